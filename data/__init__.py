@@ -1,0 +1,83 @@
+"""Datasets by name, and batches of them.
+
+A dataset mode `NAME` is a file `data/NAME_dataset.py` with one subclass of `BaseDataset` in it; `--dataset_mode NAME`
+finds it there.
+"""
+
+import signal
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import DataLoader, Sampler
+
+from data.base_dataset import BaseDataset
+from util.plugins import find_class
+
+
+def find_dataset(mode: str) -> type[BaseDataset]:
+    """The dataset class of `--dataset_mode mode`.
+
+    Raises:
+        UserError: there is none.
+    """
+    return find_class("data", f"{mode}_dataset", BaseDataset, option="--dataset_mode", name=mode)
+
+
+def create_dataset(opt) -> BaseDataset:
+    """The dataset that the options name, checked and ready to be read."""
+    return find_dataset(opt.dataset_mode)(opt)
+
+
+class TrainingBatches(Sampler):
+    """Every batch of a training phase, in an order that depends on nothing but the seed.
+
+    Epoch e visits all items once, in a random order; the last batch of an epoch may be smaller. Items are named by
+    (index, seed of their augmentation), so a run that is continued at any batch sees what it would have seen.
+
+    Args:
+        size: number of items.
+        batch_size: items per batch.
+        seed: first component of every seed.
+        shuffle: visit items in random order.
+        epochs: the epochs to go through, in order.
+        skip: batches of the first epoch to leave out.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int, shuffle: bool, epochs: range, skip: int = 0):
+        self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
+        self.epochs, self.skip = epochs, skip
+
+    def __iter__(self) -> Iterator[list[tuple[int, tuple[int, int, int]]]]:
+        skip = self.skip
+        for epoch in self.epochs:
+            order = np.arange(self.size)
+            if self.shuffle:
+                np.random.default_rng((self.seed, epoch)).shuffle(order)
+            for start in range(skip * self.batch_size, self.size, self.batch_size):
+                yield [(int(i), (self.seed, epoch, int(i))) for i in order[start:start + self.batch_size]]
+            skip = 0
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of a whole epoch."""
+        return -(-self.size // self.batch_size)
+
+    def __len__(self) -> int:
+        return len(self.epochs) * self.batches_per_epoch - self.skip
+
+
+def create_training_loader(dataset: BaseDataset, opt, epochs: range, skip: int = 0) -> DataLoader:
+    """Batches of all `epochs` in one go, so that the workers never stop between two of them."""
+    sampler = TrainingBatches(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches, epochs, skip)
+    return DataLoader(dataset, batch_sampler=sampler, num_workers=opt.num_threads, pin_memory=bool(opt.gpu_ids),
+                      worker_init_fn=_leave_signals_to_the_main_process)
+
+
+def create_test_loader(dataset: BaseDataset) -> DataLoader:
+    """One item at a time, in order."""
+    return DataLoader(dataset, batch_size=1, shuffle=False)
+
+
+def _leave_signals_to_the_main_process(_worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

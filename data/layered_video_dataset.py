@@ -1,0 +1,165 @@
+"""Frames of a clip with the UV maps, trimaps and person ids of their layers."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from data.base_dataset import BaseDataset
+from data.dataroot import Dataroot, read_metadata, wrong_sizes
+from util.errors import UserError, several
+from util.images import read_image, to_tensor
+from util.iuv import atlas_uv, background_uv, decode_iuv
+from util.mattes import trimap
+from util.ranges import whole
+
+ZOOM_PROBABILITY = 0.75
+LARGEST_ZOOM = 1.25
+
+
+class LayeredVideoDataset(BaseDataset):
+    """Items of a dataroot: L layers from back (0, the background) to front.
+
+    An item holds
+        image [3, H, W] in [-1, 1] (twice the size with `do_upsampling`),
+        uv_map [2L, H, W] atlas coordinates in [-1, 1],
+        mask [L, H, W] trimaps in [-1, 1],
+        pids [L, H, W] person ids, 0 on the background,
+        layer_ids [L] layer numbers, 0 first, and
+        image_path.
+    """
+
+    def __init__(self, opt):
+        super().__init__(opt)
+        self.root = Dataroot.open(opt.dataroot)
+        self.metadata = self.root.metadata
+        self.frame_rate = self.metadata.frame_rate
+        self.layers = self.root.layer_numbers()
+        self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
+        self._check_files()
+        self.registration = self.root.registration() if opt.use_homographies else None
+        self.length = int(min(len(self.root.frames), opt.max_dataset_size))
+        self.loaded = {}
+
+    @staticmethod
+    def add_options(parser, is_train: bool) -> None:
+        """Options of a dataroot's use."""
+        group = parser.add_argument_group("layered_video dataset")
+        group.add_argument("--height", type=whole(1), default=256, metavar="PX",
+                           help="height of the low-resolution frames; metadata.json decides")
+        group.add_argument("--width", type=whole(1), default=448, metavar="PX",
+                           help="width of the low-resolution frames; metadata.json decides")
+        group.add_argument("--trimap_width", type=whole(0), default=20, metavar="PX",
+                           help="width of the unknown band around people in their trimap")
+        group.add_argument("--use_mask_images", action="store_true",
+                           help="take the masks in mask/ instead of trimaps made from the UV maps")
+        group.add_argument("--use_homographies", action="store_true",
+                           help="register the background by homographies.txt: the camera moves")
+        if is_train:
+            parser.set_defaults(do_upsampling=False)  # a model's second phase may set it
+        else:
+            group.add_argument("--do_upsampling", action="store_true",
+                               help="export at twice the resolution, through the upsampling module")
+
+    @staticmethod
+    def resolve_options(opt) -> None:
+        """Take n_textures, width and height from metadata.json."""
+        metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
+        opt.n_textures = metadata.n_textures
+        opt.width, opt.height = metadata.size
+
+    def __len__(self) -> int:
+        return self.length
+
+    def preload(self) -> None:
+        """Decode all files once and keep them as bytes.
+
+        Raises:
+            UserError: files that cannot be decoded, all of them.
+        """
+        problems = []
+        for index in range(len(self)):
+            try:
+                self.loaded[index] = self._read(index)
+            except UserError as error:
+                problems.append(str(error))
+        if problems:
+            raise several(problems)
+
+    def item(self, index: int, rng: np.random.Generator | None) -> dict:
+        """Frame `index`; zoomed and cropped at random where there is an `rng`, except with `do_upsampling`."""
+        frame, iuvs, masks = self.loaded.get(index) or self._read(index)
+        background = background_uv(self.opt.height, self.opt.width, self.registration, index)
+        nobody = np.zeros(background.shape[1:], np.uint8)
+        uv_map = [atlas_uv(nobody, *background, nobody, self.opt.n_textures)]
+        mask, pids = [np.full_like(background[0], -1)], [nobody]
+        order = self.root.composite_order(index, self.layers)
+        for layer in order:
+            part, u, v, person = decode_iuv(iuvs[layer], self.metadata.n_people)
+            uv = np.where(part > 0, np.stack([u, v]), background)
+            uv_map.append(atlas_uv(part, *uv, person, self.opt.n_textures))
+            pids.append(person)
+            if masks:
+                mask.append(masks[layer].astype(np.float32) / 127.5 - 1)
+            else:
+                mask.append(trimap(part > 0, self.opt.trimap_width))
+        item = {"image": to_tensor(frame), "uv_map": torch.from_numpy(np.concatenate(uv_map)),
+                "mask": torch.from_numpy(np.stack(mask)), "pids": torch.from_numpy(np.stack(pids)).float()}
+        if rng is not None and not self.opt.do_upsampling:
+            item = zoomed_at_random(item, rng)
+        return {**item, "layer_ids": torch.tensor([0, *order]),
+                "image_path": str(self.root.file(self.frame_folder, index))}
+
+    def _read(self, index: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, np.ndarray]]:
+        """Frame, and by layer number its IUV picture and (with --use_mask_images) mask; all uint8."""
+        frame = read_image(self.root.file(self.frame_folder, index), "RGB")
+        iuvs, masks = {}, {}
+        for layer in self.layers:
+            path = self.root.file(f"iuv/{layer:02d}", index)
+            iuvs[layer] = read_image(path, "RGBA")
+            highest = int(np.where(iuvs[layer][..., 0] > 4, 255 - iuvs[layer][..., 3].astype(int), 0).max())
+            if highest > self.metadata.n_people:
+                raise UserError(f"{path}: shows person {highest}; n_textures {self.metadata.n_textures} of "
+                                f"metadata.json has tiles for {self.metadata.n_people}. Set n_textures to "
+                                f"{24 * highest + 1}")
+            if self.opt.use_mask_images:
+                mask = read_image(self.root.file(f"mask/{layer:02d}", index), "L")
+                masks[layer] = cv2.resize(mask, self.metadata.size, interpolation=cv2.INTER_AREA)
+        return frame, iuvs, masks
+
+    def _check_files(self) -> None:
+        root, size = self.root, self.metadata.size
+        doubled = (2 * size[0], 2 * size[1])
+        problems = []
+        if self.frame_folder == "rgb_512":
+            problems += root.require("rgb_512")
+            problems += wrong_sizes(root.folders.get("rgb_512", {}).values(), doubled, "twice size_LR of metadata.json")
+        for layer in self.layers:
+            folder = f"iuv/{layer:02d}"
+            problems += root.require(folder)
+            problems += wrong_sizes(root.folders.get(folder, {}).values(), size, "size_LR of metadata.json", "RGBA")
+            if self.opt.use_mask_images:
+                problems += root.require(f"mask/{layer:02d}")
+        if problems:
+            raise several(problems)
+
+
+def zoomed_at_random(item: dict, rng: np.random.Generator) -> dict:
+    """With probability 0.75 enlarge all maps of an item by a random factor of up to 1.25, and crop back to size.
+
+    Image and mask are interpolated bilinearly; UV maps and ids take the nearest pixel, as they jump between body parts.
+    """
+    if rng.random() >= ZOOM_PROBABILITY:
+        return item
+    height, width = item["image"].shape[-2:]
+    zoom = rng.uniform(1, LARGEST_ZOOM)
+    zoomed_height, zoomed_width = int(height * zoom), int(width * zoom)
+    top = int(rng.integers(zoomed_height - height + 1))
+    left = int(rng.integers(zoomed_width - width + 1))
+    zoomed = {}
+    for name, mode in (("image", "bilinear"), ("mask", "bilinear"), ("uv_map", "nearest"), ("pids", "nearest")):
+        enlarged = F.interpolate(item[name][None], size=(zoomed_height, zoomed_width), mode=mode)[0]
+        zoomed[name] = enlarged[:, top:top + height, left:left + width]
+    return {**item, **zoomed}

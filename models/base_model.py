@@ -1,0 +1,293 @@
+"""The contract between models and the two programs that drive them, train.py and test.py; and their checkpoints.
+
+Nothing here knows what a model computes: how many networks and optimisers it has, how many gradient steps it takes per
+batch, or what its batches hold.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import lr_scheduler
+
+from util.errors import UserError
+from util.files import written_atomically
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with its own options, data and optimisers.
+
+    Attributes:
+        name: what it trains, for people.
+        opt: the options of this phase.
+        epochs: its epochs; they count on through all phases, from 1.
+    """
+
+    name: str
+    opt: Namespace
+    epochs: range
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a training run stands: `batch` batches of `epoch` are done."""
+
+    epoch: int = 1
+    batch: int = 0
+
+
+@dataclass
+class Export:
+    """What test.py writes for one item: name to float image [1, 3 or 4, H, W] in [-1, 1].
+
+    Attributes:
+        images: written as PNG, `<item>_<name>.png`.
+        video_frames: appended to a video `<name>`.
+    """
+
+    images: dict[str, Tensor] = field(default_factory=dict)
+    video_frames: dict[str, Tensor] = field(default_factory=dict)
+
+
+class BaseModel(ABC):
+    """A model owns networks, optimisers and one training step.
+
+    Attributes:
+        opt: the options it was made with.
+        device: where it computes.
+        networks: name to module; saved as `<label>_net_<name>.pth`.
+        optimizers: name to optimiser of the current phase; filled by `start_phase`.
+        captions: name of a picture that `visuals` makes to a sentence that says what it shows.
+    """
+
+    captions: dict[str, str] = {}
+
+    def __init__(self, opt: Namespace):
+        self.opt = opt
+        self.device = torch.device("cuda", opt.gpu_ids[0]) if opt.gpu_ids else torch.device("cpu")
+        self.networks: dict[str, nn.Module] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.plateaus: dict[str, lr_scheduler.ReduceLROnPlateau] = {}
+        self.phase: Phase | None = None
+
+    # What a model is asked for.
+
+    @staticmethod
+    def add_options(parser, is_train: bool) -> None:
+        """Add the model's options to the parser; those that only training needs where `is_train`."""
+
+    def phases(self) -> list[Phase]:
+        """The phases of a whole training run, in order."""
+        return [Phase("training", self.opt, range(1, self.opt.n_epochs + self.opt.n_epochs_decay + 1))]
+
+    @abstractmethod
+    def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
+        """Fresh optimisers for the parameters that the phase trains."""
+
+    @abstractmethod
+    def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:
+        """Take the gradient steps of one batch; return its losses as scalars without gradient.
+
+        Where there is a loss `total`, the learning-rate policy `plateau` watches it.
+        """
+
+    def visuals(self, batch: dict) -> dict[str, Tensor]:
+        """Pictures of the first item of a batch: label to float image [3 or 4, H, W] in [-1, 1]."""
+        return {}
+
+    def export(self, batch: dict) -> Export:
+        """What test.py writes for a batch of one item."""
+        raise TypeError(f"model {self.opt.model} has nothing to export")
+
+    def extra_state(self) -> dict:
+        """State that changes during training beyond networks, optimisers and learning rates; plain values."""
+        return {}
+
+    def load_extra_state(self, state: dict) -> None:
+        """Take back what `extra_state` gave."""
+
+    # What a model can rely on.
+
+    def parallel(self, network: nn.Module) -> nn.Module:
+        """`network`, spread over the GPUs of the options where there are several."""
+        return nn.DataParallel(network, self.opt.gpu_ids) if len(self.opt.gpu_ids) > 1 else network
+
+    def to_device(self, batch: dict) -> dict:
+        """A batch with its tensors on the model's device."""
+        return {k: v.to(self.device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in batch.items()}
+
+    # What train.py and test.py call.
+
+    def start_phase(self, phase: Phase, resumed: dict | None = None) -> None:
+        """Make the optimisers of a phase, or take them back from a training state of the same phase."""
+        self.phase = phase
+        self.optimizers = self.make_optimizers(phase)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+        if phase.opt.lr_policy == "plateau":
+            self.plateaus = {name: lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
+                             for name, optimizer in self.optimizers.items()}
+        if resumed and resumed["phase"] == phase.name:
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(resumed["optimizers"][name])
+            for name, plateau in self.plateaus.items():
+                plateau.load_state_dict(resumed["plateaus"][name])
+
+    def start_epoch(self, epoch: int) -> None:
+        """Bring learning rates up to `epoch`; models with other schedules extend this.
+
+        Called again for the same epoch when a run is continued in the middle of one.
+        """
+        if self.plateaus:
+            return
+        done, length = epoch - self.phase.epochs.start, len(self.phase.epochs)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * learning_rate_factor(self.phase.opt, done, length)
+
+    def end_epoch(self, epoch: int, losses: dict[str, Tensor]) -> None:
+        """Show the losses of the epoch's last batch to the schedules that watch them."""
+        for plateau in self.plateaus.values():
+            plateau.step(float(losses["total"]))
+
+    def save_networks(self, label: str) -> None:
+        """Write every network's weights to `<label>_net_<name>.pth` in the run's folder."""
+        for name, network in self.networks.items():
+            _save({k: v.detach().cpu() for k, v in network.state_dict().items()}, self._weights_path(label, name))
+
+    def load_networks(self, label: str) -> None:
+        """Read every network's weights from `<label>_net_<name>.pth` in the run's folder.
+
+        Raises:
+            UserError: a file is missing, broken, or holds a network of another shape.
+        """
+        for name, network in self.networks.items():
+            path = self._weights_path(label, name)
+            load_weights(network, _load(path, "train first (train.py), or name another --name or --epoch"), path)
+
+    def save_training_state(self, position: Position) -> None:
+        """Write all that a continued run needs to `latest_state.pth`, and the networks' weights beside it."""
+        _save({
+            "position": asdict(position),
+            "phase": self.phase.name,
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "plateaus": {name: plateau.state_dict() for name, plateau in self.plateaus.items()},
+            "extra": self.extra_state(),
+        }, self.run_folder / "latest_state.pth")
+        self.save_networks("latest")
+
+    def load_training_state(self) -> tuple[Position, dict | None]:
+        """Take back networks and schedules where `save_training_state` left them.
+
+        Returns:
+            where the run stands, and the state for `start_phase`. A run that has only weights, such as a published
+            checkpoint, starts from them at --epoch_count, with None.
+
+        Raises:
+            UserError: there is nothing to continue from, or it does not fit the options.
+        """
+        path = self.run_folder / "latest_state.pth"
+        if self.opt.epoch != "latest" or not path.exists():
+            self.load_networks(self.opt.epoch)
+            return Position(epoch=self.opt.epoch_count), None
+        state = _load(path, "train without --continue_train")
+        for name, network in self.networks.items():
+            load_weights(network, state["networks"][name], path)
+        self.load_extra_state(state["extra"])
+        return Position(**state["position"]), state
+
+    def print_networks(self, verbose: bool) -> None:
+        """Print the size of every network, and its modules where `verbose`."""
+        for name, network in self.networks.items():
+            if verbose:
+                print(network)
+            print(f"network {name}: {sum(p.numel() for p in network.parameters()):,} parameters, on {self.device}")
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run's checkpoints, logs and pages are."""
+        return Path(self.opt.checkpoints_dir) / self.opt.name
+
+    def _weights_path(self, label: str, network: str) -> Path:
+        label = f"epoch_{label}" if label.isdecimal() else label
+        return self.run_folder / f"{label}_net_{network}.pth"
+
+
+def learning_rate_factor(opt: Namespace, done: int, length: int) -> float:
+    """What the learning rate is multiplied with after `done` of the `length` epochs of a phase.
+
+    linear: 1, then over the last --n_epochs_decay epochs linearly towards zero; step: a tenth every --lr_decay_iters
+    epochs; cosine: from 1 to 0 along half a cosine. (plateau depends on the losses, not on this.)
+    """
+    if opt.lr_policy == "linear":
+        constant = length - opt.n_epochs_decay
+        return 1 - max(0, done + 1 - constant) / (opt.n_epochs_decay + 1)
+    if opt.lr_policy == "step":
+        return 0.1 ** (done // opt.lr_decay_iters)
+    if opt.lr_policy == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done / length))
+    return 1.0
+
+
+def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Copy `weights`, read from `path`, into `network`.
+
+    Raises:
+        UserError: names or shapes differ; names the first difference.
+    """
+    expected = network.state_dict()
+    for name, tensor in expected.items():
+        if name not in weights:
+            raise UserError(f"{path}: weights '{name}' are missing; this is not a checkpoint of this network. "
+                            "Name the --model it was trained with")
+        if weights[name].shape != tensor.shape:
+            raise UserError(f"{path}: '{name}' is {list(weights[name].shape)}; these options make it "
+                            f"{list(tensor.shape)}. Give the options of its training (--num_filters, ...)")
+    unknown = sorted(weights.keys() - expected.keys())
+    if unknown:
+        raise UserError(f"{path}: unknown weights '{unknown[0]}'; this is not a checkpoint of this network. "
+                        "Name the --model it was trained with")
+    network.load_state_dict(weights)
+
+
+@contextmanager
+def frozen_statistics(network: nn.Module) -> Iterator[None]:
+    """Let `network` run without any trace: no gradients, and no change of batch normalisation's running statistics."""
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    momenta = [norm.momentum for norm in norms]
+    counts = [norm.num_batches_tracked.clone() for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+        with torch.no_grad():
+            yield
+    finally:
+        for norm, momentum, count in zip(norms, momenta, counts):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)
+
+
+def _save(state: dict, path: Path) -> None:
+    with written_atomically(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _load(path: Path, remedy: str) -> dict:
+    if not path.exists():
+        raise UserError(f"{path}: no such checkpoint; {remedy}")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0][:120]}); {remedy}") from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: holds a {type(state).__name__}; expected a dictionary of weights; {remedy}")
+    return state

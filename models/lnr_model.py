@@ -1,0 +1,221 @@
+"""The layered neural renderer as a trainable model (Lu et al., SIGGRAPH Asia 2020).
+
+Two phases: `layers` trains texture and U-Net at low resolution; `upsampling` freezes them and trains the upsampling
+module at twice the resolution. A batch is what `data/layered_video_dataset.py` makes.
+"""
+
+import copy
+from argparse import Namespace
+
+import torch
+from torch import Tensor
+
+from models.base_model import BaseModel, Export, Phase, frozen_statistics
+from models.losses import alpha_regularization, mask_loss
+from models.networks import LayeredRenderer
+from util.mattes import opacity, over_checkerboard, transfer_detail
+from util.ranges import number, whole
+
+UPSAMPLING_CROP = 256
+
+
+class LnrModel(BaseModel):
+    """Layered neural renderer: one RGBA layer per person and one for the background.
+
+    Attributes:
+        rolloff_epoch: the epoch from which the mask loss weighs a tenth (at twice this epoch: nothing); -1 until it is
+            known.
+    """
+
+    captions = {
+        "target_image": "The frame that the network shall reproduce.",
+        "reconstruction": "All layers composited: what it reproduces.",
+        "rgba_vis": "The layers, background first, over a checkerboard.",
+        "alpha_vis": "Their opacity: white is opaque.",
+        "input_vis": "UV maps, the network's input: red is u, green is v.",
+        "mask_vis": "Trimaps of the mask loss: white person, black background, grey unknown.",
+    }
+
+    def __init__(self, opt: Namespace):
+        super().__init__(opt)
+        self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures)
+        self.renderer.to(self.device)
+        self.networks = {"LNR": self.renderer}
+        self.render = self.parallel(self.renderer)
+        self.rolloff_epoch = getattr(opt, "mask_loss_rolloff_epoch", -1)
+
+    @staticmethod
+    def add_options(parser, is_train: bool) -> None:
+        """Options of the renderer, and of its losses and second phase."""
+        group = parser.add_argument_group("lnr model")
+        group.add_argument("--texture_res", type=whole(1), default=16, metavar="PX", help="side of one atlas tile")
+        group.add_argument("--texture_channels", type=whole(1), default=16, metavar="N",
+                           help="channels of the neural texture")
+        group.add_argument("--n_textures", type=whole(1), default=25, metavar="N",
+                           help="tiles in the atlas, 24 per person and 1 for the background; metadata.json decides")
+        if not is_train:
+            group.add_argument("--eval", action="store_true",
+                               help="normalise with the statistics gathered in training, not those of each frame")
+            return
+        group.add_argument("--lambda_alpha_l1", type=number(0), default=0.01, metavar="W",
+                           help="weight of the L1 alpha regularization")
+        group.add_argument("--lambda_alpha_l0", type=number(0), default=0.005, metavar="W",
+                           help="weight of the approximate L0 alpha regularization")
+        group.add_argument("--alpha_l1_rolloff_epoch", type=whole(0), default=200, metavar="EPOCH",
+                           help="the L1 regularization ends at this epoch")
+        group.add_argument("--lambda_mask", type=number(0), default=50, metavar="W", help="weight of the mask loss")
+        group.add_argument("--mask_thresh", type=number(0), default=0.02, metavar="LOSS",
+                           help="the mask loss is reduced once it falls below this (before weighting)")
+        group.add_argument("--mask_loss_rolloff_epoch", type=whole(-1), default=-1, metavar="EPOCH",
+                           help="reduce the mask loss to a tenth at this epoch, and to zero at twice this epoch; "
+                                "-1: when --mask_thresh says so")
+        group.add_argument("--n_epochs_upsample", "--num_epochs_upsample", type=whole(0), default=500, metavar="N",
+                           help="epochs of the upsampling phase; 0: no such phase")
+        group.add_argument("--batch_size_upsample", type=whole(1), default=16, metavar="N",
+                           help="batch size of the upsampling phase")
+        group.add_argument("--jitter_rgb", type=number(0), default=0.2, metavar="STD",
+                           help="standard deviation of the random brightness added to a frame, whose range is 2")
+        group.add_argument("--jitter_epochs", type=whole(0), default=400, metavar="EPOCH",
+                           help="the brightness jitter ends at this epoch")
+
+    def phases(self) -> list[Phase]:
+        """`layers`, then `upsampling`; a phase of no epochs is left out."""
+        end = 1 + self.opt.n_epochs + self.opt.n_epochs_decay
+        layers = _with(self.opt, do_upsampling=False)
+        upsampling = _with(self.opt, do_upsampling=True, batch_size=self.opt.batch_size_upsample)
+        phases = [Phase("layers", layers, range(1, end)),
+                  Phase("upsampling", upsampling, range(end, end + self.opt.n_epochs_upsample))]
+        return [phase for phase in phases if phase.epochs]
+
+    def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
+        """Adam on what the phase trains; the rest is frozen."""
+        self.upsampling = phase.opt.do_upsampling
+        base, upsampler = self.renderer.base_parameters(), self.renderer.upsampling_parameters()
+        for parameter in base:
+            parameter.requires_grad_(not self.upsampling)
+        for parameter in upsampler:
+            parameter.requires_grad_(self.upsampling)
+        return {"LNR": torch.optim.Adam(upsampler if self.upsampling else base, lr=phase.opt.lr)}
+
+    def start_epoch(self, epoch: int) -> None:
+        """Learning rate, loss weights and jitter of `epoch`."""
+        super().start_epoch(epoch)
+        self.weights = loss_weights(self.opt, epoch, self.rolloff_epoch)
+        self.jitter = self.opt.jitter_rgb if epoch < self.opt.jitter_epochs and not self.upsampling else 0.0
+
+    def end_epoch(self, epoch: int, losses: dict[str, Tensor]) -> None:
+        """Reduce the mask loss from the next epoch on, once the layers fit their masks."""
+        super().end_epoch(epoch, losses)
+        if self.rolloff_epoch < 0 and "mask" in losses:
+            if losses["mask"] < self.opt.mask_thresh * self.opt.lambda_mask:
+                self.rolloff_epoch = epoch + 1
+
+    def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:
+        """One Adam step on the sum of the losses."""
+        batch = self.to_device(batch)
+        target, crop = batch["image"], None
+        if self.upsampling:
+            crop = random_crop(*target.shape[-2:], UPSAMPLING_CROP)
+            target = target[..., crop[0]:crop[1], crop[2]:crop[3]]
+        if self.jitter > 0:
+            brightness = self.jitter * torch.randn(len(target), 1, 1, 1, device=target.device)
+            target = (target + brightness).clamp(-1, 1)
+        outputs = self.render(batch["uv_map"], batch["pids"], self.upsampling, crop)
+        losses = self.compute_losses(outputs, target, batch["mask"])
+        self.optimizers["LNR"].zero_grad()
+        losses["total"].backward()
+        self.optimizers["LNR"].step()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def compute_losses(self, outputs: dict[str, Tensor], target: Tensor, masks: Tensor) -> dict[str, Tensor]:
+        """Weighted losses of a batch (section 3.2 of the paper), and their sum as `total`.
+
+        Args:
+            outputs: `layers` [B, L, 4, H, W] and `reconstruction` [B, 4, H, W].
+            target: [B, 3, H, W].
+            masks: trimaps [B, L, H, W]; the background layer's is not used.
+        """
+        reconstruction = outputs["reconstruction"]
+        losses = {"recon": (reconstruction[:, :3] - target).abs().mean()}
+        if not self.upsampling:
+            weights = self.weights
+            losses["alpha_reg"] = alpha_regularization(opacity(reconstruction), weights["alpha_l1"],
+                                                       weights["alpha_l0"])
+            losses["mask"] = weights["mask"] * mask_loss(outputs["layers"][:, :, 3], masks)
+        return {**losses, "total": sum(losses.values())}
+
+    def extra_state(self) -> dict:
+        """The mask loss's schedule."""
+        return {"rolloff_epoch": self.rolloff_epoch}
+
+    def load_extra_state(self, state: dict) -> None:
+        """Take the mask loss's schedule back."""
+        self.rolloff_epoch = state["rolloff_epoch"]
+
+    def visuals(self, batch: dict) -> dict[str, Tensor]:
+        """Pictures of the first item; layers stacked from top to bottom, background first."""
+        batch = {k: v[:1] for k, v in self.to_device(batch).items()}
+        with frozen_statistics(self.renderer):
+            outputs = self.renderer(batch["uv_map"], batch["pids"], self.upsampling)
+        layers = outputs["layers"][0].clone()
+        layers[0, 3] = 1
+        return {
+            "target_image": batch["image"][0],
+            "reconstruction": outputs["reconstruction"][0, :3],
+            "rgba_vis": _stacked(layers),
+            "alpha_vis": _stacked(layers[:, 3:]).expand(3, -1, -1),
+            "input_vis": _stacked(_uv_picture(batch["uv_map"][0])),
+            "mask_vis": _stacked(batch["mask"][0][:, None]).expand(3, -1, -1),
+        }
+
+    @torch.no_grad()
+    def export(self, batch: dict) -> Export:
+        """Layers after detail transfer, named by layer number (`l0` is the background), whatever their order."""
+        batch = self.to_device(batch)
+        self.renderer.train(not self.opt.eval)
+        outputs = self.render(batch["uv_map"], batch["pids"], self.opt.do_upsampling)
+        layers = transfer_detail(outputs["layers"], batch["image"], outputs["reconstruction"])
+        result = Export(video_frames={"reconstruction": outputs["reconstruction"][:, :3], "original": batch["image"]})
+        for i, layer in enumerate(batch["layer_ids"][0].tolist()):
+            result.images[f"rgba_l{layer}"] = layers[:, i]
+            result.video_frames[f"rgba_l{layer}"] = over_checkerboard(layers[:, i])
+            result.video_frames[f"mask_l{layer}"] = batch["mask"][:, i:i + 1]
+        return result
+
+
+def loss_weights(opt: Namespace, epoch: int, rolloff_epoch: int) -> dict[str, float]:
+    """Weights of the losses at `epoch`.
+
+    Args:
+        rolloff_epoch: from here on the mask loss weighs a tenth, from twice here on nothing; -1: not yet known.
+    """
+    mask = opt.lambda_mask
+    if 0 <= rolloff_epoch <= epoch:
+        mask = 0.0 if epoch >= 2 * rolloff_epoch else opt.lambda_mask / 10
+    alpha_l1 = opt.lambda_alpha_l1 if epoch < opt.alpha_l1_rolloff_epoch else 0.0
+    return {"alpha_l1": alpha_l1, "alpha_l0": opt.lambda_alpha_l0, "mask": mask}
+
+
+def random_crop(height: int, width: int, side: int) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) of a random square of `side` pixels, or less where the image is smaller."""
+    crop_height, crop_width = min(side, height), min(side, width)
+    top = int(torch.randint(height - crop_height + 1, ()))
+    left = int(torch.randint(width - crop_width + 1, ()))
+    return top, top + crop_height, left, left + crop_width
+
+
+def _with(opt: Namespace, **changes) -> Namespace:
+    changed = copy.copy(opt)
+    vars(changed).update(changes)
+    return changed
+
+
+def _stacked(pictures: Tensor) -> Tensor:
+    """[L, C, H, W] to [C, L*H, W]."""
+    return pictures.permute(1, 0, 2, 3).flatten(1, 2)
+
+
+def _uv_picture(uv_map: Tensor) -> Tensor:
+    """[2L, H, W] to RGB [L, 3, H, W] with u as red and v as green."""
+    uv = uv_map.unflatten(0, (-1, 2))
+    return torch.cat((uv, -torch.ones_like(uv[:, :1])), dim=1)

@@ -1,0 +1,39 @@
+"""Loss terms of the models, as pure functions of tensors."""
+
+import torch
+from torch import Tensor
+
+
+def alpha_regularization(alpha: Tensor, lambda_l1: float, lambda_l0: float) -> Tensor:
+    """Push alpha towards 0 and, by an approximate L0 norm, towards few non-zero pixels (paper, equation 5).
+
+    Args:
+        alpha: any shape, in [0, 1]: the composite's alpha.
+        lambda_l1: weight of mean(alpha).
+        lambda_l0: weight of mean(2 sigmoid(5 alpha) - 1).
+
+    Returns:
+        scalar, weighted.
+    """
+    loss = alpha.new_zeros(())
+    if lambda_l1 > 0:
+        loss = loss + lambda_l1 * alpha.mean()
+    if lambda_l0 > 0:
+        loss = loss + lambda_l0 * (2 * (torch.sigmoid(5 * alpha) - 0.5)).mean()
+    return loss
+
+
+def mask_loss(alpha: Tensor, trimap: Tensor) -> Tensor:
+    """Mean absolute difference of alpha and trimap, foreground and background balanced (paper, equation 4).
+
+    Args:
+        alpha: [B, L, H, W] in [-1, 1].
+        trimap: [B, L, H, W]: +1 foreground, -1 background, soft values count by their sign; 0 (unknown) is left out.
+
+    Returns:
+        scalar, unweighted.
+    """
+    difference = (alpha - trimap).abs()
+    foreground, background = (trimap > 0).to(alpha.dtype), (trimap < 0).to(alpha.dtype)
+    return 0.5 * ((difference * foreground).sum() / (1 + foreground.sum())
+                  + (difference * background).sum() / (1 + background.sum()))

@@ -1,0 +1,170 @@
+"""The options that train.py and test.py share, and the one parse of a command line."""
+
+import argparse
+import difflib
+import math
+from argparse import ArgumentParser, Namespace
+
+import torch
+
+from data import find_dataset
+from models import find_model
+from util.errors import UserError
+from util.ranges import number, whole
+
+
+class BaseOptions:
+    """A program's command line.
+
+    Attributes:
+        is_train: whether options that only training needs are there.
+        description: what the program does, for `--help`.
+    """
+
+    is_train: bool
+    description: str
+
+    def add_options(self, parser: ArgumentParser) -> None:
+        """Add the options of the program itself; models and datasets add theirs when it is known which."""
+        group = parser.add_argument_group("run")
+        group.add_argument("--dataroot", metavar="DIR", help="folder of the clip, see docs/data.md (required)")
+        group.add_argument("--name", default="experiment_name", metavar="NAME",
+                           help="name of the run; its files are in CHECKPOINTS_DIR/NAME")
+        group.add_argument("--suffix", default="", metavar="FORMAT",
+                           help="added to the name, with options in braces: {model}_{batch_size}")
+        group.add_argument("--checkpoints_dir", default="./checkpoints", metavar="DIR", help="folder of all runs")
+        group.add_argument("--gpu_ids", default="0" if torch.cuda.is_available() else "-1", metavar="IDS",
+                           help="GPUs to use, such as 0 or 0,1 (DataParallel); -1: the CPU")
+        group.add_argument("--seed", type=whole(0), default=1, metavar="N", help="seed of all random numbers")
+        group.add_argument("--verbose", action="store_true", help="print the networks")
+        group = parser.add_argument_group("model and data")
+        group.add_argument("--model", default="lnr", metavar="NAME", help="lnr or kp2uv; a file models/NAME_model.py")
+        group.add_argument("--num_filters", type=whole(1), default=64, metavar="N",
+                           help="channels after the network's first step")
+        group.add_argument("--epoch", default="latest", metavar="EPOCH",
+                           help="checkpoint to load: latest, or an epoch's number (saved with --save_by_epoch)")
+        group.add_argument("--dataset_mode", default="layered_video", metavar="NAME",
+                           help="layered_video or kpuv; a file data/NAME_dataset.py")
+        group.add_argument("--batch_size", type=whole(1), default=32, metavar="N", help="items per step of training")
+        group.add_argument("--serial_batches", action="store_true", help="take items in order, not at random")
+        group.add_argument("--num_threads", type=whole(0), default=4, metavar="N",
+                           help="processes that prepare batches; 0: the main one does")
+        group.add_argument("--max_dataset_size", type=number(1, infinite=True), default=math.inf, metavar="N",
+                           help="use only the first N items")
+        group.add_argument("--display_winsize", type=whole(16), default=256, metavar="PX",
+                           help="width of images in visdom and on pages")
+
+    def parse(self, argv: list[str] | None = None) -> Namespace:
+        """Parse a command line (default: that of the process); print and save the options.
+
+        Returns:
+            the options of program, model and dataset as they will be used. They do not change after this. `gpu_ids` is
+            a list of numbers, empty for the CPU.
+
+        Raises:
+            UserError: an option is unknown, missing or out of range.
+        """
+        parser = OneLineParser(description=self.description, add_help=False,
+                               formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        self.add_options(parser)
+        earlier = self.earlier_options(parser.parse_known_args(argv)[0])
+        parser.set_defaults(**{name: earlier[name] for name in INHERITED if name in earlier})
+        own = parser.parse_known_args(argv)[0]
+        dataset = find_dataset(own.dataset_mode)
+        find_model(own.model).add_options(parser, self.is_train)
+        dataset.add_options(parser, self.is_train)
+        added = vars(parser.parse_known_args(argv)[0]).keys() - vars(own).keys()
+        parser.set_defaults(**{name: earlier[name] for name in added if name in earlier})
+        parser.add_argument("-h", "--help", action="help", help="show this message and exit")
+        opt = parser.parse_args(argv)
+        if not opt.dataroot:
+            raise UserError("--dataroot: missing; give the folder of a clip, such as datasets/sample")
+        opt.is_train = self.is_train
+        opt.gpu_ids = existing_gpus(opt.gpu_ids)
+        opt.name = with_suffix(opt)
+        dataset.resolve_options(opt)
+        text = as_text(opt, parser)
+        print(text)
+        self.save(opt, text)
+        return opt
+
+    def earlier_options(self, own: Namespace) -> dict:
+        """Options of an earlier program on the same run, whose values take the place of defaults."""
+        return {}
+
+    def save(self, opt: Namespace, text: str) -> None:
+        """Keep the options where they can be found again."""
+
+
+INHERITED = ("dataroot", "model", "num_filters", "dataset_mode")
+"""Options of `BaseOptions` that describe the run; all options that models and datasets add do as well."""
+
+
+class OneLineParser(ArgumentParser):
+    """A parser that takes no abbreviations, and says what is wrong in one line."""
+
+    def __init__(self, **kwargs):
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    def parse_args(self, args=None, namespace=None) -> Namespace:
+        """Parse; an unknown option is an error that names the nearest known one.
+
+        Raises:
+            UserError: also for every other mistake.
+        """
+        opt, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            known = [option for action in self._actions for option in action.option_strings]
+            nearest = difflib.get_close_matches(unknown[0].split("=")[0], known, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else "see --help for all options"
+            raise UserError(f"{unknown[0]}: no such option; {hint}")
+        return opt
+
+    def error(self, message: str):
+        """Raise a `UserError` instead of printing the usage."""
+        raise UserError(message.removeprefix("argument "))
+
+
+def existing_gpus(ids: str) -> list[int]:
+    """Turn "0,1" into [0, 1] and "-1" into [].
+
+    Raises:
+        UserError: not of that form, or there is no such GPU.
+    """
+    try:
+        wanted = [int(word) for word in ids.split(",")]
+    except ValueError:
+        raise UserError(f"--gpu_ids: found '{ids}'; expected numbers such as 0 or 0,1, or -1 for the CPU") from None
+    if wanted == [-1]:
+        return []
+    available = torch.cuda.device_count()
+    if not all(0 <= i < available for i in wanted) or len(set(wanted)) < len(wanted):
+        there = f"GPUs 0 to {available - 1}" if available else "no GPU that torch can use"
+        raise UserError(f"--gpu_ids: found '{ids}'; this machine has {there}. Give -1 for the CPU")
+    return wanted
+
+
+def with_suffix(opt: Namespace) -> str:
+    """The run's name, with `--suffix` filled in.
+
+    Raises:
+        UserError: the suffix names something that is no option.
+    """
+    if not opt.suffix:
+        return opt.name
+    try:
+        return f"{opt.name}_{opt.suffix.format(**vars(opt))}"
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise UserError(f"--suffix: found '{opt.suffix}' ({error}); expected options in braces: "
+                        "{model}_{batch_size}") from None
+
+
+def as_text(opt: Namespace, parser: ArgumentParser) -> str:
+    """One line per option, with the default where it differs."""
+    lines = ["----------------- Options ---------------"]
+    for name, value in sorted(vars(opt).items()):
+        shown = ",".join(map(str, value)) or "-1" if name == "gpu_ids" else str(value)
+        default = parser.get_default(name)
+        note = f"  [default: {default}]" if default is not None and shown != str(default) else ""
+        lines.append(f"{name:>25}: {shown}{note}".rstrip())
+    return "\n".join([*lines, "----------------- End -------------------"])

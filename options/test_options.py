@@ -1,0 +1,44 @@
+"""Options of test.py."""
+
+import json
+import math
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from options.base_options import BaseOptions
+from options.train_options import SAVED_OPTIONS
+from util.errors import UserError
+from util.ranges import number
+
+
+class TestOptions(BaseOptions):
+    """Shared options and those of exporting.
+
+    What describes a run (clip, model, network size) defaults to what it was trained with.
+    """
+
+    is_train = False
+    description = "Export what a trained model makes of its clip: for lnr, one RGBA layer per person and background."
+    __test__ = False  # pytest: this is not a test case
+
+    def add_options(self, parser: ArgumentParser) -> None:
+        """Add what only exporting needs."""
+        super().add_options(parser)
+        group = parser.add_argument_group("export")
+        group.add_argument("--phase", default="test", metavar="NAME",
+                           help="results are in RESULTS_DIR/NAME/PHASE_EPOCH")
+        group.add_argument("--results_dir", default="./results/", metavar="DIR", help="folder of all results")
+        group.add_argument("--aspect_ratio", type=number(0.01), default=1.0, metavar="RATIO",
+                           help="stretch results to this many times their width over height")
+        group.add_argument("--num_test", type=number(1, infinite=True), default=math.inf, metavar="N",
+                           help="export only the first N frames")
+
+    def earlier_options(self, own: Namespace) -> dict:
+        """The options that the run was trained with, where it was trained here."""
+        path = Path(own.checkpoints_dir) / own.name / SAVED_OPTIONS
+        if not path.exists():
+            return {}
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{path}: not readable ({error}); remove it and give the options of the training") from None

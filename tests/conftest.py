@@ -1,0 +1,21 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+GOLDEN = Path(os.environ.get("LNR_GOLDEN", Path(__file__).parent / "golden"))
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of figures that the published program computed; LNR_GOLDEN may name another of the same form."""
+    return GOLDEN
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Small networks are faster on one thread, and sums come out the same on every machine."""
+    torch.set_num_threads(1)

@@ -1,0 +1,85 @@
+"""Items of a clip: the published program's, and their augmentation."""
+
+import shutil
+from argparse import Namespace
+
+import numpy as np
+import pytest
+import torch
+
+from data.layered_video_dataset import LayeredVideoDataset, zoomed_at_random
+from util.images import write_png
+
+
+def make_dataset(dataroot, **changes):
+    opt = Namespace(dataroot=dataroot, do_upsampling=False, use_homographies=False, use_mask_images=False,
+                    trimap_width=20, max_dataset_size=float("inf"))
+    vars(opt).update(changes)
+    LayeredVideoDataset.resolve_options(opt)
+    return LayeredVideoDataset(opt)
+
+
+@pytest.mark.parametrize("name, options", [
+    ("plain", {}), ("homographies", {"use_homographies": True}), ("upsampling", {"do_upsampling": True})])
+def test_items_are_the_published_ones(golden, name, options):
+    dataset = make_dataset(golden / "clip", **options)
+    expected = torch.load(golden / "dataset.pt", weights_only=True)[name]
+    assert len(dataset) == len(expected)
+    for i, item in enumerate(expected):
+        for key, tensor in item.items():
+            if isinstance(tensor, torch.Tensor):
+                torch.testing.assert_close(dataset[i][key], tensor, atol=1e-5, rtol=0)
+
+
+def test_preloaded_items_are_the_same(golden):
+    lazily, at_once = make_dataset(golden / "clip"), make_dataset(golden / "clip")
+    at_once.preload()
+    for key, value in lazily[1].items():
+        assert np.array_equal(value, at_once[1][key])
+
+
+def test_layers_are_in_the_order_of_the_frame_and_know_their_number(golden):
+    dataset = make_dataset(golden / "clip")
+    assert dataset[0]["layer_ids"].tolist() == [0, 1, 2]
+    assert dataset[1]["layer_ids"].tolist() == [0, 2, 1]
+
+
+def test_hand_made_masks_replace_the_trimap_of_their_own_layer(golden, tmp_path):
+    shutil.copytree(golden / "clip", tmp_path / "clip")
+    for layer, level in ((1, 255), (2, 51)):
+        for path in (tmp_path / "clip/mask" / f"{layer:02d}").iterdir():
+            write_png(path, np.full((64, 96), level, np.uint8))
+    dataset = make_dataset(tmp_path / "clip", use_mask_images=True)
+    for i, order in ((0, [1, 2]), (1, [2, 1])):
+        values = {1: 1.0, 2: 51 / 127.5 - 1}
+        assert dataset[i]["mask"].mean((1, 2)).tolist() == pytest.approx([-1, *(values[n] for n in order)], abs=1e-6)
+
+
+def test_an_item_is_augmented_in_the_same_way_by_the_same_seed(golden):
+    dataset = make_dataset(golden / "clip")
+    first, again, other = dataset[0, (1, 2, 0)], dataset[0, (1, 2, 0)], dataset[0, (1, 3, 0)]
+    assert torch.equal(first["image"], again["image"])
+    assert not torch.equal(first["image"], other["image"])
+
+
+def test_zooming_keeps_all_maps_aligned_and_invents_no_coordinates():
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 64), torch.linspace(-1, 1, 96), indexing="ij")
+    item = {"image": torch.stack([x, y, x]), "uv_map": torch.stack([x, y]), "mask": y[None], "pids": x[None]}
+    for seed in range(20):
+        zoomed = zoomed_at_random(item, np.random.default_rng(seed))
+        assert all(zoomed[k].shape == item[k].shape for k in item)
+        assert (zoomed["image"][:2] - zoomed["uv_map"]).abs().max() < 0.05
+        assert set(zoomed["pids"].unique().tolist()) <= set(x.unique().tolist())
+
+
+def test_three_quarters_of_the_items_are_zoomed():
+    item = {"image": torch.rand(3, 64, 96), "uv_map": torch.rand(2, 64, 96), "mask": torch.rand(1, 64, 96),
+            "pids": torch.rand(1, 64, 96)}
+    changed = sum(zoomed_at_random(item, np.random.default_rng(seed))["image"] is not item["image"]
+                  for seed in range(200))
+    assert 130 < changed < 170
+
+
+def test_the_upsampling_phase_has_no_augmentation(golden):
+    dataset = make_dataset(golden / "clip", do_upsampling=True)
+    assert torch.equal(dataset[0]["image"], dataset[0, (1, 2, 0)]["image"])

@@ -1,0 +1,159 @@
+"""The layered neural renderer in training and export: the published program's trace, and its schedules."""
+
+import json
+from argparse import Namespace
+
+import pytest
+import torch
+from torch.utils.data import default_collate
+
+import models.lnr_model
+from data.layered_video_dataset import LayeredVideoDataset
+from models.base_model import frozen_statistics
+from models.lnr_model import LnrModel, random_crop
+
+
+@pytest.fixture
+def options(golden):
+    opt = Namespace(
+        dataroot=golden / "clip", gpu_ids=[], num_filters=4, texture_channels=16, texture_res=16,
+        use_homographies=False, use_mask_images=False, trimap_width=20, max_dataset_size=float("inf"), do_upsampling=False, eval=False,
+        mask_loss_rolloff_epoch=-1, lambda_mask=50, mask_thresh=0.02, lambda_alpha_l1=0.01, lambda_alpha_l0=0.005,
+        alpha_l1_rolloff_epoch=200, jitter_rgb=0, jitter_epochs=400, lr=1e-3, lr_policy="linear", n_epochs=10,
+        n_epochs_decay=0, n_epochs_upsample=10, batch_size=2, batch_size_upsample=2)
+    LayeredVideoDataset.resolve_options(opt)
+    return opt
+
+
+@pytest.fixture
+def model(options, golden):
+    model = LnrModel(options)
+    model.renderer.load_state_dict(torch.load(golden / "renderer.pt", weights_only=True)["state_dict"])
+    return model
+
+
+def whole_clip(opt):
+    dataset = LayeredVideoDataset(opt)
+    return default_collate([dataset[i] for i in range(len(dataset))])
+
+
+def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypatch):
+    """Losses to 1e-5, weights to 1e-5 after the first phase and to 2e-4 after the second.
+
+    The upsampling module's gradients are so small (its residual counts a hundredth) that Adam turns the rounding of
+    sums into steps; 2e-4 is a fiftieth of the way that ten steps go. Biases in front of a normalisation, and the means
+    that follow them, are left out: nothing depends on those, and their gradient is nothing but rounding.
+    """
+    trace = json.loads((golden / "training_trace.json").read_text())
+    figures = torch.load(golden / "training.pt", weights_only=True)
+    monkeypatch.setattr(models.lnr_model, "random_crop", lambda *_: figures["phase2_crop"])
+    without_effect = {f"{part}.{i}.{name}" for part, n in (("encoder", range(1, 7)), ("decoder", range(5))) for i in n
+                      for name in ("conv.bias", "norm.running_mean")}
+    without_effect |= {f"upsample_block.{name}.bias" for name in ("0.conv", *(
+        f"{i}.convblock{j}.conv" for i in (1, 2, 3) for j in (1, 2)))}
+    for phase, name, tolerance in zip(model.phases(), ("phase1", "phase2"), (1e-5, 2e-4)):
+        batch = whole_clip(phase.opt)
+        model.start_phase(phase)
+        for epoch, expected in zip(phase.epochs, trace[name], strict=True):
+            model.start_epoch(epoch)
+            losses = model.optimize_parameters(batch)
+            for key, value in expected.items():
+                assert float(losses[key]) == pytest.approx(value, rel=1e-5), (epoch, key)
+            model.end_epoch(epoch, losses)
+        found = model.renderer.state_dict()
+        for key, tensor in figures[f"state_dict_after_{name}"].items():
+            if key not in without_effect:
+                assert (found[key] - tensor).abs().max() <= tolerance, key
+        model.renderer.load_state_dict(figures[f"state_dict_after_{name}"])
+
+
+def test_exported_layers_are_the_published_ones_but_named_by_person(model, options, golden):
+    """The published program names layers by position: in frame 2, whose order is 2, 1, its names are exchanged."""
+    figures = torch.load(golden / "training.pt", weights_only=True)
+    model.renderer.load_state_dict(figures["state_dict_after_phase2"])
+    options.do_upsampling = True
+    dataset = LayeredVideoDataset(options)
+    for i, expected in enumerate(figures["export"]):
+        order = dataset[i]["layer_ids"].tolist()
+        result = model.export(default_collate([dataset[i]]))
+        for name, tensor in expected.items():
+            kind, _, position = name.partition("_l")
+            ours = f"{kind}_l{order[int(position)]}" if position else name
+            found = result.images[ours] if kind == "rgba" else result.video_frames[ours]
+            torch.testing.assert_close(found, tensor, atol=1e-5, rtol=0)
+
+
+def test_the_second_phase_leaves_texture_and_u_net_alone(model):
+    layers, upsampling = model.phases()
+    model.start_phase(upsampling)
+    model.start_epoch(11)
+    before = {k: v.clone() for k, v in model.renderer.named_parameters()}
+    losses = model.optimize_parameters(whole_clip(upsampling.opt))
+    assert set(losses) == {"recon", "total"}
+    changed = {k for k, v in model.renderer.named_parameters() if not torch.equal(v, before[k])}
+    assert changed and all(name.startswith("upsample_block.") for name in changed)
+
+
+def test_the_first_phase_leaves_the_upsampling_module_alone(model):
+    layers, _ = model.phases()
+    model.start_phase(layers)
+    model.start_epoch(1)
+    before = {k: v.clone() for k, v in model.renderer.named_parameters()}
+    model.optimize_parameters(whole_clip(layers.opt))
+    changed = {k for k, v in model.renderer.named_parameters() if not torch.equal(v, before[k])}
+    assert "texture" in changed and not any(name.startswith("upsample_block.") for name in changed)
+
+
+def test_epochs_count_on_through_both_phases(options):
+    options.n_epochs, options.n_epochs_decay, options.n_epochs_upsample = 2000, 0, 500
+    assert [phase.epochs for phase in LnrModel(options).phases()] == [range(1, 2001), range(2001, 2501)]
+    options.n_epochs_upsample = 0
+    assert [phase.name for phase in LnrModel(options).phases()] == ["layers"]
+
+
+def test_the_mask_loss_is_reduced_from_the_epoch_after_the_layers_fit(model):
+    layers, _ = model.phases()
+    model.start_phase(layers)
+    model.end_epoch(1, {"mask": torch.tensor(1.01), "total": torch.tensor(2.0)})
+    assert model.rolloff_epoch == -1
+    model.end_epoch(2, {"mask": torch.tensor(0.99), "total": torch.tensor(2.0)})
+    assert model.rolloff_epoch == 3
+    model.start_epoch(3)
+    assert model.weights["mask"] == 5
+    model.end_epoch(3, {"mask": torch.tensor(0.01), "total": torch.tensor(2.0)})
+    assert model.rolloff_epoch == 3
+
+
+def test_brightness_jitter_ends_at_its_epoch(model, options):
+    options.jitter_rgb = 0.2
+    layers, _ = model.phases()
+    layers.opt.jitter_rgb = 0.2
+    model.start_phase(layers)
+    model.start_epoch(399)
+    assert model.jitter == 0.2
+    model.start_epoch(400)
+    assert model.jitter == 0
+
+
+def test_looking_at_the_model_leaves_no_trace(model):
+    layers, _ = model.phases()
+    model.start_phase(layers)
+    before = {k: v.clone() for k, v in model.renderer.state_dict().items()}
+    pictures = model.visuals(whole_clip(layers.opt))
+    assert set(pictures) == set(model.captions)
+    assert pictures["rgba_vis"].shape == (4, 3 * 64, 96)
+    assert all(torch.equal(v, before[k]) for k, v in model.renderer.state_dict().items())
+
+
+def test_frozen_statistics_are_of_the_batch(model):
+    batch = whole_clip(model.phases()[0].opt)
+    with frozen_statistics(model.renderer):
+        looked_at = model.renderer(batch["uv_map"], batch["pids"])["layers"]
+    torch.testing.assert_close(looked_at, model.renderer(batch["uv_map"], batch["pids"])["layers"])
+
+
+def test_random_crops_lie_in_the_image_and_shrink_with_it():
+    for height, width in ((512, 896), (128, 192), (256, 256)):
+        top, bottom, left, right = random_crop(height, width, 256)
+        assert 0 <= top < bottom <= height and 0 <= left < right <= width
+        assert (bottom - top, right - left) == (min(256, height), min(256, width))

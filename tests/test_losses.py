@@ -1,0 +1,48 @@
+"""Losses and their schedule."""
+
+from argparse import Namespace
+
+import pytest
+import torch
+
+from models.lnr_model import loss_weights
+from models.losses import alpha_regularization, mask_loss
+
+
+@pytest.fixture
+def figures(golden):
+    return torch.load(golden / "losses.pt", weights_only=True)
+
+
+@pytest.mark.parametrize("l1, l0, name", [
+    (0.01, 0.005, "alpha_reg_l1_0.01_l0_0.005"), (0, 0.005, "alpha_reg_l1_0_l0_0.005")])
+def test_alpha_regularization_is_the_published_one(figures, l1, l0, name):
+    torch.testing.assert_close(alpha_regularization(figures["alpha"], l1, l0), figures[name], atol=1e-7, rtol=1e-5)
+
+
+def test_mask_loss_is_the_published_one(figures):
+    torch.testing.assert_close(mask_loss(figures["pred"], figures["trimap"]), figures["mask_loss"])
+
+
+def test_unknown_pixels_do_not_count_in_the_mask_loss():
+    trimap = torch.tensor([[[[1.0, 0.0, -1.0]]]])
+    losses = [mask_loss(torch.tensor([[[[1.0, unknown, -1.0]]]]), trimap) for unknown in (-1.0, 0.3, 1.0)]
+    assert losses == [0, 0, 0]
+
+
+def test_a_large_background_does_not_outweigh_a_small_person_in_the_mask_loss():
+    trimap = -torch.ones(1, 1, 100, 100)
+    trimap[..., :10, :10] = 1
+    missed_person, missed_background = -torch.ones_like(trimap), torch.ones_like(trimap)
+    assert mask_loss(missed_person, trimap) == pytest.approx(float(mask_loss(missed_background, trimap)), rel=0.02)
+
+
+OPTIONS = Namespace(lambda_alpha_l1=0.01, lambda_alpha_l0=0.005, alpha_l1_rolloff_epoch=200, lambda_mask=50)
+
+
+@pytest.mark.parametrize("epoch, rolloff, alpha_l1, mask", [
+    (1, -1, 0.01, 50), (199, -1, 0.01, 50), (200, -1, 0, 50), (2000, -1, 0, 50),
+    (29, 30, 0.01, 50), (30, 30, 0.01, 5), (59, 30, 0.01, 5), (60, 30, 0.01, 0), (500, 30, 0, 0),
+])
+def test_the_mask_loss_falls_to_a_tenth_and_then_to_nothing(epoch, rolloff, alpha_l1, mask):
+    assert loss_weights(OPTIONS, epoch, rolloff) == {"alpha_l1": alpha_l1, "alpha_l0": 0.005, "mask": mask}

@@ -1,0 +1,1 @@
+"""Pure pieces that know no model, dataset or option."""

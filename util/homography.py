@@ -1,0 +1,45 @@
+"""Camera motion as one homography per frame.
+
+Points are (x, y), x to the right, y down. "World" is the coordinate system of the first frame.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def apply_homography(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map points [2, ...] by a 3x3 homography and divide by the third coordinate; float64 [2, ...]."""
+    x, y, w = np.tensordot(matrix, np.concatenate([points, np.ones_like(points[:1])]), axes=1)
+    return np.stack([x / w, y / w])
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The camera's motion over a clip.
+
+    Attributes:
+        size: (width, height) in pixels of the frames that the matrices speak of; other sizes are scaled to it.
+        bounds: (xmin, xmax, ymin, ymax) of the whole panorama in world coordinates, may be fractional.
+        matrices: float64 [F, 3, 3], each maps the world to its frame; invertible.
+    """
+
+    size: tuple[float, float]
+    bounds: tuple[float, float, float, float]
+    matrices: np.ndarray
+
+    def to_panorama(self, uv: np.ndarray, frame: int) -> np.ndarray:
+        """Map places in a frame to places in the panorama.
+
+        Args:
+            uv: [2, ...] in [0, 1], from 0 at the frame's first column and row to 1 at its last.
+            frame: index from 0.
+
+        Returns:
+            float64 [2, ...], from (0, 0) to (1, 1) over the panorama's bounds. 1 in `uv` stands for the full `size`
+            (not size - 1): that is the convention of published homography files.
+        """
+        size = np.reshape(self.size, (2,) + (1,) * (uv.ndim - 1))
+        x, y = apply_homography(np.linalg.inv(self.matrices[frame]), uv * size)
+        xmin, xmax, ymin, ymax = self.bounds
+        return np.stack([(x - xmin) / (xmax - xmin), (y - ymin) / (ymax - ymin)])

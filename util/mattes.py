@@ -1,0 +1,83 @@
+"""Alpha mattes: compositing, detail transfer and trimaps.
+
+Images are float tensors in [-1, 1], colours straight (not premultiplied). `L` counts layers from back (0, the
+background) to front. Nothing here knows about networks, files or options.
+"""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def opacity(layers: Tensor) -> Tensor:
+    """Alpha of RGBA [..., 4, H, W] in [-1, 1] as opacity [..., 1, H, W] in [0, 1]."""
+    return (layers[..., 3:4, :, :] + 1) / 2
+
+
+def composite_over(layers: Tensor) -> Tensor:
+    """Composite RGBA layers back to front.
+
+    Args:
+        layers: [B, L, 4, H, W] in [-1, 1], straight colour.
+
+    Returns:
+        [B, 4, H, W] in [-1, 1]. The back layer counts as opaque in colour. Channel 3 is blended like a colour, starting
+        from the back layer's alpha: it is what the alpha regularizer sees, and it is *not* 1 - prod(1 - opacity).
+    """
+    composite = layers[:, 0]
+    for layer in layers[:, 1:].unbind(1):
+        alpha = opacity(layer)
+        composite = layer * alpha + composite * (1 - alpha)
+    return composite
+
+
+def transfer_detail(layers: Tensor, target: Tensor, reconstruction: Tensor) -> Tensor:
+    """Give every layer in front of the background its visible share of what the reconstruction missed.
+
+    rgb_l += T_l * residual, where T_l is the transmittance of the layers in front of l (section 3.3 of the paper:
+    high-frequency detail that the network did not learn). The background takes none, so that what it
+    shows behind people stays clean; its alpha becomes 1.
+
+    Args:
+        layers: [B, L, 4, H, W] in [-1, 1].
+        target: [B, 3, H, W], the frame.
+        reconstruction: [B, 3 or 4, H, W], the composite of `layers`.
+
+    Returns:
+        [B, L, 4, H, W], colours clamped to [-1, 1].
+    """
+    residual = target - reconstruction[:, :3]
+    detailed = layers.clone()
+    transmittance = torch.ones_like(residual[:, :1])
+    for i in range(layers.shape[1] - 1, 0, -1):
+        detailed[:, i, :3] = (layers[:, i, :3] + transmittance * residual).clamp(-1, 1)
+        transmittance = transmittance * (1 - opacity(layers[:, i]))
+    detailed[:, 0, 3] = 1
+    return detailed
+
+
+def trimap(person: np.ndarray, width: int) -> np.ndarray:
+    """Known foreground, known background and the band between.
+
+    Args:
+        person: bool [H, W], true on the person.
+        width: side in pixels of the square that the background is eroded with.
+
+    Returns:
+        float32 [H, W]: +1 on the person, -1 on the eroded background, 0 (unknown) between.
+    """
+    background = (~person).astype(np.uint8)
+    if width > 0:
+        background = cv2.erode(background, np.ones((width, width), np.uint8))
+    return person.astype(np.float32) - background
+
+
+def over_checkerboard(image: Tensor, cell: int = 16) -> Tensor:
+    """RGBA [..., 4, H, W] in [-1, 1] to RGB [..., 3, H, W] over a grey checkerboard of `cell` pixels."""
+    height, width = image.shape[-2:]
+    rows = torch.arange(height, device=image.device)[:, None] // cell
+    columns = torch.arange(width, device=image.device)[None] // cell
+    board = torch.where((rows + columns) % 2 == 0, 0.2, -0.2)
+    alpha = opacity(image)
+    return image[..., :3, :, :] * alpha + board * (1 - alpha)

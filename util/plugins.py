@@ -1,0 +1,32 @@
+"""Find a class by the name of the file it is in."""
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+
+from util.errors import UserError
+
+
+def find_class(package: str, module: str, base: type, option: str, name: str) -> type:
+    """The one concrete subclass of `base` that is defined in `package/module.py`.
+
+    Args:
+        option: the option that named it, for the message.
+        name: what the option said.
+
+    Raises:
+        UserError: there is no such module.
+        TypeError: the module does not define exactly one such class.
+    """
+    if not module.isidentifier() or importlib.util.find_spec(f"{package}.{module}") is None:
+        suffix = module.removeprefix(name)
+        folder = importlib.import_module(package).__path__
+        known = sorted(m.name.removesuffix(suffix) for m in pkgutil.iter_modules(folder)
+                       if m.name.endswith(suffix) and m.name != f"base{suffix}")
+        raise UserError(f"{option} {name}: there is no {package}/{module}.py; known: {', '.join(known)}")
+    found = [c for c in vars(importlib.import_module(f"{package}.{module}")).values()
+             if inspect.isclass(c) and issubclass(c, base) and c.__module__ == f"{package}.{module}"]
+    if len(found) != 1:
+        raise TypeError(f"{package}/{module}.py must define exactly one subclass of {base.__name__}, not {len(found)}")
+    return found[0]
