@@ -9,11 +9,11 @@ import torch.nn.functional as F
 
 from data.base_dataset import BaseDataset
 from data.dataroot import Dataroot, read_metadata, wrong_sizes
+from util.command_line import whole
 from util.errors import UserError, several
 from util.images import read_image, to_tensor
 from util.iuv import atlas_uv, background_uv, decode_iuv
 from util.mattes import trimap
-from util.ranges import whole
 
 ZOOM_PROBABILITY = 0.75
 LARGEST_ZOOM = 1.25

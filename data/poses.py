@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 
@@ -56,20 +56,20 @@ def read_poses(path: Path | str) -> dict[str, list[Pose]]:
     poses: dict[str, list[Pose]] = {}
     names: dict[str, str] = {}
     for frame, entries in _by_frame(path, problems):
-        stem = PureWindowsPath(frame).stem  # takes both / and \ for separators
+        stem = Path(frame.replace("\\", "/")).stem
         if names.setdefault(stem, frame) != frame:
-            problems.append(f"{path}: frames {names[stem]} and {frame} have the same name without folder and ending; "
-                            "expected one entry per frame")  # fmt: skip
+            problems.append(f"{path}: frames {_shown(names[stem])} and {_shown(frame)} have the same name without "
+                            "folder and ending; expected one entry per frame")
         people = poses.setdefault(stem, [])
         for number, entry in enumerate(entries, start=1):
             try:
                 pose = _pose(entry)
                 if any(other.person == pose.person for other in people):
                     raise ValueError("a second pose of this id; expected each person once in a frame. "
-                                     "Drop one, or give it another idx")  # fmt: skip
+                                     "Drop one, or give it another idx")
                 people.append(pose)
             except ValueError as error:
-                problems.append(f"{path}: frame {frame}, {_label(entry, number)}: {error}")
+                problems.append(f"{path}: frame {_shown(frame)}, {_label(entry, number)}: {error}")
     if problems:
         raise several(problems)
     return poses
@@ -88,8 +88,8 @@ def poses_of_frames(path: Path | str, frames: list[str]) -> list[list[Pose]]:
     poses = read_poses(path)
     found = [poses.get(frame, []) for frame in frames]
     if any(poses.values()) and not any(found):
-        raise UserError(f"{path}: its frames are named like {next(iter(poses))}; the frames of the clip like "
-                        f"{frames[0]}, and none is in both. Name them alike")  # fmt: skip
+        raise UserError(f"{path}: its frames are named like {_shown(next(iter(poses)))}; the frames of the clip like "
+                        f"{frames[0]}, and none is in both. Name them alike")
     return found
 
 
@@ -113,12 +113,12 @@ def people_layers(metadata: Metadata, path: Path | str, frames: list[list[Pose]]
         absent = sorted({person for layer in metadata.people_layers for person in layer} - set(seen))
         if absent:
             raise UserError(f"{metadata.path}: people_layers names person {absent[0]}, who is in no frame of {path}; "
-                            f"expected some of {seen}")  # fmt: skip
+                            f"expected some of {seen}")
         return metadata.people_layers
     if seen[-1] > metadata.n_people:
         raise UserError(f"{path}: shows person {seen[-1]}; n_textures {metadata.n_textures} of {metadata.path.name} "
                         f"has tiles for {metadata.n_people}. Number people from 1 without gaps, set n_textures to "
-                        f"{24 * seen[-1] + 1}, or choose people with people_layers")  # fmt: skip
+                        f"{24 * seen[-1] + 1}, or choose people with people_layers")
     return [[person] for person in seen]
 
 
@@ -137,17 +137,18 @@ def _by_frame(path: Path, problems: list[str]) -> Iterator[tuple[str, Iterable]]
                 grouped.setdefault(entry["image_id"], []).append(entry)
             else:
                 problems.append(f"{path}: entry {number} of the list has no frame name; expected an object with "
-                                "\"image_id\": \"0001.png\"")  # fmt: skip
+                                "\"image_id\": \"0001.png\"")
         yield from grouped.items()
     elif isinstance(content, dict) and not {"version", "people", "bodies"} & content.keys():
         for frame, entries in content.items():
             if isinstance(entries, list):
                 yield frame, entries
             else:
-                problems.append(f"{path}: frame {frame}: holds {_kind(entries)}; expected a list of people. {_EXPORT}")
+                problems.append(f"{path}: frame {_shown(frame)}: holds {_kind(entries)}; expected a list of people. "
+                                f"{_EXPORT}")
     else:
         raise UserError(f"{path}: holds {_kind(content)}; expected frame names with lists of people, or AlphaPose's "
-                        f"list of results. {_EXPORT}")  # fmt: skip
+                        f"list of results. {_EXPORT}")
 
 
 def _pose(entry) -> Pose:
@@ -167,20 +168,21 @@ def _pose(entry) -> Pose:
 
 
 def _keypoints(value) -> np.ndarray:
-    rows = value if isinstance(value, list) else [value]
-    numbers = [x for row in rows for x in (row if isinstance(row, list) else [row])]
+    numbers = value if isinstance(value, list) else [value]
+    if all(isinstance(row, list) and len(row) == 3 for row in numbers):
+        numbers = [x for row in numbers for x in row]
     if not all(_is_number(x) for x in numbers):
         raise ValueError(f"keypoints hold {_short(next(x for x in numbers if not _is_number(x)))}; "
-                         "expected finite numbers only. Drop this person, or this frame of them")  # fmt: skip
+                         "expected finite numbers only, x, y, score of each. Drop this person, or this frame of them")
     if len(numbers) % 3 or len(numbers) // 3 not in _COCO_FIRST:
         known = ", ".join(f"{count} ({name})" for count, name in _COCO_FIRST.items())
         found = f"{len(numbers)} numbers" if len(numbers) % 3 else f"{len(numbers) // 3} keypoints"
         raise ValueError(f"{found}; expected x, y, score of {known} keypoints. "
-                         "Export with AlphaPose's COCO model, or drop this person")  # fmt: skip
+                         "Export with AlphaPose's COCO model, or drop this person")
     keypoints = np.array(numbers, np.float64).reshape(-1, 3)[:_JOINTS]
     if np.abs(keypoints[:, :2]).max() > _FARTHEST_PX:
         raise ValueError(f"a keypoint at {np.abs(keypoints[:, :2]).max():.3g} px; expected pixels of the frame. "
-                         "Drop this person, or this frame of them")  # fmt: skip
+                         "Drop this person, or this frame of them")
     keypoints[:, 2] = np.maximum(keypoints[:, 2], 0)
     return keypoints
 
@@ -209,7 +211,12 @@ def _short(value) -> str:
     return text if len(text) < 40 else text[:37] + "..."
 
 
+def _shown(name: str) -> str:
+    """A frame's name as it is where that is harmless on a terminal and in one line."""
+    return name if name.isprintable() and len(name) < 40 else _short(name)
+
+
 def _kind(value) -> str:
     if isinstance(value, dict):
-        return f"an object with {', '.join(list(value)[:3]) or 'nothing'}"
+        return f"an object with {', '.join(map(_shown, list(value)[:3])) or 'nothing'}"
     return {list: "a list", str: "a text", type(None): "nothing"}.get(type(value), "a single value")

@@ -13,8 +13,8 @@ from torch import Tensor
 from models.base_model import BaseModel, Export, Phase, frozen_statistics
 from models.losses import alpha_regularization, mask_loss
 from models.networks import LayeredRenderer
+from util.command_line import number, whole
 from util.mattes import opacity, over_checkerboard, transfer_detail
-from util.ranges import number, whole
 
 UPSAMPLING_CROP = 256
 
@@ -106,9 +106,9 @@ class LnrModel(BaseModel):
     def end_epoch(self, epoch: int, losses: dict[str, Tensor]) -> None:
         """Reduce the mask loss from the next epoch on, once the layers fit their masks."""
         super().end_epoch(epoch, losses)
-        if self.rolloff_epoch < 0 and "mask" in losses:
-            if losses["mask"] < self.opt.mask_thresh * self.opt.lambda_mask:
-                self.rolloff_epoch = epoch + 1
+        fits = "mask" in losses and losses["mask"] < self.opt.mask_thresh * self.opt.lambda_mask
+        if self.rolloff_epoch < 0 and fits:
+            self.rolloff_epoch = epoch + 1
 
     def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:
         """One Adam step on the sum of the losses."""

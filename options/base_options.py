@@ -1,7 +1,6 @@
 """The options that train.py and test.py share, and the one parse of a command line."""
 
 import argparse
-import difflib
 import math
 from argparse import ArgumentParser, Namespace
 
@@ -9,8 +8,8 @@ import torch
 
 from data import find_dataset
 from models import find_model
+from util.command_line import OneLineParser, number, whole
 from util.errors import UserError
-from util.ranges import number, whole
 
 
 class BaseOptions:
@@ -98,31 +97,6 @@ class BaseOptions:
 
 INHERITED = ("dataroot", "model", "num_filters", "dataset_mode")
 """Options of `BaseOptions` that describe the run; all options that models and datasets add do as well."""
-
-
-class OneLineParser(ArgumentParser):
-    """A parser that takes no abbreviations, and says what is wrong in one line."""
-
-    def __init__(self, **kwargs):
-        super().__init__(allow_abbrev=False, **kwargs)
-
-    def parse_args(self, args=None, namespace=None) -> Namespace:
-        """Parse; an unknown option is an error that names the nearest known one.
-
-        Raises:
-            UserError: also for every other mistake.
-        """
-        opt, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            known = [option for action in self._actions for option in action.option_strings]
-            nearest = difflib.get_close_matches(unknown[0].split("=")[0], known, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else "see --help for all options"
-            raise UserError(f"{unknown[0]}: no such option; {hint}")
-        return opt
-
-    def error(self, message: str):
-        """Raise a `UserError` instead of printing the usage."""
-        raise UserError(message.removeprefix("argument "))
 
 
 def existing_gpus(ids: str) -> list[int]:

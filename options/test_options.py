@@ -7,8 +7,8 @@ from pathlib import Path
 
 from options.base_options import BaseOptions
 from options.train_options import SAVED_OPTIONS
+from util.command_line import number
 from util.errors import UserError
-from util.ranges import number
 
 
 class TestOptions(BaseOptions):

@@ -5,9 +5,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from options.base_options import BaseOptions
+from util.command_line import number, whole
 from util.errors import UserError
 from util.files import write_text
-from util.ranges import number, whole
 
 SAVED_OPTIONS = "train_opt.json"
 

@@ -4,7 +4,7 @@ An IUV picture is uint8 RGBA [H, W, 4]: R = 10 x DensePose part (1..24), G = u a
 (from 1); all four are 0 where nobody is. Decoded, u and v lie in [0, 1].
 
 The atlas has `n_textures` tiles side by side: tile 0 is the background's, tiles 24 (p - 1) + 1 .. 24 p are the parts
-of person p. Its coordinates (U, V) lie in [-1, 1] over the whole atlas, as `torch.nn.functional.grid_sample` takes them.
+of person p. Its coordinates (U, V) lie in [-1, 1] over the whole atlas, as torch's `grid_sample` takes them.
 """
 
 import numpy as np
@@ -49,9 +49,8 @@ def decode_iuv(iuv: np.ndarray, n_people: int) -> tuple[np.ndarray, np.ndarray, 
     return part, u, v, person
 
 
-def atlas_uv(
-    part: np.ndarray | int, u: np.ndarray, v: np.ndarray, person: np.ndarray | int, n_textures: int
-) -> np.ndarray:
+def atlas_uv(part: np.ndarray | int, u: np.ndarray, v: np.ndarray, person: np.ndarray | int,
+             n_textures: int) -> np.ndarray:
     """Place body coordinates in the texture atlas.
 
     Args:

@@ -1,0 +1,1 @@
+"""Scripts that fetch, prepare or make the data of a clip."""

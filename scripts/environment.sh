@@ -1,0 +1,31 @@
+# To be sourced by other scripts: sets ROOT to the project's folder, and PYTHON to a Python that has all it needs.
+# PYTHON, if it is set already, is used as it is; otherwise the environment ROOT/.venv is made, and brought up to date
+# when a requirements file has changed.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+fail() {  # MESSAGE
+    echo "error: $1" >&2
+    exit 2
+}
+
+make_environment() {  # REQUIREMENTS_FILE...
+    local stamp="$ROOT/.venv/installed-$(cat "$@" "$ROOT/scripts/install_visdom.sh" | cksum | tr -d ' ')"
+    [ -e "$stamp" ] && return
+    if [ ! -x "$PYTHON" ]; then
+        python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+            || fail "python3: found $(python3 --version 2>&1); expected Python 3.10 or later. Install it"
+        python3 -m venv "$ROOT/.venv" || fail "python3 -m venv failed; install Python's venv (apt install python3-venv)"
+    fi
+    echo "installing the requirements into .venv (once; several GB with torch)"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check $(printf -- '-r %s ' "$@") \
+        || fail "pip could not install the requirements; its message is above"
+    bash "$ROOT/scripts/install_visdom.sh" > /dev/null \
+        || echo "visdom could not be installed: training goes on without its dashboard"
+    touch "$stamp"
+}
+
+if [ -z "${PYTHON:-}" ]; then
+    export PYTHON="$ROOT/.venv/bin/python"
+    (cd "$ROOT" && make_environment requirements.txt ${EXTRA_REQUIREMENTS:-}) || exit 2
+fi

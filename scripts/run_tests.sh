@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Run all tests: bash scripts/run_tests.sh [options of pytest]. Makes the environment if it is missing.
+set -euo pipefail
+EXTRA_REQUIREMENTS=requirements-test.txt
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+cd "$ROOT"
+"$PYTHON" -m pytest -q --timeout 300 "$@"

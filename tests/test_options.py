@@ -1,0 +1,116 @@
+"""Command lines: published names and defaults, what is refused, and what is saved."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+
+from options.base_options import existing_gpus
+from options.test_options import TestOptions
+from options.train_options import TrainOptions
+from util.errors import UserError
+
+SHARED = dict(gpu_ids=[], checkpoints_dir="./checkpoints", seed=1, model="lnr", num_filters=64,
+              dataset_mode="layered_video", serial_batches=False, num_threads=4, batch_size=32,
+              max_dataset_size=math.inf, display_winsize=256, epoch="latest", verbose=False, suffix="", texture_res=16,
+              texture_channels=16, trimap_width=20, use_mask_images=False, use_homographies=False, do_upsampling=False)
+TRAIN = dict(lambda_alpha_l1=0.01, lambda_alpha_l0=0.005, alpha_l1_rolloff_epoch=200, lambda_mask=50, mask_thresh=0.02,
+             mask_loss_rolloff_epoch=-1, n_epochs_upsample=500, batch_size_upsample=16, jitter_rgb=0.2,
+             jitter_epochs=400, display_freq=20, display_ncols=0, display_id=1, display_server="http://localhost",
+             display_env="main", display_port=8097, update_html_freq=50, print_freq=10, no_html=False,
+             save_latest_freq=50, save_by_epoch=False, continue_train=False, epoch_count=1, phase="train",
+             n_epochs=2000, n_epochs_decay=0, lr=0.001, lr_policy="linear")
+TEST = dict(results_dir="./results/", aspect_ratio=1.0, phase="test", num_test=math.inf, eval=False)
+
+
+@pytest.fixture
+def clip(golden, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    shutil.copytree(golden / "clip", "clip")
+    return "clip"
+
+
+@pytest.mark.parametrize("options, expected", [(TrainOptions, SHARED | TRAIN), (TestOptions, SHARED | TEST)])
+def test_options_have_their_published_names_and_defaults(clip, options, expected):
+    opt = vars(options().parse(["--dataroot", clip]))
+    assert {name: opt[name] for name in expected} == expected
+    assert opt["name"] == "experiment_name"
+
+
+@pytest.mark.parametrize("options", [TrainOptions, TestOptions])
+def test_help_explains_every_option(clip, options, capsys):
+    opt = options().parse(["--dataroot", clip])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        options().parse(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"--{name}" in text for name in vars(opt)
+               if name not in ("is_train", "do_upsampling" if options is TrainOptions else ""))
+
+
+def test_the_published_guides_spellings_work(clip):
+    opt = TrainOptions().parse(["--dataroot", clip, "--num_epochs", "7", "--num_epochs_upsample", "3"])
+    assert (opt.n_epochs, opt.n_epochs_upsample) == (7, 3)
+
+
+def test_the_clip_decides_its_size_and_number_of_textures(clip):
+    opt = TrainOptions().parse(["--dataroot", clip, "--width", "448", "--n_textures", "25"])
+    assert (opt.width, opt.height, opt.n_textures) == (96, 64, 49)
+
+
+def test_options_are_saved_as_they_are_used(clip):
+    opt = TrainOptions().parse(["--dataroot", clip, "--name", "run", "--suffix", "{model}_{num_filters}"])
+    assert opt.name == "run_lnr_64"
+    saved = json.loads(Path("checkpoints/run_lnr_64/train_opt.json").read_text())
+    assert saved == vars(opt)
+    text = Path("checkpoints/run_lnr_64/train_opt.txt").read_text()
+    assert "n_textures: 49  [default: 25]" in text and "seed: 1\n" in text
+
+
+def test_testing_takes_over_what_the_run_was_trained_with(clip):
+    TrainOptions().parse(["--dataroot", clip, "--name", "run", "--num_filters", "8", "--texture_res", "4",
+                          "--seed", "5", "--batch_size", "3", "--use_homographies"])
+    opt = TestOptions().parse(["--name", "run"])
+    assert (opt.dataroot, opt.num_filters, opt.texture_res, opt.use_homographies) == ("clip", 8, 4, True)
+    assert (opt.seed, opt.batch_size) == (1, 32)
+    assert TestOptions().parse(["--name", "run", "--num_filters", "16"]).num_filters == 16
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--n_epoch", "3"], "--n_epoch: no such option; did you mean --n_epochs?"),
+    (["--data", "x"], "--data: no such option"),
+    (["--batch_size", "0"], "--batch_size: found '0'; expected a whole number of at least 1"),
+    (["--batch_size", "many"], "--batch_size: found 'many'; expected a whole number of at least 1"),
+    (["--lr", "nan"], "--lr: found 'nan'; expected a number of at least 0"),
+    (["--lr_policy", "magic"], "--lr_policy: invalid choice: 'magic'"),
+    (["--name"], "--name: expected one argument"),
+    (["--model", "gan"], "--model gan: there is no models/gan_model.py; known: kp2uv, lnr"),
+    (["--model", "../x"], "--model ../x: there is no"),
+    (["--dataset_mode", "images"],
+     "--dataset_mode images: there is no data/images_dataset.py; known: kpuv, layered_video"),
+    (["--gpu_ids", "gpu"], "--gpu_ids: found 'gpu'; expected numbers"),
+    (["--suffix", "{nothing}"], "--suffix: found '{nothing}'"),
+])
+def test_mistakes_are_told_in_one_line(clip, arguments, message):
+    with pytest.raises(UserError) as error:
+        TrainOptions().parse(["--dataroot", clip, *arguments])
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_dataroot_is_told(clip):
+    with pytest.raises(UserError, match="--dataroot: missing"):
+        TrainOptions().parse([])
+
+
+def test_gpus_that_do_not_exist_are_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert existing_gpus("1,0") == [1, 0]
+    assert existing_gpus("-1") == []
+    for ids in ("2", "0,2", "0,0", "0,-1"):
+        with pytest.raises(UserError, match="GPUs 0 to 1"):
+            existing_gpus(ids)

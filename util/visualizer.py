@@ -1,0 +1,145 @@
+"""What a person sees of a training run: progress on the console, losses on disk, a web page, and visdom.
+
+Written to the run folder `<checkpoints_dir>/<name>/`: `loss_log.txt` and `loss_log.jsonl` (see `util/loss_log.py`),
+`web/index.html` and its pictures (see `util/run_page.py`).
+"""
+
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from util.loss_log import LossLog, in_words
+from util.run_page import remove_images, save_images, write_run_page
+from util.visdom_board import VisdomBoard
+
+SECONDS_BETWEEN_LINES = 30
+SECONDS_BETWEEN_RELOADS = 60
+
+
+class Visualizer:
+    """Shows and records one training run, from `with` to its end.
+
+    On a terminal there is a progress bar per phase with the time to go and the latest losses. Elsewhere (a log file,
+    a pipe) there is the first and the last line of a phase, and one every half minute between them.
+
+    Args:
+        opt: name, checkpoints_dir, continue_train, print_freq (steps), display_freq and update_html_freq (epochs),
+            no_html, and display_id (<= 0: no visdom), display_winsize, display_ncols, display_server, display_port,
+            display_env.
+        captions: for labels of visuals and losses, a sentence that says what they are.
+    """
+
+    def __init__(self, opt: Namespace, captions: Mapping[str, str] | None = None):
+        self._opt = opt
+        self._folder = Path(opt.checkpoints_dir) / opt.name
+        self._captions = dict(captions or {})
+        self._on_terminal = sys.stderr.isatty()
+        self._board: VisdomBoard | None = None
+        self._bar: tqdm | None = None
+        self._status = "before the first step"
+
+    def __enter__(self) -> "Visualizer":
+        """Begin the files anew, or go on with them (continue_train); look for a visdom server in the background."""
+        opt = self._opt
+        self._log = LossLog(self._folder, keep=opt.continue_train)
+        if not opt.continue_train:
+            remove_images(self._folder)
+        if opt.display_id > 0:
+            instead = self._folder / ("loss_log.txt" if opt.no_html else "web/index.html")
+            self._board = VisdomBoard(server=opt.display_server, port=opt.display_port, env=opt.display_env,
+                                      name=opt.name, width=opt.display_winsize, columns=opt.display_ncols,
+                                      instead=str(instead), say=self.say)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        """End the progress bar and visdom, and leave a page that says how the run ended."""
+        if self._bar is not None:
+            self._bar.close()
+        if self._board is not None:
+            self._board.close()
+        if self._log.history and not self._opt.no_html:
+            self._write_page("Finished" if kind is None else "Stopped", refresh=None)
+
+    @staticmethod
+    def say(message: str) -> None:
+        """Print a line without breaking the progress bar."""
+        tqdm.write(message)
+        sys.stdout.flush()
+
+    def start_phase(self, title: str, total_steps: int, done_steps: int = 0) -> None:
+        """Begin a phase of the training, with a progress bar of its own.
+
+        Args:
+            total_steps: of the whole phase.
+            done_steps: of them, those done before this run (a continued run).
+        """
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = tqdm(desc=title, total=total_steps, initial=done_steps, unit="step", smoothing=0.05,
+                         dynamic_ncols=True, disable=not self._on_terminal)
+        self._title, self._total, self._step, self._first = title, total_steps, done_steps, done_steps
+        self._begun = self._recorded = time.perf_counter()
+        self._recorded_step = done_steps
+        self._printed = -np.inf
+
+    def step(self, epoch: int, losses: Mapping[str, float | Tensor]) -> None:
+        """Count a training step; record its losses if it is the phase's first or last, or print_freq is due.
+
+        Args:
+            epoch: from 1, counted on through all phases.
+            losses: numbers or 0-d tensors. They are read only when they are recorded, so that other steps need not
+                wait for a GPU.
+        """
+        self._step += 1
+        self._status = f"{self._title}, epoch {epoch}, step {self._step} of {self._total}"
+        if self._step in (1, self._total) or self._step % self._opt.print_freq == 0:
+            self._record(epoch, {name: float(value) for name, value in losses.items()})
+        self._bar.update()
+
+    def end_epoch(self, epoch: int, is_last: bool, get_visuals: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        """Show pictures on visdom and the page, if display_freq or update_html_freq is due or the epoch is the last.
+
+        Args:
+            get_visuals: called only if something is due. Returns uint8 [H, W, 3 or 4] by label, new arrays that
+                nobody changes later.
+        """
+        show = (self._board is not None and self._board.usable
+                and (is_last or epoch % self._opt.display_freq == 0))
+        save = not self._opt.no_html and (is_last or epoch % self._opt.update_html_freq == 0)
+        if not (show or save):
+            return
+        begun = time.perf_counter()
+        visuals = get_visuals()
+        if show:
+            self._board.show_images(epoch, visuals)
+        if save:
+            save_images(self._folder, epoch, visuals)
+            self._captions = {label: self._captions.get(label, "") for label in visuals} | self._captions
+            self._write_page("Running", SECONDS_BETWEEN_RELOADS)
+        self._recorded += time.perf_counter() - begun
+
+    def _record(self, epoch: int, losses: dict[str, float]) -> None:
+        now = time.perf_counter()
+        seconds = (now - self._recorded) / (self._step - self._recorded_step)
+        self._recorded, self._recorded_step = now, self._step
+        line = self._log.append(epoch, self._step, self._title, seconds, losses)
+        self._bar.set_postfix_str(in_words(losses), refresh=False)
+        if self._board is not None:
+            self._board.show_losses(self._log.history)
+        is_due = self._step == self._total or now - self._printed >= SECONDS_BETWEEN_LINES
+        if is_due and not self._on_terminal:
+            self._printed = now
+            remaining = (now - self._begun) / (self._step - self._first) * (self._total - self._step)
+            self.say(f"{self._title} {self._step / self._total:.0%}, {tqdm.format_interval(remaining)} to go {line}")
+
+    def _write_page(self, state: str, refresh: int | None) -> None:
+        write_run_page(self._folder, self._log.history, self._captions, f"{state}: {self._status}",
+                       self._opt.display_winsize, refresh)
