@@ -39,7 +39,7 @@ class LnrModel(BaseModel):
     def __init__(self, opt: Namespace):
         super().__init__(opt)
         self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures)
-        self.renderer.to(self.device)
+        self.renderer.to(self.device, memory_format=torch.channels_last)
         self.networks = {"LNR": self.renderer}
         self.render = self.parallel(self.renderer)
         self.rolloff_epoch = getattr(opt, "mask_loss_rolloff_epoch", -1)

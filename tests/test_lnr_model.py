@@ -39,11 +39,11 @@ def whole_clip(opt):
 
 
 def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypatch):
-    """Losses to 1e-5, weights to 1e-5 after the first phase and to 2e-4 after the second.
+    """Losses to 1e-5, weights to half a hundredth of the way that ten steps go (a fiftieth in the second phase).
 
-    The upsampling module's gradients are so small (its residual counts a hundredth) that Adam turns the rounding of
-    sums into steps; 2e-4 is a fiftieth of the way that ten steps go. Biases in front of a normalisation, and the means
-    that follow them, are left out: nothing depends on those, and their gradient is nothing but rounding.
+    Adam turns the rounding of sums into steps where gradients are as small as those of texels that are hardly seen, or of
+    the upsampling module, whose residual counts a hundredth. Biases in front of a normalisation, and the means that
+    follow them, are left out: nothing depends on those, and their gradient is nothing but rounding.
     """
     trace = json.loads((golden / "training_trace.json").read_text())
     figures = torch.load(golden / "training.pt", weights_only=True)
@@ -52,7 +52,7 @@ def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypat
                       for name in ("conv.bias", "norm.running_mean")}
     without_effect |= {f"upsample_block.{name}.bias" for name in ("0.conv", *(
         f"{i}.convblock{j}.conv" for i in (1, 2, 3) for j in (1, 2)))}
-    for phase, name, tolerance in zip(model.phases(), ("phase1", "phase2"), (1e-5, 2e-4)):
+    for phase, name, tolerance in zip(model.phases(), ("phase1", "phase2"), (5e-5, 2e-4)):
         batch = whole_clip(phase.opt)
         model.start_phase(phase)
         for epoch, expected in zip(phase.epochs, trace[name], strict=True):

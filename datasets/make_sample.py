@@ -1,0 +1,376 @@
+"""Make a sample clip with known layers from nothing: people who walk, jump and cross each other in a yard.
+
+    python datasets/make_sample.py --dataroot datasets/sample
+
+The folder is a dataroot (rgb_256/, rgb_512/, keypoints.json, metadata.json, mask/ and, when the camera moves,
+homographies.txt) and in gt/ what it was composited from: the background, and per person the layer (straight RGBA: the
+person over his reflection over his shadow), the matte and the shadow's opacity. The same options and seed give the
+same clip.
+"""
+
+import json
+import sys
+import tempfile
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from datasets.sample_motion import Jump, Loop, Mover, Style
+from datasets.sample_person import Person, dressed
+from datasets.sample_scene import EYE, View, draw_scene
+from datasets.sample_solids import Part, cast_shadow, extent, render
+from util.command_line import OneLineParser, number, whole
+from util.errors import UserError, reported_in_one_line
+from util.files import write_text
+from util.homography import apply_homography
+from util.images import write_png
+
+RATE = 25  # frames per second
+SHORTEST = 1.6  # seconds of action: a clip with fewer frames shows it in quick motion
+BETWEEN_JUMPS = 3.6  # seconds from one to the next of the same person
+DENSITY = 2  # drawn pixels per pixel of the double-size frame, each way
+DARKEST = 0.55  # opacity of a shadow
+MIRRORED = 0.4  # opacity of a reflection at the feet
+SUN = np.array([-0.55, 0.78, 0.14]) / np.linalg.norm([-0.55, 0.78, 0.14])  # towards it
+
+
+def main() -> None:
+    """Make the clip, and say where it is."""
+    opt = parse()
+    folder = make_sample(**vars(opt))
+    print(f"sample clip: {folder}: {opt.frames} frames of {opt.width} x {opt.height}, people: {opt.people}")
+
+
+def parse() -> Namespace:
+    """The command line."""
+    parser = OneLineParser(description="Make a sample clip with known layers: people who walk, jump and cross.")
+    add = parser.add_argument
+    add("--dataroot", required=True, metavar="DIR", help="folder to make (required)")
+    add("--frames", type=whole(1), default=40, metavar="N", help="length, at 25 frames per second (default: 40)")
+    add("--width", type=whole(1), default=448, metavar="PX", help="of rgb_256, a multiple of 16 (default: 448)")
+    add("--height", type=whole(1), default=256, metavar="PX", help="of rgb_256, a multiple of 16 (default: 256)")
+    add("--people", type=int, choices=range(1, 5), default=2, help="how many, a layer each (default: 2)")
+    add("--seed", type=whole(0), default=1, metavar="N", help="another seed, another clip (default: 1)")
+    add("--shadow", choices=("soft", "hard", "none"), default="soft", help="edge of the shadows (default: soft)")
+    add("--mirror_floor", action="store_true", help="a polished floor; a reflection belongs to its person's layer")
+    add("--camera", choices=("static", "moving"), default="static",
+        help="moving: pans, tilts, rolls and zooms; writes homographies.txt (default: static)")
+    add("--noise", type=number(0), default=0.0, metavar="LEVELS",
+        help="standard deviation of sensor noise in rgb_512, in 8-bit levels (default: 0)")
+    add("--overwrite", action="store_true", help="replace a sample clip that is there already")
+    return parser.parse_args()
+
+
+def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, height: int = 256, people: int = 2,
+                seed: int = 1, shadow: str = "soft", mirror_floor: bool = False, camera: str = "static",
+                noise: float = 0.0, overwrite: bool = False) -> Path:
+    """Make a sample clip; the arguments are the options of the command line.
+
+    Returns:
+        the folder. It appears whole or not at all.
+
+    Raises:
+        UserError: a size is not a multiple of 16, or the folder is there already.
+    """
+    for name, size in (("--width", width), ("--height", height)):
+        if size % 16:
+            raise UserError(f"{name}: {size} is not a multiple of 16; the nearest is {max(round(size / 16), 1) * 16}")
+    dataroot = Path(dataroot).resolve()
+    check_place(dataroot, overwrite)
+    clip = Clip(View(2 * width, 2 * height), frames, people, seed, shadow, mirror_floor, camera == "moving")
+    with tempfile.TemporaryDirectory(prefix=f".{dataroot.name}.", suffix=".part", dir=dataroot.parent) as beside:
+        new = Path(beside, "new")
+        clip.write(new, noise)
+        if dataroot.exists():
+            dataroot.rename(Path(beside, "old"))
+        new.rename(dataroot)
+    return dataroot
+
+
+def check_place(dataroot: Path, overwrite: bool) -> None:
+    """Make the folder that will hold the clip's, and refuse a clip's folder that holds something, unless that is a
+    sample clip that may be replaced.
+
+    Raises:
+        UserError: it does, or it is a file, or nothing can be written there.
+    """
+    if dataroot.exists() and not dataroot.is_dir():
+        raise UserError(f"{dataroot}: a file; expected a folder to make. Give another --dataroot")
+    if dataroot.exists() and any(dataroot.iterdir()):
+        if not overwrite:
+            raise UserError(f"{dataroot}: not empty; expected a new folder. Give another --dataroot, or --overwrite")
+        if not (dataroot / "gt").is_dir():
+            raise UserError(f"{dataroot}: not a sample clip (it has no gt folder), so --overwrite leaves it alone. "
+                            "Give another --dataroot")
+    try:
+        dataroot.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=dataroot.parent).close()
+    except OSError as error:
+        raise UserError(f"{dataroot}: cannot be written ({error.strerror}); expected a folder that can be made. "
+                        "Give another --dataroot") from None
+
+
+# ---- what there is in the clip --------------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Actor:
+    """A person and his way through the clip."""
+
+    person: Person
+    mover: Mover
+
+
+def cast_actors(view: View, people: int, seconds: float, rng: np.random.Generator) -> list[Actor]:
+    """People at different distances, who come from both sides and cross at half time; all but the third jump, each at
+    his own time."""
+    distances = rng.permutation(np.linspace(5.8, 7.1, people) if people > 1 else [6.2])
+    jumpers = [k for k in range(people) if k != 2]
+    latest = min(seconds - 1.1, BETWEEN_JUMPS / 2)
+    first = dict(zip(jumpers, rng.permutation(np.linspace(-0.1, latest, people) if people > 1 else [latest / 2])))
+    actors = []
+    for k, person in enumerate(dressed(people, rng)):
+        loop = Loop(distances[k], straight=max(1.6 * view.reach(distances[k]) - 1.0, 0.6))
+        middle = loop.straight / 2 + (k // 2) * rng.choice((-1, 1)) * rng.uniform(0.5, 0.9) + rng.uniform(-0.15, 0.15)
+        middle += k % 2 * (loop.straight + np.pi * loop.radius)  # every other one on the way back
+        start = first.get(k, seconds + 3)
+        starts = np.arange(start, max(seconds - 1, start + 1), BETWEEN_JUMPS)
+        jumps = [Jump(start, height=rng.uniform(0.25, 0.36)) for start in starts]
+        style = leaping(rng) if k % 2 else reaching(rng)
+        actors.append(Actor(person, Mover(person.height, person.hips, person.shoulders, style, loop, middle, jumps,
+                                          seconds)))
+    return actors
+
+
+def reaching(rng: np.random.Generator) -> Style:
+    """Someone who jumps with arms up and feet together."""
+    return Style(speed=rng.uniform(1.25, 1.75), swing=rng.uniform(0.8, 1.2), bend=rng.uniform(0.3, 0.5),
+                 reach=rng.uniform(2.9, 3.1), star=0.4, tuck=rng.uniform(0.03, 0.09))
+
+
+def leaping(rng: np.random.Generator) -> Style:
+    """Someone who jumps with arms spread and feet apart."""
+    return Style(speed=rng.uniform(1.25, 1.75), swing=rng.uniform(0.8, 1.2), bend=rng.uniform(0.3, 0.5),
+                 reach=0.5, star=rng.uniform(1.9, 2.3), split=0.12, tuck=0.05)
+
+
+def camera_motion(view: View, frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Homographies [frames, 3, 3] from frame 1 to each frame, of a camera that pans and zooms and is held by hand."""
+    side, shake = rng.choice((-1, 1)), rng.uniform(5, 9, 3)
+    lens = np.array([[view.focal, 0, view.centre[0]], [0, view.focal, view.centre[1]], [0, 0, 1]])
+    matrices = []
+    for s in np.linspace(0, 1, frames):
+        tilt, wobble, roll = (0.01, 0.004, 0.01) * np.sin(shake * s)
+        pan = side * 0.11 * s * s * (3 - 2 * s) + wobble
+        rotation = np.eye(3)
+        for turn in ((0, pan, 0), (tilt, 0, 0), (0, 0, roll)):
+            rotation = cv2.Rodrigues(np.array(turn))[0] @ rotation
+        zoom = np.diag([1 + 0.05 * s, 1 + 0.05 * s, 1])
+        matrix = lens @ zoom @ rotation @ np.linalg.inv(lens)
+        matrices.append(np.round(matrix / matrix[2, 2], 13) + 0.0)  # + 0.0: no negative zeros
+    return np.stack(matrices)
+
+
+class Clip:
+    """Everything that decides what is in a clip; draws and writes it frame by frame."""
+
+    def __init__(self, view: View, frames: int, people: int, seed: int, shadow: str, mirror: bool, moving: bool):
+        self.view, self.shadow, self.mirror, self.moving, self.seed = view, shadow, mirror, moving, seed
+        seconds = max(frames / RATE, SHORTEST)
+        self.times = np.arange(frames) * seconds / frames
+        self.actors = cast_actors(view, people, seconds, np.random.default_rng([seed, 0]))
+        still = np.tile(np.eye(3), (frames, 1, 1))
+        self.homographies = camera_motion(view, frames, np.random.default_rng([seed, 1])) if moving else still
+        xmin, xmax, ymin, ymax = self.bounds
+        self.area = (int(xmin) - 3, int(ymin) - 3, int(xmax) + 4, int(ymax) + 4)
+        self.scene = _softened(draw_scene(view, self.area, DENSITY, np.random.default_rng([seed, 2]), mirror))
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """xmin, xmax, ymin, ymax of all frames' corners in frame 1's coordinates."""
+        right, bottom = self.view.width - 1, self.view.height - 1
+        corners = np.array([[0, right, 0, right], [0, 0, bottom, bottom]], float)
+        x, y = np.concatenate([apply_homography(np.linalg.inv(h), corners) for h in self.homographies], 1)
+        return float(x.min()), float(x.max()), float(y.min()), float(y.max())
+
+    def write(self, folder: Path, noise: float) -> None:
+        """Write the whole clip into a new folder."""
+        rng = np.random.default_rng([self.seed, 3])
+        poses, orders = {}, []
+        for k in tqdm(range(len(self.times)), desc="sample clip", unit="frame"):
+            name, order = f"{k + 1:04d}.png", self.order(k)
+            shots = {layer: self.shoot(actor, k) for layer, actor in enumerate(self.actors, start=1)}
+            background = self.background(k)
+            frame = background
+            for layer in order:
+                frame = _over(shots[layer].layer, frame)
+            write_frame(folder, name, frame + rng.normal(0, noise / 255, frame.shape))
+            for layer, shot in shots.items():
+                write_layer(folder, f"{layer:02d}", name, shot)
+            if self.moving or k == 0:
+                write_png(folder / "gt" / (f"bg/{name}" if self.moving else "bg.png"), _bytes(_halved(background)))
+            poses[name] = [{"keypoints": shot.keypoints, "scores": 0.95, "idx": layer} for layer, shot in shots.items()]
+            orders.append(order)
+        self.write_tables(folder, poses, orders)
+
+    def write_tables(self, folder: Path, poses: dict, orders: list[list[int]]) -> None:
+        """Write keypoints.json, metadata.json and, when the camera moves, homographies.txt."""
+        size = [self.view.width, self.view.height]
+        write_text(folder / "keypoints.json", json.dumps(poses) + "\n")
+        write_text(folder / "metadata.json", json.dumps({
+            "alphapose_input_size": size, "size_LR": [size[0] // 2, size[1] // 2],
+            "n_textures": 24 * len(self.actors) + 1, "composite_order": orders, "frame_rate": f"{RATE}/1"}) + "\n")
+        if self.moving:
+            lines = [f"size: {size[0]} {size[1]}", "bounds: " + " ".join(f"{n:.6f}" for n in self.bounds)]
+            lines += [" ".join(f"{n:.12g}" for n in matrix.ravel()) for matrix in self.homographies]
+            write_text(folder / "homographies.txt", "\n".join(lines) + "\n")
+
+    def order(self, k: int) -> list[int]:
+        """Layer numbers of frame k, from 1, from back to front: nearer people are in front."""
+        distances = [actor.mover.ground(self.times[k])[2] for actor in self.actors]
+        return [int(n) + 1 for n in np.argsort(distances)[::-1]]
+
+    def background(self, k: int) -> np.ndarray:
+        """The scene without people in frame k, float32 [H, W, 3] in [0, 1]."""
+        return self._filmed(self.scene, self.area[:2], k)
+
+    def shoot(self, actor: Actor, k: int) -> "Shot":
+        """One person in frame k."""
+        skeleton = actor.mover.skeleton(self.times[k])
+        parts, ground = actor.person.parts(skeleton), skeleton.ground
+        matte = self._filmed(*self._drawn(parts, ground), k)
+        shadow = self._filmed(*self._shaded(parts, ground), k)
+        layer = np.dstack([np.zeros((*shadow.shape, 3), np.float32), shadow])
+        if self.mirror:
+            layer = _over(self._filmed(*self._drawn(parts, ground, mirrored=True), k), layer)
+        places = self._places(actor.person.keypoints(skeleton), ground)
+        places = apply_homography(self.homographies[k], places.T).T
+        keypoints = np.column_stack([places, np.full(len(places), 0.95)]).round(3).ravel().tolist()
+        return Shot(_over(matte, layer), matte[..., 3], shadow, keypoints)
+
+    def _places(self, points: np.ndarray, ground: np.ndarray) -> np.ndarray:
+        """Pixels [N, 2] of frame 1 of points [N, 3] about a person's place on the ground, seen along parallel rays."""
+        seen = points[:, :2] - points[:, 2:] * _sight(ground)[:2] + ground[:2]
+        return self.view.project(np.column_stack([seen, np.full(len(seen), ground[2])]))
+
+    def _drawn(self, parts: list[Part], ground: np.ndarray, mirrored: bool = False) -> tuple[np.ndarray, tuple]:
+        """The person or, as the floor shows him, his reflection: premultiplied RGBA and its corner in frame 1.
+
+        A reflection is what is seen from below the floor, upside down.
+        """
+        flip = -1 if mirrored else 1
+        ray = _sight(ground) * (1, flip, 1)
+        left, right, low, high = extent(parts, ray)
+        low, high = sorted((flip * low, flip * high))
+        corners = np.array([[left, high, 0], [right, low, 0]]) + ground
+        x0, y0, x1, y1 = self._box(self.view.project(corners))
+        scale = self.view.focal / ground[2]
+        left, high = (np.array([x0, y0]) - 0.5 - self.view.centre) / scale * (1, -1) + (-ground[0], EYE)
+        low = high - (y1 - y0) / scale
+        shape = ((y1 - y0) * DENSITY, (x1 - x0) * DENSITY)
+        picture = render(parts, ray, left, max(flip * low, flip * high), shape, scale * DENSITY, SUN)
+        if mirrored:
+            depth = np.linspace(high, low, shape[0], dtype=np.float32)[:, None, None]
+            picture = picture[::-1] * MIRRORED * (1 + 0.4 * np.clip(depth, -2, 0))
+        return _softened(picture), (x0, y0)
+
+    def _shaded(self, parts: list[Part], ground: np.ndarray) -> tuple[np.ndarray, tuple]:
+        """The opacity of the shadow and its corner in frame 1; what is higher casts a softer one."""
+        outlines = self.view.project(np.stack([cast_shadow(part, SUN) for part in parts]) + ground)
+        scale = self.view.focal / ground[2]  # frame pixels per metre
+        penumbra = 0.15 * scale
+        x0, y0, x1, y1 = self._box(np.stack([outlines.min((0, 1)) - penumbra, outlines.max((0, 1)) + penumbra]))
+        total = np.zeros(((y1 - y0) * DENSITY, (x1 - x0) * DENSITY), np.float32)
+        if self.shadow == "none":
+            return total, (x0, y0)
+        hulls = np.round(((outlines - (x0, y0) + 0.5) * DENSITY - 0.5) * 16).astype(np.int32)
+        heights = np.array([(part.start[1] + part.end[1]) / 2 for part in parts])
+        bands = np.digitize(heights, (0.2, 0.5, 0.9, 1.4, 1.9)) if self.shadow == "soft" else np.zeros(len(parts))
+        for band in np.unique(bands):
+            sheet = np.zeros(total.shape, np.uint8)
+            for hull in hulls[bands == band]:
+                cv2.fillConvexPoly(sheet, cv2.convexHull(hull), 255, cv2.LINE_AA, 4)
+            sheet = sheet.astype(np.float32) * (DARKEST / 255)
+            if self.shadow == "soft":
+                blur = (0.006 + 0.016 * heights[bands == band].mean()) * scale * DENSITY
+                sheet = cv2.GaussianBlur(sheet, (0, 0), blur)
+            total = np.maximum(total, sheet)
+        return total, (x0, y0)
+
+    def _box(self, corners: np.ndarray) -> tuple[int, int, int, int]:
+        """The whole pixels of frame 1, within what is ever seen, about the corners [2, 2]."""
+        limits = np.reshape(self.area, (2, 2))
+        low, high = np.clip([np.floor(corners[0]), np.ceil(corners[1]) + 1], *limits).astype(int)
+        return *low.tolist(), *np.maximum(high, low + 1).tolist()
+
+    def _filmed(self, picture: np.ndarray, corner: tuple[int, int], k: int) -> np.ndarray:
+        """A picture of the plane of frame 1, DENSITY times as dense, as frame k shows it at double size.
+
+        For a camera that stands still each sample is the mean of 2 x 2 drawn pixels.
+        """
+        offset = 0.5 / DENSITY - 0.5
+        place = np.array([[1 / DENSITY, 0, corner[0] + offset], [0, 1 / DENSITY, corner[1] + offset], [0, 0, 1]])
+        return cv2.warpPerspective(picture, self.homographies[k] @ place, (self.view.width, self.view.height))
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One person in one frame at double size: float32 [H, W] or [H, W, 4] in [0, 1], the layer premultiplied."""
+
+    layer: np.ndarray
+    matte: np.ndarray
+    shadow: np.ndarray
+    keypoints: list[float]
+
+
+# ---- pictures -------------------------------------------------------------------------------------------------------
+
+def write_frame(folder: Path, name: str, frame: np.ndarray) -> None:
+    """Write a frame [H, W, 3] in [0, 1] at double and at single size."""
+    pixels = _bytes(frame)
+    write_png(folder / "rgb_512" / name, pixels)
+    write_png(folder / "rgb_256" / name, _halved(pixels))
+
+
+def write_layer(folder: Path, layer: str, name: str, shot: Shot) -> None:
+    """Write one person's layer, matte and shadow at single size."""
+    rgba, matte = _halved(shot.layer), _bytes(_halved(shot.matte))
+    rgba[..., :3] /= np.maximum(rgba[..., 3:], 1e-6)
+    write_png(folder / f"gt/layer_{layer}" / name, _bytes(rgba))
+    write_png(folder / f"gt/person_{layer}" / name, matte)
+    write_png(folder / f"gt/shadow_{layer}" / name, _bytes(_halved(shot.shadow)))
+    write_png(folder / "mask" / layer / name, matte)
+
+
+def _sight(ground: np.ndarray) -> np.ndarray:
+    """Direction [3] in which the camera sees a place on the ground, z component 1."""
+    return (ground - (0, EYE, 0)) / ground[2]
+
+
+def _over(front: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """Premultiplied RGBA over premultiplied RGBA or over RGB."""
+    return front[..., : back.shape[2]] + back * (1 - front[..., 3:])
+
+
+def _softened(picture: np.ndarray) -> np.ndarray:
+    """Take the edge off steps between drawn pixels, as a lens does."""
+    return cv2.GaussianBlur(picture, (3, 3), 0.6)
+
+
+def _halved(picture: np.ndarray) -> np.ndarray:
+    return cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+
+
+def _bytes(picture: np.ndarray) -> np.ndarray:
+    """[0, 1], clipped, to the nearest of 256 levels."""
+    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    with reported_in_one_line():
+        main()
