@@ -18,7 +18,7 @@ from tqdm import tqdm
 from data import create_dataset, create_test_loader
 from data.base_dataset import BaseDataset
 from models import create_model
-from models.base_model import BaseModel
+from models.base_model import BaseModel, Export
 from options.test_options import TestOptions
 from util.errors import reported_in_one_line
 from util.files import folder_filled_atomically
@@ -35,29 +35,29 @@ def main() -> None:
     model.load_networks(opt.epoch)
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}"
     with folder_filled_atomically(folder) as temporary:
-        stems, images, videos = export(model, dataset, temporary, opt)
-        write_page(temporary / "index.html", f"{opt.name}, {opt.phase}, epoch {opt.epoch}", stems, images, videos,
+        stems, last = export(model, dataset, temporary, opt)
+        write_page(temporary / "index.html", f"{opt.name}, {opt.phase}, epoch {opt.epoch}", stems, last,
                    opt.display_winsize)
     print(f"results: {folder / 'index.html'}")
 
 
-def export(model: BaseModel, dataset: BaseDataset, folder: Path, opt) -> tuple[list[str], list[str], list[str]]:
-    """Write images/<item>_<name>.png and videos/<name>.webm; returns item names, image names, video names.
+def export(model: BaseModel, dataset: BaseDataset, folder: Path, opt) -> tuple[list[str], Export]:
+    """Write images/<item>_<name>.png and videos/<name>.webm, with one item in memory at a time.
 
-    One item is in memory at a time.
+    Returns:
+        names of the items, and what was written for the last of them.
     """
-    stems, images = [], []
+    stems, result = [], Export()
     count = int(min(len(dataset), opt.num_test))
     with open_videos(folder / "videos", dataset.frame_rate) as videos:
         for _, batch in zip(tqdm(range(count), desc="export", unit="frame"), create_test_loader(dataset)):
             result = model.export(batch)
             stems.append(Path(batch["image_path"][0]).stem)
-            images = sorted(result.images)
             for name, image in result.images.items():
                 write_png(folder / "images" / f"{stems[-1]}_{name}.png", to_pixels(stretched(image, opt.aspect_ratio)))
             for name, image in result.video_frames.items():
                 videos(name).add(to_pixels(stretched(image, opt.aspect_ratio).expand(3, -1, -1)))
-    return stems, images, sorted(p.stem for p in (folder / "videos").glob("*.webm"))
+    return stems, result
 
 
 @contextmanager
@@ -86,15 +86,16 @@ def stretched(image: Tensor, aspect_ratio: float) -> Tensor:
     return F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=True)[0]
 
 
-def write_page(path: Path, title: str, stems: list[str], images: list[str], videos: list[str], width: int) -> None:
-    """A page with all videos, and for each item a row of its images."""
+def write_page(path: Path, title: str, stems: list[str], made: Export, width: int) -> None:
+    """A page with all videos, and for each item a row of its images, which are named as those of `made`."""
     page = Page(title)
-    if videos:
+    if made.video_frames:
         page.add_header("Videos")
-        page.add_videos([Media(f"videos/{name}.webm", name) for name in videos], width)
+        page.add_videos([Media(f"videos/{name}.webm", name, made.captions.get(name, ""))
+                         for name in made.video_frames], width)
     for stem in stems:
         page.add_header(stem)
-        page.add_images([Media(f"images/{stem}_{name}.png", name) for name in images], width)
+        page.add_images([Media(f"images/{stem}_{name}.png", name) for name in made.images], width)
     page.save(path)
 
 

@@ -50,10 +50,12 @@ class Export:
     Attributes:
         images: written as PNG, `<item>_<name>.png`.
         video_frames: appended to a video `<name>`.
+        captions: name to a sentence that says what the image or video shows.
     """
 
     images: dict[str, Tensor] = field(default_factory=dict)
     video_frames: dict[str, Tensor] = field(default_factory=dict)
+    captions: dict[str, str] = field(default_factory=dict)
 
 
 class BaseModel(ABC):

@@ -175,11 +175,19 @@ class LnrModel(BaseModel):
         self.renderer.train(not self.opt.eval)
         outputs = self.render(batch["uv_map"], batch["pids"], self.opt.do_upsampling)
         layers = transfer_detail(outputs["layers"], batch["image"], outputs["reconstruction"])
-        result = Export(video_frames={"reconstruction": outputs["reconstruction"][:, :3], "original": batch["image"]})
-        for i, layer in enumerate(batch["layer_ids"][0].tolist()):
+        result = Export(
+            video_frames={"original": batch["image"], "reconstruction": outputs["reconstruction"][:, :3]},
+            captions={"original": "The frames that the network learned from.",
+                      "reconstruction": "What the network makes of them, before detail is added to the layers."})
+        positions = {layer: i for i, layer in enumerate(batch["layer_ids"][0].tolist())}
+        for layer, i in sorted(positions.items()):
             result.images[f"rgba_l{layer}"] = layers[:, i]
             result.video_frames[f"rgba_l{layer}"] = over_checkerboard(layers[:, i])
+            result.captions[f"rgba_l{layer}"] = (
+                f"Layer {layer}: people, and what moves with them." if layer else "Layer 0: the background.")
+        for layer, i in sorted(positions.items()):
             result.video_frames[f"mask_l{layer}"] = batch["mask"][:, i:i + 1]
+            result.captions[f"mask_l{layer}"] = f"Where layer {layer} shall be; what is grey, the network finds out."
         return result
 
 

@@ -41,9 +41,9 @@ def whole_clip(opt):
 def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypatch):
     """Losses to 1e-5, weights to half a hundredth of the way that ten steps go (a fiftieth in the second phase).
 
-    Adam turns the rounding of sums into steps where gradients are as small as those of texels that are hardly seen, or of
-    the upsampling module, whose residual counts a hundredth. Biases in front of a normalisation, and the means that
-    follow them, are left out: nothing depends on those, and their gradient is nothing but rounding.
+    Adam turns the rounding of sums into steps where gradients are as small as those of texels that are hardly seen, or
+    of the upsampling module, whose residual counts a hundredth. Biases in front of a normalisation, and the means
+    that follow them, are left out: nothing depends on those, and their gradient is nothing but rounding.
     """
     trace = json.loads((golden / "training_trace.json").read_text())
     figures = torch.load(golden / "training.pt", weights_only=True)

@@ -152,6 +152,7 @@ def test_a_finished_run_says_that_nothing_is_left(trained):
     ("train.py", ("--dataroot", "clip", "--gpu_ids", "99"), "error: --gpu_ids: found '99'; this machine has"),
     ("train.py", ("--dataroot", "clip", "--nepochs", "1"),
      "error: --nepochs: no such option; did you mean --n_epochs?"),
+    ("train.py", ("--dataroot", "clip", "--gpu_ids", "-1", "--num_filters", "1000000"), "error: out of memory ("),
     ("train.py", ("--dataroot", "clip", "--checkpoints_dir", "clip/metadata.json"), "error: --checkpoints_dir: cannot"),
     ("test.py", ("--name", "untrained", "--dataroot", "clip"),
      "error: checkpoints/untrained/latest_net_LNR.pth: no such checkpoint; train first"),

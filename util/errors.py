@@ -5,7 +5,10 @@ is raised is a programming error and keeps its traceback.
 """
 
 import contextlib
+import errno
 import sys
+
+ENVIRONMENT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 
 class UserError(Exception):
@@ -14,15 +17,34 @@ class UserError(Exception):
 
 @contextlib.contextmanager
 def reported_in_one_line():
-    """Turn a `UserError` into `error: ...` on stderr and exit status 2, Ctrl-C into status 130."""
+    """Turn what is not a programming error into `error: ...` on stderr and exit status 2, Ctrl-C into status 130.
+
+    Besides `UserError` these are a disk that is full or must not be written to, and memory that runs out.
+    """
     try:
         yield
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _message(error: Exception) -> str | None:
+    """What to tell the user, None for a programming error."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in ENVIRONMENT_ERRORS:
+        return f"{error.filename or 'writing'}: {error.strerror}; expected a place to write to, with space left"
+    first_line = str(error).split("\n")[0]
+    if isinstance(error, MemoryError) or "out of memory" in first_line or "can't allocate memory" in first_line:
+        return (f"out of memory ({first_line[:100]}); use a smaller --batch_size, --batch_size_upsample or "
+                "--num_filters, or --gpu_ids -1 for the CPU's memory")
+    return None
 
 
 def several(problems: list[str], most: int = 20) -> UserError:

@@ -35,7 +35,7 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def _flush_to_disk(path: Path) -> None:
-    with open(path, "rb") as file:
+    with open(path, "r+b") as file:
         os.fsync(file.fileno())
 
 
