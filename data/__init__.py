@@ -4,6 +4,7 @@ A dataset mode `NAME` is a file `data/NAME_dataset.py` with one subclass of `Bas
 finds it there.
 """
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -69,7 +70,8 @@ class TrainingBatches(Sampler):
 def create_training_loader(dataset: BaseDataset, opt, epochs: range, skip: int = 0) -> DataLoader:
     """Batches of all `epochs` in one go, so that the workers never stop between two of them."""
     sampler = TrainingBatches(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches, epochs, skip)
-    return DataLoader(dataset, batch_sampler=sampler, num_workers=opt.num_threads, pin_memory=bool(opt.gpu_ids),
+    workers = min(opt.num_threads, os.cpu_count() or 1)
+    return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, pin_memory=bool(opt.gpu_ids),
                       worker_init_fn=_leave_signals_to_the_main_process)
 
 

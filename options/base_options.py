@@ -47,7 +47,7 @@ class BaseOptions:
         group.add_argument("--batch_size", type=whole(1), default=32, metavar="N", help="items per step of training")
         group.add_argument("--serial_batches", action="store_true", help="take items in order, not at random")
         group.add_argument("--num_threads", type=whole(0), default=4, metavar="N",
-                           help="processes that prepare batches; 0: the main one does")
+                           help="processes that prepare batches, at most one per CPU core; 0: the main one does")
         group.add_argument("--max_dataset_size", type=number(1, infinite=True), default=math.inf, metavar="N",
                            help="use only the first N items")
         group.add_argument("--display_winsize", type=whole(16), default=256, metavar="PX",
