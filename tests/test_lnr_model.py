@@ -39,7 +39,7 @@ def whole_clip(opt):
 
 
 def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypatch):
-    """Losses to 1e-5, weights to half a hundredth of the way that ten steps go (a fiftieth in the second phase).
+    """Losses to 1e-5, weights on average to a hundredth of the way that ten steps go (a thousandth in the first phase).
 
     Adam turns the rounding of sums into steps where gradients are as small as those of texels that are hardly seen, or
     of the upsampling module, whose residual counts a hundredth. Biases in front of a normalisation, and the means
@@ -52,7 +52,7 @@ def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypat
                       for name in ("conv.bias", "norm.running_mean")}
     without_effect |= {f"upsample_block.{name}.bias" for name in ("0.conv", *(
         f"{i}.convblock{j}.conv" for i in (1, 2, 3) for j in (1, 2)))}
-    for phase, name, tolerance in zip(model.phases(), ("phase1", "phase2"), (5e-5, 2e-4)):
+    for phase, name, tolerance in zip(model.phases(), ("phase1", "phase2"), (1e-5, 1e-4)):
         batch = whole_clip(phase.opt)
         model.start_phase(phase)
         for epoch, expected in zip(phase.epochs, trace[name], strict=True):
@@ -64,7 +64,7 @@ def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypat
         found = model.renderer.state_dict()
         for key, tensor in figures[f"state_dict_after_{name}"].items():
             if key not in without_effect:
-                assert (found[key] - tensor).abs().max() <= tolerance, key
+                assert (found[key] - tensor).abs().float().mean() <= tolerance, key
         model.renderer.load_state_dict(figures[f"state_dict_after_{name}"])
 
 
