@@ -10,12 +10,12 @@ if [ ! -d datasets/sample ]; then
 fi
 bash datasets/prepare_iuv.sh datasets/sample
 
-# A small clip, a small network and a short schedule: the published one is made for hours on GPUs. The masks rule for a
-# few epochs only, so that shadows can find their way into the layers in time.
+# A small clip, a small network and a short schedule: the published one is made for hours on GPUs. The masks rule while
+# the background takes shape (or layers help to paint it), then shadows find their way into the layers.
 "$PYTHON" train.py --name demo --dataroot datasets/sample --display_id 0 --num_threads 0 \
     --num_filters 16 --batch_size 4 --batch_size_upsample 4 --n_epochs 400 --n_epochs_upsample 12 \
-    --lr 0.003 --trimap_width 10 --mask_loss_rolloff_epoch 6 --alpha_l1_rolloff_epoch 15 \
-    --lambda_alpha_l0 0.002 --jitter_epochs 8 --update_html_freq 20 --save_latest_freq 20 "$@"
+    --lr 0.003 --trimap_width 10 --mask_loss_rolloff_epoch 20 --alpha_l1_rolloff_epoch 40 \
+    --lambda_alpha_l0 0.001 --jitter_epochs 8 --update_html_freq 20 --save_latest_freq 20 "$@"
 "$PYTHON" test.py --name demo --do_upsampling
 
 echo
