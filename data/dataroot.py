@@ -160,8 +160,9 @@ def read_metadata(path: Path) -> Metadata:
     if missing:
         raise UserError(f"{path}: {', '.join(missing)} missing; see docs/data.md for what it holds")
     checks = _MetadataChecks(path, values)
-    metadata = Metadata(path, checks.network_size("size_LR"), checks.size("alphapose_input_size"),
-                        checks.n_textures(), checks.people_layers(), checks.composite_order(), checks.frame_rate())
+    n_textures = checks.n_textures()
+    metadata = Metadata(path, checks.network_size("size_LR"), checks.size("alphapose_input_size"), n_textures,
+                        checks.people_layers((n_textures - 1) // 24), checks.composite_order(), checks.frame_rate())
     if checks.problems:
         raise several(checks.problems)
     return metadata
@@ -198,10 +199,10 @@ class _MetadataChecks:
         value = self.values["n_textures"]
         if not (_is_count(value) and value >= 25 and (value - 1) % 24 == 0):
             self.problem("n_textures", "24 x people + 1: 25, 49, 73, ...")
-            return 25
+            return 24 * 254 + 1
         return value
 
-    def people_layers(self) -> list[list[int]] | None:
+    def people_layers(self, people: int) -> list[list[int]] | None:
         layers = self.values.get("people_layers")
         if layers is None:
             return None
@@ -209,17 +210,12 @@ class _MetadataChecks:
             self.problem("people_layers", "a list of lists of person ids from 1, such as [[1, 2], [3]]")
             return None
         ids = [person for layer in layers for person in layer]
-        people = (self.n_textures_or_least() - 1) // 24
         if len(set(ids)) != len(ids):
             self.problem("people_layers", "each person in one layer only")
         elif max(ids) > people:
             self.problem("people_layers", f"person ids up to {people}, for which n_textures has tiles. "
                                           f"Set n_textures to {24 * max(ids) + 1}")
         return layers
-
-    def n_textures_or_least(self) -> int:
-        value = self.values["n_textures"]
-        return value if _is_count(value) else 25
 
     def composite_order(self) -> list[list[int]] | None:
         order = self.values.get("composite_order")
