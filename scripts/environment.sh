@@ -1,6 +1,6 @@
 # To be sourced by other scripts: sets ROOT to the project's folder, and PYTHON to a Python that has all it needs.
-# PYTHON, if it is set already, is used as it is; otherwise the environment ROOT/.venv is made, and brought up to date
-# when a requirements file has changed.
+# That is PYTHON if it is set already; else the Python of an active environment (venv or conda) that has the packages;
+# else ROOT/.venv, which is made, and brought up to date when a requirements file has changed.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -25,7 +25,17 @@ make_environment() {  # REQUIREMENTS_FILE...
     touch "$stamp"
 }
 
-if [ -z "${PYTHON:-}" ]; then
+active_environment_suffices() {
+    [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && python - ${EXTRA_MODULES:-} <<'END'
+import importlib.util, sys
+modules = ["torch", "numpy", "cv2", "PIL", "matplotlib", "av", "dominate", "tqdm", *sys.argv[1:]]
+sys.exit(any(importlib.util.find_spec(name) is None for name in modules))
+END
+}
+
+if [ -z "${PYTHON:-}" ] && active_environment_suffices; then
+    export PYTHON=python
+elif [ -z "${PYTHON:-}" ]; then
     export PYTHON="$ROOT/.venv/bin/python"
     (cd "$ROOT" && make_environment requirements.txt ${EXTRA_REQUIREMENTS:-}) || exit 2
 fi
