@@ -18,7 +18,7 @@ from data.base_dataset import BaseDataset
 from models import create_model
 from models.base_model import BaseModel, Phase, Position
 from options.train_options import TrainOptions
-from util.errors import reported_in_one_line
+from util.errors import UserError, reported_in_one_line
 from util.images import to_pixels
 from util.interruption import StopRequest
 from util.visualizer import Visualizer
@@ -52,6 +52,9 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, position: 
     epochs = range(max(position.epoch, phase.epochs.start), phase.epochs.stop)
     loader = create_training_loader(dataset, phase.opt, epochs, skip=position.batch)
     batches, per_epoch = iter(loader), loader.batch_sampler.batches_per_epoch
+    if position.batch >= per_epoch:
+        raise UserError(f"--continue_train: the run stopped after batch {position.batch} of an epoch, which now has "
+                        f"{per_epoch} of size {phase.opt.batch_size}; expected the batch size that it was begun with")
     preview = default_collate([dataset[len(dataset) // 2]])
     visualizer.start_phase(phase.name, total_steps=len(phase.epochs) * per_epoch,
                            done_steps=len(phase.epochs) * per_epoch - len(loader))
