@@ -1,0 +1,108 @@
+"""The RGBA layers of a clip as files: what test.py exported, or what is known of a clip that was made (its gt folder).
+
+    <folder>/images/0001_rgba_l0.png ...            as test.py exports them; l0 is the background
+    <folder>/bg.png or bg/0001.png ...,             as known layers lie in gt/ (docs/data.md)
+    <folder>/layer_01/0001.png ...
+
+Layers count from 1 (0 is the background), frames from 0 here and by name on disk. Pixels are uint8 with straight alpha.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.dataroot import list_images, wrong_sizes
+from util.errors import UserError, several
+from util.images import read_image
+
+
+@dataclass(frozen=True)
+class LayerFolder:
+    """Layers on disk, read one picture at a time.
+
+    Attributes:
+        path: the folder.
+        frames: names of the frames, without ending, in order.
+        files: layer number to frame name to file; layer 0 is the background, whose file may be the same for all frames.
+    """
+
+    path: Path
+    frames: list[str]
+    files: dict[int, dict[str, Path]]
+
+    @classmethod
+    def open(cls, path: Path | str) -> "LayerFolder":
+        """List the files, and check that all are there and of one size.
+
+        Raises:
+            UserError: there are no layers, or some do not fit the others.
+        """
+        path = Path(path)
+        if (path / "images").is_dir():
+            files = _exported_files(path / "images")
+        elif (path / "bg.png").exists() or (path / "bg").is_dir():
+            files = _known_files(path)
+        else:
+            raise UserError(f"{path}: no layers; expected images/0001_rgba_l0.png ... as test.py exports them, "
+                            "or bg.png and layer_01/. Export first: python test.py --name NAME")
+        frames = list(max(files.values(), key=len))
+        problems = []
+        for number, by_frame in files.items():
+            missing = [frame for frame in frames if frame not in by_frame]
+            if missing:
+                problems.append(f"{path}: layer {number}: {len(missing)} pictures missing, the first is {missing[0]}; "
+                                "expected one for each frame that other layers have. Export again")
+        layers = cls(path, frames, files)
+        if not problems:
+            all_files = dict.fromkeys(file for by_frame in files.values() for file in by_frame.values())
+            problems = wrong_sizes(all_files, layers.size, "the size of the other layers")
+        if problems:
+            raise several(problems)
+        return layers
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        with Image.open(self.files[0][self.frames[0]]) as image:
+            return image.size
+
+    @property
+    def numbers(self) -> list[int]:
+        """Layer numbers of people, ascending."""
+        return [number for number in self.files if number > 0]
+
+    def background(self, frame: int) -> np.ndarray:
+        """The background of a frame, RGB [H, W, 3]."""
+        return read_image(self.files[0][self.frames[frame]], "RGB")
+
+    def layer(self, number: int, frame: int) -> np.ndarray:
+        """A layer of people in a frame, straight RGBA [H, W, 4]."""
+        return read_image(self.files[number][self.frames[frame]], "RGBA")
+
+
+def _exported_files(folder: Path) -> dict[int, dict[str, Path]]:
+    files: dict[int, dict[str, Path]] = {}
+    for path in sorted(folder.glob("*_rgba_l*.png")):
+        match = re.fullmatch(r"(.+)_rgba_l(\d+)\.png", path.name)
+        if match:
+            files.setdefault(int(match[2]), {})[match[1]] = path
+    if 0 not in files:
+        raise UserError(f"{folder}: no layers of the model lnr; expected 0001_rgba_l0.png, 0001_rgba_l1.png, .... "
+                        "Export first: python test.py --name NAME")
+    return dict(sorted(files.items()))
+
+
+def _known_files(folder: Path) -> dict[int, dict[str, Path]]:
+    names = sorted(path.name for path in folder.glob("layer_*") if re.fullmatch(r"layer_\d+", path.name))
+    if not names:
+        raise UserError(f"{folder}: no layer_01; expected a folder for each layer of people")
+    files = {int(name.removeprefix("layer_")): list_images(folder / name) for name in names}
+    if (folder / "bg").is_dir():
+        backgrounds = list_images(folder / "bg")
+    else:
+        backgrounds = dict.fromkeys(files[min(files)], folder / "bg.png")
+    return {0: backgrounds, **files}

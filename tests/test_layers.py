@@ -1,0 +1,66 @@
+"""Layers as files: what was exported, and what is known."""
+
+import numpy as np
+import pytest
+
+from data.layers import LayerFolder
+from util.errors import UserError
+from util.images import write_png
+
+FRAMES = ("0001", "0002")
+
+
+def rgba(level: int) -> np.ndarray:
+    return np.full((6, 8, 4), level, np.uint8)
+
+
+@pytest.fixture
+def exported(tmp_path):
+    for frame in FRAMES:
+        for layer in range(3):
+            write_png(tmp_path / "run" / "images" / f"{frame}_rgba_l{layer}.png", rgba(10 * int(frame) + layer))
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def known(tmp_path):
+    write_png(tmp_path / "gt" / "bg.png", rgba(7)[..., :3])
+    for frame in FRAMES:
+        for layer in (1, 2):
+            write_png(tmp_path / "gt" / f"layer_{layer:02d}" / f"{frame}.png", rgba(10 * int(frame) + layer))
+    return tmp_path / "gt"
+
+
+def test_exported_layers_are_found_by_number_and_frame(exported):
+    layers = LayerFolder.open(exported)
+    assert (layers.frames, layers.numbers, layers.size) == (list(FRAMES), [1, 2], (8, 6))
+    assert (layers.background(1) == rgba(20)[..., :3]).all()
+    assert (layers.layer(2, 0) == rgba(12)).all()
+
+
+def test_known_layers_have_one_background_for_all_frames_or_one_for_each(known):
+    layers = LayerFolder.open(known)
+    assert (layers.frames, layers.numbers) == (list(FRAMES), [1, 2])
+    assert (layers.background(1) == 7).all()
+    for frame in FRAMES:
+        write_png(known / "bg" / f"{frame}.png", rgba(int(frame))[..., :3])
+    assert (LayerFolder.open(known).background(1) == 2).all()
+
+
+def test_a_missing_picture_is_named(exported):
+    (exported / "images" / "0002_rgba_l1.png").unlink()
+    with pytest.raises(UserError, match="layer 1: 1 pictures missing, the first is 0002"):
+        LayerFolder.open(exported)
+
+
+def test_a_picture_of_another_size_is_named(exported):
+    write_png(exported / "images" / "0002_rgba_l1.png", rgba(0)[:4])
+    with pytest.raises(UserError, match="0002_rgba_l1.png: 8x4 pixels; expected 8x6"):
+        LayerFolder.open(exported)
+
+
+@pytest.mark.parametrize("made", ["images", "bg", "."])
+def test_a_folder_without_layers_is_refused(tmp_path, made):
+    (tmp_path / made).mkdir(exist_ok=True)
+    with pytest.raises(UserError, match="expected"):
+        LayerFolder.open(tmp_path)
