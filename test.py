@@ -20,6 +20,7 @@ from data.base_dataset import BaseDataset
 from models import create_model
 from models.base_model import BaseModel, Export
 from options.test_options import TestOptions
+from util.allocator import keep_freed_memory
 from util.errors import reported_in_one_line
 from util.files import folder_filled_atomically
 from util.html import Media, Page
@@ -29,6 +30,7 @@ from util.video import VideoWriter
 
 def main() -> None:
     """Load, export, and say where the results are."""
+    keep_freed_memory()
     opt = TestOptions().parse()
     dataset = create_dataset(opt)
     model = create_model(opt)

@@ -4,6 +4,7 @@
 
 The model says which phases its training has; each has its own data and optimisers. Progress is on the console, in
 checkpoints/<name>/web/index.html, and in visdom where one is running. Ctrl-C saves and stops; --continue_train goes on.
+Several processes share each batch where torchrun starts them: torchrun --nproc_per_node 2 train.py ... (docs/scale.md).
 """
 
 import random
@@ -18,14 +19,17 @@ from data.base_dataset import BaseDataset
 from models import create_model
 from models.base_model import BaseModel, Phase, Position
 from options.train_options import TrainOptions
+from util import distributed
+from util.allocator import keep_freed_memory
 from util.errors import UserError, reported_in_one_line
 from util.images import to_pixels
 from util.interruption import StopRequest
-from util.visualizer import Visualizer
+from util.visualizer import NoVisualizer, Visualizer
 
 
 def main() -> None:
     """Train all phases."""
+    keep_freed_memory()
     opt = TrainOptions().parse()
     seed_everything(opt.seed)
     model = create_model(opt)
@@ -36,16 +40,17 @@ def main() -> None:
         print(f"nothing left to train: {position.epoch - 1} epochs are done; ask for more with --n_epochs")
         return
     datasets = [create_dataset(phase.opt) for phase in phases]  # all, so that mistakes show before the first step
-    with StopRequest() as stop, Visualizer(opt, model.captions) as visualizer:
-        for phase, dataset in zip(phases, datasets):
-            position = train_phase(model, phase, dataset, position, resumed, visualizer, stop)
-            if stop.signal is not None:
+    shown = Visualizer(opt, model.captions) if distributed.rank() == 0 else NoVisualizer()
+    with StopRequest() as stop, shown as visualizer:
+        for phase in phases:  # a phase's images leave memory when it ends
+            position = train_phase(model, phase, datasets.pop(0), position, resumed, visualizer, stop)
+            if stop.asked():
                 print(f"stopped and saved in epoch {position.epoch}; --continue_train goes on from there")
                 sys.exit(stop.exit_status)
 
 
 def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, position: Position, resumed: dict | None,
-                visualizer: Visualizer, stop: StopRequest) -> Position:
+                visualizer: Visualizer | NoVisualizer, stop: StopRequest) -> Position:
     """Train from `position` to the end of a phase, or until a stop is asked for; returns where the run stands."""
     dataset.preload()
     model.start_phase(phase, resumed)
@@ -61,12 +66,12 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, position: 
     for epoch in epochs:
         model.start_epoch(epoch)
         for batch in range(position.batch, per_epoch):
-            if stop.signal is not None:
+            if stop.asked():
                 position = Position(epoch, batch)
                 model.save_training_state(position)
                 return position
             seed_everything(phase.opt.seed, epoch, batch)
-            losses = model.optimize_parameters(next(batches))
+            losses = distributed.average(model.optimize_parameters(next(batches)))
             visualizer.step(epoch, losses)
         model.end_epoch(epoch, losses)
         position = Position(epoch + 1)
@@ -93,5 +98,5 @@ def seed_everything(*key: int) -> None:
 
 
 if __name__ == "__main__":
-    with reported_in_one_line():
+    with reported_in_one_line(), distributed.joined():
         main()

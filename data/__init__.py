@@ -12,6 +12,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Sampler
 
 from data.base_dataset import BaseDataset
+from util import distributed
 from util.plugins import find_class
 
 
@@ -35,18 +36,25 @@ class TrainingBatches(Sampler):
     Epoch e visits all items once, in a random order; the last batch of an epoch may be smaller. Items are named by
     (index, seed of their augmentation), so a run that is continued at any batch sees what it would have seen.
 
+    Processes that train together see the batches that one would see: each has an equal, contiguous share of every
+    batch. A batch that cannot be shared equally is filled up with items of its own.
+
     Args:
         size: number of items.
-        batch_size: items per batch.
+        batch_size: items per batch, of all processes together.
         seed: first component of every seed.
         shuffle: visit items in random order.
         epochs: the epochs to go through, in order.
         skip: batches of the first epoch to leave out.
+        rank: number of this process, from 0.
+        processes: their number.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int, shuffle: bool, epochs: range, skip: int = 0):
+    def __init__(self, size: int, batch_size: int, seed: int, shuffle: bool, epochs: range, skip: int = 0,
+                 rank: int = 0, processes: int = 1):
         self.size, self.batch_size, self.seed, self.shuffle = size, batch_size, seed, shuffle
         self.epochs, self.skip = epochs, skip
+        self.rank, self.processes = rank, processes
 
     def __iter__(self) -> Iterator[list[tuple[int, tuple[int, int, int]]]]:
         skip = self.skip
@@ -55,8 +63,14 @@ class TrainingBatches(Sampler):
             if self.shuffle:
                 np.random.default_rng((self.seed, epoch)).shuffle(order)
             for start in range(skip * self.batch_size, self.size, self.batch_size):
-                yield [(int(i), (self.seed, epoch, int(i))) for i in order[start:start + self.batch_size]]
+                share = self.share(order[start:start + self.batch_size])
+                yield [(int(i), (self.seed, epoch, int(i))) for i in share]
             skip = 0
+
+    def share(self, batch: np.ndarray) -> np.ndarray:
+        """What this process takes of a batch."""
+        length = -(-len(batch) // self.processes)
+        return np.resize(batch, length * self.processes)[self.rank * length:(self.rank + 1) * length]
 
     @property
     def batches_per_epoch(self) -> int:
@@ -69,8 +83,9 @@ class TrainingBatches(Sampler):
 
 def create_training_loader(dataset: BaseDataset, opt, epochs: range, skip: int = 0) -> DataLoader:
     """Batches of all `epochs` in one go, so that the workers never stop between two of them."""
-    sampler = TrainingBatches(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches, epochs, skip)
-    workers = min(opt.num_threads, os.cpu_count() or 1)
+    sampler = TrainingBatches(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches, epochs, skip,
+                              distributed.rank(), distributed.count())
+    workers = min(opt.num_threads, max(1, (os.cpu_count() or 1) // distributed.count_on_this_machine()))
     return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, pin_memory=bool(opt.gpu_ids),
                       worker_init_fn=_leave_signals_to_the_main_process)
 
@@ -81,5 +96,7 @@ def create_test_loader(dataset: BaseDataset) -> DataLoader:
 
 
 def _leave_signals_to_the_main_process(_worker: int) -> None:
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()  # Ctrl-C on a terminal, and torchrun, send their signals to the whole process group
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import lr_scheduler
 
+from models.sync_batch_norm import synchronise_batch_norms
+from util import distributed
 from util.errors import UserError
 from util.files import written_atomically
 
@@ -74,6 +77,8 @@ class BaseModel(ABC):
     def __init__(self, opt: Namespace):
         self.opt = opt
         self.device = torch.device("cuda", opt.gpu_ids[0]) if opt.gpu_ids else torch.device("cpu")
+        if opt.gpu_ids:
+            torch.cuda.set_device(self.device)
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.plateaus: dict[str, lr_scheduler.ReduceLROnPlateau] = {}
@@ -91,13 +96,14 @@ class BaseModel(ABC):
 
     @abstractmethod
     def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
-        """Fresh optimisers for the parameters that the phase trains."""
+        """Fresh optimisers for the parameters that the phase trains; `parallel` networks are made here."""
 
     @abstractmethod
     def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:
         """Take the gradient steps of one batch; return its losses as scalars without gradient.
 
-        Where there is a loss `total`, the learning-rate policy `plateau` watches it.
+        Where there is a loss `total`, the learning-rate policy `plateau` watches it. Where processes train together,
+        `batch` is this one's share, and gradients and losses are averaged over all.
         """
 
     def visuals(self, batch: dict) -> dict[str, Tensor]:
@@ -118,8 +124,22 @@ class BaseModel(ABC):
     # What a model can rely on.
 
     def parallel(self, network: nn.Module) -> nn.Module:
-        """`network`, spread over the GPUs of the options where there are several."""
-        return nn.DataParallel(network, self.opt.gpu_ids) if len(self.opt.gpu_ids) > 1 else network
+        """`network`, for `optimize_parameters` to call: spread over processes (torchrun), or over several --gpu_ids.
+
+        Called in each phase, when it is settled which parameters are trained.
+        """
+        if distributed.count() == 1:
+            return nn.DataParallel(network, self.opt.gpu_ids) if len(self.opt.gpu_ids) > 1 else network
+        if self.opt.batch_statistics == "synchronised":
+            synchronise_batch_norms(network, on_gpu=self.device.type == "cuda")
+        spread = DistributedDataParallel(network, device_ids=self.opt.gpu_ids or None, gradient_as_bucket_view=True)
+        spread.broadcast_buffers = False  # before every call, which may stand between another and its backward pass
+        return spread
+
+    def randn_per_item(self, items: int, *shape: int) -> Tensor:
+        """Normal random numbers [items, *shape] for the items of a batch, or of a share: every item has its own."""
+        drawn = torch.randn(distributed.count() * items, *shape, device=self.device)
+        return drawn[distributed.rank() * items:(distributed.rank() + 1) * items]
 
     def to_device(self, batch: dict) -> dict:
         """A batch with its tensors on the model's device."""
@@ -263,22 +283,25 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
 
 @contextmanager
 def frozen_statistics(network: nn.Module) -> Iterator[None]:
-    """Let `network` run without any trace: no gradients, and no change of batch normalisation's running statistics."""
+    """Let `network` run without any trace: no gradients, no change of batch normalisation's running statistics.
+
+    Its statistics are those of the batch, also where it trains on shares of a batch: nothing waits for other processes.
+    """
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
-    momenta = [norm.momentum for norm in norms]
-    counts = [norm.num_batches_tracked.clone() for norm in norms]
+    running = [(norm.running_mean, norm.running_var) for norm in norms]
     try:
-        for norm in norms:
-            norm.momentum = 0.0
+        for norm in norms:  # out of training and without running statistics, batch normalisation takes the batch's
+            norm.training, norm.running_mean, norm.running_var = False, None, None
         with torch.no_grad():
             yield
     finally:
-        for norm, momentum, count in zip(norms, momenta, counts):
-            norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)
+        for norm, (mean, variance) in zip(norms, running):
+            norm.training, norm.running_mean, norm.running_var = True, mean, variance
 
 
 def _save(state: dict, path: Path) -> None:
+    if distributed.rank() > 0:
+        return
     with written_atomically(path) as temporary:
         torch.save(state, temporary)
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from models.base_model import BaseModel, Export, Phase, frozen_statistics
 from models.losses import alpha_regularization, mask_loss
-from models.networks import LayeredRenderer
+from models.networks import LayeredRenderer, biases_without_effect
 from util.command_line import number, whole
+from util.distributed import everywhere, total
 from util.mattes import opacity, over_checkerboard, transfer_detail
 
 UPSAMPLING_CROP = 256
@@ -25,6 +26,7 @@ class LnrModel(BaseModel):
     Attributes:
         rolloff_epoch: the epoch from which the mask loss weighs a tenth (at twice this epoch: nothing); -1 until it is
             known.
+        exported_background: UV map [1, 2, H, W] and RGBA [1, 4, H', W'] of the background that was exported last.
     """
 
     captions = {
@@ -38,11 +40,12 @@ class LnrModel(BaseModel):
 
     def __init__(self, opt: Namespace):
         super().__init__(opt)
-        self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures)
+        self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures,
+                                        bf16=getattr(opt, "amp", "off") == "bf16")
         self.renderer.to(self.device, memory_format=torch.channels_last)
         self.networks = {"LNR": self.renderer}
-        self.render = self.parallel(self.renderer)
         self.rolloff_epoch = getattr(opt, "mask_loss_rolloff_epoch", -1)
+        self.exported_background: tuple[Tensor, Tensor] | None = None
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
@@ -53,6 +56,8 @@ class LnrModel(BaseModel):
                            help="channels of the neural texture")
         group.add_argument("--n_textures", type=whole(1), default=25, metavar="N",
                            help="tiles in the atlas, 24 per person and 1 for the background; metadata.json decides")
+        group.add_argument("--amp", default="off", choices=("off", "bf16"),
+                           help="bf16: convolve in bfloat16, faster where the processor has it; off: in 32-bit floats")
         if not is_train:
             group.add_argument("--eval", action="store_true",
                                help="normalise with the statistics gathered in training, not those of each frame")
@@ -90,12 +95,14 @@ class LnrModel(BaseModel):
     def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
         """Adam on what the phase trains; the rest is frozen."""
         self.upsampling = phase.opt.do_upsampling
-        base, upsampler = self.renderer.base_parameters(), self.renderer.upsampling_parameters()
-        for parameter in base:
-            parameter.requires_grad_(not self.upsampling)
-        for parameter in upsampler:
-            parameter.requires_grad_(self.upsampling)
-        return {"LNR": torch.optim.Adam(upsampler if self.upsampling else base, lr=phase.opt.lr)}
+        trained = self.renderer.upsampling_parameters() if self.upsampling else self.renderer.base_parameters()
+        self.renderer.requires_grad_(False)
+        for parameter in trained:
+            parameter.requires_grad_()
+        for bias in biases_without_effect(self.renderer):
+            bias.requires_grad_(False)
+        self.render = self.parallel(self.renderer)
+        return {"LNR": torch.optim.Adam(trained, lr=phase.opt.lr, fused=True)}
 
     def start_epoch(self, epoch: int) -> None:
         """Learning rate, loss weights and jitter of `epoch`."""
@@ -112,15 +119,16 @@ class LnrModel(BaseModel):
 
     def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:
         """One Adam step on the sum of the losses."""
+        static = everywhere(has_static_background(batch["uv_map"]))
         batch = self.to_device(batch)
         target, crop = batch["image"], None
         if self.upsampling:
             crop = random_crop(*target.shape[-2:], UPSAMPLING_CROP)
             target = target[..., crop[0]:crop[1], crop[2]:crop[3]]
         if self.jitter > 0:
-            brightness = self.jitter * torch.randn(len(target), 1, 1, 1, device=target.device)
+            brightness = self.jitter * self.randn_per_item(len(target), 1, 1, 1)
             target = (target + brightness).clamp(-1, 1)
-        outputs = self.render(batch["uv_map"], batch["pids"], self.upsampling, crop)
+        outputs = self.render(batch["uv_map"], batch["pids"], self.upsampling, crop, static)
         losses = self.compute_losses(outputs, target, batch["mask"])
         self.optimizers["LNR"].zero_grad()
         losses["total"].backward()
@@ -141,7 +149,7 @@ class LnrModel(BaseModel):
             weights = self.weights
             losses["alpha_reg"] = alpha_regularization(opacity(reconstruction), weights["alpha_l1"],
                                                        weights["alpha_l0"])
-            losses["mask"] = weights["mask"] * mask_loss(outputs["layers"][:, :, 3], masks)
+            losses["mask"] = weights["mask"] * mask_loss(outputs["layers"][:, :, 3], masks, total)
         return {**losses, "total": sum(losses.values())}
 
     def extra_state(self) -> dict:
@@ -151,6 +159,11 @@ class LnrModel(BaseModel):
     def load_extra_state(self, state: dict) -> None:
         """Take the mask loss's schedule back."""
         self.rolloff_epoch = state["rolloff_epoch"]
+
+    def load_networks(self, label: str) -> None:
+        """Read the renderer's weights; what others rendered is forgotten."""
+        super().load_networks(label)
+        self.exported_background = None
 
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """Pictures of the first item; layers stacked from top to bottom, background first."""
@@ -168,12 +181,16 @@ class LnrModel(BaseModel):
             "mask_vis": _stacked(batch["mask"][0][:, None]).expand(3, -1, -1),
         }
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def export(self, batch: dict) -> Export:
         """Layers after detail transfer, named by layer number (`l0` is the background), whatever their order."""
         batch = self.to_device(batch)
         self.renderer.train(not self.opt.eval)
-        outputs = self.render(batch["uv_map"], batch["pids"], self.opt.do_upsampling)
+        background_uv, background = batch["uv_map"][:, :2], None
+        if self.exported_background and torch.equal(background_uv, self.exported_background[0]):
+            background = self.exported_background[1]
+        outputs = self.renderer(batch["uv_map"], batch["pids"], self.opt.do_upsampling, background=background)
+        self.exported_background = background_uv, outputs["layers"][:, 0]
         layers = transfer_detail(outputs["layers"], batch["image"], outputs["reconstruction"])
         result = Export(
             video_frames={"original": batch["image"], "reconstruction": outputs["reconstruction"][:, :3]},
@@ -202,6 +219,11 @@ def loss_weights(opt: Namespace, epoch: int, rolloff_epoch: int) -> dict[str, fl
         mask = 0.0 if epoch >= 2 * rolloff_epoch else opt.lambda_mask / 10
     alpha_l1 = opt.lambda_alpha_l1 if epoch < opt.alpha_l1_rolloff_epoch else 0.0
     return {"alpha_l1": alpha_l1, "alpha_l0": opt.lambda_alpha_l0, "mask": mask}
+
+
+def has_static_background(uv_map: Tensor) -> bool:
+    """Whether the background, layer 0 of UV maps [B, 2L, H, W], is seen alike in all items of a batch."""
+    return bool((uv_map[1:, :2] == uv_map[:1, :2]).all())
 
 
 def random_crop(height: int, width: int, side: int) -> tuple[int, int, int, int]:

@@ -1,5 +1,7 @@
 """Loss terms of the models, as pure functions of tensors."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -23,17 +25,18 @@ def alpha_regularization(alpha: Tensor, lambda_l1: float, lambda_l0: float) -> T
     return loss
 
 
-def mask_loss(alpha: Tensor, trimap: Tensor) -> Tensor:
+def mask_loss(alpha: Tensor, trimap: Tensor, total: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
     """Mean absolute difference of alpha and trimap, foreground and background balanced (paper, equation 4).
 
     Args:
         alpha: [B, L, H, W] in [-1, 1].
         trimap: [B, L, H, W]: +1 foreground, -1 background, soft values count by their sign; 0 (unknown) is left out.
+        total: adds a sum up over all that share the batch, as `util.distributed.total` does.
 
     Returns:
         scalar, unweighted.
     """
     difference = (alpha - trimap).abs()
     foreground, background = (trimap > 0).to(alpha.dtype), (trimap < 0).to(alpha.dtype)
-    return 0.5 * ((difference * foreground).sum() / (1 + foreground.sum())
-                  + (difference * background).sum() / (1 + background.sum()))
+    return 0.5 * (total((difference * foreground).sum()) / (1 + total(foreground.sum()))
+                  + total((difference * background).sum()) / (1 + total(background.sum())))

@@ -27,21 +27,58 @@ class ConvBlock(nn.Module):
         super().__init__()
         surplus = (kernel_size - 1) * dilation + 1 - stride
         # Even kernels at stride 1 need one more pixel behind than before, which no convolution argument expresses.
-        self.uneven = conv is nn.Conv2d and surplus % 2 == 1
-        self.before, self.after = surplus // 2, surplus - surplus // 2
-        padding = 0 if self.uneven else surplus // 2
-        self.conv = conv(in_channels, out_channels, kernel_size, stride, padding=padding, dilation=dilation)
+        # Padding both sides by the larger number and dropping the first row and column comes to the same, and is
+        # cheaper than padding a copy of all input channels.
+        self.uneven = surplus % 2 == 1
+        self.conv = conv(in_channels, out_channels, kernel_size, stride, padding=(surplus + 1) // 2, dilation=dilation)
         self.norm = norm(out_channels) if norm else None
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, in_channels, H, W] to [B, out_channels, H', W']."""
-        if self.uneven:
-            x = F.pad(x, (self.before, self.after, self.before, self.after))
         x = self.conv(x)
+        if self.uneven:
+            x = x[..., 1:, 1:]
         if self.norm is not None:
             x = self.norm(x)
         return x if self.activation is None else self.activation(x)
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation without parameters: one batch normalisation per item.
+
+    The numbers are those of nn.InstanceNorm2d, which is several times slower on images that are stored with channels
+    last, and whose gradient is wrong for a single one of them (seen with PyTorch 2.15 on the CPU).
+    """
+
+    def __init__(self, channels):
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] to the same shape."""
+        return torch.cat([F.batch_norm(item, None, None, training=True) for item in x.split(1)])
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation whose input may stand for several copies of itself.
+
+    Attributes:
+        copies: the running variance is updated as if the input had come this many times in one batch. (Output, gradient
+            and running mean are the same anyway; the variance's estimate has n - 1 in its denominator.)
+    """
+
+    copies = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] to the same shape."""
+        if self.copies == 1 or not self.training:
+            return super().forward(x)
+        kept = (1 - self.momentum) * self.running_var
+        x = super().forward(x)
+        n = x.numel() // x.shape[1]
+        # The backward pass of an earlier layer does not look at this buffer: .data keeps autograd from objecting.
+        self.running_var.data.sub_(kept).mul_(self.copies * (n - 1) / (self.copies * n - 1)).add_(kept)
+        return x
 
 
 class ResBlock(nn.Module):
@@ -49,8 +86,9 @@ class ResBlock(nn.Module):
 
     def __init__(self, channels):
         super().__init__()
-        self.convblock1 = ConvBlock(nn.Conv2d, channels, channels, 3, norm=nn.InstanceNorm2d, activation=nn.ReLU())
-        self.convblock2 = ConvBlock(nn.Conv2d, channels, channels, 3, norm=nn.InstanceNorm2d)
+        self.convblock1 = ConvBlock(nn.Conv2d, channels, channels, 3, norm=InstanceNorm,
+                                    activation=nn.ReLU(inplace=True))
+        self.convblock2 = ConvBlock(nn.Conv2d, channels, channels, 3, norm=InstanceNorm)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to the same shape."""
@@ -72,17 +110,17 @@ class UNet(nn.Module):
         kernel_size, dilation = bottleneck
 
         def down(n_in, n_out):
-            return ConvBlock(nn.Conv2d, n_in, n_out, 4, stride=2, norm=norm, activation=nn.LeakyReLU(0.2))
+            return ConvBlock(nn.Conv2d, n_in, n_out, 4, stride=2, norm=norm, activation=nn.LeakyReLU(0.2, inplace=True))
 
         def flat(n_in, n_out):
             return ConvBlock(nn.Conv2d, n_in, n_out, kernel_size, dilation=dilation, norm=norm,
-                             activation=nn.LeakyReLU(0.2))
+                             activation=nn.LeakyReLU(0.2, inplace=True))
 
         def up(n_in, n_out):
-            return ConvBlock(nn.ConvTranspose2d, n_in, n_out, 4, stride=2, norm=norm, activation=nn.ReLU())
+            return ConvBlock(nn.ConvTranspose2d, n_in, n_out, 4, stride=2, norm=norm, activation=nn.ReLU(inplace=True))
 
         self.encoder = nn.ModuleList([
-            ConvBlock(nn.Conv2d, in_channels, nf, 4, stride=2, activation=nn.ReLU()),
+            ConvBlock(nn.Conv2d, in_channels, nf, 4, stride=2, activation=nn.ReLU(inplace=True)),
             down(nf, 2 * nf), down(2 * nf, 4 * nf), down(4 * nf, 4 * nf), down(4 * nf, 4 * nf),
             flat(4 * nf, 4 * nf), flat(4 * nf, 4 * nf),
         ])
@@ -110,7 +148,7 @@ class KeypointToUV(UNet):
     """
 
     def __init__(self, nf=64):
-        super().__init__(3, nf, nn.InstanceNorm2d, bottleneck=(3, 1))
+        super().__init__(3, nf, InstanceNorm, bottleneck=(3, 1))
         self.id_pred = ConvBlock(nn.Conv2d, nf + 3, 25, 3)
         self.uv_pred = ConvBlock(nn.Conv2d, nf + 3, 48, 3, activation=nn.Tanh())
 
@@ -140,20 +178,23 @@ class LayeredRenderer(UNet):
         texture_channels: channels C of the neural texture.
         texture_res: side of one atlas tile in texels.
         n_textures: tiles in the atlas, 24 per person and one for the background.
+        bf16: convolve in bfloat16; texture, the last layer at low resolution and all that follows stay in float32.
     """
 
-    def __init__(self, nf=64, texture_channels=16, texture_res=16, n_textures=25):
-        super().__init__(texture_channels + 1, nf, nn.BatchNorm2d, bottleneck=(4, 2))
+    def __init__(self, nf=64, texture_channels=16, texture_res=16, n_textures=25, bf16=False):
+        super().__init__(texture_channels + 1, nf, BatchNorm, bottleneck=(4, 2))
+        self.bf16 = bf16
         self.texture = nn.Parameter(torch.randn(1, texture_channels, texture_res, texture_res * n_textures))
         self.final_rgba = ConvBlock(nn.Conv2d, nf, 4, 4, activation=nn.Tanh())
         self.upsample_block = nn.Sequential(
-            ConvBlock(nn.Conv2d, nf + texture_channels + 5, nf, 3, norm=nn.InstanceNorm2d, activation=nn.ReLU()),
+            ConvBlock(nn.Conv2d, nf + texture_channels + 5, nf, 3, norm=InstanceNorm, activation=nn.ReLU(inplace=True)),
             ResBlock(nf), ResBlock(nf), ResBlock(nf),
             ConvBlock(nn.Conv2d, nf, 4, 3),
         )
 
     def forward(self, uv_map: Tensor, pids: Tensor, upsample: bool = False,
-                crop: tuple[int, int, int, int] | None = None) -> dict[str, Tensor]:
+                crop: tuple[int, int, int, int] | None = None, static_background: bool = False,
+                background: Tensor | None = None) -> dict[str, Tensor]:
         """Render all layers and composite them.
 
         Args:
@@ -161,33 +202,46 @@ class LayeredRenderer(UNet):
             pids: [B, L, H, W] person ids, 0 on the background.
             upsample: render at twice the size through the upsampling module.
             crop: (top, bottom, left, right) in pixels of the doubled image: return only this part (with `upsample`).
+            static_background: layer 0 has the same input in all items of the batch, and is rendered once for all.
+            background: [B, 4, H, W], the layer 0 of an earlier call with the same input; it is not rendered again.
 
         Returns:
             layers: [B, L, 4, H, W] straight RGBA in [-1, 1]; the doubled (cropped) size with `upsample`.
             reconstruction: [B, 4, H, W], their composite.
         """
-        n_layers = pids.shape[1]
-        layers = torch.stack([
-            self.render_layer(uv_map[:, 2 * i:2 * i + 2], pids[:, i:i + 1], upsample, crop) for i in range(n_layers)
-        ], dim=1)
+        batch, n_layers = pids.shape[:2]
+        layers = [] if background is None else [background]
+        for i in range(len(layers), n_layers):
+            copies = batch if i == 0 and static_background else 1
+            items = slice(batch // copies)
+            layer = self.render_layer(uv_map[items, 2 * i:2 * i + 2], pids[items, i:i + 1], upsample, crop, copies)
+            layers.append(layer.expand(batch, -1, -1, -1))
+        layers = torch.stack(layers, dim=1)
         return {"layers": layers, "reconstruction": composite_over(layers)}
 
-    def render_layer(self, uv: Tensor, pid: Tensor, upsample: bool, crop: tuple[int, int, int, int] | None) -> Tensor:
-        """One layer: uv [B, 2, H, W] and pid [B, 1, H, W] to straight RGBA [B, 4, H', W']."""
+    def render_layer(self, uv: Tensor, pid: Tensor, upsample: bool, crop: tuple[int, int, int, int] | None,
+                     copies: int = 1) -> Tensor:
+        """One layer: uv [B, 2, H, W] and pid [B, 1, H, W] to straight RGBA [B, 4, H', W'].
+
+        `copies`: how many times the items stand in the batch, for its statistics.
+        """
+        for norm in self.modules():
+            if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+                norm.copies = copies
         height, width = uv.shape[-2:]
-        x = self.features(pad_to_multiple(torch.cat((self.sample_texture(uv), pid), dim=1), UNET_STRIDE))
-        rgba = self.final_rgba(x)[..., :height, :width]
+        x = pad_to_multiple(torch.cat((self.sample_texture(uv), pid), dim=1), UNET_STRIDE)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            x = self.features(x)
+        rgba = self.final_rgba(x.to(uv.dtype))[..., :height, :width]
         return self.upsample(rgba, x[..., :height, :width], uv, pid, crop) if upsample else rgba
 
     def upsample(self, rgba: Tensor, features: Tensor, uv: Tensor, pid: Tensor,
                  crop: tuple[int, int, int, int] | None) -> Tensor:
         """Double the size of one layer and add the detail that the upsampling module predicts."""
-        rgba, features, uv, pid = (
-            F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False) for x in (rgba, features, uv, pid))
-        if crop is not None:
-            top, bottom, left, right = crop
-            rgba, features, uv, pid = (x[..., top:bottom, left:right] for x in (rgba, features, uv, pid))
-        residual = self.upsample_block(torch.cat((rgba, self.sample_texture(uv), pid, features), dim=1))
+        rgba, features, uv, pid = (doubled(x, crop) for x in (rgba, features, uv, pid))
+        x = torch.cat([x.to(features.dtype) for x in (rgba, self.sample_texture(uv), pid, features)], dim=1)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            residual = self.upsample_block(x)
         return (rgba + 0.01 * residual).clamp(-1, 1)
 
     def sample_texture(self, uv: Tensor) -> Tensor:
@@ -210,3 +264,24 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     height, width = x.shape[-2:]
     bottom, right = -height % multiple, -width % multiple
     return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
+
+
+def doubled(x: Tensor, crop: tuple[int, int, int, int] | None = None) -> Tensor:
+    """Double the size of [B, C, H, W] bilinearly (align_corners False), and crop.
+
+    Args:
+        crop: (top, bottom, left, right) in pixels of the doubled image; None: all of it. Only what it needs of `x` is
+            enlarged.
+    """
+    if crop is None:
+        return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    top, bottom, left, right = crop
+    # Pixels 2k and 2k + 1 of the doubled image lie between k - 1 and k + 1.
+    above, before = max(0, (top - 1) // 2), max(0, (left - 1) // 2)
+    part = doubled(x[..., above:bottom // 2 + 1, before:right // 2 + 1])
+    return part[..., top - 2 * above:bottom - 2 * above, left - 2 * before:right - 2 * before]
+
+
+def biases_without_effect(network: nn.Module) -> list[nn.Parameter]:
+    """Biases of convolutions in front of a normalisation, which takes them away again: their gradient is rounding."""
+    return [block.conv.bias for block in network.modules() if isinstance(block, ConvBlock) and block.norm is not None]

@@ -8,6 +8,7 @@ import torch
 
 from data import find_dataset
 from models import find_model
+from util import distributed
 from util.command_line import OneLineParser, number, whole
 from util.errors import UserError
 
@@ -32,8 +33,9 @@ class BaseOptions:
         group.add_argument("--suffix", default="", metavar="FORMAT",
                            help="added to the name, with options in braces: {model}_{batch_size}")
         group.add_argument("--checkpoints_dir", default="./checkpoints", metavar="DIR", help="folder of all runs")
-        group.add_argument("--gpu_ids", default="0" if torch.cuda.is_available() else "-1", metavar="IDS",
-                           help="GPUs to use, such as 0 or 0,1 (DataParallel); -1: the CPU")
+        group.add_argument("--gpu_ids", default=default_gpus(), metavar="IDS",
+                           help="GPUs to use, such as 0 or 0,1 (DataParallel; under torchrun: one for each process on "
+                                "this machine); -1: the CPU")
         group.add_argument("--seed", type=whole(0), default=1, metavar="N", help="seed of all random numbers")
         group.add_argument("--verbose", action="store_true", help="print the networks")
         group = parser.add_argument_group("model and data")
@@ -44,7 +46,8 @@ class BaseOptions:
                            help="checkpoint to load: latest, or an epoch's number (saved with --save_by_epoch)")
         group.add_argument("--dataset_mode", default="layered_video", metavar="NAME",
                            help="layered_video or kpuv; a file data/NAME_dataset.py")
-        group.add_argument("--batch_size", type=whole(1), default=32, metavar="N", help="items per step of training")
+        group.add_argument("--batch_size", type=whole(1), default=32, metavar="N",
+                           help="items per step of training, of all GPUs and processes together")
         group.add_argument("--serial_batches", action="store_true", help="take items in order, not at random")
         group.add_argument("--num_threads", type=whole(0), default=4, metavar="N",
                            help="processes that prepare batches, at most one per CPU core; 0: the main one does")
@@ -58,7 +61,7 @@ class BaseOptions:
 
         Returns:
             the options of program, model and dataset as they will be used. They do not change after this. `gpu_ids` is
-            a list of numbers, empty for the CPU.
+            a list of numbers, empty for the CPU; of several processes each has its own.
 
         Raises:
             UserError: an option is unknown, missing or out of range.
@@ -79,7 +82,7 @@ class BaseOptions:
         if not opt.dataroot:
             raise UserError("--dataroot: missing; give the folder of a clip, such as datasets/sample")
         opt.is_train = self.is_train
-        opt.gpu_ids = existing_gpus(opt.gpu_ids)
+        opt.gpu_ids = own_gpus(existing_gpus(opt.gpu_ids))
         opt.name = with_suffix(opt)
         dataset.resolve_options(opt)
         text = as_text(opt, parser)
@@ -99,6 +102,11 @@ INHERITED = ("dataroot", "model", "num_filters", "dataset_mode")
 """Options of `BaseOptions` that describe the run; all options that models and datasets add do as well."""
 
 
+def default_gpus() -> str:
+    """The first GPU, or one for each process that torchrun started on this machine; the CPU if there are none."""
+    return ",".join(map(str, range(distributed.count_on_this_machine()))) if torch.cuda.is_available() else "-1"
+
+
 def existing_gpus(ids: str) -> list[int]:
     """Turn "0,1" into [0, 1] and "-1" into [].
 
@@ -116,6 +124,21 @@ def existing_gpus(ids: str) -> list[int]:
         there = f"GPUs 0 to {available - 1}" if available else "no GPU that torch can use"
         raise UserError(f"--gpu_ids: found '{ids}'; this machine has {there}. Give -1 for the CPU")
     return wanted
+
+
+def own_gpus(ids: list[int]) -> list[int]:
+    """Those of the GPUs that this process uses: all, or under torchrun one.
+
+    Raises:
+        UserError: torchrun started more or fewer processes on this machine than there are GPUs in `ids`.
+    """
+    processes = distributed.count_on_this_machine()
+    if processes == 1 or not ids:
+        return ids
+    if len(ids) != processes:
+        raise UserError(f"--gpu_ids: found {len(ids)} for {processes} processes on this machine; expected a GPU for "
+                        f"each. Start torchrun with --nproc_per_node {len(ids)}")
+    return [ids[distributed.rank_on_this_machine()]]
 
 
 def with_suffix(opt: Namespace) -> str:

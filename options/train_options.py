@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from options.base_options import BaseOptions
+from util import distributed
 from util.command_line import number, whole
 from util.errors import UserError
 from util.files import write_text
@@ -40,6 +41,9 @@ class TrainOptions(BaseOptions):
                            help="epochs between two checkpoints `latest`")
         group.add_argument("--save_by_epoch", action="store_true",
                            help="keep a checkpoint `epoch_N` each time as well")
+        group.add_argument("--batch_statistics", default="synchronised", choices=("synchronised", "per_process"),
+                           help="under torchrun, batch normalisation takes the statistics of the whole batch, as one "
+                                "process does, or of each process's share, as DataParallel does")
         group = parser.add_argument_group("display")
         group.add_argument("--print_freq", type=whole(1), default=10, metavar="N",
                            help="steps between two lines of losses")
@@ -58,6 +62,8 @@ class TrainOptions(BaseOptions):
 
     def save(self, opt: Namespace, text: str) -> None:
         """Write `train_opt.txt` for people and `train_opt.json` for programs."""
+        if distributed.rank() > 0:
+            return
         folder = Path(opt.checkpoints_dir) / opt.name
         try:
             write_text(folder / "train_opt.txt", text + "\n")

@@ -1,4 +1,7 @@
-"""Who may import whom: util knows nobody, data and models know util, options know their option setters."""
+"""Who may import whom: util knows nobody, data and models know util, options know their option setters.
+
+Scripts measure and compare what is in the rooms, so they may know all of them.
+"""
 
 import ast
 from pathlib import Path
@@ -12,9 +15,9 @@ MAY_IMPORT = {
     "models": {"models", "util"},
     "options": {"options", "models", "data", "util"},
     "datasets": {"datasets", "data", "util"},
-    "scripts": {"scripts", "data", "util"},
+    "scripts": {"scripts", "options", "models", "data", "util"},
 }
-ROOMS = set(MAY_IMPORT) | {"train", "test"}
+ROOMS = set(MAY_IMPORT) | {"train", "test", "evaluate", "retime"}
 
 
 def imported_modules(path: Path) -> set[str]:

@@ -10,7 +10,7 @@ from torch.utils.data import default_collate
 import models.lnr_model
 from data.layered_video_dataset import LayeredVideoDataset
 from models.base_model import frozen_statistics
-from models.lnr_model import LnrModel, random_crop
+from models.lnr_model import LnrModel, has_static_background, random_crop
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def whole_clip(opt):
 
 
 def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypatch):
-    """Losses to 1e-5, weights on average to a hundredth of the way that ten steps go (a thousandth in the first phase).
+    """Losses to 1e-5, weights on average to 3 % of the way that ten steps go (0.1 % in the first phase).
 
     Adam turns the rounding of sums into steps where gradients are as small as those of texels that are hardly seen, or
     of the upsampling module, whose residual counts a hundredth. Biases in front of a normalisation, and the means
@@ -52,7 +52,7 @@ def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypat
                       for name in ("conv.bias", "norm.running_mean")}
     without_effect |= {f"upsample_block.{name}.bias" for name in ("0.conv", *(
         f"{i}.convblock{j}.conv" for i in (1, 2, 3) for j in (1, 2)))}
-    for phase, name, tolerance in zip(model.phases(), ("phase1", "phase2"), (1e-5, 1e-4)):
+    for phase, name, tolerance in zip(model.phases(), ("phase1", "phase2"), (1e-5, 3e-4)):
         batch = whole_clip(phase.opt)
         model.start_phase(phase)
         for epoch, expected in zip(phase.epochs, trace[name], strict=True):
@@ -82,6 +82,32 @@ def test_exported_layers_are_the_published_ones_but_named_by_person(model, optio
             ours = f"{kind}_l{order[int(position)]}" if position else name
             found = result.images[ours] if kind == "rgba" else result.video_frames[ours]
             torch.testing.assert_close(found, tensor, atol=1e-5, rtol=0)
+
+
+def test_a_background_is_static_only_where_all_items_see_it_alike():
+    uv = torch.rand(3, 4, 8, 8)
+    assert has_static_background(uv[:1]) and not has_static_background(uv)
+    uv[:, :2] = uv[:1, :2].clone()
+    assert has_static_background(uv)
+
+
+def test_an_exported_background_is_reused_until_it_is_seen_elsewhere(model, options):
+    """Only with the same UV map: then it is the same tensor, and otherwise rendered anew."""
+    batch = default_collate([LayeredVideoDataset(options)[0]])
+    model.export(batch)
+    first = model.exported_background[1]
+    model.export(batch)
+    assert torch.equal(model.exported_background[1], first)
+    moved = {**batch, "uv_map": batch["uv_map"] * 0.9}
+    found = model.export(moved).images["rgba_l0"]
+    torch.testing.assert_close(found, LnrModel.export(fresh_copy(model), moved).images["rgba_l0"], atol=0, rtol=0)
+
+
+def fresh_copy(model):
+    """The same weights, nothing exported yet."""
+    other = LnrModel(model.opt)
+    other.renderer.load_state_dict(model.renderer.state_dict())
+    return other
 
 
 def test_the_second_phase_leaves_texture_and_u_net_alone(model):

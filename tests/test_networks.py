@@ -4,8 +4,12 @@ import json
 
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from models.networks import KeypointToUV, LayeredRenderer
+from models.networks import InstanceNorm, KeypointToUV, LayeredRenderer, biases_without_effect, doubled
+from scripts.published_reference import PublishedRenderer
 
 
 @pytest.fixture
@@ -81,3 +85,90 @@ def test_the_two_phases_share_no_parameter_and_leave_none_out(renderer):
     base, upsampler = set(renderer.base_parameters()), set(renderer.upsampling_parameters())
     assert not base & upsampler
     assert base | upsampler == set(renderer.parameters())
+
+
+def two_frames(dtype=torch.float64):
+    """UV maps and ids of two frames with two layers; the background is the same in both."""
+    uv = torch.rand(2, 4, 64, 96, dtype=dtype) * 2 - 1
+    uv[1, :2] = uv[0, :2]
+    return uv, torch.zeros(2, 2, 64, 96, dtype=dtype)
+
+
+def gradients(network, upsample, crop, *more):
+    """Outputs of a training step in float64, and gradients by name, of all that has an effect."""
+    torch.manual_seed(1)
+    uv, pids = two_frames()
+    outputs = network(uv, pids, upsample, crop, *more)
+    (outputs["reconstruction"] * torch.rand_like(outputs["reconstruction"])).sum().backward()
+    idle = ".conv.bias"
+    return outputs, {k: p.grad for k, p in network.named_parameters() if p.grad is not None and not k.endswith(idle)}
+
+
+@pytest.mark.parametrize("upsample, crop", [(False, None), (True, None), (True, (3, 99, 5, 101))])
+def test_a_static_background_rendered_once_is_the_published_computation_exactly(renderer, upsample, crop):
+    """Outputs, gradients and running statistics in float64."""
+    plain = PublishedRenderer(4, n_textures=renderer.texture.shape[-1] // 16)
+    plain.load_state_dict(renderer.state_dict())
+    renderer.to(torch.float64, memory_format=torch.channels_last)
+    found, found_gradients = gradients(renderer, upsample, crop, True)
+    expected, expected_gradients = gradients(plain.double(), upsample, crop)
+    assert_all_close_in_double(found, expected)
+    assert_all_close_in_double(found_gradients, expected_gradients)
+    assert_all_close_in_double(renderer.state_dict(), plain.state_dict())
+
+
+def assert_all_close_in_double(found, expected):
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, atol=1e-11, rtol=1e-8, msg=name)
+
+
+@torch.no_grad()
+def test_a_background_that_was_rendered_before_is_taken_as_it_is(renderer):
+    uv, pids = two_frames(torch.float32)
+    whole = renderer(uv, pids)
+    assert_all_close(renderer(uv, pids, background=whole["layers"][:, 0]), whole)
+
+
+@pytest.mark.parametrize("items", [1, 2, 3])
+def test_instance_normalisation_is_torchs_with_its_gradient(items):
+    x = torch.randn(items, 5, 9, 12, dtype=torch.float64)
+    weight = torch.randn_like(x)
+    results = []
+    for norm, layout in ((InstanceNorm(5), torch.channels_last), (F.instance_norm, torch.contiguous_format)):
+        leaf = x.clone(memory_format=layout).requires_grad_()
+        y = norm(leaf)
+        (y * weight).sum().backward()
+        results.append((y, leaf.grad))
+    torch.testing.assert_close(results[0], results[1])
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_cropping_before_doubling_is_cropping_after_it_to_the_last_bit(data):
+    height, width = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
+    top, left = data.draw(st.integers(0, 2 * height - 1)), data.draw(st.integers(0, 2 * width - 1))
+    bottom, right = data.draw(st.integers(top + 1, 2 * height)), data.draw(st.integers(left + 1, 2 * width))
+    x = torch.rand(1, 2, height, width)
+    assert torch.equal(doubled(x, (top, bottom, left, right)), doubled(x)[..., top:bottom, left:right])
+
+
+@torch.no_grad()
+def test_bf16_changes_layers_by_little_and_stays_float32_outside(renderer):
+    uv, pids = two_frames(torch.float32)
+    exact = renderer(uv, pids, upsample=True)["layers"]
+    renderer.bf16 = True
+    rounded = renderer(uv, pids, upsample=True)["layers"]
+    assert rounded.dtype == torch.float32
+    assert 0 < (rounded - exact).square().mean().sqrt() < 0.02
+
+
+@torch.no_grad()
+def test_biases_in_front_of_a_normalisation_have_no_effect(renderer):
+    uv, pids = two_frames(torch.float32)
+    before = renderer(uv, pids, upsample=True)
+    biases = biases_without_effect(renderer)
+    assert len(biases) == 6 + 5 + 7
+    for bias in biases:
+        bias.add_(torch.randn_like(bias))
+    assert_all_close(renderer(uv, pids, upsample=True), before)

@@ -36,6 +36,17 @@ def test_a_continued_run_sees_what_an_unbroken_one_would_have_seen(epoch, batch)
     assert len(rest) == len(list(rest))
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3, 8])
+def test_processes_share_the_batches_that_one_would_see(processes):
+    shares = [list(TrainingBatches(10, 4, 1, True, range(1, 3), 1, rank, processes)) for rank in range(processes)]
+    for i, whole in enumerate(batches(epochs=range(1, 3), skip=1)):
+        parts = [share[i] for share in shares]
+        assert len({len(part) for part in parts}) == 1
+        together = sum(parts, [])
+        assert together[:len(whole)] == whole and set(together) == set(whole)
+        assert len(together) - len(whole) < processes
+
+
 def options(policy, decay=0):
     return Namespace(lr_policy=policy, n_epochs_decay=decay, lr_decay_iters=5, lr=0.1)
 

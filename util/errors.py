@@ -41,6 +41,8 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in ENVIRONMENT_ERRORS:
         return f"{error.filename or 'writing'}: {error.strerror}; expected a place to write to, with space left"
     first_line = str(error).split("\n")[0]
+    if "Connection closed by peer" in first_line or "Connection reset by peer" in first_line:
+        return "lost another process of this run; torchrun's report, below, says which and how it ended"
     if isinstance(error, MemoryError) or "out of memory" in first_line or "can't allocate memory" in first_line:
         return (f"out of memory ({first_line[:100]}); use a smaller --batch_size, --batch_size_upsample or "
                 "--num_filters, or --gpu_ids -1 for the CPU's memory")

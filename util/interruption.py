@@ -2,6 +2,8 @@
 
 import signal
 
+from util import distributed
+
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -9,7 +11,8 @@ class StopRequest:
     """While this context lasts, the first Ctrl-C, SIGTERM or SIGHUP is only noted; a second one acts as usual.
 
     Attributes:
-        signal: number of the signal that came, None as long as none did.
+        signal: number of the signal that came, None as long as none did. Where several processes train together, it
+            counts from the next `asked`.
     """
 
     def __init__(self):
@@ -23,6 +26,13 @@ class StopRequest:
     def __exit__(self, *_exception) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+    def asked(self) -> bool:
+        """Whether a signal came, to this process or to another that trains with it: all learn it at the same call."""
+        came = distributed.largest(self.signal or 0)
+        if came:
+            self.signal = came
+        return came > 0
 
     @property
     def exit_status(self) -> int:

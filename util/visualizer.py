@@ -143,3 +143,22 @@ class Visualizer:
     def _write_page(self, state: str, refresh: int | None) -> None:
         write_run_page(self._folder, self._log.history, self._captions, f"{state}: {self._status}",
                        self._opt.display_winsize, refresh)
+
+
+class NoVisualizer:
+    """What processes other than the first have in place of a `Visualizer`: they show and write nothing."""
+
+    def __enter__(self) -> "NoVisualizer":
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        pass
+
+    def start_phase(self, *_arguments, **_keywords) -> None:
+        """Show nothing."""
+
+    def step(self, *_arguments) -> None:
+        """Show nothing."""
+
+    def end_epoch(self, *_arguments) -> None:
+        """Show nothing."""

@@ -25,18 +25,19 @@ class ToyModel(BaseModel):
             parser.add_argument("--critic_steps", type=int, default=2, help="gradient steps of the critic per batch")
 
     def make_optimizers(self, phase):
+        self.make, self.judge = self.parallel(self.generator), self.parallel(self.critic)
         return {"G": torch.optim.Adam(self.generator.parameters(), lr=phase.opt.lr),
                 "D": torch.optim.SGD(self.critic.parameters(), lr=phase.opt.lr)}
 
     def optimize_parameters(self, batch):
         real = self.to_device(batch)["clip"].transpose(1, 2)
         for _ in range(self.opt.critic_steps):
-            made = self.generator(torch.randn_like(real)).detach()
-            loss_d = self.critic(made).mean() - self.critic(real).mean()
+            made = self.make(self.randn_per_item(*real.shape)).detach()
+            loss_d = self.judge(made).mean() - self.judge(real).mean()
             self.optimizers["D"].zero_grad()
             loss_d.backward()
             self.optimizers["D"].step()
-        loss_g = -self.critic(self.generator(torch.randn_like(real))).mean()
+        loss_g = -self.judge(self.make(self.randn_per_item(*real.shape))).mean()
         self.optimizers["G"].zero_grad()
         loss_g.backward()
         self.optimizers["G"].step()
