@@ -4,8 +4,9 @@
 
 The folder is a dataroot (rgb_256/, rgb_512/, keypoints.json, metadata.json, mask/ and, when the camera moves,
 homographies.txt) and in gt/ what it was composited from: the background, and per person the layer (straight RGBA: the
-person over his reflection over his shadow), the matte and the shadow's opacity. The same options and seed give the
-same clip.
+person over his reflection over his shadow), the matte and the shadow's opacity. Leaves that sway, a camera that shakes
+and light that flickers are in gt/ as they are in the frames; noise is in the frames only. The same options and seed
+give the same clip.
 """
 
 import json
@@ -22,8 +23,8 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.sample_motion import Jump, Loop, Mover, Style
-from datasets.sample_person import Person, dressed
-from datasets.sample_scene import EYE, View, draw_scene
+from datasets.sample_person import GIRTHS, Person, dressed
+from datasets.sample_scene import EYE, View, draw_scene, swayed
 from datasets.sample_solids import Part, cast_shadow, extent, render
 from util.command_line import OneLineParser, number, whole
 from util.errors import UserError, reported_in_one_line
@@ -55,22 +56,35 @@ def parse() -> Namespace:
     add("--frames", type=whole(1), default=40, metavar="N", help="length, at 25 frames per second (default: 40)")
     add("--width", type=whole(1), default=448, metavar="PX", help="of rgb_256, a multiple of 16 (default: 448)")
     add("--height", type=whole(1), default=256, metavar="PX", help="of rgb_256, a multiple of 16 (default: 256)")
-    add("--people", type=int, choices=range(1, 5), default=2, help="how many, a layer each (default: 2)")
     add("--seed", type=whole(0), default=1, metavar="N", help="another seed, another clip (default: 1)")
+    add("--people", type=int, choices=range(1, 5), default=2, help="how many, a layer each (default: 2)")
+    add("--build", choices=tuple(GIRTHS), default="mixed", help="of the people (default: mixed)")
+    add("--touch", action="store_true", help="people pass within reach of each other, not metres apart")
     add("--shadow", choices=("soft", "hard", "none"), default="soft", help="edge of the shadows (default: soft)")
     add("--mirror_floor", action="store_true", help="a polished floor; a reflection belongs to its person's layer")
     add("--camera", choices=("static", "moving"), default="static",
         help="moving: pans, tilts, rolls and zooms; writes homographies.txt (default: static)")
+    add("--shake", type=number(0), default=0.0, metavar="PX",
+        help="standard deviation of a jitter of the camera that no homography tells of, in pixels of rgb_256 "
+             "(default: 0)")
+    add("--sway", type=number(0), default=0.0, metavar="PX",
+        help="how far leaves sway in the wind, in pixels of rgb_256 (default: 0)")
+    add("--flicker", type=number(0), default=0.0, metavar="PERCENT",
+        help="standard deviation of the exposure (default: 0)")
     add("--noise", type=number(0), default=0.0, metavar="LEVELS",
         help="standard deviation of sensor noise in rgb_512, in 8-bit levels (default: 0)")
+    add("--masks", choices=("whole", "visible"), default="whole",
+        help="mask/ holds whole people, or only what nobody hides (default: whole)")
     add("--overwrite", action="store_true", help="replace a sample clip that is there already")
     return parser.parse_args()
 
 
-def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, height: int = 256, people: int = 2,
-                seed: int = 1, shadow: str = "soft", mirror_floor: bool = False, camera: str = "static",
-                noise: float = 0.0, overwrite: bool = False) -> Path:
+def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, height: int = 256,
+                overwrite: bool = False, **content) -> Path:
     """Make a sample clip; the arguments are the options of the command line.
+
+    Args:
+        content: fields of `Content`.
 
     Returns:
         the folder. It appears whole or not at all.
@@ -83,10 +97,10 @@ def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, hei
             raise UserError(f"{name}: {size} is not a multiple of 16; the nearest is {max(round(size / 16), 1) * 16}")
     dataroot = Path(dataroot).resolve()
     check_place(dataroot, overwrite)
-    clip = Clip(View(2 * width, 2 * height), frames, people, seed, shadow, mirror_floor, camera == "moving")
+    clip = Clip(View(2 * width, 2 * height), frames, Content(**content))
     with tempfile.TemporaryDirectory(prefix=f".{dataroot.name}.", suffix=".part", dir=dataroot.parent) as beside:
         new = Path(beside, "new")
-        clip.write(new, noise)
+        clip.write(new)
         if dataroot.exists():
             dataroot.rename(Path(beside, "old"))
         new.rename(dataroot)
@@ -119,6 +133,28 @@ def check_place(dataroot: Path, overwrite: bool) -> None:
 # ---- what there is in the clip --------------------------------------------------------------------------------------
 
 @dataclass(frozen=True)
+class Content:
+    """What is to be seen in a clip; the options of the same names say what each means."""
+
+    seed: int = 1
+    people: int = 2
+    build: str = "mixed"
+    touch: bool = False
+    shadow: str = "soft"
+    mirror_floor: bool = False
+    camera: str = "static"
+    shake: float = 0.0
+    sway: float = 0.0
+    flicker: float = 0.0
+    noise: float = 0.0
+    masks: str = "whole"
+
+    def rng(self, use: int) -> np.random.Generator:
+        """Random numbers for one use, which do not depend on what else there is in the clip."""
+        return np.random.default_rng([self.seed, use])
+
+
+@dataclass(frozen=True)
 class Actor:
     """A person and his way through the clip."""
 
@@ -126,15 +162,17 @@ class Actor:
     mover: Mover
 
 
-def cast_actors(view: View, people: int, seconds: float, rng: np.random.Generator) -> list[Actor]:
+def cast_actors(view: View, content: Content, seconds: float) -> list[Actor]:
     """People at different distances, who come from both sides and cross at half time; all but the third jump, each at
     his own time."""
-    distances = rng.permutation(np.linspace(5.8, 7.1, people) if people > 1 else [6.2])
+    rng, people = content.rng(0), content.people
+    nearest, farthest = (6.4, 6.5) if content.touch else (5.8, 7.1)
+    distances = rng.permutation(np.linspace(nearest, farthest, people) if people > 1 else [6.2])
     jumpers = [k for k in range(people) if k != 2]
     latest = min(seconds - 1.1, BETWEEN_JUMPS / 2)
     first = dict(zip(jumpers, rng.permutation(np.linspace(-0.1, latest, people) if people > 1 else [latest / 2])))
     actors = []
-    for k, person in enumerate(dressed(people, rng)):
+    for k, person in enumerate(dressed(people, content.build, rng)):
         loop = Loop(distances[k], straight=max(1.6 * view.reach(distances[k]) - 1.0, 0.6))
         middle = loop.straight / 2 + (k // 2) * rng.choice((-1, 1)) * rng.uniform(0.5, 0.9) + rng.uniform(-0.15, 0.15)
         middle += k % 2 * (loop.straight + np.pi * loop.radius)  # every other one on the way back
@@ -179,28 +217,38 @@ def camera_motion(view: View, frames: int, rng: np.random.Generator) -> np.ndarr
 class Clip:
     """Everything that decides what is in a clip; draws and writes it frame by frame."""
 
-    def __init__(self, view: View, frames: int, people: int, seed: int, shadow: str, mirror: bool, moving: bool):
-        self.view, self.shadow, self.mirror, self.moving, self.seed = view, shadow, mirror, moving, seed
+    def __init__(self, view: View, frames: int, content: Content):
+        self.view, self.content = view, content
         seconds = max(frames / RATE, SHORTEST)
         self.times = np.arange(frames) * seconds / frames
-        self.actors = cast_actors(view, people, seconds, np.random.default_rng([seed, 0]))
+        self.actors = cast_actors(view, content, seconds)
         still = np.tile(np.eye(3), (frames, 1, 1))
-        self.homographies = camera_motion(view, frames, np.random.default_rng([seed, 1])) if moving else still
-        xmin, xmax, ymin, ymax = self.bounds
+        self.moving = content.camera == "moving"
+        self.registered = camera_motion(view, frames, content.rng(1)) if self.moving else still
+        jitter = still.copy()
+        jitter[:, :2, 2] = content.rng(4).normal(0, 2 * content.shake, (frames, 2))
+        self.homographies = jitter @ self.registered
+        self.gains = 1 + content.rng(5).normal(0, content.flicker / 100, frames)
+        xmin, xmax, ymin, ymax = self.bounds(self.homographies)
         self.area = (int(xmin) - 3, int(ymin) - 3, int(xmax) + 4, int(ymax) + 4)
-        self.scene = _softened(draw_scene(view, self.area, DENSITY, np.random.default_rng([seed, 2]), mirror))
+        scene, self.leaves = draw_scene(view, self.area, DENSITY, content.rng(2), content.mirror_floor)
+        self.scene = _softened(scene)
 
     @property
-    def bounds(self) -> tuple[float, float, float, float]:
+    def changing(self) -> bool:
+        """Whether the background differs from frame to frame."""
+        return self.moving or any((self.content.shake, self.content.sway, self.content.flicker))
+
+    def bounds(self, homographies: np.ndarray) -> tuple[float, float, float, float]:
         """xmin, xmax, ymin, ymax of all frames' corners in frame 1's coordinates."""
         right, bottom = self.view.width - 1, self.view.height - 1
         corners = np.array([[0, right, 0, right], [0, 0, bottom, bottom]], float)
-        x, y = np.concatenate([apply_homography(np.linalg.inv(h), corners) for h in self.homographies], 1)
+        x, y = np.concatenate([apply_homography(np.linalg.inv(h), corners) for h in homographies], 1)
         return float(x.min()), float(x.max()), float(y.min()), float(y.max())
 
-    def write(self, folder: Path, noise: float) -> None:
+    def write(self, folder: Path) -> None:
         """Write the whole clip into a new folder."""
-        rng = np.random.default_rng([self.seed, 3])
+        rng = self.content.rng(3)
         poses, orders = {}, []
         for k in tqdm(range(len(self.times)), desc="sample clip", unit="frame"):
             name, order = f"{k + 1:04d}.png", self.order(k)
@@ -209,11 +257,14 @@ class Clip:
             frame = background
             for layer in order:
                 frame = _over(shots[layer].layer, frame)
-            write_frame(folder, name, frame + rng.normal(0, noise / 255, frame.shape))
-            for layer, shot in shots.items():
-                write_layer(folder, f"{layer:02d}", name, shot)
-            if self.moving or k == 0:
-                write_png(folder / "gt" / (f"bg/{name}" if self.moving else "bg.png"), _bytes(_halved(background)))
+            write_frame(folder, name, frame + rng.normal(0, self.content.noise / 255, frame.shape))
+            uncovered = np.ones_like(shots[1].matte)
+            for layer in reversed(order):
+                write_layer(folder, f"{layer:02d}", name, shots[layer], uncovered)
+                if self.content.masks == "visible":
+                    uncovered = uncovered * (1 - shots[layer].matte)
+            if self.changing or k == 0:
+                write_png(folder / "gt" / (f"bg/{name}" if self.changing else "bg.png"), _bytes(_halved(background)))
             poses[name] = [{"keypoints": shot.keypoints, "scores": 0.95, "idx": layer} for layer, shot in shots.items()]
             orders.append(order)
         self.write_tables(folder, poses, orders)
@@ -226,8 +277,9 @@ class Clip:
             "alphapose_input_size": size, "size_LR": [size[0] // 2, size[1] // 2],
             "n_textures": 24 * len(self.actors) + 1, "composite_order": orders, "frame_rate": f"{RATE}/1"}) + "\n")
         if self.moving:
-            lines = [f"size: {size[0]} {size[1]}", "bounds: " + " ".join(f"{n:.6f}" for n in self.bounds)]
-            lines += [" ".join(f"{n:.12g}" for n in matrix.ravel()) for matrix in self.homographies]
+            bounds = " ".join(f"{n:.6f}" for n in self.bounds(self.registered))
+            lines = [f"size: {size[0]} {size[1]}", f"bounds: {bounds}"]
+            lines += [" ".join(f"{n:.12g}" for n in matrix.ravel()) for matrix in self.registered]
             write_text(folder / "homographies.txt", "\n".join(lines) + "\n")
 
     def order(self, k: int) -> list[int]:
@@ -237,7 +289,10 @@ class Clip:
 
     def background(self, k: int) -> np.ndarray:
         """The scene without people in frame k, float32 [H, W, 3] in [0, 1]."""
-        return self._filmed(self.scene, self.area[:2], k)
+        scene, sway = self.scene, self.content.sway
+        if sway:
+            scene = swayed(scene, self.leaves, 2 * DENSITY * sway, self.times[k], self.content.rng(6))
+        return self._filmed(scene, self.area[:2], k) * np.float32(self.gains[k])
 
     def shoot(self, actor: Actor, k: int) -> "Shot":
         """One person in frame k."""
@@ -246,12 +301,14 @@ class Clip:
         matte = self._filmed(*self._drawn(parts, ground), k)
         shadow = self._filmed(*self._shaded(parts, ground), k)
         layer = np.dstack([np.zeros((*shadow.shape, 3), np.float32), shadow])
-        if self.mirror:
+        if self.content.mirror_floor:
             layer = _over(self._filmed(*self._drawn(parts, ground, mirrored=True), k), layer)
         places = self._places(actor.person.keypoints(skeleton), ground)
         places = apply_homography(self.homographies[k], places.T).T
         keypoints = np.column_stack([places, np.full(len(places), 0.95)]).round(3).ravel().tolist()
-        return Shot(_over(matte, layer), matte[..., 3], shadow, keypoints)
+        layer = _over(matte, layer)
+        layer[..., :3] *= self.gains[k]
+        return Shot(layer, matte[..., 3], shadow, keypoints)
 
     def _places(self, points: np.ndarray, ground: np.ndarray) -> np.ndarray:
         """Pixels [N, 2] of frame 1 of points [N, 3] about a person's place on the ground, seen along parallel rays."""
@@ -285,18 +342,18 @@ class Clip:
         scale = self.view.focal / ground[2]  # frame pixels per metre
         penumbra = 0.15 * scale
         x0, y0, x1, y1 = self._box(np.stack([outlines.min((0, 1)) - penumbra, outlines.max((0, 1)) + penumbra]))
-        total = np.zeros(((y1 - y0) * DENSITY, (x1 - x0) * DENSITY), np.float32)
-        if self.shadow == "none":
+        total, soft = np.zeros(((y1 - y0) * DENSITY, (x1 - x0) * DENSITY), np.float32), self.content.shadow == "soft"
+        if self.content.shadow == "none":
             return total, (x0, y0)
         hulls = np.round(((outlines - (x0, y0) + 0.5) * DENSITY - 0.5) * 16).astype(np.int32)
         heights = np.array([(part.start[1] + part.end[1]) / 2 for part in parts])
-        bands = np.digitize(heights, (0.2, 0.5, 0.9, 1.4, 1.9)) if self.shadow == "soft" else np.zeros(len(parts))
+        bands = np.digitize(heights, (0.2, 0.5, 0.9, 1.4, 1.9)) if soft else np.zeros(len(parts))
         for band in np.unique(bands):
             sheet = np.zeros(total.shape, np.uint8)
             for hull in hulls[bands == band]:
                 cv2.fillConvexPoly(sheet, cv2.convexHull(hull), 255, cv2.LINE_AA, 4)
             sheet = sheet.astype(np.float32) * (DARKEST / 255)
-            if self.shadow == "soft":
+            if soft:
                 blur = (0.006 + 0.016 * heights[bands == band].mean()) * scale * DENSITY
                 sheet = cv2.GaussianBlur(sheet, (0, 0), blur)
             total = np.maximum(total, sheet)
@@ -337,14 +394,14 @@ def write_frame(folder: Path, name: str, frame: np.ndarray) -> None:
     write_png(folder / "rgb_256" / name, _halved(pixels))
 
 
-def write_layer(folder: Path, layer: str, name: str, shot: Shot) -> None:
-    """Write one person's layer, matte and shadow at single size."""
-    rgba, matte = _halved(shot.layer), _bytes(_halved(shot.matte))
+def write_layer(folder: Path, layer: str, name: str, shot: Shot, uncovered: np.ndarray) -> None:
+    """Write one person's layer, matte, shadow and mask at single size; the mask is what of the matte is `uncovered`."""
+    rgba = _halved(shot.layer)
     rgba[..., :3] /= np.maximum(rgba[..., 3:], 1e-6)
     write_png(folder / f"gt/layer_{layer}" / name, _bytes(rgba))
-    write_png(folder / f"gt/person_{layer}" / name, matte)
+    write_png(folder / f"gt/person_{layer}" / name, _bytes(_halved(shot.matte)))
     write_png(folder / f"gt/shadow_{layer}" / name, _bytes(_halved(shot.shadow)))
-    write_png(folder / "mask" / layer / name, matte)
+    write_png(folder / "mask" / layer / name, _bytes(_halved(shot.matte * uncovered)))
 
 
 def _sight(ground: np.ndarray) -> np.ndarray:

@@ -117,6 +117,7 @@ SKINS = [rgb(c) for c in ("f2c9a8", "e3ae85", "c98d62", "a56c45", "7d4e32", "5c3
 HAIRS = [rgb(c) for c in ("2b211d", "4a3022", "7a4a2a", "b5783c", "d9b36a", "8c3b22", "8f8b88")]
 IRISES = [rgb(c) for c in ("3b2a1c", "2f4a6b", "3d5a3a")]
 CUTS = ("cropped", "bob", "ponytail", "bun", "curly", "beanie")
+GIRTHS = {"thin": (0.7, 0.8), "mixed": (0.88, 1.3), "wide": (1.5, 1.75)}
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,14 @@ class Person:
         hips, shoulders: half the distance between the joints, fraction of the height.
     """
 
-    def __init__(self, rng: np.random.Generator, outfit: Outfit, cut: str, skin: int):
+    def __init__(self, rng: np.random.Generator, build: str, outfit: Outfit, cut: str, skin: int):
         """
         Args:
+            build: one of `GIRTHS`.
             cut: of the hair, one of `CUTS`.
             skin: index into `SKINS`.
         """
-        self.height, self.girth = rng.uniform(1.58, 1.92), rng.uniform(0.88, 1.3)
+        self.height, self.girth = rng.uniform(1.58, 1.92), rng.uniform(*GIRTHS[build])
         self.hips, self.shoulders = rng.uniform(0.05, 0.058), rng.uniform(0.097, 0.115)
         self.cut = cut
         self.sleeves = rng.choice(["short", "long"])
@@ -304,7 +306,8 @@ def _cranium(pose: Skeleton) -> np.ndarray:
     return pose.neck + 0.088 * pose.head_axes[1] + 0.012 * pose.head_axes[2]
 
 
-def dressed(people: int, rng: np.random.Generator) -> list[Person]:
-    """People of different builds, at most six; no two share an outfit, a cut of hair or a colour of skin."""
+def dressed(people: int, build: str, rng: np.random.Generator) -> list[Person]:
+    """At most six people of a build; no two share an outfit, a cut of hair or a colour of skin."""
     outfits, cuts, skins = (rng.permutation(len(choices))[:people] for choices in (OUTFITS, CUTS, SKINS))
-    return [Person(rng, OUTFITS[outfit], CUTS[cut], int(skin)) for outfit, cut, skin in zip(outfits, cuts, skins)]
+    return [Person(rng, build, OUTFITS[outfit], CUTS[cut], int(skin))
+            for outfit, cut, skin in zip(outfits, cuts, skins)]

@@ -49,6 +49,7 @@ class Canvas:
         left, top, right, bottom = bounds
         self.view, self.density, self.corner = view, density, (left, top)
         self.pixels = np.zeros(((bottom - top) * density, (right - left) * density, 3), np.float32)
+        self.leaves = np.zeros(self.pixels.shape[:2], np.float32)  # 1 where leaves are seen
         self.u = (left + (np.arange(self.pixels.shape[1]) + 0.5) / density - 0.5)[None, :].astype(np.float32)
         self.v = (top + (np.arange(self.pixels.shape[0]) + 0.5) / density - 0.5)[:, None].astype(np.float32)
         scale = view.focal / WALL
@@ -68,7 +69,7 @@ class Canvas:
 
 
 def draw_scene(view: View, bounds: tuple[int, int, int, int], density: int, rng: np.random.Generator,
-               mirror: bool = False) -> np.ndarray:
+               mirror: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Draw the scene without people.
 
     Args:
@@ -77,7 +78,7 @@ def draw_scene(view: View, bounds: tuple[int, int, int, int], density: int, rng:
         mirror: a polished floor that reflects the wall and the sky.
 
     Returns:
-        float32 [rows, columns, 3] in [0, 1].
+        the scene, float32 [rows, columns, 3] in [0, 1], and where its leaves are, float32 [rows, columns]: 0 or 1.
     """
     canvas = Canvas(view, bounds, density)
     side = rng.choice((-1, 1))
@@ -99,7 +100,24 @@ def draw_scene(view: View, bounds: tuple[int, int, int, int], density: int, rng:
             _plant(canvas, np.random.default_rng(seed), x, leaves)
         if mirror and not after:
             _reflect(canvas)
-    return np.clip(canvas.pixels, 0, 1)
+    return np.clip(canvas.pixels, 0, 1), canvas.leaves
+
+
+def swayed(scene: np.ndarray, leaves: np.ndarray, reach: float, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """The scene at a time, its leaves moved by a wind that does not blow alike everywhere.
+
+    Args:
+        scene, leaves: as `draw_scene` returns them.
+        reach: how far leaves go to either side, picture pixels; beside them the picture gives way smoothly.
+        rng: decides the wind; the same for all times of a clip.
+    """
+    pliant = cv2.GaussianBlur(leaves, (0, 0), 1.5 * reach) * reach
+    gust = 9 * _noise(rng, leaves.shape, leaves.shape[0] / 2, 2)
+    across = 0.7 * np.sin(5.1 * seconds + gust) + 0.3 * np.sin(8.3 * seconds + 2 * gust)
+    down = 0.4 * np.sin(6.7 * seconds + 1.6 * gust)
+    rows, columns = np.indices(leaves.shape, dtype=np.float32)
+    places = np.dstack([columns + pliant * across, rows + pliant * down]).astype(np.float32)
+    return cv2.remap(scene, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 # ---- textures -------------------------------------------------------------------------------------------------------
@@ -163,6 +181,7 @@ def _foliage(canvas: Canvas, rng: np.random.Generator, centre: tuple[float, floa
     core = tuple(map(float, 0.5 * colour))
     axes = (int(14 * radius * canvas.scale), int(12 * radius * canvas.scale))
     cv2.ellipse(canvas.pixels, middle, axes, 0, 0, 360, core, -1, cv2.LINE_8, 4)
+    cv2.ellipse(canvas.leaves, middle, axes, 0, 0, 360, 1, -1, cv2.LINE_8, 4)
     for k in range(leaves):
         spot = canvas.at(centre[0] + radius * dx[k], centre[1] + radius * dy[k])
         tint = colour * light[k] * (1 + 0.12 * (light[k] - 1) * np.array([1.5, 0.4, -1.5]))
@@ -196,6 +215,7 @@ def _house(canvas: Canvas, rng: np.random.Generator, left: float, right: float) 
     brick = rgb(rng.choice(["a4573f", "b0714f", "96584a", "c29a6b"]))
     weather = 1 + 0.13 * _noise(rng, (y.size, x.size), 1.2 * canvas.scale)[..., None]
     canvas.pixels[rows, columns] = _bricks(rng, x, y, brick) * weather
+    canvas.leaves[rows, columns] = 0
     _box(canvas, left, right, 0, 0.32, rgb("8f877c"))
     _box(canvas, left, right, 2.62, 2.74, rgb("cfc4b2"))
     paint = rgb(rng.choice(["e9e4d8", "2f5d62", "6a3d3a", "33475b"]))
@@ -253,6 +273,7 @@ def _garden_wall(canvas: Canvas, rng: np.random.Generator, left: float, right: f
     """Boards or rendered stone as high as a man's head, with a coping."""
     rows, columns = canvas.wall(left, right, 0, 1.7)
     x, y = canvas.x[:, columns], canvas.y[rows]
+    canvas.leaves[rows, columns] = 0
     weather = _noise(rng, (y.size, x.size), 0.9 * canvas.scale)[..., None]
     if rng.integers(2):
         wood = rgb(rng.choice(["a27c54", "8b8378", "7f9a94"]))

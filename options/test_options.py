@@ -1,14 +1,12 @@
 """Options of test.py."""
 
-import json
 import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from options.base_options import BaseOptions
-from options.train_options import SAVED_OPTIONS
+from options.result_options import saved_options
 from util.command_line import number
-from util.errors import UserError
 
 
 class TestOptions(BaseOptions):
@@ -35,10 +33,4 @@ class TestOptions(BaseOptions):
 
     def earlier_options(self, own: Namespace) -> dict:
         """The options that the run was trained with, where it was trained here."""
-        path = Path(own.checkpoints_dir) / own.name / SAVED_OPTIONS
-        if not path.exists():
-            return {}
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise UserError(f"{path}: not readable ({error}); remove it and give the options of the training") from None
+        return saved_options(Path(own.checkpoints_dir) / own.name)

@@ -17,8 +17,14 @@ bash datasets/prepare_iuv.sh datasets/sample
     --lr 0.003 --trimap_width 10 --mask_loss_rolloff_epoch 20 --alpha_l1_rolloff_epoch 40 \
     --lambda_alpha_l0 0.001 --jitter_epochs 8 --update_html_freq 20 --save_latest_freq 20 "$@"
 "$PYTHON" test.py --name demo --do_upsampling
+"$PYTHON" evaluate.py --name demo --no_lpips
+for edit in freeze align remove; do
+    "$PYTHON" retime.py --name demo --edit docs/examples/$edit.json --out results/demo/$edit.mp4
+done
 
 echo
 echo "The training:  $PWD/checkpoints/demo/web/index.html"
 echo "The layers:    $PWD/results/demo/test_latest/index.html"
-echo "Open both in a browser. Then try your own video: README.md, \"Your own video\"."
+echo "How good:      $PWD/results/demo/test_latest/evaluation/index.html"
+echo "Retimed:       $PWD/results/demo/freeze.mp4, align.mp4, remove.mp4"
+echo "Open them in a browser. Then try your own video: README.md, \"Your own video\"."

@@ -27,6 +27,7 @@ KINDS = {
     "plain": {"seed": 1, "people": 2},
     "mirror": {"seed": 2, "people": 3, "mirror_floor": True, "shadow": "hard"},
     "moving": {"seed": 3, "people": 2, "camera": "moving"},
+    "windy": {"seed": 5, "people": 2, "sway": 1.0, "shake": 0.5, "flicker": 2.0, "build": "wide", "touch": True},
     "both": {"seed": 4, "people": 1, "camera": "moving", "mirror_floor": True, "shadow": "none"},
 }
 
@@ -240,6 +241,62 @@ def test_noise_has_the_strength_asked_for_and_leaves_the_ground_truth_alone(clip
         inner = (clean > 20) & (clean < 235)
         assert 3.8 < (read_image(noisy / "rgb_512" / name, "RGB") - clean)[inner].std() < 4.2
         np.testing.assert_array_equal(composite(noisy, 0, name), composite(clips["plain"], 0, name))
+
+
+def backgrounds(folder):
+    return np.stack([background(folder, name) for name in frames(folder)])
+
+
+def test_leaves_sway_and_the_ground_does_not(tmp_path, clips):
+    still = background(clips["plain"], "0001.png")
+    moved = backgrounds(make_sample(tmp_path / "clip", **SMALL, **KINDS["plain"], sway=2))
+    ground = slice(48, None)
+    np.testing.assert_allclose(moved[:, ground], np.broadcast_to(still[ground], moved[:, ground].shape), atol=1)
+    assert np.ptp(moved, axis=0).max() > 50
+
+
+def test_flicker_makes_whole_frames_brighter_or_darker(tmp_path, clips):
+    still = background(clips["plain"], "0001.png")
+    inner = (still > 60) & (still < 200)
+    gains = [(frame[inner] / still[inner]) for frame in
+             backgrounds(make_sample(tmp_path / "clip", **SMALL, **KINDS["plain"], flicker=5))]
+    assert max(gain.std() for gain in gains) < 0.01 < np.std([gain.mean() for gain in gains])
+
+
+def test_shake_moves_the_frames_and_is_not_in_the_homographies(tmp_path, clips):
+    shaken = make_sample(tmp_path / "clip", **SMALL, **KINDS["moving"], shake=1)
+    assert (shaken / "homographies.txt").read_text() == (clips["moving"] / "homographies.txt").read_text()
+    assert np.abs(backgrounds(shaken) - backgrounds(clips["moving"])).mean((1, 2, 3)).min() > 2
+    shift = np.array([(one - other).mean((0, 1)) for one, other in zip(poses(shaken).values(),
+                                                                     poses(clips["moving"]).values())])
+    assert 0.5 < shift.std() < 6  # 2 pixels of rgb_512
+
+
+def test_visible_masks_hold_what_nobody_hides_and_the_mattes_stay_whole(tmp_path, clips):
+    clip = make_sample(tmp_path / "clip", **SMALL, **KINDS["plain"], masks="visible")
+    hidden = 0
+    for k, name in enumerate(frames(clip)):
+        whole = {person: read_image(clip / "gt" / f"person_{person:02d}" / name, "L") / 255.0 for person in (1, 2)}
+        behind, front = metadata(clip)["composite_order"][k]
+        np.testing.assert_array_equal(matte(clip, front, name), whole[front])
+        np.testing.assert_allclose(matte(clip, behind, name), whole[behind] * (1 - whole[front]), atol=0.2)
+        np.testing.assert_array_equal(whole[behind], matte(clips["plain"], behind, name))
+        hidden += (whole[behind] - matte(clip, behind, name)).sum()
+    assert hidden > 20
+
+
+def test_wide_people_cover_more_than_thin_ones(tmp_path):
+    covered = [sum(matte(clip, 1, name).sum() for name in frames(clip)) for clip in
+               (make_sample(tmp_path / build, **SMALL, seed=7, people=1, build=build) for build in ("thin", "wide"))]
+    assert covered[1] > 1.3 * covered[0]
+
+
+def test_people_who_touch_stand_equally_near(clips, tmp_path):
+    def gap(clip):
+        lowest = np.median([people[:, 15:, 1].max(1) for people in poses(clip).values()], axis=0)
+        return abs(lowest[0] - lowest[1])
+    touching = make_sample(tmp_path / "clip", **SMALL, **KINDS["plain"], touch=True)
+    assert 2 * gap(touching) < gap(clips["plain"])
 
 
 def test_a_foot_flat_on_the_ground_does_not_slide():

@@ -43,3 +43,11 @@ class Registration:
         x, y = apply_homography(np.linalg.inv(self.matrices[frame]), uv * size)
         xmin, xmax, ymin, ymax = self.bounds
         return np.stack([(x - xmin) / (xmax - xmin), (y - ymin) / (ymax - ymin)])
+
+    def to_world(self, frame: int, size: tuple[int, int]) -> np.ndarray:
+        """Homography from pixels of a frame, counted from 0 in a picture of `size` (width, height), to the world.
+
+        It follows the convention of `to_panorama`: the last pixel stands for the full size.
+        """
+        scale = np.diag([self.size[0] / (size[0] - 1), self.size[1] / (size[1] - 1), 1])
+        return np.linalg.inv(self.matrices[frame]) @ scale

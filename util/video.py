@@ -1,39 +1,278 @@
-"""Video files, written frame by frame."""
+"""Video files, written and read frame by frame.
 
+The ending of a file decides its format. Pictures are uint8 RGB or straight (not premultiplied) RGBA [H, W, C]; what has
+alpha in the pictures has it in the file, straight as well, wherever `holds_alpha` says that the format can. Colours are
+coded by BT.709 and marked so.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from threading import Lock
 
 import av
+import cv2
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+from PIL import Image
+
+from util.errors import UserError
+
+BT709 = 1  # as codecs number primaries, transfer and matrix
+SOUND_RATE = 48000
+KEPT_FRAMES = 16  # of a video that is read out of order
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a kind of file is coded.
+
+    Attributes:
+        codec: FFmpeg's name of the video codec.
+        pixels: pixel format of opaque pictures.
+        alpha_pixels: pixel format of pictures with alpha; None: it can hold none.
+        options: of the codec.
+        sound: audio codec; None: it can hold none.
+        side: width and height are multiples of this.
+    """
+
+    codec: str
+    pixels: str
+    alpha_pixels: str | None
+    options: dict[str, str]
+    sound: str | None
+    side: int = 1
+
+
+FORMATS = {
+    ".mp4": Format("libx264", "yuv420p", None, {"crf": "16", "preset": "medium"}, "aac", side=2),
+    # Hidden reference frames and alpha do not go together in libvpx.
+    ".webm": Format("libvpx-vp9", "yuv420p", "yuva420p",
+                    {"crf": "18", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1",
+                     "auto-alt-ref": "0"}, "libopus", side=2),
+    ".mov": Format("prores_ks", "yuv444p10le", "yuva444p10le", {"profile": "4444", "vendor": "apl0"}, "pcm_s16le"),
+    ".gif": Format("gif", "pal8", "pal8", {}, None),
+}
+
+
+def holds_alpha(suffix: str) -> bool:
+    """Whether files with this ending can have alpha; in a GIF it is on or off."""
+    return FORMATS[suffix].alpha_pixels is not None
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A part of a sound track.
+
+    Attributes:
+        path: a file with sound.
+        start: seconds from its beginning.
+        seconds: how long.
+    """
+
+    path: Path
+    start: float
+    seconds: float
 
 
 class VideoWriter:
-    """A WebM video (VP8) that any browser plays, made in constant memory.
+    """A video file that grows frame by frame, in constant memory.
 
     Args:
-        path: the file to write.
+        path: the file to write: .mp4 (H.264), .webm (VP9), .mov (ProRes 4444) or .gif.
         frame_rate: frames per second.
+        sound: what is heard with it; left out where the format can hold none.
     """
 
-    def __init__(self, path: Path, frame_rate: Fraction):
+    def __init__(self, path: Path, frame_rate: Fraction, sound: Sound | None = None):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.frame_rate = frame_rate
-        self.container = av.open(str(path), mode="w", format="webm")
-        self.stream = None
+        self.format, self.frame_rate, self.frames = FORMATS[path.suffix], Fraction(frame_rate), 0
+        options = {"movflags": "+faststart"} if path.suffix in (".mp4", ".mov") else {}
+        self.container = av.open(str(path), mode="w", options=options)
+        self.sound = sound if self.format.sound else None
+        self.video_stream = self.sound_stream = None
 
     def add(self, pixels: np.ndarray) -> None:
-        """Append a frame: uint8 RGB [H, W, 3]; an odd last row or column, which VP8 cannot hold, is dropped."""
-        height, width = (side - side % 2 for side in pixels.shape[:2])
-        if self.stream is None:
-            self.stream = self.container.add_stream("libvpx", rate=self.frame_rate, width=width, height=height,
-                                                    pix_fmt="yuv420p")
-            self.stream.bit_rate = 0
-            self.stream.options = {"crf": "6", "b": "20M", "deadline": "good", "cpu-used": "4"}
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
-        self.container.mux(self.stream.encode(frame))
+        """Append a frame: uint8 [H, W, 3], or [H, W, 4] with alpha; all of the same form.
+
+        An odd last row or column, which H.264 and VP9 cannot hold, is dropped.
+        """
+        height, width = (length - length % self.format.side for length in pixels.shape[:2])
+        pixels = np.ascontiguousarray(pixels[:height, :width])
+        if self.video_stream is None:
+            self._start(width, height, pixels.shape[2] == 4)
+        stream = self.video_stream
+        frame = _gif_frame(pixels) if self.format.codec == "gif" else _coded_frame(pixels, stream.pix_fmt)
+        frame.pts, frame.time_base = self.frames, 1 / self.frame_rate
+        self.frames += 1
+        self.container.mux(stream.encode(frame))
+        self._add_sound_until(self.frames / self.frame_rate)
 
     def close(self) -> None:
-        """Write what is left in the encoder, and the file's index."""
-        if self.stream is not None:
-            self.container.mux(self.stream.encode())
+        """Write what is left in the encoders, and the file's index."""
+        if self.video_stream is not None:
+            self.container.mux(self.video_stream.encode())
+        if self.sound_stream is not None:
+            self.container.mux(self.sound_stream.encode())
         self.container.close()
+
+    def _start(self, width: int, height: int, alpha: bool) -> None:
+        pixel_format = self.format.alpha_pixels if alpha else self.format.pixels
+        stream = self.container.add_stream(self.format.codec, rate=self.frame_rate, width=width, height=height,
+                                           pix_fmt=pixel_format, options=self.format.options)
+        stream.time_base = 1 / self.frame_rate
+        if pixel_format != "pal8":
+            context = stream.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = BT709
+            context.color_range = ColorRange.MPEG
+        if alpha and self.format.codec == "libvpx-vp9":
+            stream.metadata["alpha_mode"] = "1"
+        self.video_stream = stream
+        if self.sound is not None:
+            self.sound_stream = self.container.add_stream(self.format.sound, rate=SOUND_RATE, layout="stereo")
+            self.sound_frames = _sound_frames(self.sound)
+            self.next_sound = next(self.sound_frames, None)
+
+    def _add_sound_until(self, seconds: Fraction) -> None:
+        while self.sound_stream is not None and self.next_sound is not None and self.next_sound.time <= seconds:
+            self.container.mux(self.sound_stream.encode(self.next_sound))
+            self.next_sound = next(self.sound_frames, None)
+
+
+def _coded_frame(pixels: np.ndarray, pixel_format: str) -> av.VideoFrame:
+    if pixels.shape[2] == 4:
+        pixels = extended_colours(pixels)
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgba" if pixels.shape[2] == 4 else "rgb24")
+    return frame.reformat(format=pixel_format, dst_colorspace=Colorspace.ITU709)
+
+
+def _gif_frame(pixels: np.ndarray) -> av.VideoFrame:
+    """A frame with a palette of its own, whose last colour is transparent."""
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., :3])).quantize(255)
+    colours = np.reshape(image.getpalette(), (-1, 3))
+    palette = np.zeros((256, 4), np.uint8)
+    palette[:len(colours)] = np.column_stack([np.full(len(colours), 255), colours])
+    indices = np.array(image)
+    if pixels.shape[2] == 4:
+        indices[pixels[..., 3] < 128] = 255
+    return av.VideoFrame.from_ndarray((indices, palette), format="pal8")
+
+
+def extended_colours(rgba: np.ndarray) -> np.ndarray:
+    """Straight RGBA whose invisible pixels have the colour of visible ones nearby.
+
+    Lossy codecs and coarser colour planes mix colours of neighbours; without this, edges would darken.
+    """
+    visible = np.where(rgba[..., 3:] > 0, rgba, 0)
+    weight = (visible[..., 3] > 0).astype(np.float32)
+    shown, near = visible[..., :3].astype(np.float32), 33
+    around = cv2.blur(shown, (near, near)) / np.maximum(cv2.blur(weight, (near, near)), 1e-6)[..., None]
+    result = rgba.copy()
+    result[..., :3] = np.where(rgba[..., 3:] > 0, rgba[..., :3], np.clip(around, 0, 255))
+    return result
+
+
+def _sound_frames(sound: Sound) -> Iterator[av.AudioFrame]:
+    """A part of a sound track as frames whose times count from its start; silence where the track starts later."""
+    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE)
+    length, position = round(sound.seconds * SOUND_RATE), None
+    try:
+        with av.open(str(sound.path)) as container:
+            if not container.streams.audio:
+                raise UserError(f"{sound.path}: no sound in it; expected a sound track. Mend audio in metadata.json")
+            for decoded in container.decode(audio=0):
+                for part in resampler.resample(decoded):
+                    samples = part.to_ndarray()
+                    if position is None:
+                        position = min(round((float(decoded.time or 0) - sound.start) * SOUND_RATE), length)
+                        samples = np.pad(samples, ((0, 0), (max(position, 0), 0)))
+                        position = min(position, 0)
+                    kept = np.ascontiguousarray(samples[:, max(-position, 0):max(length - position, 0)])
+                    if kept.size:
+                        frame = av.AudioFrame.from_ndarray(kept, format="fltp", layout="stereo")
+                        frame.sample_rate, frame.time_base = SOUND_RATE, Fraction(1, SOUND_RATE)
+                        frame.pts = max(position, 0)
+                        yield frame
+                    position += samples.shape[1]
+                    if position >= length:
+                        return
+    except (av.FFmpegError, OSError) as error:
+        raise UserError(f"{sound.path}: not readable as sound ({error}); mend audio in metadata.json") from None
+
+
+class VideoReader:
+    """The pictures of a video by time; may be used by several threads at once.
+
+    Args:
+        path: the video.
+        change: what is done to each picture, uint8 RGB [H, W, 3], before it is kept.
+    """
+
+    def __init__(self, path: Path, change: Callable[[np.ndarray], np.ndarray]):
+        self.path, self.change, self.lock = path, change, Lock()
+        self.kept: OrderedDict[float, np.ndarray] = OrderedDict()
+        try:
+            self.container = av.open(str(path))
+            self.stream = self.container.streams.video[0]
+            self.stream.thread_type = "AUTO"
+            self._seek(0)
+        except (av.FFmpegError, OSError, IndexError) as error:
+            raise UserError(f"{path}: not readable as a video ({error}); expected a picture or video") from None
+
+    def at(self, seconds: float) -> np.ndarray:
+        """The picture that is shown at a time; beyond its end, the last one."""
+        with self.lock:
+            times = sorted(self.kept)
+            if not times or seconds < times[0] - 1e-6:
+                self._seek(seconds)
+            while max(self.kept) <= seconds + 1e-6 and self._next():
+                pass
+            return self.kept[max((time for time in self.kept if time <= seconds + 1e-6), default=min(self.kept))]
+
+    def _seek(self, seconds: float) -> None:
+        self.kept.clear()
+        self.container.seek(int(max(seconds, 0) * 1_000_000))
+        self.frames = self.container.decode(self.stream)
+        if not self._next():
+            raise UserError(f"{self.path}: no picture at {seconds:.2f} seconds; make this video again")
+
+    def _next(self) -> bool:
+        try:
+            frame = next(self.frames, None)
+        except av.FFmpegError as error:
+            raise UserError(f"{self.path}: broken video ({error}); make it again") from None
+        if frame is None:
+            return False
+        # Older PyAV heeds how a frame's colours are coded only if both sides are given.
+        picture = frame.reformat(format="rgb24", src_colorspace=frame.colorspace, dst_colorspace=Colorspace.ITU601)
+        self.kept[float(frame.time or 0)] = self.change(picture.to_ndarray())
+        if len(self.kept) > KEPT_FRAMES:
+            self.kept.popitem(last=False)
+        return True
+
+
+def write_exr(path: Path, pixels: np.ndarray) -> None:
+    """Write one picture as OpenEXR: half floats of linear light, premultiplied where there is alpha.
+
+    Args:
+        path: the file.
+        pixels: uint8 RGB [H, W, 3] or straight RGBA [H, W, 4], coded as sRGB.
+    """
+    coded = pixels[..., :3].astype(np.float32) / 255
+    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    planes = [linear[..., 1], linear[..., 2], linear[..., 0]]  # FFmpeg's order
+    if pixels.shape[2] == 4:
+        alpha = pixels[..., 3].astype(np.float32) / 255
+        planes = [plane * alpha for plane in planes] + [alpha]
+    name = "gbrpf32le" if pixels.shape[2] == 3 else "gbrapf32le"
+    frame = av.VideoFrame(pixels.shape[1], pixels.shape[0], name)
+    for plane, values in zip(frame.planes, planes):
+        rows = np.zeros((plane.height, plane.line_size // 4), np.float32)
+        rows[:, :plane.width] = values
+        plane.update(rows)
+    encoder = av.CodecContext.create("exr", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = frame.width, frame.height, name, Fraction(1)
+    encoder.options = {"format": "half", "compression": "zip16"}
+    path.write_bytes(b"".join(map(bytes, [*encoder.encode(frame), *encoder.encode()])))

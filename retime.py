@@ -1,0 +1,58 @@
+"""Show the layers of a clip at other times, and composite them again.
+
+    python retime.py --name my_run --freeze 2:30-60 --out retimed.mp4
+
+What an edit can say is in docs/retiming.md.
+"""
+
+import json
+import sys
+from dataclasses import replace
+from functools import partial
+
+from tqdm import tqdm
+
+from data.compositor import Compositor
+from data.dataroot import Dataroot
+from data.edit import TRANSPARENT, Edit
+from data.layers import LayerFolder
+from data.retimed_video import render
+from options.retime_options import parse, read_edit
+from util.errors import UserError, reported_in_one_line
+from util.files import write_text
+
+
+def main() -> None:
+    """Read the edit, render it, and say where the result is."""
+    opt = parse()
+    compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot))
+    edit, values = read_edit(opt, compositor.facts)
+    for warning in edit.warnings:
+        warn(warning)
+    if opt.layer is not None:
+        edit = alone(edit, opt.layer, compositor)
+    for warning in render(compositor, edit, opt.out, partial(tqdm, desc="retime", unit="frame")):
+        warn(warning)
+    if opt.save_edit is not None:
+        write_text(opt.save_edit, json.dumps(values, indent=2, default=str) + "\n")
+    print(f"retimed video: {opt.out}")
+
+
+def alone(edit: Edit, layer: int, compositor: Compositor) -> Edit:
+    """The edit with one layer alone: with alpha, but for the background."""
+    if layer == 0:
+        return replace(edit, shown=())
+    if layer not in compositor.facts.layers:
+        raise UserError(f"--layer {layer}: no such layer; expected one of {list(compositor.facts.layers)}, or 0 for "
+                        "the background")
+    return replace(edit, shown=tuple(shown for shown in edit.shown if shown.layer == layer), replacement=TRANSPARENT)
+
+
+def warn(text: str) -> None:
+    """Tell what is probably not meant, in one line."""
+    print(f"warning: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    with reported_in_one_line():
+        main()

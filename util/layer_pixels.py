@@ -1,0 +1,258 @@
+"""Pixels of layers on their way into a composite: colours, effects, places, times between two frames.
+
+A layer's picture is a `Patch`: only the part of the frame that it covers, premultiplied, so that all of these are
+linear and no colour bleeds in from where nothing is. Pixel (x, y) has its centre at (x, y); x to the right, y down.
+Nothing here knows files, clips or edits.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+LUMA = np.array([0.2126, 0.7152, 0.0722])  # Rec. 709
+PERSON_MARGIN = 1 / 50  # of the picture's height: how far hair and clothes reach beyond a body's UV map or mask
+FLOW_MARGIN = 16  # pixels around a layer, for optical flow to look into
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A part of a frame.
+
+    Attributes:
+        x, y: of its first pixel in the frame.
+        planes: float32 [4, h, w], red, green and blue in [0, 255] premultiplied by alpha, and alpha in [0, 1].
+    """
+
+    x: int
+    y: int
+    planes: np.ndarray
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the frame."""
+        height, width = self.planes.shape[1:]
+        return slice(self.y, self.y + height), slice(self.x, self.x + width)
+
+
+def covered_part(rgba: np.ndarray) -> tuple[int, int, np.ndarray]:
+    """The smallest part of straight uint8 RGBA [H, W, 4] outside which alpha is 0, and (x, y) of its first pixel."""
+    x, y, width, height = cv2.boundingRect(rgba[..., 3])
+    return x, y, np.ascontiguousarray(rgba[y:y + height, x:x + width])
+
+
+def premultiplied(x: int, y: int, pixels: np.ndarray) -> Patch:
+    """Straight uint8 RGBA [h, w, 4], or opaque RGB [h, w, 3], as a patch."""
+    planes = np.empty((4, *pixels.shape[:2]), np.float32)
+    if pixels.shape[2] == 3:
+        planes[:3], planes[3] = pixels.transpose(2, 0, 1), 1
+        return Patch(x, y, planes)
+    channels = cv2.split(pixels)
+    np.multiply(channels[3], np.float32(1 / 255), out=planes[3])
+    for colour, channel in zip(planes, channels[:3]):
+        np.multiply(channel, planes[3], out=colour)
+    return Patch(x, y, planes)
+
+
+def colour_matrix(saturation: float, gain: float, tint: tuple[int, int, int]) -> np.ndarray | None:
+    """What to multiply RGB with, float32 [3, 3]; None: nothing.
+
+    Args:
+        saturation: 0 is grey of the same luma (Rec. 709, of the coded values), 1 leaves colours as they are.
+        gain: factor.
+        tint: factors in 255ths; white leaves colours as they are.
+    """
+    matrix = saturation * np.eye(3) + (1 - saturation) * LUMA
+    matrix = gain * np.array(tint)[:, None] / 255 * matrix
+    return None if np.array_equal(matrix, np.eye(3)) else matrix.astype(np.float32)
+
+
+def coloured(patch: Patch, matrix: np.ndarray) -> Patch:
+    """A patch in colours multiplied with a matrix [3, 3], clipped to what 8 bits can show."""
+    planes = np.empty_like(patch.planes)
+    planes[3] = patch.planes[3]
+    np.matmul(matrix, patch.planes[:3].reshape(3, -1), out=planes[:3].reshape(3, -1))
+    np.clip(planes[:3], 0, 255 * planes[3], out=planes[:3])
+    return Patch(patch.x, patch.y, planes)
+
+
+def person_weight(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """How much of each pixel belongs to the person, and not to a shadow or reflection.
+
+    Args:
+        mask: bool [h, w], of any size: the person's mask, or where the UV map has a body.
+        size: (width, height) of the result.
+
+    Returns:
+        uint8 [H, W]: 255 within `PERSON_MARGIN` of the mask, 0 from twice that on, soft between.
+    """
+    margin = max(round(size[1] * PERSON_MARGIN), 1)
+    near = cv2.resize(255 * mask.astype(np.uint8), size, interpolation=cv2.INTER_LINEAR) > 127
+    side = 3 * margin | 1  # a square: many times as fast as a disc
+    return cv2.blur(cv2.dilate(255 * near.astype(np.uint8), np.ones((side, side), np.uint8)), (margin | 1, margin | 1))
+
+
+def with_effects(patch: Patch, weight: np.ndarray, strength: float) -> Patch:
+    """A patch whose opacity outside the person is multiplied with `strength`, and at most 1.
+
+    Args:
+        patch: a layer.
+        weight: `person_weight` of its frame, uint8 [H, W].
+        strength: 0 takes effects away, 1 leaves them as they are.
+    """
+    person = weight[patch.window] * np.float32(1 / 255)
+    factor = person + (1 - person) * np.float32(strength)
+    if strength > 1:
+        factor = np.minimum(factor, 1 / np.maximum(patch.planes[3], 1e-6))
+    return Patch(patch.x, patch.y, patch.planes * factor)
+
+
+def placement(size: tuple[int, int], shift: tuple[float, float], scale: float, flip: tuple[bool, bool],
+              anchor: tuple[float, float]) -> np.ndarray | None:
+    """The homography [3, 3] from pixels of a picture to where they are shown; None: the same place.
+
+    Args:
+        size: (width, height) of the picture.
+        shift: (x, y) in widths and heights.
+        scale: about the anchor.
+        flip: (left to right, top to bottom) about the anchor.
+        anchor: (x, y) from (0, 0), the outer corner of the first pixel, to (1, 1), that of the last.
+    """
+    if not any(shift) and scale == 1 and not any(flip):
+        return None
+    fixed = np.array(anchor) * size - 0.5
+    factors = np.where(flip, -scale, scale)
+    matrix = np.diag([*factors, 1.0])
+    matrix[:2, 2] = fixed + np.array(shift) * size - factors * fixed
+    return matrix
+
+
+def moved(patch: Patch, matrix: np.ndarray, size: tuple[int, int]) -> Patch | None:
+    """A patch under a homography, sampled bicubically; None: nothing of it is in the frame.
+
+    Args:
+        patch: a part of a frame; transparent around.
+        matrix: [3, 3], pixels of its frame to those of the new one.
+        size: (width, height) of the new frame.
+    """
+    height, width = patch.planes.shape[1:]
+    corners = np.array([[patch.x - 1, patch.y - 1, 1], [patch.x + width, patch.y - 1, 1],
+                        [patch.x - 1, patch.y + height, 1], [patch.x + width, patch.y + height, 1]]).T
+    x, y, w = matrix @ corners
+    left, top, right, bottom = 0, 0, *size
+    if (w > 0).all():  # else a corner lies behind the camera, and the patch may be anywhere
+        x, y = x / w, y / w
+        left, right = max(int(np.floor(x.min())), 0), min(int(np.ceil(x.max())) + 1, size[0])
+        top, bottom = max(int(np.floor(y.min())), 0), min(int(np.ceil(y.max())) + 1, size[1])
+    if left >= right or top >= bottom:
+        return None
+    local = _translation(-left, -top) @ matrix @ _translation(patch.x, patch.y)
+    interleaved = cv2.merge(list(patch.planes))
+    smaller = np.sqrt(abs(np.linalg.det(matrix[:2, :2]))) / matrix[2, 2]
+    if smaller < 0.9:  # else fine detail would flicker
+        interleaved = cv2.GaussianBlur(interleaved, (0, 0), (1 / smaller - 1) / 2)
+    planes = np.stack(cv2.split(cv2.warpPerspective(interleaved, local, (right - left, bottom - top),
+                                                    flags=cv2.INTER_CUBIC)))
+    np.clip(planes[3], 0, 1, out=planes[3])
+    np.clip(planes[:3], 0, 255 * planes[3], out=planes[:3])
+    return Patch(left, top, planes)
+
+
+def _translation(x: float, y: float) -> np.ndarray:
+    return np.array([[1.0, 0, x], [0, 1, y], [0, 0, 1]])
+
+
+def blended(first: Patch, second: Patch, time: float) -> Patch:
+    """Between two patches of a layer: `first` at time 0, `second` at time 1, both mixed between."""
+    x, y, width, height = _union(first, second)
+    planes = np.zeros((4, height, width), np.float32)
+    for patch, weight in ((first, 1 - time), (second, time)):
+        rows, columns = _shifted_window(patch, x, y)
+        planes[:, rows, columns] += np.float32(weight) * patch.planes
+    return Patch(x, y, planes)
+
+
+def flowed(first: Patch, second: Patch, time: float) -> Patch:
+    """Between two patches of a layer: both moved along the optical flow between them, and mixed.
+
+    The flow from either to the time between is approximated as in Super SloMo (Jiang et al., CVPR 2018, equation 4)
+    from the flows between the two, which OpenCV's DIS estimates on the premultiplied layer over grey.
+    """
+    x, y, width, height = _union(first, second)
+    x, y, width, height = x - FLOW_MARGIN, y - FLOW_MARGIN, width + 2 * FLOW_MARGIN, height + 2 * FLOW_MARGIN
+    pictures = []
+    for patch in (first, second):
+        planes = np.zeros((4, height, width), np.float32)
+        rows, columns = _shifted_window(patch, x, y)
+        planes[:, rows, columns] = patch.planes
+        pictures.append(planes)
+    grey = [np.clip(np.tensordot(LUMA, planes[:3], 1) + 128 * (1 - planes[3]), 0, 255).astype(np.uint8)
+            for planes in pictures]
+    estimate = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    forward, backward = estimate.calc(grey[0], grey[1], None), estimate.calc(grey[1], grey[0], None)
+    to_first = time * (time * backward - (1 - time) * forward)
+    to_second = (1 - time) * ((1 - time) * forward - time * backward)
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    mixed = np.zeros((height, width, 4), np.float32)
+    for planes, flow, weight in zip(pictures, (to_first, to_second), (1 - time, time)):
+        flow = flow.astype(np.float32)
+        mixed += np.float32(weight) * cv2.remap(cv2.merge(list(planes)), columns + flow[..., 0], rows + flow[..., 1],
+                                                cv2.INTER_LINEAR)
+    return Patch(x, y, np.stack(cv2.split(mixed)))
+
+
+def _union(first: Patch, second: Patch) -> tuple[int, int, int, int]:
+    x, y = min(first.x, second.x), min(first.y, second.y)
+    right = max(patch.x + patch.planes.shape[2] for patch in (first, second))
+    bottom = max(patch.y + patch.planes.shape[1] for patch in (first, second))
+    return x, y, right - x, bottom - y
+
+
+def _shifted_window(patch: Patch, x: int, y: int) -> tuple[slice, slice]:
+    height, width = patch.planes.shape[1:]
+    return slice(patch.y - y, patch.y - y + height), slice(patch.x - x, patch.x - x + width)
+
+
+def put_over(canvas: np.ndarray, patch: Patch, opacity: float) -> None:
+    """Composite a patch over a premultiplied canvas, in place.
+
+    Args:
+        canvas: float32 [3 or 4, H, W], like the planes of a patch; without its alpha it is opaque.
+        patch: what comes in front. What lies outside the canvas is cut off.
+        opacity: of all of it, in [0, 1].
+    """
+    (rows, columns), planes = _inside(patch, canvas.shape[1:])
+    if opacity != 1:
+        planes = planes * np.float32(opacity)
+    seen_through = 1 - planes[3]
+    for behind, colour in zip(canvas, planes):
+        part = behind[rows, columns]
+        part *= seen_through
+        part += colour
+
+
+def transmittance(patches: list[tuple[Patch, float]], size: tuple[int, int]) -> np.ndarray:
+    """How much of what lies behind patches, each with its opacity, is seen: float32 [H, W] in [0, 1]."""
+    result = np.ones(size[::-1], np.float32)
+    for patch, opacity in patches:
+        (rows, columns), planes = _inside(patch, result.shape)
+        result[rows, columns] *= 1 - np.float32(opacity) * planes[3]
+    return result
+
+
+def _inside(patch: Patch, shape: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
+    """What of a patch lies in a frame of (height, width): rows and columns of the frame, planes."""
+    (height, width), (_, patch_height, patch_width) = shape, patch.planes.shape
+    top, left = min(max(patch.y, 0), height), min(max(patch.x, 0), width)
+    bottom, right = max(min(patch.y + patch_height, height), top), max(min(patch.x + patch_width, width), left)
+    planes = patch.planes[:, top - patch.y:bottom - patch.y, left - patch.x:right - patch.x]
+    return (slice(top, bottom), slice(left, right)), planes
+
+
+def to_straight(canvas: np.ndarray) -> np.ndarray:
+    """A premultiplied canvas as uint8: [3, H, W] as RGB [H, W, 3], [4, H, W] as straight RGBA [H, W, 4]."""
+    if len(canvas) == 3:
+        return cv2.merge([cv2.convertScaleAbs(plane) for plane in canvas])
+    scale = 1 / np.maximum(canvas[3], 1e-6)
+    return cv2.merge([cv2.convertScaleAbs(np.minimum(plane * scale, 255)) for plane in canvas[:3]]
+                     + [cv2.convertScaleAbs(canvas[3], alpha=255)])
