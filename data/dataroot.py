@@ -32,6 +32,8 @@ class Metadata:
         people_layers: person ids of each layer, layer 1 first; None: one person per layer, in ascending order.
         composite_order: per frame, layer numbers from back to front; None: ascending in every frame.
         frame_rate: frames per second of the source.
+        audio: file with the sound of the frames; None: there is none.
+        original_size: (width, height) of the source as it is displayed; None: not known.
     """
 
     path: Path
@@ -41,6 +43,8 @@ class Metadata:
     people_layers: list[list[int]] | None = None
     composite_order: list[list[int]] | None = None
     frame_rate: Fraction = Fraction(25)
+    audio: Path | None = None
+    original_size: tuple[int, int] | None = None
 
     @property
     def n_people(self) -> int:
@@ -162,7 +166,8 @@ def read_metadata(path: Path) -> Metadata:
     checks = _MetadataChecks(path, values)
     n_textures = checks.n_textures()
     metadata = Metadata(path, checks.network_size("size_LR"), checks.size("alphapose_input_size"), n_textures,
-                        checks.people_layers((n_textures - 1) // 24), checks.composite_order(), checks.frame_rate())
+                        checks.people_layers((n_textures - 1) // 24), checks.composite_order(), checks.frame_rate(),
+                        checks.audio(), checks.size("original_size") if "original_size" in values else None)
     if checks.problems:
         raise several(checks.problems)
     return metadata
@@ -234,6 +239,15 @@ class _MetadataChecks:
             self.problem("frame_rate", 'frames per second as a fraction, such as "25/1" or "30000/1001"')
             return Fraction(25)
         return rate
+
+    def audio(self) -> Path | None:
+        value = self.values.get("audio")
+        if value is None:
+            return None
+        if not isinstance(value, str) or Path(value).name != value or not (self.path.parent / value).is_file():
+            self.problem("audio", f"the name of a file in {self.path.parent}. Put it there, or leave audio out")
+            return None
+        return self.path.parent / value
 
 
 def read_homographies(path: Path) -> Registration:

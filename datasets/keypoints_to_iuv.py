@@ -4,7 +4,7 @@
 
 `network` puts the pictures that the model kp2uv made (test.py --model kp2uv) back into the frames; `drawn` draws the
 bodies from the keypoints and needs no weights. A folder per layer of people, an RGBA picture for every frame; a layer
-whose people are all absent from a frame gets an empty one.
+whose people are all absent from a frame gets an empty one. With --use_mask_images the masks in mask/ bound the UV maps.
 """
 
 import sys
@@ -17,13 +17,15 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.dataroot import Dataroot, wrong_sizes
-from data.poses import Pose, people_layers, poses_of_frames
+from data.masks import mask_files, read_mask
+from data.pose_formats import Pose
+from data.poses import people_layers, poses_of_frames
 from util.body import draw_body
 from util.command_line import OneLineParser
 from util.errors import reported_in_one_line, several
 from util.files import folder_filled_atomically
 from util.images import read_image, write_png
-from util.iuv import encode_iuv
+from util.iuv import bounded_by_mask, encode_iuv
 from util.keypoints import CROP_SIZE, paste_iuv
 
 PREDICTIONS = "kp2uv/test_latest/images"
@@ -32,7 +34,7 @@ PREDICTIONS = "kp2uv/test_latest/images"
 def main() -> None:
     """Make the UV maps, and say where they are."""
     opt = parse()
-    print(f"UV maps ({opt.source}): {make_iuv(opt.dataroot, opt.source)}")
+    print(f"UV maps ({opt.source}): {make_iuv(opt.dataroot, opt.source, opt.use_mask_images)}")
 
 
 def parse() -> Namespace:
@@ -42,15 +44,19 @@ def parse() -> Namespace:
     parser.add_argument("--source", choices=("network", "drawn"), default="network",
                         help="network: pictures that test.py --model kp2uv has made; drawn: from the keypoints alone "
                              "(default: %(default)s)")
+    parser.add_argument("--use_mask_images", action="store_true",
+                        help="let the masks in mask/ bound the UV maps; what has a mask needs no pose")
     return parser.parse_args()
 
 
-def make_iuv(dataroot: Path | str, source: str) -> Path:
+def make_iuv(dataroot: Path | str, source: str, use_mask_images: bool = False, folder: Path | None = None) -> Path:
     """Write the folder iuv of a dataroot, in place of one that is there.
 
     Args:
         dataroot: with rgb_256, metadata.json and keypoints.json.
         source: "network" or "drawn".
+        use_mask_images: let the masks in mask/ bound the UV maps, and give what has a mask but no pose a UV map too.
+        folder: where iuv is written; None: into the dataroot.
 
     Returns:
         the folder.
@@ -61,19 +67,40 @@ def make_iuv(dataroot: Path | str, source: str) -> Path:
     root = Dataroot.open(dataroot)
     keypoints = root.path / "keypoints.json"
     frames = poses_of_frames(keypoints, root.frames)
-    layers = people_layers(root.metadata, keypoints, frames)
+    masks = complete_masks(root) if use_mask_images else {}
+    layers = people_layers(root.metadata, keypoints, frames, masks)
     if source == "network":
         check_predictions(root, frames, layers)
     paint = {"network": paste_prediction, "drawn": draw_pose}[source]
     width, height = root.metadata.size
-    with folder_filled_atomically(root.path) as temporary:
-        for frame, people in zip(tqdm(root.frames, desc="UV maps", unit="frame"), frames):
-            for number, layer in enumerate(layers, start=1):
+    folder = folder or root.path
+    with folder_filled_atomically(folder) as temporary:
+        for index, (frame, people) in enumerate(zip(tqdm(root.frames, desc="UV maps", unit="frame"), frames)):
+            seen = {number: read_mask(files[frame], root.metadata.size) for number, files in masks.items()}
+            in_front = np.zeros((height, width), bool)
+            for number in reversed(root.composite_order(index, list(range(1, len(layers) + 1)))):
+                layer = layers[number - 1]
                 iuv = np.zeros((height, width, 4), np.uint8)
                 for pose in sorted((p for p in people if p.person in layer), key=lambda p: layer.index(p.person)):
                     paint(root, frame, pose, iuv)
+                if number in seen:
+                    iuv = bounded_by_mask(iuv, seen[number], in_front, layer[0])
+                    in_front |= seen[number]
                 write_png(temporary / "iuv" / f"{number:02d}" / f"{frame}.png", iuv)
-    return root.path / "iuv"
+    return folder / "iuv"
+
+
+def complete_masks(root: Dataroot) -> dict[int, dict[str, Path]]:
+    """The masks of all frames by the number of the layer.
+
+    Raises:
+        UserError: some layer has no mask for some frame.
+    """
+    masks = mask_files(root.path)
+    problems = [problem for number in masks for problem in root.require(f"mask/{number:02d}")]
+    if problems:
+        raise several(problems)
+    return masks
 
 
 def draw_pose(root: Dataroot, _frame: str, pose: Pose, iuv: np.ndarray) -> None:

@@ -9,10 +9,13 @@ of person p. Its coordinates (U, V) lie in [-1, 1] over the whole atlas, as torc
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from util.homography import Registration
 
 PARTS = 24
+BOX_PART = 2
+"""The part, DensePose's front of the trunk, whose tile holds the texture of a thing without a body."""
 
 
 def encode_iuv(part: np.ndarray, u: np.ndarray, v: np.ndarray, person: np.ndarray | int) -> np.ndarray:
@@ -91,3 +94,47 @@ def background_uv(height: int, width: int, registration: Registration | None = N
     if registration is not None:
         uv = registration.to_panorama(uv, frame)
     return np.clip(uv, 0, 1).astype(np.float32)
+
+
+def bounded_by_mask(iuv: np.ndarray, mask: np.ndarray, hidden: np.ndarray, person: int) -> np.ndarray:
+    """Make a layer's IUV picture cover just what its mask shows, and what others may hide of it.
+
+    Places of the mask that no body covers (a bag, a skirt) take the body coordinates of the nearest place that one
+    does. Where there is no body at all, the coordinates run over the mask's box, in a tile of the trunk: balls and dogs
+    have no others.
+
+    Args:
+        iuv: uint8 [H, W, 4].
+        mask: bool [H, W], where the layer is seen.
+        hidden: bool [H, W], where other layers are in front; body coordinates stay as they are there.
+        person: id for a picture without any.
+
+    Returns:
+        uint8 [H, W, 4].
+    """
+    bounded = np.where((mask | hidden)[..., None], iuv, 0).astype(np.uint8)
+    empty = mask & (bounded[..., 0] == 0)
+    if not empty.any():
+        return bounded
+    if not (bounded[..., 0] > 0).any():
+        return box_iuv(mask, person)
+    rows, columns = distance_transform_edt(bounded[..., 0] == 0, return_distances=False, return_indices=True)
+    bounded[empty] = bounded[rows[empty], columns[empty]]
+    return bounded
+
+
+def box_iuv(mask: np.ndarray, person: int) -> np.ndarray:
+    """An IUV picture for a thing without a body: u and v run across and down the box of its mask, in one tile.
+
+    Args:
+        mask: bool [H, W], not empty.
+        person: id from 1 to 254.
+
+    Returns:
+        uint8 [H, W, 4], all zeros outside the mask.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    v, u = ((np.arange(length) - seen[0]) / max(seen[-1] - seen[0], 1) for length, seen in
+            zip(mask.shape, (rows, columns)))
+    v, u = np.meshgrid(np.clip(v, 0, 1), np.clip(u, 0, 1), indexing="ij")
+    return encode_iuv(np.where(mask, BOX_PART, 0), u, v, person)

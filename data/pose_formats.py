@@ -1,0 +1,279 @@
+"""Files of pose estimators, recognised by their content and read as COCO-17 poses.
+
+    a list of objects with image_id           AlphaPose's results; COCO results where image_id is a number
+    {"0001.png": [{"keypoints", "idx"}]}      tracked poses: PoseFlow's, AlphaPose's -forvis-tracked, this program's own
+    {"0001.png": {"people" or "bodies": []}}  AlphaPose's --format open or cmu, 18 joints
+    a folder of files {"people": []}          OpenPose's --write_json, BODY-25 or COCO-18
+
+No other form is guessed at. Frames are known by the stem of their name; folders in a name are never followed.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from util.errors import UserError, several
+
+JOINTS = 17
+_COCO_FIRST = {17: "COCO-17", 26: "Halpe-26", 133: "COCO-WholeBody", 136: "Halpe-136"}
+# Places of COCO's 17 joints; the neck, the middle of the hips and the feet are left out.
+_OPENPOSE = {18: ("COCO-18", (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)),
+             25: ("BODY-25", (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11))}
+_OPENPOSE_KEYS = ("pose_keypoints_2d", "pose_keypoints", "joints")
+_FARTHEST_PX = 1e5
+_EXPORT = "Export with AlphaPose's COCO model and tracking on (--pose_track or --pose_flow)"
+_EXPECTED = ("expected AlphaPose's list of results, tracked poses by frame name, COCO results, AlphaPose's --format "
+             "open or cmu, or OpenPose's folder of *_keypoints.json")
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """One person in one frame.
+
+    Attributes:
+        person: id, the same in all frames; None where nobody was tracked.
+        keypoints: float64 [17, 3], COCO joints: x, y in pixels of the frames that the poses were found on, and a score
+            of at least 0. A joint that OpenPose did not see has score 0 and lies on a seen neighbour.
+        score: of the whole person, on the estimator's own scale.
+    """
+
+    person: int | None
+    keypoints: np.ndarray
+    score: float
+
+
+@dataclass(frozen=True)
+class PoseFile:
+    """All poses of a file.
+
+    Attributes:
+        form: what the file was recognised as, in words.
+        poses: for each frame of the file, by the stem of its name, its people in the file's order; may be none.
+        names: the frames' names as they are in the file, by stem.
+    """
+
+    form: str
+    poses: dict[str, list[Pose]]
+    names: dict[str, str]
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether everybody has an id, no id is twice in a frame, and not all are 0 (AlphaPose without tracking)."""
+        people = [[pose.person for pose in present] for present in self.poses.values()]
+        everybody = {person for present in people for person in present}
+        return (None not in everybody and everybody != {0}
+                and all(len(set(present)) == len(present) for present in people))
+
+
+def read_pose_file(path: Path | str) -> PoseFile:
+    """Read a file or folder of poses.
+
+    Raises:
+        UserError: it is missing, of no known form, or some of its poses are wrong; names them all.
+    """
+    path = Path(path)
+    problems: list[str] = []
+    form, frames = _recognised(path, problems)
+    poses, names, layouts = {}, {}, []
+    for frame, entries in frames:
+        stem = stem_of(frame)
+        if names.setdefault(stem, frame) != frame:
+            problems.append(f"{path}: frames {shown(names[stem])} and {shown(frame)} have the same name without "
+                            "folder and ending; expected one entry per frame")
+        people = poses.setdefault(stem, [])
+        for number, entry in enumerate(entries, start=1):
+            try:
+                pose, layout = _pose(entry)
+            except ValueError as error:
+                problems.append(f"{path}: frame {shown(frame)}, {_label(entry, number)}: {error}")
+                continue
+            if (pose.keypoints[:, 2] > 0).any() or layout not in ("COCO-18", "BODY-25"):
+                people.append(pose)
+            if layout not in layouts:
+                layouts.append(layout)
+    everywhere = [pose.keypoints[:, :2] for people in poses.values() for pose in people]
+    if not problems and everywhere and np.abs(everywhere).max() <= 1:
+        problems.append(f"{path}: all keypoints lie within 1 pixel; expected pixels, not fractions of the frame. "
+                        "Export again without normalising (OpenPose: without --keypoint_scale)")
+    if problems:
+        raise several(problems)
+    return PoseFile(", ".join([form, *layouts]), poses, names)
+
+
+def stem_of(name: str) -> str:
+    """A frame's name without folders (of any system) and ending, and without OpenPose's addition to it."""
+    return Path(name.replace("\\", "/")).stem.removesuffix("_keypoints")
+
+
+def shown(name: str) -> str:
+    """A frame's name as it is where that is harmless on a terminal and in one line."""
+    return name if name.isprintable() and len(name) < 40 else _short(name)
+
+
+def _recognised(path: Path, problems: list[str]) -> tuple[str, list[tuple[str, list]]]:
+    """What a file is, and its frame names with the lists of their people as they are in the file."""
+    if path.is_dir():
+        return _openpose_folder(path)
+    content = _read_json(path)
+    if isinstance(content, list):
+        return _list_of_results(path, content, problems)
+    if isinstance(content, dict) and {"people", "bodies"} & content.keys():
+        raise UserError(f"{path}: OpenPose's poses of a single frame; expected the folder of all frames: "
+                        f"--poses {path.parent}")
+    if not isinstance(content, dict) or {"version", "images", "annotations"} & content.keys():
+        raise UserError(f"{path}: holds {_kind(content)}; {_EXPECTED}. {_EXPORT}")
+    form, frames = "tracked poses by frame", []
+    for frame, entries in content.items():
+        if isinstance(entries, dict):
+            form, entries = "AlphaPose's --format open or cmu", entries.get("people", entries.get("bodies", entries))
+        if isinstance(entries, list):
+            frames.append((frame, entries))
+        else:
+            problems.append(f"{path}: frame {shown(frame)}: holds {_kind(entries)}; expected a list of people. "
+                            f"{_EXPORT}")
+    return form, frames
+
+
+def _openpose_folder(folder: Path) -> tuple[str, list[tuple[str, list]]]:
+    files = sorted(file for file in folder.iterdir() if file.suffix == ".json")
+    if not files:
+        raise UserError(f"{folder}: no JSON files; expected one for each frame, as OpenPose's --write_json makes them")
+    frames = []
+    for file in files:
+        content = _read_json(file)
+        people = content.get("people", content.get("bodies")) if isinstance(content, dict) else None
+        if not isinstance(people, list):
+            raise UserError(f"{file}: holds {_kind(content)}; expected OpenPose's poses of one frame, an object with "
+                            "\"people\"")
+        frames.append((file.name, people))
+    return "OpenPose's folder of frames", frames
+
+
+def _list_of_results(path: Path, content: list, problems: list[str]) -> tuple[str, list[tuple[str, list]]]:
+    form, grouped = "AlphaPose's list of results", {}
+    for number, entry in enumerate(content, start=1):
+        name = entry.get("image_id") if isinstance(entry, dict) else None
+        if isinstance(name, int) and not isinstance(name, bool):
+            form, name = "COCO results", str(name)
+        if isinstance(name, str):
+            grouped.setdefault(name, []).append(entry)
+        else:
+            problems.append(f"{path}: entry {number} of the list has no frame name; expected an object with "
+                            "\"image_id\": \"0001.png\"")
+    return form, list(grouped.items())
+
+
+def _read_json(path: Path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; expected tracked poses. {_EXPORT}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not readable as JSON ({error}). {_EXPORT}") from None
+
+
+def _pose(entry) -> tuple[Pose, str]:
+    """A pose, and the name of its layout of joints."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"found {_kind(entry)}; expected an object with keypoints, scores and idx")
+    key = next((key for key in _OPENPOSE_KEYS if key in entry), None)
+    if key is not None:
+        keypoints, layout = _openpose_keypoints(entry[key])
+        return Pose(_person(entry.get("person_id", -1)), keypoints, float(keypoints[:, 2].mean())), layout
+    person = _person(entry["idx"]) if "idx" in entry else None
+    score = _single_number(entry.get("scores", entry.get("score")))
+    if score is None:
+        raise ValueError("no number for scores (or score); expected the person's confidence")
+    if "keypoints" not in entry:
+        raise ValueError(f"no keypoints; expected {JOINTS} x (x, y, score)")
+    keypoints, layout = _coco_keypoints(entry["keypoints"])
+    return Pose(person, keypoints, score), layout
+
+
+def _person(value) -> int | None:
+    """A person's number; None for -1, OpenPose's word for nobody in particular."""
+    person = _single_number(value)
+    if person is None or person != int(person) or person < -1:
+        raise ValueError(f"idx is {_short(value)}; expected the person's number, a whole one from 1")
+    return int(person) if person >= 0 else None
+
+
+def _coco_keypoints(value) -> tuple[np.ndarray, str]:
+    rows = _rows(value)
+    if len(rows) not in _COCO_FIRST:
+        known = ", ".join(f"{count} ({name})" for count, name in _COCO_FIRST.items())
+        raise ValueError(f"{len(rows)} keypoints; expected x, y, score of {known} keypoints. "
+                         "Export with AlphaPose's COCO model, or drop this person")
+    return rows[:JOINTS], _COCO_FIRST[len(rows)]
+
+
+def _openpose_keypoints(value) -> tuple[np.ndarray, str]:
+    rows = _rows(value)
+    if len(rows) not in _OPENPOSE:
+        known = ", ".join(f"{count} ({name})" for count, (name, _) in _OPENPOSE.items())
+        raise ValueError(f"{len(rows)} keypoints; expected x, y, score of {known} keypoints. "
+                         "Export with OpenPose's model BODY_25 or COCO")
+    layout, places = _OPENPOSE[len(rows)]
+    keypoints = rows[list(places)]
+    seen = keypoints[:, 2] > 0
+    # What was not seen is given at (0, 0), which would stretch the person's box into the corner.
+    if seen.any():
+        distance = np.abs(np.subtract.outer(_HEIGHTS, _HEIGHTS[seen]))
+        keypoints[~seen, :2] = keypoints[seen, :2][distance.argmin(axis=1)][~seen]
+    return keypoints, layout
+
+
+_HEIGHTS = np.array([1.0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5, 5, 6, 6])
+"""From the head (1) to the feet (6): what lies near a joint when it is not seen."""
+
+
+def _rows(value) -> np.ndarray:
+    """Keypoints of any number as float64 [K, 3], scores not negative."""
+    numbers = value if isinstance(value, list) else [value]
+    if all(isinstance(row, list) and len(row) == 3 for row in numbers):
+        numbers = [x for row in numbers for x in row]
+    if not all(_is_number(x) for x in numbers):
+        raise ValueError(f"keypoints hold {_short(next(x for x in numbers if not _is_number(x)))}; "
+                         "expected finite numbers only, x, y, score of each. Drop this person, or this frame of them")
+    if len(numbers) % 3:
+        raise ValueError(f"{len(numbers)} numbers; expected x, y, score of each of {JOINTS} keypoints. "
+                         "Export with AlphaPose's COCO model, or drop this person")
+    keypoints = np.array(numbers, np.float64).reshape(-1, 3)
+    if np.abs(keypoints[:, :2]).max(initial=0) > _FARTHEST_PX:
+        raise ValueError(f"a keypoint at {np.abs(keypoints[:, :2]).max():.3g} px; expected pixels of the frame. "
+                         "Drop this person, or this frame of them")
+    keypoints[:, 2] = np.maximum(keypoints[:, 2], 0)
+    return keypoints
+
+
+def _single_number(value) -> float | None:
+    """A finite number, also from within lists of one element; None for anything else."""
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return float(value) if _is_number(value) else None
+
+
+def _is_number(value) -> bool:
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number too large for a float
+        return False
+
+
+def _label(entry, number: int) -> str:
+    person = _single_number(entry.get("idx")) if isinstance(entry, dict) else None
+    return f"entry {number}" if person is None else f"person {person:g}"
+
+
+def _short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) < 40 else text[:37] + "..."
+
+
+def _kind(value) -> str:
+    if isinstance(value, dict):
+        return f"an object with {', '.join(map(shown, list(value)[:3])) or 'nothing'}"
+    return {list: "a list", str: "a text", type(None): "nothing"}.get(type(value), "a single value")

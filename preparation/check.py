@@ -1,0 +1,271 @@
+"""Check a dataroot whole: everything that is wrong or doubtful in it, at once, and what training on it will cost.
+
+Any dataroot is read: one that prepare.py made, one made for the published programs, and a folder in omnimatte's layout.
+Files are looked at as training would read them. Nothing is changed.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data.dataroot import Dataroot, list_images, read_homographies, unmatched_frames, wrong_sizes
+from data.masks import mask_files, read_mask
+from data.poses import people_layers, poses_of_frames
+from preparation.steps import Finding
+from util.errors import UserError
+from util.homography import Registration, apply_homography
+from util.images import read_image
+from util.iuv import decode_iuv
+from util.tracking import likeness
+from util.training_cost import CPU_GFLOPS, training_cost
+
+_LONG, _SHORT = 200, 10
+_MOST_LAYERS = 7
+_FEW_CHANGES = 4
+_OTHER_PICTURE = 12.0
+"""Mean difference in level, of 255, between a frame and its double size from which they are not the same picture."""
+_STILL = 0.9
+"""Share of the frames in which a place is covered from which it counts as always covered."""
+_BATCHES, _EPOCHS = (32, 16), (2000, 500)
+"""Defaults of train.py."""
+
+
+def check(root: Path) -> list[Finding]:
+    """Everything that there is to say about a dataroot, the worst first."""
+    findings: list[Finding] = []
+    if not (root / "metadata.json").exists() and (root / "rgb").is_dir():
+        findings += omnimatte_layout(root)
+    else:
+        try:
+            dataroot = Dataroot.open(root)
+        except UserError as error:
+            findings += problems(error)
+        else:
+            for part in (frames, poses, layers, camera):
+                try:
+                    findings += part(dataroot)
+                except UserError as error:
+                    findings += problems(error)
+    return sorted(findings, key=lambda finding: -finding.harm)
+
+
+def problems(error: UserError, harm: int = 3) -> Iterator[Finding]:
+    """A finding for each line of an error."""
+    for line in str(error).split("\n"):
+        yield Finding(harm, line.strip())
+
+
+def omnimatte_layout(root: Path) -> Iterator[Finding]:
+    """rgb/, mask/ and homographies.txt, as omnimatte has them: what is wrong in these, and how to go on."""
+    try:
+        files = list_images(root / "rgb")
+        size = read_image(next(iter(files.values())), "L").shape[::-1]
+        yield from (Finding(3, text) for text in wrong_sizes(files.values(), size, "as the first frame has"))
+        for number, masks in mask_files(root).items():
+            folder = root / "mask" / f"{number:02d}"
+            yield from (Finding(2, text.replace("rgb_256", "rgb")) for text in
+                        unmatched_frames(folder, masks, list(files)))
+        if (root / "homographies.txt").exists():
+            yield from registration_findings(root, read_homographies(root / "homographies.txt"), list(files), size)
+    except UserError as error:
+        yield from problems(error)
+    masks = f" --masks {root / 'mask'}" if (root / "mask").is_dir() else ""
+    yield Finding(3, f"{root}: frames{' and masks' if masks else ''} without metadata.json, as omnimatte has them; "
+                     f"expected a dataroot. Make one: python prepare.py {root / 'rgb'}{masks} --dataroot NEW_FOLDER")
+
+
+def frames(root: Dataroot) -> Iterator[Finding]:
+    """The frames in both sizes."""
+    count = len(root.frames)
+    if count > _LONG:
+        yield Finding(1, f"{root.path}: {count} frames; tested were up to {_LONG}, and time grows with each. "
+                         "Train on a part of the clip")
+    elif count < _SHORT:
+        yield Finding(2 if count == 1 else 1, f"{root.path}: {count} frames; people must be seen to move. "
+                                              "Take a longer part of the video")
+    doubled = tuple(2 * side for side in root.metadata.size)
+    missing = root.require("rgb_512")
+    yield from (Finding(3, f"{text}. Training without it: --n_epochs_upsample 0") for text in missing)
+    if missing:
+        return
+    wrong = wrong_sizes(root.folders["rgb_512"].values(), doubled, "twice size_LR of metadata.json")
+    yield from (Finding(3, text) for text in wrong)
+    if wrong:
+        return
+    others, previous, repeated = [], None, []
+    for index, frame in enumerate(tqdm(root.frames, desc="check: frames", unit="frame", leave=False)):
+        small, large = (read_image(root.file(folder, index), "RGB") for folder in ("rgb_256", "rgb_512"))
+        halved = cv2.resize(large, root.metadata.size, interpolation=cv2.INTER_AREA)
+        if np.abs(halved.astype(int) - small).mean() > _OTHER_PICTURE:
+            others.append(frame)
+        if previous is not None and np.array_equal(small, previous):
+            repeated.append(frame)
+        previous = small
+    if others:
+        yield Finding(2, f"{root.path / 'rgb_512'}: {len(others)} frames show another picture than in rgb_256, first "
+                         f"{others[0]}. Make rgb_256 from rgb_512")
+    if repeated:
+        yield Finding(1, f"{root.path / 'rgb_256'}: {len(repeated)} frames are the same as the one before, first "
+                         f"{repeated[0]}; motion stutters there. Take the video at its own frame rate")
+
+
+def poses(root: Dataroot) -> Iterator[Finding]:
+    """keypoints.json: whether it can be read, fits the frames, and people keep their ids."""
+    path = root.path / "keypoints.json"
+    if not path.exists():
+        yield Finding(1 if (root.path / "iuv").is_dir() else 3,
+                      f"{path}: no such file; UV maps cannot be made{' again' if (root.path / 'iuv').is_dir() else ''} "
+                      "without. Make it with prepare.py")
+        return
+    everybody = poses_of_frames(path, root.frames)
+    people_layers(root.metadata, path, everybody, mask_files(root.path))
+    nobody = [frame for frame, present in zip(root.frames, everybody) if not present]
+    if nobody:
+        yield Finding(1, f"{path}: nobody in {len(nobody)} of {len(root.frames)} frames, first {nobody[0]}; all layers "
+                         "but the background are empty there")
+    limit = np.array(root.metadata.pose_size)
+    outside, jumps, last = [], {}, {}
+    for index, (frame, present) in enumerate(zip(root.frames, everybody)):
+        for pose in present:
+            points = pose.keypoints[pose.keypoints[:, 2] > 0, :2]
+            if len(points) and ((points < 0) | (points > limit)).any(axis=1).mean() > 0.5:
+                outside.append(frame)
+            before = last.get(pose.person)
+            if before is not None and before[0] == index - 1:
+                same = likeness(before[1].keypoints[None], pose.keypoints[None])[0, 0]
+                if same < 0.02:
+                    jumps.setdefault(pose.person, []).append(frame)
+            last[pose.person] = index, pose
+    if outside:
+        yield Finding(2, f"{path}: {len(outside)} poses lie mostly outside {limit[0]}x{limit[1]}, first in frame "
+                         f"{outside[0]}; expected pixels of alphapose_input_size in metadata.json")
+    for person, where in jumps.items():
+        yield Finding(2, f"{path}: person {person} jumps {len(where)} times, first in frame {where[0]}; ids may be "
+                         "swapped. Correct idx from there on, or track again with prepare.py --poses")
+
+
+def layers(root: Dataroot) -> Iterator[Finding]:
+    """UV maps, masks and order; then what training costs."""
+    numbers = root.layer_numbers()
+    masks = mask_files(root.path)
+    yield from mask_findings(root, numbers, masks)
+    wrong = []
+    for number in numbers:
+        folder = f"iuv/{number:02d}"
+        wrong += root.require(folder)
+        wrong += wrong_sizes(root.folders.get(folder, {}).values(), root.metadata.size, "size_LR of metadata.json",
+                             "RGBA")
+    yield from (Finding(3, text) for text in wrong)
+    if not wrong:
+        yield from uv_findings(root, numbers, masks)
+    changes = [frame for i, frame in enumerate(root.frames[1:])
+               if root.composite_order(i, numbers) != root.composite_order(i + 1, numbers)]
+    if len(changes) > max(_FEW_CHANGES, len(root.frames) / 8):
+        yield Finding(1, f"{root.metadata.path}: composite_order changes {len(changes)} times, first at {changes[0]}; "
+                         "layers flicker where people overlap. Leave it out, and let prepare.py find the order")
+    if len(numbers) > _MOST_LAYERS:
+        yield Finding(1, f"{root.path / 'iuv'}: {len(numbers)} layers; tested were up to {_MOST_LAYERS}. "
+                         "Join people in people_layers of metadata.json")
+    yield Finding(0, cost_in_words(root.metadata.size, len(numbers) + 1, len(root.frames)))
+
+
+def mask_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Finding]:
+    """Whether there is a mask of every layer and frame."""
+    if not masks:
+        return
+    for number in sorted(set(numbers) - set(masks)):
+        yield Finding(1, f"{root.path / 'mask'}: none for layer {number}; --use_mask_images needs one for each layer")
+    for number in masks:
+        yield from (Finding(1, f"{text}. Without: no --use_mask_images")
+                    for text in root.require(f"mask/{number:02d}"))
+
+
+def uv_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Finding]:
+    """What the UV maps show: whom, where, and how much of the background is never seen."""
+    width, height = root.metadata.size
+    covered = np.zeros((height, width))
+    empty, apart, strange = ({number: [] for number in numbers} for _ in range(3))
+    for index, frame in enumerate(tqdm(root.frames, desc="check: layers", unit="frame", leave=False)):
+        anybody = np.zeros((height, width), bool)
+        for number in numbers:
+            iuv = read_image(root.file(f"iuv/{number:02d}", index), "RGBA")
+            part, _, _, person = decode_iuv(iuv, 254)
+            body = part > 0
+            anybody |= body
+            if not body.any():
+                empty[number].append(frame)
+                continue
+            allowed = root.metadata.people_layers[number - 1] if root.metadata.people_layers else range(
+                1, root.metadata.n_people + 1)
+            if not set(np.unique(person[body]).tolist()) <= set(allowed):
+                strange[number].append(frame)
+            if frame in masks.get(number, {}):
+                mask = read_mask(masks[number][frame], (width, height))
+                if mask.any() and not (mask & body).any():
+                    apart[number].append(frame)
+        covered += anybody
+    for number in numbers:
+        folder = root.path / "iuv" / f"{number:02d}"
+        if strange[number]:
+            yield Finding(3, f"{folder}: {len(strange[number])} frames show somebody who has no place in this layer or "
+                             f"in n_textures {root.metadata.n_textures}, first {strange[number][0]}; make the UV maps "
+                             f"again: bash datasets/prepare_iuv.sh {root.path}")
+        if len(empty[number]) == len(root.frames):
+            yield Finding(3, f"{folder}: nobody in any frame; its layer has nothing to learn from. Remove it")
+        elif len(empty[number]) > len(root.frames) / 2:
+            yield Finding(1, f"{folder}: nobody in {len(empty[number])} of {len(root.frames)} frames, first "
+                             f"{empty[number][0]}")
+        if apart[number]:
+            yield Finding(2, f"{folder}: away from mask/{number:02d} in {len(apart[number])} frames, first "
+                             f"{apart[number][0]}; masks are numbered like layers. Renumber them")
+    people = covered.sum() / len(root.frames)
+    always = np.count_nonzero(covered > _STILL * len(root.frames))
+    if people and always > 0.3 * people:
+        yield Finding(1, f"{root.path}: {always / people:.0%} of the people's area is covered in nearly all frames; "
+                         "what is behind is never seen, and people who stand still end up in the background. "
+                         "Take a part in which they move more")
+
+
+def camera(root: Dataroot) -> Iterator[Finding]:
+    """homographies.txt, if there is one."""
+    if (root.path / "homographies.txt").exists():
+        yield from registration_findings(root.path, root.registration(), root.frames, root.metadata.size)
+        yield Finding(0, f"{root.path / 'homographies.txt'}: the camera moves; train with --use_homographies")
+
+
+def registration_findings(root: Path, registration: Registration, names: list[str],
+                          size: tuple[int, int]) -> Iterator[Finding]:
+    """Whether the matrices fit the frames, and the bounds the matrices."""
+    path = root / "homographies.txt"
+    if len(registration.matrices) != len(names):
+        yield Finding(3, f"{path}: {len(registration.matrices)} matrices; there are {len(names)} frames. "
+                         "Give one line of 9 numbers per frame")
+    width, height = registration.size
+    if abs(width * size[1] / (height * size[0]) - 1) > 0.05:
+        yield Finding(2, f"{path}: size {width:g}x{height:g} is of another form than the frames, {size[0]}x{size[1]}; "
+                         "the background will smear. Register these frames")
+    corners = np.array([[0, width - 1, width - 1, 0], [0, 0, height - 1, height - 1]], float)
+    xmin, xmax, ymin, ymax = registration.bounds
+    beyond = []
+    for name, matrix in zip(names, registration.matrices):
+        x, y = apply_homography(np.linalg.inv(matrix), corners)
+        if min(x.min() - xmin, xmax - x.max()) < -0.02 * width or min(y.min() - ymin, ymax - y.max()) < -0.02 * height:
+            beyond.append(name)
+    if beyond:
+        yield Finding(2, f"{path}: {len(beyond)} frames reach beyond bounds, first {beyond[0]}; the background smears "
+                         "there. Register again: python prepare.py --dataroot DIR")
+
+
+def cost_in_words(size: tuple[int, int], n_layers: int, n_frames: int) -> str:
+    """Memory and time of training with the default schedule."""
+    costs = training_cost(size, n_layers, n_frames, _BATCHES)
+    tflop = [cost.tflop * epochs for cost, epochs in zip(costs, _EPOCHS)]
+    days = sum(1000 * work / speed for work, speed in zip(tflop, CPU_GFLOPS)) / 86400
+    return (f"estimate: {n_frames} frames of {size[0]}x{size[1]}, {n_layers} layers with the background: at least "
+            f"{costs[0].gib:.1f} GiB at --batch_size {min(_BATCHES[0], n_frames)}, {costs[1].gib:.1f} GiB at "
+            f"--batch_size_upsample {min(_BATCHES[1], n_frames)}; {sum(tflop) / 1000:.1f} PFLOP in all at the default "
+            f"epochs: {sum(tflop) / 10 / 3600:.1f} h on a GPU that does 10 TFLOP/s, {days:.1f} days on two CPU cores "
+            "(counted on the network with 64 filters; 32 need a quarter of the time)")

@@ -1,0 +1,241 @@
+"""Pose estimators: COCO-17 skeletons from pictures.
+
+    keypoint_rcnn   torchvision's Keypoint R-CNN: everybody in the picture; downloads its weights once (226 MB)
+    mediapipe       BlazePose, with its weights inside the package: one person in a picture, so it is shown crops
+
+Pictures are uint8 RGB [H, W, 3], skeletons float64 [17, 3]: x, y in pixels of the picture, and a score in [0, 1].
+Both packages are imported only when they are used.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from urllib.error import URLError
+
+import cv2
+import numpy as np
+
+from data.masks import read_mask
+from util.body import draw_body
+from util.errors import UserError
+from util.images import read_image
+from util.mattes import box_of
+from util.tracking import joints_inside, likeness
+
+_BLAZEPOSE_TO_COCO = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
+_CROP_PX = 384
+_MARGINS = (0.12, 0.25, 0.4)
+_GREY = 128
+_LEAST_COVER, _SURE_COVER = 0.5, 0.98
+_LEAST_VISIBILITY = 0.5
+_SAME_PERSON = 0.6
+_SEARCH_EVERY = 5
+"""Frames from one search of the whole picture for people to the next."""
+_MOVED = 25
+"""Difference in level, of 255, from the still background, from which a pixel counts as moving."""
+_MOST_MOVING = 0.3
+"""Share of the picture that may move; the camera does if it is more."""
+_LEAST_RCNN_SCORE = 0.7
+
+Box = tuple[float, float, float, float]
+"""x of the left side, y of the upper side, x of the right side, y of the lower side."""
+Finder = Callable[[str, np.ndarray, list[np.ndarray]], list[np.ndarray]]
+"""From a frame's name, its picture and the skeletons of the frame before to its skeletons."""
+
+
+def keypoint_rcnn() -> Finder:
+    """Load Keypoint R-CNN (ResNet-50, FPN, trained on COCO).
+
+    Raises:
+        UserError: the package or the weights are missing and cannot be fetched.
+    """
+    import torch
+    try:
+        from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights, keypointrcnn_resnet50_fpn
+    except ImportError as error:
+        raise UserError(f"--poses keypoint_rcnn: the package torchvision is not usable ({error}); install it with: "
+                        "pip install torchvision") from None
+    weights = KeypointRCNN_ResNet50_FPN_Weights.DEFAULT
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        weights.get_state_dict(progress=True, check_hash=True)  # fetched before a network is built in vain
+    except (URLError, ConnectionError, TimeoutError) as error:
+        folder = os.path.join(torch.hub.get_dir(), "checkpoints")
+        raise UserError(f"--poses keypoint_rcnn: its weights cannot be downloaded ({error}). Put "
+                        f"{weights.url.rsplit('/', 1)[-1]} into {folder}, use --poses mediapipe, which needs no "
+                        "download, or give a file of poses") from None
+    network = keypointrcnn_resnet50_fpn(weights=weights).to(device).eval()
+
+    @torch.inference_mode()
+    def find(_frame: str, picture: np.ndarray, _before: list[np.ndarray]) -> list[np.ndarray]:
+        tensor = torch.tensor(picture, device=device).permute(2, 0, 1).float() / 255
+        found = network([tensor])[0]
+        sure = found["scores"] > _LEAST_RCNN_SCORE
+        # Its scores of joints are logits, heat map heights.
+        skeletons = torch.cat([found["keypoints"][..., :2], found["keypoints_scores"].sigmoid()[..., None]], dim=-1)
+        return list(skeletons[sure].double().cpu().numpy())
+
+    return find
+
+
+def mediapipe(files: dict[str, Path], masks: dict[int, dict[str, Path]]) -> Finder:
+    """Load BlazePose ("full"), as it is inside the package mediapipe, and show it crops of the frames.
+
+    Where there are masks these are around them, else around who was there before, what moves before a still background,
+    and, now and then, all over the picture.
+
+    Args:
+        files: the pictures of all frames by name.
+        masks: by number of the person, the mask of each frame.
+
+    Raises:
+        UserError: the package is missing.
+    """
+    network = _BlazePose()
+    if masks:
+        def find_in_masks(frame: str, picture: np.ndarray, _before: list[np.ndarray]) -> list[np.ndarray]:
+            seen = [read_mask(path[frame], picture.shape[1::-1]) for path in masks.values() if frame in path]
+            owners = np.sum(seen, axis=0) if seen else None
+            found = [network.in_mask(picture, mask, owners > mask) for mask in seen if mask.any()]
+            return [skeleton for skeleton in found if skeleton is not None]
+        return find_in_masks
+    background, searches = still_background(list(files.values())), set(list(files)[::_SEARCH_EVERY])
+
+    def find(frame: str, picture: np.ndarray, before: list[np.ndarray]) -> list[np.ndarray]:
+        found = [*network.again(picture, before),
+                 *network.in_boxes(picture, moving_boxes(picture, background), margin=0.25)]
+        if frame in searches or len(surest(found)) < len(before):
+            found += network.in_boxes(picture, search_boxes(*picture.shape[:2]), margin=0.05)
+        return surest(found)
+    return find
+
+
+class _BlazePose:
+    """The network for one person in a picture."""
+
+    def __init__(self):
+        try:
+            with _quiet():
+                from mediapipe.python.solutions.pose import Pose
+                self._network = Pose(static_image_mode=True, model_complexity=1)
+                self._network.process(np.zeros((_CROP_PX, _CROP_PX, 3), np.uint8))
+        except ImportError as error:
+            raise UserError(f"--poses mediapipe: the package is not usable ({error}); install it with: "
+                            "pip install -r requirements-mediapipe.txt (Python up to 3.12)") from None
+
+    def in_box(self, picture: np.ndarray, box: Box, margin: float) -> np.ndarray | None:
+        """The skeleton in a square around a box, `margin` of its longer side larger on every side; None: nobody."""
+        side = max(box[2] - box[0], box[3] - box[1], 1) * (1 + 2 * margin)
+        left, top = (box[0] + box[2] - side) / 2, (box[1] + box[3] - side) / 2
+        scale = _CROP_PX / side
+        to_crop = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
+        crop = cv2.warpAffine(picture, to_crop, (_CROP_PX, _CROP_PX), borderMode=cv2.BORDER_REPLICATE)
+        landmarks = self._network.process(crop).pose_landmarks
+        if landmarks is None:
+            return None
+        skeleton = np.array([(mark.x, mark.y, mark.visibility) for mark in landmarks.landmark])[
+            list(_BLAZEPOSE_TO_COCO)]
+        return skeleton * (side, side, 1) + (left, top, 0)
+
+    def in_mask(self, picture: np.ndarray, mask: np.ndarray, others: np.ndarray) -> np.ndarray | None:
+        """The skeleton of the person in a mask; None: nobody was found there.
+
+        Several crops are looked at, with the other people or all the rest painted grey; the skeleton that best fits
+        the mask is taken.
+
+        Args:
+            picture: uint8 RGB [H, W, 3].
+            mask: bool [H, W], not empty.
+            others: bool [H, W], the other people.
+        """
+        box = box_of(mask)
+        border = max(1, round(0.02 * max(box[2] - box[0], box[3] - box[1])))
+        near = _grown(mask, border)
+        alone, only = picture.copy(), picture.copy()
+        alone[_grown(others, 1) & ~mask] = _GREY
+        only[~_grown(mask, 2 * border)] = _GREY
+        best, best_cover = None, _LEAST_COVER
+        for view in (alone, only):
+            for margin in _MARGINS:
+                skeleton = self.in_box(view, box, margin)
+                if skeleton is not None:
+                    cover = 0.8 * joints_inside(skeleton, near) + 0.2 * skeleton[:, 2].mean()
+                    if cover > best_cover:
+                        best, best_cover = skeleton, cover
+                    if cover > _SURE_COVER:
+                        return skeleton
+        return best
+
+    def again(self, picture: np.ndarray, before: list[np.ndarray]) -> list[np.ndarray]:
+        """Look for everybody where he was in the frame before, with the others' bodies painted grey."""
+        size = picture.shape[1::-1]
+        bodies = [draw_body(skeleton, size, size)[0] > 0 for skeleton in before]
+        found = []
+        for skeleton, body in zip(before, bodies):
+            view = picture.copy()
+            view[np.sum(bodies, axis=0) > body] = _GREY
+            view[body] = picture[body]
+            found.append(self.in_box(view, (*skeleton[:, :2].min(axis=0), *skeleton[:, :2].max(axis=0)), margin=0.25))
+        return [skeleton for skeleton in found if skeleton is not None]
+
+    def in_boxes(self, picture: np.ndarray, boxes: Sequence[Box], margin: float) -> list[np.ndarray]:
+        """The skeletons in several parts of a picture; one person may be found in more than one."""
+        found = [self.in_box(picture, box, margin) for box in boxes]
+        return [skeleton for skeleton in found if skeleton is not None]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off the terminal what a library's C++ part writes past Python while it starts."""
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+def surest(skeletons: list[np.ndarray]) -> list[np.ndarray]:
+    """Drop skeletons that are hardly visible, and all but the surest of those that are of one person."""
+    kept: list[np.ndarray] = []
+    for skeleton in sorted(skeletons, key=lambda s: -s[:, 2].mean()):
+        if skeleton[:, 2].mean() < _LEAST_VISIBILITY:
+            break
+        if not kept or likeness(skeleton[None], np.stack(kept)).max() < _SAME_PERSON:
+            kept.append(skeleton)
+    return kept
+
+
+def still_background(paths: list[Path], most: int = 30) -> np.ndarray:
+    """The median of some frames, uint8 [H, W, 3]: what stands still, if the camera does."""
+    some = paths[:: max(1, len(paths) // most)]
+    return np.median(np.stack([read_image(path, "RGB") for path in some]), axis=0).astype(np.uint8)
+
+
+def moving_boxes(picture: np.ndarray, background: np.ndarray) -> list[Box]:
+    """Boxes around what differs from a background; none where most of the picture does, as the camera moves."""
+    height = picture.shape[0]
+    moved = (cv2.absdiff(picture, background).max(axis=-1) > _MOVED).astype(np.uint8)
+    if moved.mean() > _MOST_MOVING:
+        return []
+    moved = cv2.morphologyEx(moved, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    moved = cv2.dilate(moved, np.ones((1 + height // 30, 1 + height // 50), np.uint8))
+    boxes = cv2.connectedComponentsWithStats(moved)[2][1:]
+    return [(float(x), float(y), float(x + w), float(y + h)) for x, y, w, h, _ in boxes if h > 0.15 * height]
+
+
+def search_boxes(height: int, width: int) -> list[Box]:
+    """The whole picture, and overlapping squares of its shorter side and of 0.6 of that."""
+    boxes = [(0.0, 0.0, float(width), float(height))]
+    for side in (min(height, width), 0.6 * min(height, width)):
+        tops, lefts = (np.linspace(0, length - side, 1 + int(np.ceil(2 * (length - side) / side)))
+                       for length in (height, width))
+        boxes += [(left, top, left + side, top + side) for top in tops for left in lefts]
+    return boxes
+
+
+def _grown(mask: np.ndarray, by: int) -> np.ndarray:
+    return cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1, 2 * by + 1), np.uint8)) > 0

@@ -1,0 +1,302 @@
+"""The step "frames": a video, or a folder of pictures, becomes rgb/, rgb_512/, rgb_256/ and the sound.
+
+rgb/ holds the frames upright and in their own size, the others what the network trains on. A video of varying frame
+rate is shown at a steady one.
+"""
+
+import re
+import shutil
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from data.dataroot import SIDE_MULTIPLE, SMALLEST_SIDE, list_images
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
+from util.command_line import number, whole
+from util.errors import UserError
+from util.images import read_image
+from util.video_reader import VideoReader, nearest_frames, steady_rate
+
+AUDIO = "audio.mka"
+_JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+_EXIF_ORIENTATION = 0x112
+
+
+class Clip(NamedTuple):
+    """Frames that were chosen from a source.
+
+    Attributes:
+        frames: yields each frame's name without ending, its pixels (uint8 RGB [H, W, 3]), and the file that holds just
+            these, if one does.
+        count: how many.
+        size: (width, height).
+        values: keys of metadata.json that the source decides.
+        findings: on the source.
+    """
+
+    frames: Iterable[tuple[str, np.ndarray, Path | None]]
+    count: int
+    size: tuple[int, int]
+    values: dict
+    findings: list[Finding]
+
+
+def add_options(parser) -> None:
+    """What to take from where, and the network's size."""
+    parser.add_argument("source", nargs="?", type=Path, metavar="VIDEO",
+                        help="a video file or a folder of frames (default: the one of the run before, or DIR/rgb)")
+    parser.add_argument("--start", type=number(0), metavar="S", help="first second to take (default: 0)")
+    parser.add_argument("--end", type=number(0), metavar="S", help="second to stop before (default: the end)")
+    parser.add_argument("--every", type=whole(1), metavar="N", help="take every Nth frame (default: 1)")
+    parser.add_argument("--frame_rate", metavar="FPS", type=frame_rate,
+                        help="of a folder of frames, such as 30 or 30000/1001 (default: 25)")
+    parser.add_argument("--height", type=whole(SMALLEST_SIDE), metavar="PX",
+                        help=f"height of the low resolution, a multiple of {SIDE_MULTIPLE} (default: 256)")
+
+
+def run(job: Job) -> Outcome:
+    """Write the frames in three sizes, the sound, and what metadata.json says of them."""
+    clip = open_clip(job)
+    size, why = network_size(job, clip)
+    for folder in ("rgb", "rgb_512", "rgb_256"):
+        (job.made / folder).mkdir()
+    for name, pixels, file in tqdm(clip.frames, "frames", clip.count, unit="frame"):
+        double, small = shrunk(pixels, size)
+        if "rgb" in job.kept:
+            pass
+        elif file is not None:
+            shutil.copyfile(file, job.made / "rgb" / f"{name}{file.suffix.lower()}")
+        else:
+            write(job.made / "rgb" / f"{name}.jpg", pixels, _JPEG)
+        write(job.made / "rgb_512" / f"{name}.png", double)
+        write(job.made / "rgb_256" / f"{name}.png", small)
+    values = {"alphapose_input_size": clip.size, "size_LR": size, **clip.values}
+    write_values(job.made / METADATA, values)
+    rate = Fraction(values["frame_rate"])
+    seconds = float(clip.count / rate)
+    summary = (f"{clip.count} frame{'s' * (clip.count > 1)} of {clip.size[0]}x{clip.size[1]}, {seconds:.2f} s at "
+               f"{float(rate):.5g} per second{', with sound' if 'audio' in values else ''}; {why}")
+    return Outcome(summary, clip.findings)
+
+
+STEP = Step("frames", run, (), (
+    "rgb", "rgb_512", "rgb_256", AUDIO,
+    *(f"{METADATA}#{key}" for key in ("alphapose_input_size", "size_LR", "original_size", "frame_rate", "rotation",
+                                      "color_range", "audio", "source"))), add_options)
+
+
+def open_clip(job: Job) -> Clip:
+    """The frames that the options choose.
+
+    Raises:
+        UserError: there is no source, or nothing in it.
+    """
+    source, own = job.opt.source, job.root / "rgb"
+    if "rgb" in job.kept or (source is None and own.is_dir()):
+        source = own
+    if source is None:
+        raise UserError(f"VIDEO: none given, and no frames in {own}; expected a video file or a folder of frames: "
+                        f"python prepare.py my_video.mp4 --dataroot {job.root}")
+    every, start, end = job.opt.every or 1, job.opt.start or 0.0, job.opt.end or np.inf
+    if start >= end:
+        raise UserError(f"--start {start:g} --end {end:g}: found no time between them; expected an end after the start")
+    choose = clip_of_folder if source.is_dir() else clip_of_video
+    return choose(source, job, start, end, every)
+
+
+def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) -> Clip:
+    """Choose frames of a video, and copy its sound.
+
+    Raises:
+        UserError: it is not a video, or has no frame in that time.
+    """
+    video = VideoReader(path)
+    times = video.times(end)
+    rate, steady = steady_rate(times, video.nominal_rate)
+    shown = list(range(len(times))) if steady else nearest_frames(times, rate)
+    first, stop = frames_between(start, end, rate)
+    chosen = shown[first:stop:every]
+    if not chosen:
+        raise UserError(f"--start {start:g}: {path} ends after {times[-1]:.2f} s; expected a start before its end")
+    begin, length = first / float(rate), len(chosen) * every / float(rate)
+    has_sound = copy_sound(path, job.made / AUDIO, video.first_second + begin, length)
+    width, height = video.size
+    values = {"original_size": (round(width * video.pixel_aspect), height), "frame_rate": as_text(rate / every),
+              "rotation": video.rotation, "color_range": video.color_range,
+              "source": {"file": path.name, "frames": chosen, "first_second": round(begin, 6)}}
+    if has_sound:
+        values["audio"] = AUDIO
+    findings = [] if steady else [unsteady(path, times, chosen, rate)]
+
+    def frames() -> Iterator[tuple[str, np.ndarray, None]]:
+        wanted = iter(enumerate(chosen, start=1))
+        number, index = next(wanted)
+        for i, (_, pixels) in enumerate(video.frames()):
+            while i == index:
+                yield f"{number:04d}", pixels, None
+                number, index = next(wanted, (0, -1))
+            if index < 0:
+                return
+
+    return Clip(frames(), len(chosen), video.size, values, findings)
+
+
+def unsteady(path: Path, times: list[float], chosen: list[int], rate: Fraction) -> Finding:
+    """What a varying frame rate meant for the frames."""
+    gaps = np.diff(times) * 1000
+    twice = len(chosen) - len(set(chosen))
+    return Finding(1 if twice > 0.05 * len(chosen) else 0,
+                   f"{path.name}: variable frame rate, {gaps.min():.0f} to {gaps.max():.0f} ms from frame to frame; "
+                   f"shown at {float(rate):.5g} per second by taking the nearest frame: {len(set(chosen))} different "
+                   f"ones of {len(times)}, {twice} of them shown again")
+
+
+def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int) -> Clip:
+    """Choose frames of a folder of pictures; their names are kept where they sort as they count.
+
+    Raises:
+        UserError: there are no pictures, or not all have one size.
+    """
+    files = list_images(folder)
+    natural = sorted(files, key=lambda name: [int(part) if part.isdecimal() else part
+                                              for part in re.split(r"(\d+)", name)])
+    rate = job.opt.frame_rate or Fraction(read_values(job.root / METADATA).get("frame_rate", 25))
+    first, stop = frames_between(start, end, rate)
+    chosen = list(range(len(natural)))[first:stop:every]
+    if not chosen:
+        raise UserError(f"--start {start:g}: {folder} has {len(natural)} frames, {len(natural) / float(rate):.2f} s; "
+                        "expected a start before its end")
+    stems = [natural[i] for i in chosen]
+    renamed = stems != sorted(stems)
+    names = [f"{i:04d}" for i in range(1, len(stems) + 1)] if renamed else stems
+    with Image.open(files[stems[0]]) as image:
+        upright = image.getexif().get(_EXIF_ORIENTATION, 1) < 5
+        size = image.size if upright else image.size[::-1]
+    values = {"original_size": size, "frame_rate": as_text(rate / every),
+              "source": {"file": folder.name, "frames": chosen, "first_second": round(first / float(rate), 6)}}
+    findings = []
+    if renamed:
+        values["source"]["names"] = stems
+        findings.append(Finding(0, f"{folder}: names such as {stems[0]} do not sort as they count; frames are named "
+                                   f"{names[0]}, {names[1]}, ..."))
+
+    def frames() -> Iterator[tuple[str, np.ndarray, Path | None]]:
+        for name, stem in zip(names, stems):
+            pixels, as_stored = read_upright(files[stem])
+            if pixels.shape[1::-1] != size:
+                raise UserError(f"{files[stem]}: {pixels.shape[1]}x{pixels.shape[0]} pixels; expected "
+                                f"{size[0]}x{size[1]}, the size of {files[stems[0]].name}")
+            yield name, pixels, files[stem] if as_stored else None
+
+    return Clip(frames(), len(stems), size, values, findings)
+
+
+def frames_between(start: float, end: float, rate: Fraction) -> tuple[int, int | None]:
+    """First frame of the seconds `start` to `end` (may be infinite), and the first after them."""
+    first, stop = (int(np.ceil(second * rate - 1e-6)) if np.isfinite(second) else None for second in (start, end))
+    return first, stop
+
+
+def network_size(job: Job, clip: Clip) -> tuple[tuple[int, int], str]:
+    """Size of the low resolution, with the least change of the aspect ratio, and a sentence on it."""
+    values = read_values(job.root / METADATA)
+    original = clip.values["original_size"]
+    handmade = next((folder for folder in ("rgb_256", "rgb_512") if folder in job.kept), None)
+    if handmade:
+        with Image.open(next(iter(list_images(job.root / handmade).values()))) as image:
+            size = tuple(side // int(handmade == "rgb_512" and 2 or 1) for side in image.size)
+    elif f"{METADATA}#size_LR" in job.kept:
+        size = tuple(values["size_LR"])
+    else:
+        height = job.opt.height or 256
+        if height % SIDE_MULTIPLE:
+            raise UserError(f"--height: found {height}; expected a multiple of {SIDE_MULTIPLE}")
+        size = (nearest_width(original, height), height)
+    stretch = original[0] / original[1] * size[1] / size[0]
+    why = f"{size[0]}x{size[1]} for the network"
+    if abs(stretch - 1) > 1e-3:
+        why += (f" ({abs(1 / stretch - 1):.1%} too {'narrow' if stretch > 1 else 'wide'}; test.py --aspect_ratio "
+                f"{stretch:.4f} undoes it)")
+    if original[1] < size[1]:
+        clip.findings.append(Finding(0, f"frames are only {original[1]} pixels high: enlarged to {size[1]}"))
+    if original[1] > 1.2 * original[0] and size[1] <= 256:
+        taller = round(256 * original[1] / original[0] / SIDE_MULTIPLE) * SIDE_MULTIPLE
+        clip.findings.append(Finding(1, f"a portrait clip: the network sees {size[0]}x{size[1]} pixels; "
+                                        f"--height {taller} gives it as many as a landscape clip has, at their cost"))
+    return size, why
+
+
+def nearest_width(original: tuple[int, int], height: int) -> int:
+    """The width, a multiple of 16 and at least 64, that changes the aspect ratio least (as a factor)."""
+    exact = original[0] / original[1] * height
+    below = max(SMALLEST_SIDE, int(exact // SIDE_MULTIPLE) * SIDE_MULTIPLE)
+    return min(below, below + SIDE_MULTIPLE, key=lambda width: abs(np.log(width / exact)))
+
+
+def shrunk(pixels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels resampled by area to twice `size` (by cubic curves where that enlarges them), and halved to `size`."""
+    double = (size[0] * 2, size[1] * 2)
+    enlarges = double[0] > pixels.shape[1] or double[1] > pixels.shape[0]
+    large = cv2.resize(pixels, double, interpolation=cv2.INTER_CUBIC if enlarges else cv2.INTER_AREA)
+    return large, cv2.resize(large, size, interpolation=cv2.INTER_AREA)
+
+
+def copy_sound(path: Path, target: Path, begin: float, length: float) -> bool:
+    """Copy the first sound track of a video, as it is stored, from second `begin` of the file's clock on.
+
+    Returns:
+        whether there was any.
+    """
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return False
+        stream, count = container.streams.audio[0], 0
+        with av.open(str(target), "w", format="matroska") as out:
+            copy = out.add_stream_from_template(stream)
+            for packet in container.demux(stream):
+                if packet.pts is None or not begin <= float(packet.pts * packet.time_base) < begin + length:
+                    continue
+                shift = round(begin / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.pts - shift, copy
+                out.mux(packet)
+                count += 1
+    if not count:
+        target.unlink()
+    return count > 0
+
+
+def read_upright(file: Path) -> tuple[np.ndarray, bool]:
+    """A picture turned as its EXIF data asks, and whether it is stored like that."""
+    with Image.open(file) as image:
+        if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB")), False
+    return read_image(file, "RGB"), True
+
+
+def write(path: Path, pixels: np.ndarray, options: list[int] | None = None) -> None:
+    """Write uint8 RGB [H, W, 3] in the format of the path's ending."""
+    path.write_bytes(cv2.imencode(path.suffix, pixels[..., ::-1], options or [])[1])
+
+
+def frame_rate(text: str) -> Fraction:
+    """An argparse type: frames per second."""
+    try:
+        rate = Fraction(text).limit_denominator(1_000_000)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise ArgumentTypeError(f"found '{text}'; expected frames per second, such as 25 or 30000/1001")
+    return rate
+
+
+def as_text(rate: Fraction) -> str:
+    """A frame rate as metadata.json has it."""
+    return f"{rate.numerator}/{rate.denominator}"

@@ -1,0 +1,160 @@
+"""The page that shows a dataroot: <dataroot>/prepare/index.html.
+
+A contact sheet with skeletons, numbers of people, masks and UV maps, the registered panorama, and what to look out for.
+"""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import matplotlib
+import matplotlib.figure
+import numpy as np
+
+from data.dataroot import list_images, read_homographies
+from data.masks import mask_files, read_mask
+from data.poses import read_poses
+from preparation.steps import METADATA, Finding, Outcome, read_values
+from util.files import folder_filled_atomically
+from util.homography import Registration
+from util.html import Media, Page
+from util.images import read_image, write_png
+
+MOST_FRAMES, MOST_IN_PANORAMA = 12, 9
+WIDTH, PANORAMA_WIDTH = 360, 1180
+WORDS = ("note", "warning", "WARNING", "ERROR")
+MEANING = ("good to know", "may cost quality", "layers will be visibly wrong", "training cannot run")
+_BONES = ((0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (11, 12), (11, 13), (13, 15),
+          (12, 14), (14, 16), (6, 12), (5, 11))
+_COLOURS = (matplotlib.colormaps["tab10"](np.arange(10))[:, :3] * 255).astype(int).tolist()
+
+
+def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding]) -> Path:
+    """Write the page and its pictures.
+
+    Args:
+        root: the dataroot, with rgb_256 at least.
+        outcomes: what each step said.
+        findings: on the clip, the worst first.
+
+    Returns:
+        the page.
+    """
+    folder = root / "prepare"
+    page = Page(f"{root.resolve().name}: prepared")
+    page.add_header("What to look out for")
+    if findings:
+        page.add_table(("", "what", "means"), [(WORDS[f.harm], f.text, MEANING[f.harm]) for f in findings])
+    else:
+        page.add_text("Nothing found.")
+    page.add_header("Steps")
+    page.add_table(("step", "result"), [(name, outcome.summary) for name, outcome in outcomes.items()])
+    with folder_filled_atomically(folder) as temporary:
+        frames = list(list_images(root / "rgb_256"))
+        chosen = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, MOST_FRAMES).astype(int))]
+        page.add_header("Frames, people and UV maps")
+        page.add_text("Skeletons and numbers of people; outlines are masks. Each number must stay with one person, and "
+                      "each person needs a UV map wherever they are seen.")
+        media = []
+        for name, pixels in contact_sheet(root, chosen):
+            write_png(temporary / "pictures" / f"{name}.png", pixels)
+            media.append(Media(f"pictures/{name}.png", name))
+        page.add_images(media, WIDTH)
+        if (root / "homographies.txt").exists():
+            page.add_header("The registered panorama")
+            page.add_text("The median of frames from all over the clip, put where homographies.txt says. Lines that "
+                          "are doubled or broken are registered wrongly; people should be gone, or ghosts.")
+            write_png(temporary / "pictures" / "panorama.png", panorama(root, frames))
+            page.add_images([Media("pictures/panorama.png", "panorama")], PANORAMA_WIDTH)
+        if outcomes["camera"].report.get("residual_px"):
+            page.add_drawings([(residual_plot(outcomes["camera"].report), "registration", "by frame")], PANORAMA_WIDTH)
+        page.save(temporary / "index.html")
+    return folder / "index.html"
+
+
+def contact_sheet(root: Path, names: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """For each frame its name, and the frame with skeletons and masks above its UV maps."""
+    files = list_images(root / "rgb_256")
+    poses = read_poses(root / "keypoints.json") if (root / "keypoints.json").exists() else {}
+    pose_size = read_values(root / METADATA).get("alphapose_input_size")
+    masks = mask_files(root)
+    layers = [list_images(folder) for folder in sorted((root / "iuv").glob("*")) if folder.is_dir()]
+    for name in names:
+        drawn = read_image(files[name], "RGB").copy()
+        height, width = drawn.shape[:2]
+        for number, of_layer in masks.items():
+            if name in of_layer:
+                outline = cv2.findContours(read_mask(of_layer[name], (width, height)).astype(np.uint8),
+                                           cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+                cv2.drawContours(drawn, outline, -1, colour(number), 1, cv2.LINE_AA)
+        for pose in poses.get(name, []):
+            draw_skeleton(drawn, pose.keypoints * [width / pose_size[0], height / pose_size[1], 1], pose.person)
+        rows = [drawn]
+        if layers:
+            uv = np.full_like(drawn, 40)
+            for of_layer in layers:
+                if name in of_layer:
+                    iuv = read_image(of_layer[name], "RGBA")
+                    uv = np.where(iuv[..., :1] > 0, iuv[..., :3], uv)
+            rows.append(uv)
+        yield name, np.concatenate(rows)
+
+
+def draw_skeleton(pixels: np.ndarray, keypoints: np.ndarray, person: int) -> None:
+    """Draw a skeleton [17, 3] and the person's number on RGB [H, W, 3]; unsure bones are thin."""
+    points = [tuple(int(x) for x in point) for point in np.round(keypoints[:, :2])]
+    for a, b in _BONES:
+        thickness = 2 if min(keypoints[a, 2], keypoints[b, 2]) > 0.3 else 1
+        cv2.line(pixels, points[a], points[b], colour(person), thickness, cv2.LINE_AA)
+    place = (int(keypoints[:5, 0].mean()) - 5, max(12, int(keypoints[:, 1].min()) - 5))
+    for ink, thickness in (((255, 255, 255), 3), (colour(person), 1)):
+        cv2.putText(pixels, str(person), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, ink, thickness, cv2.LINE_AA)
+
+
+def colour(person: int) -> tuple[int, int, int]:
+    """The colour of a person or layer."""
+    return tuple(_COLOURS[(person - 1) % len(_COLOURS)])
+
+
+def panorama(root: Path, frames: list[str]) -> np.ndarray:
+    """The median of some frames put into the panorama, RGB; frames' own edges are not drawn."""
+    registration = read_homographies(root / "homographies.txt")
+    files = list_images(root / "rgb_256")
+    xmin, xmax, ymin, ymax = registration.bounds
+    scale = min(PANORAMA_WIDTH / (xmax - xmin), PANORAMA_WIDTH / (ymax - ymin))
+    size = (max(1, round((xmax - xmin) * scale)), max(1, round((ymax - ymin) * scale)))
+    to_picture = np.diag([scale, scale, 1]) @ np.array([[1, 0, -xmin], [0, 1, -ymin], [0, 0, 1]])
+    placed = []
+    for index in np.unique(np.linspace(0, len(frames) - 1, MOST_IN_PANORAMA).astype(int)):
+        pixels = read_image(files[frames[index]], "RGBA")
+        placed.append(cv2.warpPerspective(pixels, to_picture @ from_frame(registration, index, pixels), size))
+    stack = np.stack(placed).astype(np.float32)
+    stack[stack[..., 3] < 255] = np.nan
+    covered = ~np.isnan(stack[..., 0]).all(axis=0)
+    picture = np.full((*covered.shape, 3), 255, np.uint8)
+    picture[covered] = np.nanmedian(stack[:, covered, :3], axis=0).astype(np.uint8)
+    return picture
+
+
+def from_frame(registration: Registration, index: int, pixels: np.ndarray) -> np.ndarray:
+    """[3, 3] from the pixels of a frame [H, W, C] of any size to the world."""
+    height, width = pixels.shape[:2]
+    return np.linalg.inv(registration.matrices[index]) @ np.diag([registration.size[0] / width,
+                                                                  registration.size[1] / height, 1])
+
+
+def residual_plot(report: dict) -> str:
+    """Residual and unexplained share of the camera step by frame, as SVG."""
+    figure = matplotlib.figure.Figure(figsize=(11, 2.2), layout="constrained")
+    left = figure.subplots()
+    left.plot([np.nan if r is None else r for r in report["residual_px"]], color="C0")
+    left.set(xlabel="frame", ylim=(0, None))
+    left.set_ylabel("residual, px", color="C0")
+    right = left.twinx()
+    right.plot([100 * share for share in report["unexplained"]], color="C3", linewidth=1)
+    right.set_ylim(0, max(20, 110 * max(report["unexplained"])))
+    right.set_ylabel("unexplained, %", color="C3")
+    text = io.StringIO()
+    figure.savefig(text, format="svg")
+    return text.getvalue()

@@ -1,0 +1,92 @@
+"""Make a dataroot from a video, and check it.
+
+    python prepare.py my_video.mp4 --dataroot datasets/my_video
+    python prepare.py --dataroot datasets/my_video --steps poses camera     # some steps again
+    python prepare.py --dataroot datasets/my_video --check                  # only look at what is there
+
+Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
+outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
+The command can be interrupted and given again. At the end there is a page to look at, <dataroot>/prepare/index.html.
+"""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from preparation import camera, frames, layers, masks, poses, uv
+from preparation.check import check
+from preparation.page import MEANING, WORDS, make_page
+from preparation.steps import Finding, Outcome, last_outcome, perform
+from util.command_line import OneLineParser
+from util.errors import reported_in_one_line
+
+STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
+
+
+def main() -> int:
+    """Run the steps, check what is there, and make the page; returns the exit status (warnings fail only --check)."""
+    opt = parse()
+    outcomes = {} if opt.check else run_steps(opt)
+    findings = sorted([finding for outcome in outcomes.values() for finding in outcome.findings] + check(opt.dataroot),
+                      key=lambda finding: -finding.harm)
+    tell(findings)
+    status = exit_status(findings)
+    if opt.check:
+        return status
+    print(f"\nlook at: {make_page(opt.dataroot, outcomes, findings)}")
+    if status < 2:
+        print(f"then:    {train_command(opt.dataroot)}")
+    return 2 if status == 2 else 0
+
+
+def parse() -> Namespace:
+    """The command line; each step adds its own options."""
+    parser = OneLineParser(description="Make a dataroot from a video, and check it. Options that are not given are as "
+                                       "in the run before.")
+    parser.add_argument("--dataroot", type=Path, required=True, metavar="DIR", help="folder to make, see docs/data.md")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), metavar="STEP",
+                        help=f"run only these of {', '.join(STEPS)}")
+    parser.add_argument("--overwrite", action="store_true",
+                        help="let the steps replace files that were made or changed by hand, too")
+    parser.add_argument("--check", action="store_true",
+                        help="run no step; report all problems of any dataroot, and exit with 0, 1 (warnings) or 2")
+    for step in STEPS.values():
+        step.add_options(parser.add_argument_group(f"step {step.name}"))
+    return parser.parse_args()
+
+
+def run_steps(opt: Namespace) -> dict[str, Outcome]:
+    """Run the chosen steps in their order; what they say, and what the others said last time."""
+    outcomes = {}
+    for name, step in STEPS.items():
+        if name in opt.steps:
+            outcomes[name], state = perform(step, opt.dataroot, opt, opt.overwrite)
+            print(f"{name + ':':<9}{outcomes[name].summary}{'' if state == 'made' else f' ({state})'}", flush=True)
+        else:
+            outcomes[name] = last_outcome(step, opt.dataroot) or Outcome("not run")
+    return outcomes
+
+
+def tell(findings: list[Finding]) -> None:
+    """Print findings, the worst first."""
+    for finding in findings:
+        print(f"{WORDS[finding.harm]}: {finding.text}")
+    worst = max((finding.harm for finding in findings), default=0)
+    print(f"check: {MEANING[worst]}" if worst else "check: all in order")
+
+
+def exit_status(findings: list[Finding]) -> int:
+    """0: all in order, 1: warnings, 2: training cannot run."""
+    return (0, 1, 1, 2)[max((finding.harm for finding in findings), default=0)]
+
+
+def train_command(root: Path) -> str:
+    """The command that trains on a dataroot."""
+    camera_moves = " --use_homographies" if (root / "homographies.txt").exists() else ""
+    masks_given = " --use_mask_images" if (root / "mask").is_dir() else ""
+    return f"python train.py --name {root.resolve().name} --dataroot {root}{camera_moves}{masks_given}"
+
+
+if __name__ == "__main__":
+    with reported_in_one_line():
+        sys.exit(main())

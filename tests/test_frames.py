@@ -1,0 +1,290 @@
+import struct
+import tracemalloc
+from argparse import ArgumentParser
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from preparation import frames
+from preparation.steps import perform, read_values
+from util.errors import UserError
+from util.video_reader import VideoReader, nearest_frames, steady_rate
+
+SIZE = (96, 64)
+QUARTERS = np.array([[(230, 30, 30), (30, 200, 30)], [(30, 30, 220), (240, 240, 240)]], np.uint8)
+
+
+def picture(size: tuple[int, int], frame: int) -> np.ndarray:
+    """Four coloured quarters, and a grey bar in the middle whose level counts the frames."""
+    width, height = size
+    pixels = QUARTERS.repeat(-(-height // 2), 0)[:height].repeat(-(-width // 2), 1)[:, :width].copy()
+    pixels[height // 2 - 8:height // 2 + 8] = 20 + 5 * (frame % 40)
+    return pixels
+
+
+def counted(pixels: np.ndarray) -> int:
+    """The frame's number that `picture` wrote."""
+    height, width = pixels.shape[:2]
+    return round((float(pixels[height // 2 - 4:height // 2 + 4, width // 2 - 4:width // 2 + 4].mean()) - 20) / 5)
+
+
+def write_video(path: Path, times: list[Fraction], size=SIZE, sound: bool = False, pix_fmt: str = "yuv444p") -> Path:
+    """A nearly lossless H.264 video with frames at these seconds, and a tone as long as it if asked for."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, width=size[0], height=size[1], pix_fmt=pix_fmt)
+        stream.options = {"crf": "1", "preset": "ultrafast"}
+        stream.codec_context.time_base = Fraction(1, 90000)
+        tone = container.add_stream("aac", rate=8000, layout="mono") if sound else None
+        for number, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(picture(size, number), format="rgb24")
+            frame.pts, frame.time_base = int(time * 90000), Fraction(1, 90000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if tone is not None:
+            samples = np.sin(np.arange(int(8000 * times[-1])) / 3).astype(np.float32)
+            for start in range(0, len(samples), 1024):
+                frame = av.AudioFrame.from_ndarray(samples[None, start:start + 1024], format="fltp", layout="mono")
+                frame.sample_rate, frame.pts, frame.time_base = 8000, start, Fraction(1, 8000)
+                container.mux(tone.encode(frame))
+            container.mux(tone.encode())
+    return path
+
+
+def steady(count: int, rate: Fraction = Fraction(25)) -> list[Fraction]:
+    return [i / rate for i in range(count)]
+
+
+def prepare(root: Path, *arguments, overwrite: bool = False):
+    parser = ArgumentParser()
+    frames.add_options(parser)
+    return perform(frames.STEP, root, parser.parse_args([str(a) for a in arguments]), overwrite)[0]
+
+
+def contents(folder: Path) -> list[np.ndarray]:
+    return [np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.iterdir())]
+
+
+def test_frames_come_out_in_three_sizes_with_rate_and_sound(tmp_path):
+    video = write_video(tmp_path / "clip.mp4", steady(12, Fraction(30000, 1001)), sound=True)
+    outcome = prepare(tmp_path / "root", video)
+    root = tmp_path / "root"
+    assert [counted(p) for p in contents(root / "rgb")] == list(range(12))
+    assert [p.name for p in sorted((root / "rgb").iterdir())][:2] == ["0001.jpg", "0002.jpg"]
+    assert {p.shape for p in contents(root / "rgb")} == {(64, 96, 3)}
+    small, large = contents(root / "rgb_256"), contents(root / "rgb_512")
+    assert {p.shape for p in small} == {(256, 384, 3)} and {p.shape for p in large} == {(512, 768, 3)}
+    assert np.abs(contents(root / "rgb")[0].astype(int) - picture(SIZE, 0)).mean() < 6
+    values = read_values(root / "metadata.json")
+    assert values["frame_rate"] == "30000/1001" and values["size_LR"] == [384, 256]
+    assert values["alphapose_input_size"] == values["original_size"] == [96, 64]
+    assert "12 frames of 96x64" in outcome.summary and "with sound" in outcome.summary
+    with av.open(str(root / values["audio"])) as sound:
+        assert sound.streams.audio[0].codec_context.name == "aac"
+        decoded = sum(frame.samples for frame in sound.decode(audio=0))
+        assert abs(decoded / 8000 - 12 / 29.97) < 0.3
+
+
+def test_start_end_and_every_choose_frames_and_sound(tmp_path):
+    video = write_video(tmp_path / "clip.mp4", steady(40, Fraction(20)), sound=True)
+    prepare(tmp_path / "root", video, "--start", 0.5, "--end", 1.5, "--every", 3)
+    assert [counted(p) for p in contents(tmp_path / "root" / "rgb")] == [10, 13, 16, 19, 22, 25, 28]
+    values = read_values(tmp_path / "root" / "metadata.json")
+    assert values["source"] == {"file": "clip.mp4", "frames": [10, 13, 16, 19, 22, 25, 28], "first_second": 0.5}
+    assert Fraction(values["frame_rate"]) == Fraction(20, 3)
+    with av.open(str(tmp_path / "root" / "audio.mka")) as sound:
+        times = [packet.pts * packet.time_base for packet in sound.demux(audio=0) if packet.pts is not None]
+        assert 0 <= times[0] < 0.15 and 0.8 < times[-1] < 1.1
+
+
+def with_rotation(path: Path, degrees_clockwise: int) -> Path:
+    """Write a display matrix into the track header of an MP4 file, as phones do."""
+    data = path.read_bytes()
+    a, b = {90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees_clockwise]
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, -b << 16, a << 16, 0, 0, 0, 1 << 30)
+    place = data.index(b"tkhd") + 4 + 40
+    assert struct.unpack(">i", data[place:place + 4])[0] == 1 << 16
+    path.write_bytes(data[:place] + matrix + data[place + 36:])
+    return path
+
+
+@pytest.mark.parametrize(("clockwise", "counterclockwise"), [(90, 270), (180, 180), (270, 90)])
+def test_a_rotated_video_comes_out_upright(tmp_path, clockwise, counterclockwise):
+    video = with_rotation(write_video(tmp_path / "phone.mp4", steady(2)), clockwise)
+    prepare(tmp_path / "root", video)
+    expected = np.rot90(picture(SIZE, 0), -clockwise // 90)
+    found = contents(tmp_path / "root" / "rgb")[0]
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).mean() < 6
+    values = read_values(tmp_path / "root" / "metadata.json")
+    assert values["rotation"] == counterclockwise
+    assert values["original_size"] == [expected.shape[1], expected.shape[0]]
+
+
+def test_a_varying_rate_becomes_steady_and_is_said(tmp_path):
+    times = [Fraction(i, 30) for i in range(10)] + [Fraction(9, 30) + Fraction(i, 10) for i in range(1, 4)]
+    outcome = prepare(tmp_path / "root", write_video(tmp_path / "phone.mp4", times))
+    values = read_values(tmp_path / "root" / "metadata.json")
+    assert values["frame_rate"] == "30/1"
+    assert [counted(p) for p in contents(tmp_path / "root" / "rgb")] == values["source"]["frames"]
+    assert values["source"]["frames"][:10] == list(range(10)) and len(values["source"]["frames"]) == 19
+    assert "variable frame rate, 33 to 100 ms" in outcome.findings[0].text and outcome.findings[0].harm == 1
+
+
+@pytest.mark.parametrize("size", [(97, 65), (101, 240), (64, 48)])
+def test_odd_and_small_sizes_work(tmp_path, size):
+    prepare(tmp_path / "root", write_video(tmp_path / "odd.mp4", steady(2), size))
+    values = read_values(tmp_path / "root" / "metadata.json")
+    assert contents(tmp_path / "root" / "rgb")[0].shape[1::-1] == size
+    width, height = values["size_LR"]
+    assert height == 256 and width % 16 == 0 and contents(tmp_path / "root" / "rgb_512")[1].shape == (512, 2 * width, 3)
+
+
+@given(st.integers(2, 5000), st.integers(2, 5000), st.sampled_from([64, 128, 256, 512]))
+def test_no_other_width_distorts_less(width, height, low):
+    chosen = frames.nearest_width((width, height), low)
+    def distortion(candidate):
+        return abs(np.log(candidate / low / (width / height)))
+    others = range(64, chosen + 160, 16)
+    assert chosen in others and distortion(chosen) <= min(map(distortion, others)) + 1e-12
+
+
+def test_a_video_of_one_frame_is_a_clip_of_one_frame(tmp_path):
+    outcome = prepare(tmp_path / "root", write_video(tmp_path / "one.mp4", steady(1)))
+    assert outcome.summary.startswith("1 frame of 96x64")
+    assert len(contents(tmp_path / "root" / "rgb_256")) == 1
+
+
+def test_what_is_not_a_video_is_refused_in_one_line_and_leaves_nothing(tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("this is not a video\n" * 50)
+    empty = tmp_path / "empty.mp4"
+    empty.write_bytes(b"")
+    sound = tmp_path / "sound.mp4"
+    write_video(tmp_path / "both.mp4", steady(9), sound=True)
+    with av.open(str(tmp_path / "both.mp4")) as both, av.open(str(sound), "w") as out:
+        copy = out.add_stream_from_template(both.streams.audio[0])
+        for packet in both.demux(both.streams.audio[0]):
+            if packet.pts is not None:
+                packet.stream = copy
+                out.mux(packet)
+    (tmp_path / "folder").mkdir()
+    for source, words in ((text, "not readable as a video"), (empty, "not readable as a video"),
+                          (sound, "holds audio, no video"), (tmp_path / "absent.mp4", "no such file"),
+                          (tmp_path / "folder", "no images")):
+        with pytest.raises(UserError, match=words) as error:
+            prepare(tmp_path / "root", source)
+        assert str(source) in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(UserError, match="VIDEO: none given"):
+        prepare(tmp_path / "root")
+    with pytest.raises(UserError, match="ends after 0.32 s"):
+        prepare(tmp_path / "root", tmp_path / "both.mp4", "--start", 5)
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_truncated_video_gives_the_frames_that_can_be_decoded(tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", steady(20))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[:whole.stat().st_size * 2 // 3])
+    prepare(tmp_path / "root", cut)
+    numbers = [counted(p) for p in contents(tmp_path / "root" / "rgb")]
+    assert 5 < len(numbers) < 20 and numbers == list(range(len(numbers)))
+
+
+def write_pictures(folder: Path, names: list[str], **options) -> Path:
+    folder.mkdir(parents=True)
+    for number, name in enumerate(names):
+        Image.fromarray(picture(SIZE, number)).save(folder / name, **options)
+    return folder
+
+
+def test_a_folder_of_frames_keeps_its_files_and_names(tmp_path):
+    folder = write_pictures(tmp_path / "shot", ["b_07.png", "b_08.png", "b_09.png"])
+    prepare(tmp_path / "root", folder, "--frame_rate", "24000/1001")
+    assert [p.name for p in sorted((tmp_path / "root" / "rgb").iterdir())] == ["b_07.png", "b_08.png", "b_09.png"]
+    assert (tmp_path / "root" / "rgb" / "b_08.png").read_bytes() == (folder / "b_08.png").read_bytes()
+    assert sorted(p.stem for p in (tmp_path / "root" / "rgb_256").iterdir()) == ["b_07", "b_08", "b_09"]
+    assert read_values(tmp_path / "root" / "metadata.json")["frame_rate"] == "24000/1001"
+
+
+def test_frames_whose_names_do_not_sort_as_they_count_are_renamed(tmp_path):
+    folder = write_pictures(tmp_path / "shot", [f"{number}.png" for number in range(12)])
+    outcome = prepare(tmp_path / "root", folder)
+    assert [counted(p) for p in contents(tmp_path / "root" / "rgb")] == list(range(12))
+    source = read_values(tmp_path / "root" / "metadata.json")["source"]
+    assert source["names"] == [str(number) for number in range(12)]
+    assert "do not sort as they count" in outcome.findings[0].text
+
+
+def test_pictures_are_turned_as_their_exif_data_asks(tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    folder = write_pictures(tmp_path / "shot", ["1.jpg"], exif=exif, quality=95)
+    prepare(tmp_path / "root", folder)
+    expected = np.rot90(picture(SIZE, 0), -1)
+    assert np.abs(contents(tmp_path / "root" / "rgb")[0].astype(int) - expected).mean() < 8
+
+
+def test_a_picture_of_another_size_is_named(tmp_path):
+    folder = write_pictures(tmp_path / "shot", ["1.png", "2.png"])
+    Image.new("RGB", (50, 40)).save(folder / "2.png")
+    with pytest.raises(UserError, match=r"2\.png: 50x40 pixels; expected 96x64"):
+        prepare(tmp_path / "root", folder)
+
+
+def test_a_handmade_folder_rgb_is_a_source_and_stays(tmp_path):
+    write_pictures(tmp_path / "root" / "rgb", ["0001.png", "0002.png"])
+    prepare(tmp_path / "root")
+    assert (tmp_path / "root" / "rgb" / "0001.png").exists()
+    assert len(contents(tmp_path / "root" / "rgb_512")) == 2
+
+
+def test_memory_does_not_grow_with_the_video(tmp_path):
+    def peak(count: int) -> int:
+        video = VideoReader(write_video(tmp_path / f"{count}.mp4", steady(count)))
+        tracemalloc.start()
+        for _ in video.frames():
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert peak(120) < peak(20) + 96 * 64 * 3 * 4
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=40), st.sampled_from([Fraction(24), Fraction(30000, 1001)]))
+def test_every_instant_gets_the_frame_nearest_in_time(gaps, rate):
+    times = [0.0, *np.cumsum(gaps) / 1000]
+    chosen = nearest_frames(times, rate)
+    assert chosen == sorted(chosen)
+    for instant, index in enumerate(chosen):
+        distances = np.abs(np.array(times) - instant / float(rate))
+        assert distances[index] <= distances.min() + 1e-9
+
+
+@given(st.sampled_from([Fraction(24), Fraction(24000, 1001), Fraction(30), Fraction(50)]), st.integers(60, 400))
+def test_times_in_whole_milliseconds_still_give_the_exact_rate(rate, count):
+    times = [round(float(i / rate), 3) for i in range(count)]
+    assert steady_rate(times, None) == (rate, True)
+
+
+def test_levels_are_read_as_the_file_says(tmp_path):
+    for level, name in ((1, "limited"), (2, "full")):
+        path = tmp_path / f"{name}.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25, width=64, height=64, pix_fmt="yuv420p")
+            stream.codec_context.color_range = level
+            frame = av.VideoFrame(64, 64, "yuv420p")
+            for plane, value in zip(frame.planes, (16, 128, 128)):
+                plane.update(bytes([value]) * plane.buffer_size)
+            frame.color_range, frame.pts = level, 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        video = VideoReader(path)
+        assert video.color_range == name
+        assert abs(float(next(video.frames())[1].mean()) - {"limited": 0, "full": 16}[name]) < 2
