@@ -1,34 +1,43 @@
 """Show the layers of a clip at other times, and composite them again.
 
     python retime.py --name my_run --freeze 2:30-60 --out retimed.mp4
+    python retime.py --name my_run --serve
 
 What an edit can say is in docs/retiming.md.
 """
 
 import json
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from tqdm import tqdm
 
 from data.compositor import Compositor
 from data.dataroot import Dataroot
-from data.edit import TRANSPARENT, Edit
+from data.edit import TRANSPARENT, Edit, edit_from_values
 from data.layers import LayerFolder
 from data.retimed_video import render
+from editor.page import write_page
+from editor.server import Session, serve
 from options.retime_options import parse, read_edit
+from util.checked_json import dotted
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 
 
 def main() -> None:
-    """Read the edit, render it, and say where the result is."""
+    """Read the edit, render it or open the editor, and say where the result is."""
     opt = parse()
     compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot))
     edit, values = read_edit(opt, compositor.facts)
     for warning in edit.warnings:
         warn(warning)
+    if opt.serve or opt.page:
+        edit_in_browser(opt, compositor, values)
+        return
     if opt.layer is not None:
         edit = alone(edit, opt.layer, compositor)
     for warning in render(compositor, edit, opt.out, partial(tqdm, desc="retime", unit="frame")):
@@ -36,6 +45,20 @@ def main() -> None:
     if opt.save_edit is not None:
         write_text(opt.save_edit, json.dumps(values, indent=2, default=str) + "\n")
     print(f"retimed video: {opt.out}")
+
+
+def edit_in_browser(opt: Namespace, compositor: Compositor, values: dict) -> None:
+    """Serve the editor, or write it as one page."""
+    name = opt.name or Path(opt.dataroot).resolve().name
+    folder = Path(opt.results_dir) / name / "retimed"
+    values = json.loads(json.dumps(values, default=str))
+    edit_from_values(values, compositor.facts, dotted, folder)  # a background must be in this folder here
+    if opt.page:
+        write_page(opt.page, compositor, name, values, folder)
+        print(f"editor: {opt.page}")
+    else:
+        serve(Session(compositor, name, values, folder), opt.port,
+              lambda address: print(f"editor: {address}  (results: {folder}; Ctrl-C ends it)", flush=True))
 
 
 def alone(edit: Edit, layer: int, compositor: Compositor) -> Edit:

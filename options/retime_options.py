@@ -57,6 +57,13 @@ def parse(argv: list[str] | None = None) -> Namespace:
     add_options(parser)
     opt = parser.parse_args(argv)
     resolve_result_options(opt)
+    wanted = [option for option in ("out", "page", "serve") if getattr(opt, option)]
+    if len(wanted) != 1:
+        found = f"--{wanted[1]}: given with --{wanted[0]}" if wanted else "--out: missing"
+        raise UserError(f"{found}; expected one of --out PATH, --page FILE.html, --serve")
+    for option in ("layer", "save_edit"):
+        if opt.out is None and getattr(opt, option) is not None:
+            raise UserError(f"--{option}: given with --{wanted[0]}; expected with --out alone")
     return opt
 
 
@@ -64,11 +71,16 @@ def add_options(parser: ArgumentParser) -> None:
     """Add all options."""
     add_result_options(parser)
     group = parser.add_argument_group("result")
-    group.add_argument("--out", metavar="PATH", required=True,
+    group.add_argument("--out", metavar="PATH",
                        help="file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%%04d.exr")
     group.add_argument("--layer", type=whole(0), metavar="N",
                        help="write this layer alone, with alpha; 0 is the background")
     group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
+    group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/retiming.md.")
+    group.add_argument("--serve", action="store_true", help="edit in the browser, at an address of this machine")
+    group.add_argument("--port", type=whole(0), default=8098, metavar="N", help="of that address; 0 takes a free one")
+    group.add_argument("--page", type=Path, metavar="FILE.html",
+                       help="write the editor as one page with the layers inside, to be sent to somebody")
     group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")
     group.add_argument("--edit", type=Path, metavar="FILE", help="edit file")
     for name, (form, example, text) in SHORT_FORMS.items():

@@ -70,9 +70,9 @@ class Scale:
     num_filters: int = 64
     batch: dict[str, int] = field(default_factory=lambda: {"phase 1": 4, "phase 2": 4})
     warm_up: int = 1
-    repeats: int = 7
-    layers: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
-    frames: tuple[int, ...] = (10, 50, 100, 200)
+    repeats: int = 5
+    layers: tuple[int, ...] = (1, 2, 4, 7)
+    frames: tuple[int, ...] = (10, 50, 200)
     edge: int = 2048
 
 

@@ -54,9 +54,9 @@ class Preset:
 
 
 PRESETS = {
-    "quick": Preset("--frames 20 --width 192 --height 112",  # nearly as scripts/run_demo.sh, but a sixth of its epochs
-                    "--num_filters 16 --batch_size 4 --n_epochs 70 --n_epochs_upsample 0 --lr 0.003 "
-                    "--trimap_width 10 --mask_loss_rolloff_epoch 20 --alpha_l1_rolloff_epoch 40 "
+    "quick": Preset("--frames 20 --width 192 --height 112",  # nearly as scripts/run_demo.sh, but a tenth of its epochs
+                    "--num_filters 16 --batch_size 4 --n_epochs 40 --n_epochs_upsample 0 --lr 0.003 "
+                    "--trimap_width 10 --mask_loss_rolloff_epoch 12 --alpha_l1_rolloff_epoch 24 "
                     "--lambda_alpha_l0 0.001 --jitter_epochs 8"),
     "tiny": Preset("--frames 4 --width 96 --height 64",  # proves nothing but that everything runs
                    "--num_filters 4 --batch_size 4 --n_epochs 4 --n_epochs_upsample 0 --lr 0.003 --trimap_width 4 "

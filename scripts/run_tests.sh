@@ -2,7 +2,7 @@
 # Run all tests: bash scripts/run_tests.sh [options of pytest]. Makes the environment if it is missing.
 set -euo pipefail
 EXTRA_REQUIREMENTS=requirements-test.txt
-EXTRA_MODULES="pytest pytest_timeout hypothesis visdom"
+EXTRA_MODULES="pytest pytest_timeout hypothesis selenium visdom"
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$ROOT"
-"$PYTHON" -m pytest -q --timeout 300 "$@"
+"$PYTHON" -m pytest -q -rs --timeout 300 "$@"

@@ -17,5 +17,6 @@ def golden() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Small networks are faster on one thread, and sums come out the same on every machine."""
+    """Small networks are faster on one thread, and sums come out the same on every machine; in programs started too."""
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"

@@ -1,4 +1,4 @@
-"""Who may import whom: util knows nobody, data and models know util, options know their option setters.
+"""Who may import whom: util knows nobody, data and models know util, the editor knows data, options their setters.
 
 Scripts measure and compare what is in the rooms, so they may know all of them.
 """
@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "util": {"util"},
     "data": {"data", "util"},
+    "editor": {"editor", "data", "util"},
     "models": {"models", "util"},
     "options": {"options", "models", "data", "util"},
     "datasets": {"datasets", "data", "util"},

@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 import sys
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 import retime
 from data import compositor
@@ -89,6 +91,18 @@ def test_pictures_are_those_of_the_engine_and_an_edit_can_be_kept(run, clip, tmp
         made = read_image(tmp_path / "made" / f"{n:04d}.png", "RGB")
         assert (made == engine.frame(edit, n - 1)).all()
         assert (made == read_image(tmp_path / "again" / f"{n:04d}.png", "RGB")).all()
+
+
+@pytest.mark.parametrize("original, size", [([200, 128], (100, 64)), ([90, 64], (96, 68)), ([96, 64], (96, 64))])
+def test_what_is_retimed_has_the_form_of_the_source_again(run, clip, tmp_path, original, size):
+    root = shutil.copytree(clip, tmp_path / "clip")
+    values = json.loads((root / "metadata.json").read_text())
+    (root / "metadata.json").write_text(json.dumps({**values, "original_size": original}))
+    for arguments, mode in (((), "RGB"), (("--layer", "1"), "RGBA")):
+        assert run("--range", "2-2", *arguments, "--out", "made/",
+                   layers=("--layers", str(root / "gt"), "--dataroot", str(root))) == (0, "")
+        with Image.open(tmp_path / "made" / "0002.png") as made:
+            assert made.size == size and made.mode == mode
 
 
 def test_a_run_that_was_exported_is_found_by_its_name(run, clip, tmp_path):

@@ -1,0 +1,1 @@
+"""The editor: a page for the browser, and the server behind it."""

@@ -1,0 +1,401 @@
+// The page: playing, tools, keyboard, and files. What is shown when the picture stands still is what retime.py renders,
+// where there is a server; while it plays, it is composited here.
+"use strict";
+
+const SETTLED = 120;     // milliseconds without a change before the rendered picture is asked for
+const AHEAD = 12;        // frames that are fetched before they are shown
+const find = (selector) => document.querySelector(selector);
+
+class Editor {
+  constructor({clip, edit}) {
+    Object.assign(this, {clip, output: 0, playing: false, original: false, shownTimes: []});
+    this.source = clip.pictures ? new Embedded(clip) : new Server(clip);
+    this.compositor = new WebGLCompositor(find("#picture"), clip, this.source, () => this.pictureCame(),
+                                          (error) => this.tell(error.message, "error"));
+    this.model = new Model(clip, edit, () => this.changed());
+    this.thumbnails = new Thumbnails(clip, this.source, () => this.soon("thumbnails", () => this.timeline.draw()));
+    this.timeline = new Timeline(this.model, this.thumbnails, {
+      seek: (frame) => this.seek(frame), select: (row) => this.select(row),
+      toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row)});
+    this.names = [];
+    this.inspector = new Inspector(find("#inspector"), this.model, (row) => this.timeline.title(row), this.names);
+    this.row = this.model.rows().at(-1);
+    this.pending = {};
+    find("#screen").style.setProperty("--aspect", clip.size[0] / clip.size[1]);
+    find("#clip-name").textContent = clip.name;
+    find("#freeze-length").value = Math.max(Math.round(clip.rate / 2), 1);
+    find("#render").hidden = !this.source.renders;
+    this.editName = "edit";
+    this.connect();
+    this.changed();
+    this.readFiles();
+  }
+
+  // Do something once in the next picture of the screen, however often it is asked for.
+  soon(name, action) {
+    if (this.pending[name]) return;
+    this.pending[name] = requestAnimationFrame(() => { this.pending[name] = null; action(); });
+  }
+
+  tell(text, kind = "") { Object.assign(find("#message"), {textContent: text, className: kind, title: text}); }
+
+  // ---- what is shown ------------------------------------------------------------------------------------------------
+
+  changed() {
+    const rows = this.model.rows();
+    if (!rows.some((row) => sameRow(row, this.row)))
+      this.row = rows.findLast(({layer}) => layer === this.row.layer) ?? rows.at(-1);
+    this.output = Math.min(this.output, this.model.length - 1);
+    this.soon("panels", () => this.updatePanels());
+    this.show();
+    this.check();
+  }
+
+  updatePanels() {
+    this.timeline.update(this.row, this.output);
+    this.inspector.update(this.row, this.output);
+    this.updateButtons();
+  }
+
+  updateButtons() {
+    const {model} = this, isPerson = this.row.layer !== BACKGROUND, marked = Object.keys(model.events).length;
+    find("#undo").disabled = !model.past.length;
+    find("#redo").disabled = !model.future.length;
+    for (const id of ["event", "duplicate", "remove", "backward", "forward"]) find(`#${id}`).disabled = !isPerson;
+    find("#remove").textContent = model.values.remove?.includes(this.row.layer) ? "Bring back" : "Remove";
+    find("#align").disabled = !marked;
+    find("#align").textContent = marked > 1 ? `Align ${marked} events here` : "Align events here";
+    find("#edit-name").textContent = `${this.editName}${model.changed ? " · not saved" : ""}`;
+    find("#frame").max = model.length;
+  }
+
+  select(row) {
+    this.row = row;
+    this.soon("panels", () => this.updatePanels());
+  }
+
+  seek(output) {
+    this.output = Math.min(Math.max(output, 0), this.model.length - 1);
+    this.restartClock();
+    this.show();
+  }
+
+  // The edit that is shown: none while the original is.
+  get values() { return this.original ? {} : this.model.values; }
+
+  // Show the frame by what is there; what is missing comes later.
+  show() {
+    find("#exact").hidden = true;
+    const output = this.original ? Math.min(this.output, this.clip.length - 1) : this.output;
+    try {
+      this.isDrawn = this.compositor.draw(this.values, output, this.playing);
+    } catch (error) {
+      this.isDrawn = true;
+      this.tell(`this edit cannot be shown (${error.message})`, "error");
+    }
+    if (document.activeElement !== find("#frame")) find("#frame").value = this.output + 1;
+    find("#time").textContent = `of ${this.model.length} · ${(this.output / this.clip.rate).toFixed(2)} s`;
+    this.timeline.movePlayhead(this.output);
+    if (!this.playing) {
+      this.soon("seek", () => this.inspector.seek(this.output));
+      find("#quality").textContent = `${Math.round(this.clip.rate * 100) / 100} fps`;
+    }
+    this.askForExact(output);
+  }
+
+  pictureCame() {
+    if (!this.isDrawn && !this.playing) this.soon("came", () => this.show());
+  }
+
+  // The rendered picture takes the place of the composited one once nothing changes any more.
+  askForExact(output) {
+    clearTimeout(this.exactTimer);
+    this.exactAsked = null;
+    if (this.playing || this.original || !this.source.renders) return;
+    this.exactTimer = setTimeout(async () => {
+      const asked = this.exactAsked = {};
+      try {
+        const blob = await this.source.frame(this.model.values, output), image = find("#exact");
+        if (this.exactAsked !== asked) return;
+        URL.revokeObjectURL(image.src);
+        image.src = URL.createObjectURL(blob);
+        await image.decode();
+        if (this.exactAsked !== asked) return;
+        image.hidden = false;
+        find("#quality").textContent = "as rendered";
+      } catch (error) {
+        if (this.exactAsked === asked) this.tell(error.message, "error");
+      }
+    }, SETTLED);
+  }
+
+  async check() {
+    const {values} = this.model;
+    try {
+      const {warnings} = await this.source.check(values);
+      if (values === this.model.values) this.tell(warnings.join("   "), "warning");
+    } catch (error) {
+      if (values === this.model.values) this.tell(error.message, "error");
+    }
+  }
+
+  // ---- playing ------------------------------------------------------------------------------------------------------
+
+  restartClock() { Object.assign(this, {clockStart: performance.now(), clockOutput: this.output}); }
+
+  togglePlaying() {
+    this.playing = !this.playing;
+    find("#play").textContent = this.playing ? "Pause" : "Play";
+    if (this.playing) {
+      const [first, last] = this.range;
+      if (this.output < first || this.output >= last) this.output = first;
+      this.shownTimes = [];
+      this.restartClock();
+      this.tick();
+    } else {
+      cancelAnimationFrame(this.nextTick);
+    }
+    this.show();
+  }
+
+  get range() { return (this.model.values.range ?? [1, this.model.length]).map((frame) => frame - 1); }
+
+  tick() {
+    this.nextTick = requestAnimationFrame(() => this.tick());
+    const [first, last] = this.range, now = performance.now();
+    const passed = Math.floor((now - this.clockStart) / 1000 * this.clip.rate);
+    const wanted = first + (Math.max(this.clockOutput - first, 0) + passed) % Math.max(last - first + 1, 1);
+    if (wanted === this.output && this.isDrawn) return;
+    const before = this.output;
+    this.output = wanted;
+    this.show();
+    if (!this.isDrawn) {  // wait for it, rather than leave it out
+      this.output = before;
+      this.isDrawn = false;
+      Object.assign(this, {clockStart: now - 1000 / this.clip.rate, clockOutput: before});
+      return;
+    }
+    for (let ahead = 1; ahead <= AHEAD; ahead++)
+      this.compositor.prepare(this.values, first + (wanted - first + ahead) % Math.max(last - first + 1, 1));
+    this.shownTimes = [...this.shownTimes.filter((time) => time > now - 1000), now];
+    find("#quality").textContent = `playing, ${this.shownTimes.length} frames/s`;
+  }
+
+  showOriginal(isOn) {
+    if (this.original === isOn) return;
+    this.original = isOn;
+    find("#original").setAttribute("aria-pressed", isOn);
+    this.show();
+  }
+
+  // ---- tools --------------------------------------------------------------------------------------------------------
+
+  freeze() {
+    const length = Math.max(Number(find("#freeze-length").value) || 1, 1);
+    this.model.freeze(this.row, this.output, this.output + length);
+  }
+
+  duplicate() { this.model.duplicate(this.row, Math.max(Math.round(this.clip.rate / 2), 1)); }
+
+  align() {
+    const count = this.model.align(this.output);
+    if (!count) this.tell("Mark an event of each person first: go to its frame, select the person, press M", "warning");
+  }
+
+  selectBeside(direction) {
+    const rows = this.model.rows(), at = rows.findIndex((row) => sameRow(row, this.row));
+    this.select(rows[Math.min(Math.max(at + direction, 0), rows.length - 1)]);
+  }
+
+  // ---- files --------------------------------------------------------------------------------------------------------
+
+  async readFiles() {
+    if (!this.source.renders) return;
+    try {
+      const files = await this.source.files();
+      this.names.splice(0, this.names.length, ...files.backgrounds);
+      this.savedEdits = files.edits;
+      this.inspector.update(this.row, this.output);
+    } catch (error) {
+      this.tell(error.message, "error");
+    }
+  }
+
+  // Take over the text of an edit file, if it is one.
+  async load(text, name) {
+    try {
+      await this.source.check(text);
+      const values = JSON.parse(text);
+      drawsOf(values, this.clip, 0);
+      this.model.change((old) => {
+        Object.keys(old).forEach((key) => delete old[key]);
+        Object.assign(old, values);
+      });
+      this.model.saved = JSON.stringify(this.model.values);
+      this.editName = name;
+      this.changed();
+    } catch (error) {
+      this.tell(`${name}: ${error.message.replace(/^edit: /, "")}`, "error");
+    }
+  }
+
+  async openDialog() {
+    await this.readFiles();
+    const box = find("#saved-edits");
+    const open = (name) => this.source.open(name).then((text) => this.load(text, name))
+      .catch((error) => this.tell(error.message, "error"));
+    box.replaceChildren(...(this.savedEdits ?? []).map((name) =>
+      element("button", {textContent: name, onclick: () => open(name)})));
+    if (!box.children.length) box.textContent = this.source.renders ? `No edits in ${this.clip.folder} yet.` : "";
+    find("#open-dialog").showModal();
+  }
+
+  saveDialog() {
+    const dialog = find("#save-dialog"), name = dialog.querySelector("[name=name]");
+    if (!this.source.renders) return this.saveToFile();
+    name.value = this.editName;
+    dialog.querySelector("p").textContent = `In ${this.clip.folder}`;
+    dialog.showModal();
+    name.select();
+  }
+
+  async save(name) {
+    const {values} = this.model;
+    try {
+      const {file} = await this.source.save(name, values);
+      this.model.saved = JSON.stringify(values);
+      this.editName = name;
+      this.updateButtons();
+      this.tell(`Saved: ${file}`);
+    } catch (error) {
+      this.tell(error.message, "error");
+    }
+  }
+
+  saveToFile() {
+    const file = new Blob([fileText(this.model.values)], {type: "application/json"}), url = URL.createObjectURL(file);
+    element("a", {href: url, download: `${this.editName}.json`}).click();
+    setTimeout(() => URL.revokeObjectURL(url), 1000);
+    this.model.saved = JSON.stringify(this.model.values);
+    this.updateButtons();
+  }
+
+  // ---- rendering ----------------------------------------------------------------------------------------------------
+
+  renderDialog() {
+    find("#render-dialog").showModal();
+    this.followRendering();
+  }
+
+  async startRendering() {
+    try {
+      await this.source.render(`${find("#render-name").value}.${find("#render-format").value}`, this.model.values);
+      this.followRendering();
+    } catch (error) {
+      find("#render-state").textContent = error.message;
+    }
+  }
+
+  async followRendering() {
+    clearTimeout(this.renderTimer);
+    let progress;
+    try {
+      progress = await this.source.progress();
+    } catch (error) {
+      find("#render-state").textContent = error.message;
+      return;
+    }
+    const {state, done, total, file, failure, warnings} = progress, running = state === "running";
+    find("#render-bar").value = state === "done" ? 1 : running ? done / total : 0;
+    find("#render-state").textContent = {
+      none: `Into ${this.clip.folder}, with the clip's frame rate and sound.`, running: `${done} of ${total} frames`,
+      done: [`Ready: ${file}`, ...warnings ?? []].join("\n"), failed: failure,
+      cancelled: "Stopped; nothing was written.",
+    }[state];
+    find("#render-start").disabled = running;
+    find("#render-cancel").hidden = !running;
+    if (running) this.renderTimer = setTimeout(() => this.followRendering(), 200);
+  }
+
+  // ---- buttons and keys ---------------------------------------------------------------------------------------------
+
+  connect() {
+    const {model} = this;
+    const actions = {
+      undo: () => model.undo(), redo: () => model.redo(), open: () => this.openDialog(), save: () => this.saveDialog(),
+      render: () => this.renderDialog(), help: () => find("#help-dialog").showModal(), play: () => this.togglePlaying(),
+      "to-start": () => this.seek(0), "step-back": () => this.seek(this.output - 1),
+      "step-on": () => this.seek(this.output + 1), "to-end": () => this.seek(model.length - 1),
+      freeze: () => this.freeze(), event: () => model.toggleEvent(this.row, this.output), align: () => this.align(),
+      duplicate: () => this.duplicate(), remove: () => model.toggleRemoved(this.row),
+      backward: () => model.moveInOrder(this.row, -1, this.output),
+      forward: () => model.moveInOrder(this.row, 1, this.output),
+      "render-cancel": () => this.source.cancel(),
+      "save-file": () => { find("#save-dialog").close(); this.saveToFile(); },
+      "open-new": () => this.load("{}", "edit"),
+    };
+    for (const [id, action] of Object.entries(actions)) {
+      find(`#${id}`).addEventListener("click", ({currentTarget}) => {
+        action();
+        currentTarget.blur();  // or the space bar would press it again
+      });
+    }
+    for (const button of document.querySelectorAll("[data-close]"))
+      button.addEventListener("click", () => button.closest("dialog").close());
+    find("#render-dialog form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.startRendering();
+    });
+    find("#frame").addEventListener("change", (event) => this.seek(Math.round(Number(event.target.value) || 1) - 1));
+    const original = find("#original");
+    dragged(original, {start: () => this.showOriginal(true), move: () => {}, end: () => this.showOriginal(false)});
+    find("#save-dialog").addEventListener("close", ({target}) => {
+      if (target.returnValue === "save") this.save(target.querySelector("[name=name]").value);
+      target.returnValue = "";
+    });
+    find("#open-file").addEventListener("change", async ({target}) => {
+      const [file] = target.files;
+      find("#open-dialog").close();
+      if (file) await this.load(await file.text(), file.name.replace(/\.json$/, ""));
+      target.value = "";
+    });
+    window.addEventListener("beforeunload", (event) => { if (model.changed) event.preventDefault(); });
+    this.connectKeys(actions);
+  }
+
+  connectKeys(actions) {
+    const {model} = this, step = (frames) => ({shiftKey}) => this.seek(this.output + (shiftKey ? 10 : 1) * frames);
+    const keys = {  // name and meaning for the help; without them it stands there with another
+      " ": ["Space", "Play, pause", actions.play], ArrowLeft: ["← →", "One frame; ten with Shift", step(-1)],
+      ArrowRight: [null, null, step(1)],
+      ArrowUp: ["↑ ↓", "Select a row", () => this.selectBeside(1)],
+      ArrowDown: [null, null, () => this.selectBeside(-1)],
+      Home: ["Home, End", "To the start, end", actions["to-start"]], End: [null, null, actions["to-end"]],
+      f: ["F", "Freeze", actions.freeze], m: ["M", "Mark event", actions.event],
+      a: ["A", "Align events", actions.align],
+      d: ["D", "Duplicate", actions.duplicate], Delete: ["Delete", "Remove, bring back", actions.remove],
+      Backspace: [null, null, actions.remove], s: ["S", "Solo", () => model.toggleSolo(this.row)],
+      "[": ["[ ]", "Backward, forward", actions.backward], "]": [null, null, actions.forward],
+      o: ["O (hold)", "Original", () => this.showOriginal(true)], "?": ["?", "This help", actions.help],
+    };
+    const withControl = {
+      z: ["Ctrl Z", "Undo", (e) => (e.shiftKey ? model.redo() : model.undo())], y: ["Ctrl Y", "Redo", actions.redo],
+      s: ["Ctrl S", "Save", actions.save], o: ["Ctrl O", "Open", actions.open],
+    };
+    find("#keys").append(...[...Object.values(keys), ...Object.values(withControl)].filter(([name]) => name)
+      .flatMap(([name, text]) => [element("dt", {textContent: name}), element("dd", {textContent: text})]));
+    window.addEventListener("keydown", (event) => {
+      const isTyping = event.target.matches("input:not([type=range], [type=checkbox], [type=color]), select");
+      if (find("dialog[open]") || event.altKey) return;
+      const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+      const controlled = event.ctrlKey || event.metaKey, found = (controlled ? withControl : keys)[letter];
+      if (!found || (isTyping && !(controlled && "so".includes(letter)))) return;
+      event.preventDefault();
+      if (!(event.repeat && !letter.startsWith("Arrow"))) found[2](event);
+    });
+    window.addEventListener("blur", () => this.showOriginal(false));
+    window.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "o") this.showOriginal(false); });
+  }
+}
+
+const editor = new Editor(JSON.parse(find("#data").textContent));

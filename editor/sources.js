@@ -1,0 +1,68 @@
+// Where the editor's pictures and answers come from: the server (`retime.py --serve`), or the page itself (`--page`).
+// Both have picture(layer, frame), person(layer, frame) and replacement(name), which give {bitmap, x, y}, or null where
+// there is nothing to show.
+"use strict";
+
+const bitmapOf = (blob) => createImageBitmap(blob, {premultiplyAlpha: "premultiply", colorSpaceConversion: "none"});
+
+class Server {
+  constructor(clip) {
+    this.headers = {"X-Token": clip.token};
+    this.renders = true;
+  }
+
+  async ask(path, body) {
+    const options = body === undefined ? {} : {method: "POST", body: JSON.stringify(body)};
+    let answer;
+    try {
+      answer = await fetch(path, {...options, headers: this.headers});
+    } catch {
+      throw new Error("the editor's server does not answer; start retime.py --serve again");
+    }
+    if (!answer.headers.get("Content-Type")?.startsWith("application/json")) return answer;
+    const value = await answer.json();
+    if (value.error) throw new Error(value.error);
+    return value;
+  }
+
+  async fetchPicture(path) {
+    const answer = await this.ask(path);
+    if (answer.status === 204) return null;
+    const [x, y] = answer.headers.get("X-Place").split(" ").map(Number);
+    return {bitmap: await bitmapOf(await answer.blob()), x, y};
+  }
+
+  picture(layer, frame) { return this.fetchPicture(`/picture/${layer}/${frame}`); }
+  person(layer, frame) { return this.fetchPicture(`/person/${layer}/${frame}`); }
+  replacement(name) { return this.fetchPicture(`/replacement/${encodeURIComponent(name)}`); }
+
+  // Answers in JSON are values; mistakes are errors whose message says where they are. check: {warnings: [...]}.
+  check(values) { return this.ask("/check", {edit: values}); }
+  // The very picture that retime.py renders.
+  async frame(values, output) { return (await this.ask("/frame", {edit: values, frame: output})).blob(); }
+  save(name, values) { return this.ask("/save", {name, edit: fileText(values)}); }
+  files() { return this.ask("/files"); }
+  async open(name) { return (await this.ask(`/edit/${encodeURIComponent(name)}`)).text(); }
+  render(name, values) { return this.ask("/render", {name, edit: values}); }
+  progress() { return this.ask("/progress"); }
+  cancel() { return this.ask("/cancel", {}); }
+}
+
+class Embedded {
+  constructor(clip) {
+    this.pictures = clip.pictures;
+    this.renders = false;
+  }
+
+  async decode(picture) {
+    if (!picture) return null;
+    const [x, y, type, data] = picture;
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    return {bitmap: await bitmapOf(new Blob([bytes], {type})), x, y};
+  }
+
+  picture(layer, frame) { return this.decode(this.pictures.layers[layer][frame % this.pictures.layers[layer].length]); }
+  person(layer, frame) { return this.decode(this.pictures.people[layer]?.[frame]); }
+  replacement(name) { return this.decode(this.pictures.replacements[name]); }
+  async check() { return {warnings: []}; }
+}
