@@ -6,7 +6,8 @@
 
 Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
 outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
-The command can be interrupted and given again. At the end there is a page to look at, <dataroot>/prepare/index.html.
+The command can be interrupted and given again; poses and camera then go on where they were, other steps begin anew.
+At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
 
 import sys
@@ -27,15 +28,19 @@ def main() -> int:
     """Run the steps, check what is there, and make the page; returns the exit status (warnings fail only --check)."""
     opt = parse()
     outcomes = {} if opt.check else run_steps(opt)
-    findings = sorted([finding for outcome in outcomes.values() for finding in outcome.findings] + check(opt.dataroot),
-                      key=lambda finding: -finding.harm)
+    findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
+    unfinished = len(set(opt.steps)) < len(STEPS) and not opt.check and not (opt.dataroot / "iuv").is_dir()
+    if not unfinished:
+        findings += check(opt.dataroot)
+    findings.sort(key=lambda finding: -finding.harm)
     tell(findings)
     status = exit_status(findings)
     if opt.check:
         return status
     print(f"\nlook at: {make_page(opt.dataroot, outcomes, findings)}")
     if status < 2:
-        print(f"then:    {train_command(opt.dataroot)}")
+        others = f"python prepare.py --dataroot {opt.dataroot}"
+        print(f"then:    {others if unfinished else train_command(opt.dataroot)}")
     return 2 if status == 2 else 0
 
 

@@ -19,7 +19,7 @@ from util import layer_pixels as pixels
 from util.errors import UserError
 from util.images import read_image
 from util.layer_pixels import Patch
-from util.video import VideoReader
+from util.video_reader import PicturesByTime
 
 CACHE_BYTES = 256 * 2 ** 20
 
@@ -76,7 +76,7 @@ class Compositor:
         self.registration = root.registration() if (root.path / "homographies.txt").exists() else None
         self._cache = _Cache(CACHE_BYTES)
         self._person_files: dict[int, tuple[dict[str, Path], Callable[[Path], np.ndarray]]] = {}
-        self._videos: dict[Path, VideoReader] = {}
+        self._videos: dict[Path, PicturesByTime] = {}
         self._lock = Lock()
 
     def frame(self, edit: Edit, output: int) -> np.ndarray:
@@ -223,7 +223,7 @@ class Compositor:
         frames = shown.unheld_times(np.array([output]))[0]
         with self._lock:
             if path not in self._videos:
-                self._videos[path] = VideoReader(path, lambda frame: filling(frame, self.size))
+                self._videos[path] = PicturesByTime(path, lambda frame: filling(frame, self.size))
         return self._videos[path].at(max(frames, 0) / float(self.root.metadata.frame_rate))
 
 

@@ -19,7 +19,7 @@ from data.compositor import Compositor
 from data.edit import Edit
 from util.errors import UserError
 from util.files import folder_filled_atomically, written_atomically
-from util.layer_pixels import Patch, transmittance
+from util.layer_pixels import Patch, resized, transmittance
 from util.video import FORMATS, Sound, VideoWriter, holds_alpha, write_exr
 
 
@@ -47,13 +47,15 @@ def render(compositor: Compositor, edit: Edit, out: str,
         raise UserError(f"--out {out}: {path.suffix} cannot hold alpha, and there is no background; expected .webm, "
                         ".mov, .gif or a folder")
     outputs = range(edit.first, edit.last + 1)
+    shown = displayed_size(compositor.size, compositor.root.metadata.original_size)
     uncovered = Uncovered(compositor, edit) if edit.replacement is None and edit.shown else None
 
     def picture(output: int) -> np.ndarray:
         patches = compositor.patches(edit, output)
         if uncovered is not None:
             uncovered.note(output, compositor.camera_frame(edit, output), patches)
-        return compositor.over_background(edit, output, patches)
+        pixels = compositor.over_background(edit, output, patches)
+        return pixels if shown == compositor.size else resized(pixels, shown)
 
     if pattern is not None:
         write = write_exr if pattern.endswith(".exr") else write_png_quickly
@@ -69,6 +71,12 @@ def render(compositor: Compositor, edit: Edit, out: str,
                 video.add(made)
     warning = uncovered.warning() if uncovered is not None else None
     return [warning] if warning else []
+
+
+def displayed_size(size: tuple[int, int], original: tuple[int, int] | None) -> tuple[int, int]:
+    """A size (width, height) with one side longer, so that it has the form of the source, which was rounded."""
+    stretch = original[0] / original[1] * size[1] / size[0] if original else 1
+    return (round(size[0] * stretch), size[1]) if stretch > 1 else (size[0], round(size[1] / stretch))
 
 
 def picture_files(out: str) -> tuple[Path, str | None]:

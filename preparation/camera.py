@@ -21,7 +21,17 @@ from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from util.errors import UserError
 from util.files import write_text, written_atomically
 from util.images import read_image
-from util.panorama import Link, link_frames, overlap, panorama_bounds, refine, residuals, spread_out
+from util.panorama import (
+    LARGEST_PANORAMA,
+    Link,
+    area_in_frames,
+    link_frames,
+    overlap,
+    panorama_bounds,
+    refine,
+    residuals,
+    spread_out,
+)
 
 FEATURE_SIDE = 540
 """Frames whose shorter side is longer than this are made smaller before points are looked for."""
@@ -39,8 +49,6 @@ PARALLAX = 0.1
 MOST_IN_A_FIELD = 14
 RATIO = 0.8
 """Of the distances to the best and to the second best match (Lowe 2004)."""
-LARGEST_PANORAMA = 40
-"""In frames. The background has one texture for all of it."""
 
 
 class Features(NamedTuple):
@@ -64,7 +72,8 @@ def run(job: Job) -> Outcome:
         return Outcome(f"static: the background moves by {moved.max():.2f} px at most", report={"camera": "static"})
     matrices = refine(matrices, links, size, TOLERANCE / 3 * min(size))
     bounds = panorama_bounds(matrices, size)
-    write_homographies(job.made / "homographies.txt", size, bounds, matrices)
+    if area_in_frames(bounds, size) <= LARGEST_PANORAMA:
+        write_homographies(job.made / "homographies.txt", size, bounds, matrices)
     return judged(names, size, links, matrices, bounds, lost)
 
 
@@ -96,10 +105,11 @@ def judged(names: list[str], size: tuple[int, int], links: list[Link], matrices:
         if link.second - link.first <= max(STEPS_BACK):
             unexplained[link.second] = max(unexplained[link.second], link.unexplained)
     residual = np.array([np.median(np.concatenate(missed)) if missed else np.nan for missed in of_frame])
+    area = area_in_frames(bounds, size)
+    holds = area <= LARGEST_PANORAMA
     report = {"camera": "moving", "frames": names, "bounds": bounds,
               "residual_px": [None if np.isnan(r) else round(float(r), 3) for r in residual],
               "unexplained": [round(float(share), 3) for share in unexplained]}
-    area = (bounds[1] - bounds[0]) * (bounds[3] - bounds[2]) / (size[0] * size[1])
     findings = []
     if np.mean(unexplained) > PARALLAX:
         report["camera"] = "parallax"
@@ -107,17 +117,19 @@ def judged(names: list[str], size: tuple[int, int], links: list[Link], matrices:
         findings.append(Finding(2, f"the camera moves through the scene: on average {np.mean(unexplained):.0%} of the "
                                    f"background's points (up to {unexplained[worst]:.0%}, frame {names[worst]}) move "
                                    f"with their neighbours, but not as any homography says (parallax; under "
-                                   f"{PARALLAX:.0%} is harmless). homographies.txt is the best fit; expect a blurred "
+                                   f"{PARALLAX:.0%} is harmless). "
+                                   f"{'homographies.txt is the best fit; expect' if holds else 'Expect'} a blurred "
                                    "background and pieces of it in the layers. Take a part of the clip with less "
                                    "motion"))
     if lost:
         findings.append(Finding(2, f"{len(lost)} frames could not be matched with any before them, the first is "
                                    f"{names[lost[0]]}: a cut, a blur, or nothing but people in sight. They are taken "
                                    "to show what the frame before does. Leave them out (--start, --end)"))
-    if not np.isfinite(area) or area > LARGEST_PANORAMA:
-        findings.append(Finding(2, f"the panorama is {area:.0f} times as large as a frame, more than a homography can "
-                                   f"flatten or one background texture hold (up to {LARGEST_PANORAMA}). Take a part "
-                                   "of the clip"))
+    if not holds:
+        times = f"{area:.0f}" if area < 1000 else "more than 1000"
+        findings.append(Finding(2, f"no homographies.txt: the panorama would be {times} times as large as a frame; up "
+                                   f"to {LARGEST_PANORAMA} a homography can flatten and one background texture hold. "
+                                   "Training will take the camera to stand still. Take a part of the clip"))
     if similar.any() and not similar.all() and not lost:
         findings.append(Finding(0, f"{similar.sum()} frames have too few points for a homography, the first is "
                                    f"{names[similar.argmax()]}; a similarity is used"))
@@ -128,7 +140,8 @@ def judged(names: list[str], size: tuple[int, int], links: list[Link], matrices:
                                    f"{residual[poor.argmax()]:.1f} px"))
     kind = "moving, with parallax" if report["camera"] == "parallax" else "moving"
     summary = (f"{kind}: registered to {np.nanmedian(residual):.2f} px (worst frame {np.nanmax(residual):.2f} px), "
-               f"panorama of {bounds[1] - bounds[0]:.0f}x{bounds[3] - bounds[2]:.0f}; train with --use_homographies")
+               + (f"panorama of {bounds[1] - bounds[0]:.0f}x{bounds[3] - bounds[2]:.0f}; train with --use_homographies"
+                  if holds else "but to no panorama; no homographies.txt"))
     return Outcome(summary, findings, report)
 
 
@@ -257,10 +270,12 @@ def linked(first: int, there: Features, second: int, here: Features, size: tuple
     one, other = (np.sqrt(f.descriptors / np.maximum(1, f.descriptors.sum(axis=1, keepdims=True))).astype(np.float32)
                   for f in (there, here))  # Hellinger distances (RootSIFT, Arandjelovic and Zisserman 2012)
     alike = one @ other.T
-    two_best = np.partition(alike, -2, axis=1)[:, -2:]
-    next_best, best = np.sqrt(np.maximum(0, 2 - 2 * two_best)).T  # distances of unit vectors
-    nearest = alike.argmax(axis=1)
-    good = np.flatnonzero((best < RATIO * next_best) & (alike.argmax(axis=0)[nearest] == np.arange(len(one))))
+    all_of_one, nearest = np.arange(len(one)), alike.argmax(axis=1)
+    best = alike[all_of_one, nearest]
+    mutual = best == alike.max(axis=0)[nearest]
+    alike[all_of_one, nearest] = -1
+    distance, next_distance = (np.sqrt(np.maximum(0, 2 - 2 * cosine)) for cosine in (best, alike.max(axis=1)))
+    good = np.flatnonzero(mutual & (distance < RATIO * next_distance))
     chosen = np.column_stack([good, nearest[good]])
     points = np.stack([there.places[chosen[:, 0]], here.places[chosen[:, 1]]])
     return link_frames(first, second, points, size, TOLERANCE * min(size))

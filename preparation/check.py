@@ -4,6 +4,7 @@ Any dataroot is read: one that prepare.py made, one made for the published progr
 Files are looked at as training would read them. Nothing is changed.
 """
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from tqdm import tqdm
 from data.dataroot import Dataroot, list_images, read_homographies, unmatched_frames, wrong_sizes
 from data.masks import mask_files, read_mask
 from data.poses import people_layers, poses_of_frames
+from preparation.frames import nearest_width
 from preparation.steps import Finding
 from util.errors import UserError
 from util.homography import Registration, apply_homography
 from util.images import read_image
 from util.iuv import decode_iuv
+from util.panorama import LARGEST_PANORAMA, area_in_frames
 from util.tracking import likeness
 from util.training_cost import CPU_GFLOPS, training_cost
 
@@ -64,17 +67,22 @@ def omnimatte_layout(root: Path) -> Iterator[Finding]:
         files = list_images(root / "rgb")
         size = read_image(next(iter(files.values())), "L").shape[::-1]
         yield from (Finding(3, text) for text in wrong_sizes(files.values(), size, "as the first frame has"))
-        for number, masks in mask_files(root).items():
+        layers = mask_files(root)
+        for number, masks in layers.items():
             folder = root / "mask" / f"{number:02d}"
             yield from (Finding(2, text.replace("rgb_256", "rgb")) for text in
                         unmatched_frames(folder, masks, list(files)))
         if (root / "homographies.txt").exists():
             yield from registration_findings(root, read_homographies(root / "homographies.txt"), list(files), size)
+        if layers:
+            yield Finding(0, cost_in_words((nearest_width(size, 256), 256), len(layers) + 1, len(files)))
     except UserError as error:
         yield from problems(error)
     masks = f" --masks {root / 'mask'}" if (root / "mask").is_dir() else ""
+    keep = ", and put homographies.txt there first" if (root / "homographies.txt").exists() else ""
     yield Finding(3, f"{root}: frames{' and masks' if masks else ''} without metadata.json, as omnimatte has them; "
-                     f"expected a dataroot. Make one: python prepare.py {root / 'rgb'}{masks} --dataroot NEW_FOLDER")
+                     f"expected a dataroot. Make one: python prepare.py {root / 'rgb'}{masks} --dataroot NEW_FOLDER"
+                     f"{keep}")
 
 
 def frames(root: Dataroot) -> Iterator[Finding]:
@@ -84,8 +92,8 @@ def frames(root: Dataroot) -> Iterator[Finding]:
         yield Finding(1, f"{root.path}: {count} frames; tested were up to {_LONG}, and time grows with each. "
                          "Train on a part of the clip")
     elif count < _SHORT:
-        yield Finding(2 if count == 1 else 1, f"{root.path}: {count} frames; people must be seen to move. "
-                                              "Take a longer part of the video")
+        yield Finding(2 if count == 1 else 1, f"{root.path}: {count} frame{'s' * (count > 1)}; people must be seen to "
+                                              "move. Take a longer part of the video")
     doubled = tuple(2 * side for side in root.metadata.size)
     missing = root.require("rgb_512")
     yield from (Finding(3, f"{text}. Training without it: --n_epochs_upsample 0") for text in missing)
@@ -149,7 +157,12 @@ def poses(root: Dataroot) -> Iterator[Finding]:
 
 def layers(root: Dataroot) -> Iterator[Finding]:
     """UV maps, masks and order; then what training costs."""
-    numbers = root.layer_numbers()
+    try:
+        numbers = root.layer_numbers()
+    except UserError as error:
+        yield from problems(error)
+        yield from cost_of_layers_to_come(root)
+        return
     masks = mask_files(root.path)
     yield from mask_findings(root, numbers, masks)
     wrong = []
@@ -170,6 +183,14 @@ def layers(root: Dataroot) -> Iterator[Finding]:
         yield Finding(1, f"{root.path / 'iuv'}: {len(numbers)} layers; tested were up to {_MOST_LAYERS}. "
                          "Join people in people_layers of metadata.json")
     yield Finding(0, cost_in_words(root.metadata.size, len(numbers) + 1, len(root.frames)))
+
+
+def cost_of_layers_to_come(root: Dataroot) -> Iterator[Finding]:
+    """What training will cost with the layers that keypoints.json promises, if that can be read."""
+    path = root.path / "keypoints.json"
+    with contextlib.suppress(UserError):
+        count = len(people_layers(root.metadata, path, poses_of_frames(path, root.frames), mask_files(root.path)))
+        yield Finding(0, cost_in_words(root.metadata.size, count + 1, len(root.frames)))
 
 
 def mask_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Finding]:
@@ -249,6 +270,10 @@ def registration_findings(root: Path, registration: Registration, names: list[st
                          "the background will smear. Register these frames")
     corners = np.array([[0, width - 1, width - 1, 0], [0, 0, height - 1, height - 1]], float)
     xmin, xmax, ymin, ymax = registration.bounds
+    area = area_in_frames(registration.bounds, registration.size)
+    if area > LARGEST_PANORAMA:
+        yield Finding(2, f"{path}: the panorama is {area:.0f} times as large as a frame, more than one background "
+                         f"texture holds (up to {LARGEST_PANORAMA}). Train without --use_homographies, or on a part")
     beyond = []
     for name, matrix in zip(names, registration.matrices):
         x, y = apply_homography(np.linalg.inv(matrix), corners)

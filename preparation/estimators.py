@@ -131,7 +131,8 @@ class _BlazePose:
         scale = _CROP_PX / side
         to_crop = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
         crop = cv2.warpAffine(picture, to_crop, (_CROP_PX, _CROP_PX), borderMode=cv2.BORDER_REPLICATE)
-        landmarks = self._network.process(crop).pose_landmarks
+        with _quiet():
+            landmarks = self._network.process(crop).pose_landmarks
         if landmarks is None:
             return None
         skeleton = np.array([(mark.x, mark.y, mark.visibility) for mark in landmarks.landmark])[
@@ -187,7 +188,7 @@ class _BlazePose:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep off the terminal what a library's C++ part writes past Python while it starts."""
+    """Keep off the terminal what a library's C++ part writes past Python."""
     terminal = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

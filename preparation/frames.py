@@ -181,10 +181,10 @@ def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int)
         upright = image.getexif().get(_EXIF_ORIENTATION, 1) < 5
         size = image.size if upright else image.size[::-1]
     values = {"original_size": size, "frame_rate": as_text(rate / every),
-              "source": {"file": folder.name, "frames": chosen, "first_second": round(first / float(rate), 6)}}
+              "source": {"file": folder.name, "frames": chosen, "names": stems,
+                         "first_second": round(first / float(rate), 6)}}
     findings = []
     if renamed:
-        values["source"]["names"] = stems
         findings.append(Finding(0, f"{folder}: names such as {stems[0]} do not sort as they count; frames are named "
                                    f"{names[0]}, {names[1]}, ..."))
 
@@ -223,8 +223,8 @@ def network_size(job: Job, clip: Clip) -> tuple[tuple[int, int], str]:
     stretch = original[0] / original[1] * size[1] / size[0]
     why = f"{size[0]}x{size[1]} for the network"
     if abs(stretch - 1) > 1e-3:
-        why += (f" ({abs(1 / stretch - 1):.1%} too {'narrow' if stretch > 1 else 'wide'}; test.py --aspect_ratio "
-                f"{stretch:.4f} undoes it)")
+        why += (f" ({abs(1 / stretch - 1):.1%} too {'narrow' if stretch > 1 else 'wide'}, which retime.py undoes, and "
+                f"test.py --aspect_ratio {stretch:.4f})")
     if original[1] < size[1]:
         clip.findings.append(Finding(0, f"frames are only {original[1]} pixels high: enlarged to {size[1]}"))
     if original[1] > 1.2 * original[0] and size[1] <= 256:

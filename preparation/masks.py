@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from data.dataroot import IMAGE_SUFFIXES, list_images
 from data.poses import HIGHEST_PERSON
+from preparation.frame_names import named_in
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from util.errors import UserError
 from util.images import read_image, write_png
@@ -165,26 +166,21 @@ def read_levels(path: Path) -> np.ndarray:
 
 
 def in_order_of_frames(folder: Path, frames: list[str], source: dict) -> dict[str, Path]:
-    """The picture of each frame: by name, else one after the other if there are as many.
+    """The picture of each frame: by name or number, else one after the other if there are as many.
 
     Raises:
         UserError: neither fits.
     """
     files = list_images(folder)
-    names = source.get("names", frames)
-    by_name = {frame: files[name] for frame, name in zip(frames, names) if name in files}
-    if len(by_name) == len(frames):
-        return by_name
-    ordered = sorted(files.values(), key=natural)
-    if len(ordered) == len(frames):
-        return dict(zip(frames, ordered))
-    indices = source.get("frames", [])
-    if not by_name and indices and len(ordered) > max(indices):
-        return {frame: ordered[index] for frame, index in zip(frames, indices)}
-    if not by_name:
-        raise UserError(f"{folder}: {len(ordered)} masks, the first is {ordered[0].name}; expected one for each of the "
-                        f"{len(frames)} frames, named {names[0]}.png to {names[-1]}.png")
-    return by_name
+    names = named_in(files, frames, source, usual_first=1)[0]
+    found = {frame: files[name] for frame, name in zip(frames, names) if name}
+    if len(found) < len(frames) == len(files):
+        return dict(zip(frames, sorted(files.values(), key=natural)))
+    if not found:
+        expected = source.get("names", frames)
+        raise UserError(f"{folder}: {len(files)} masks, the first is {next(iter(files.values())).name}; expected one "
+                        f"for each of the {len(frames)} frames, named {expected[0]}.png to {expected[-1]}.png")
+    return found
 
 
 def from_videos(paths: list[Path], frames: list[str], source: dict):

@@ -18,6 +18,7 @@ from data.masks import mask_files
 from data.pose_formats import Pose, PoseFile, read_pose_file, shown
 from data.poses import HIGHEST_PERSON
 from preparation import estimators
+from preparation.frame_names import named_in
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from util.command_line import whole
 from util.errors import UserError
@@ -105,28 +106,15 @@ STEP = Step("poses", run, ("rgb", "mask", f"{METADATA}#source"), ("keypoints.jso
 def matched(path: Path, file: PoseFile, frames: list[str], source: dict) -> tuple[list[list[Pose]], str]:
     """The poses of each of `frames`, and in words how they were matched.
 
-    Frames are matched by name; if none is, by the number that their names end in, counted from 0 in the video, as
-    AlphaPose and OpenPose count. Numbers of COCO results are first taken for the number in a frame's name.
-
     Raises:
         UserError: no frame is matched.
     """
-    names = source.get("names", frames)
-    if any(name in file.poses for name in names):
-        return [file.poses.get(name, []) for name in names], "frames matched by name"
-    numbered_poses = {}
-    for stem, people in file.poses.items():
-        digits = stem[len(stem.rstrip("0123456789")):]
-        if digits:
-            numbered_poses[int(digits)] = people
-    numbers = [int("0" + name[len(name.rstrip("0123456789")):]) for name in names]
-    if file.form.startswith("COCO results") and set(numbered_poses) <= set(numbers):
-        return [numbered_poses.get(n, []) for n in numbers], "frames matched by the numbers in their names"
-    indices = source.get("frames", range(len(frames)))
-    if any(i in numbered_poses for i in indices):
-        return [numbered_poses.get(i, []) for i in indices], "frames matched by number, the video's first is 0"
+    names, how = named_in(file.poses, frames, source, usual_first=int(file.form.startswith("COCO results")))
+    if any(names):
+        return [file.poses.get(name, []) for name in names], how
     found = shown(next(iter(file.names.values()))) if file.names else "no frame at all"
-    raise UserError(f"{path}: has poses of {found}; expected frames like {names[0]} to {names[-1]}. "
+    expected = source.get("names", frames)
+    raise UserError(f"{path}: has poses of {found}; expected frames like {expected[0]} to {expected[-1]}. "
                     "Name them alike, or find the poses on this video")
 
 

@@ -97,6 +97,14 @@ def test_two_planes_that_move_differently_are_reported_as_parallax(tmp_path):
     assert outcome.findings[0].harm == 2 and "parallax" in outcome.findings[0].text
 
 
+def test_a_panorama_beyond_all_reason_is_told_and_not_written(tmp_path, monkeypatch):
+    write_clip(tmp_path / "clip", [motion(frame) for frame in range(6)], person=False)
+    monkeypatch.setattr(camera, "LARGEST_PANORAMA", 1.1)
+    outcome = run(tmp_path / "clip")
+    assert not (tmp_path / "clip" / "homographies.txt").exists() and "no homographies.txt" in outcome.summary
+    assert outcome.findings[0].harm == 2 and "no homographies.txt" in outcome.findings[0].text
+
+
 def test_a_cut_is_named_by_its_first_frame(tmp_path):
     write_clip(tmp_path / "clip", [motion(frame) for frame in range(8)], person=False)
     for number in range(5, 9):

@@ -68,6 +68,8 @@ def test_nothing_is_wrong_with_a_whole_clip(clip):
     ("homographies.txt", "size: 96", 3, "homographies.txt: line 1"),
     ("homographies.txt", "size: 96 64\nbounds: 0 9 0 9\n" + "1 0 0 0 1 0 0 0 1\n" * FRAMES, 2,
      "24 frames reach beyond bounds, first 0001"),
+    ("homographies.txt", "size: 96 64\nbounds: -900 900 -900 900\n" + "1 0 0 0 1 0 0 0 1\n" * FRAMES, 2,
+     "the panorama is 527 times as large as a frame"),
     ("rgb_512/0003.png", "no picture", 3, "0003.png: not a readable image"),
     ("iuv/01/0007.png", "no picture", 3, "0007.png: not a readable image"),
     ("rgb_512/0009.png", None, 3, "1 of 24 frames missing, the first is 0009"),

@@ -18,6 +18,7 @@ from util.layer_pixels import (
     placement,
     premultiplied,
     put_over,
+    resized,
     to_straight,
     transmittance,
 )
@@ -118,3 +119,14 @@ def test_a_person_is_all_of_the_mask_and_nothing_far_from_it():
     assert (weight[101:199, 101:199] == 255).all()
     far = cv2.dilate(cv2.resize(mask.astype(np.uint8), (480, 320)), np.ones((41, 41), np.uint8)) == 0
     assert (weight[far] == 0).all()
+
+
+def test_resizing_keeps_the_colour_of_soft_edges_and_where_things_are():
+    rgba = np.zeros((20, 40, 4), np.uint8)
+    rgba[5:15, 10:30] = (200, 100, 50, 255)
+    rgba[5:15, 8:10] = rgba[5:15, 30:32] = (200, 100, 50, 90)
+    wide = resized(rgba, (44, 20))
+    assert wide.shape == (20, 44, 4)
+    assert np.abs(wide[wide[..., 3] > 20][:, :3].astype(int) - (200, 100, 50)).max() <= 8
+    assert abs(wide[..., 3].sum() / rgba[..., 3].sum() - 1.1) < 0.01
+    assert np.abs(resized(rgba[..., :3], (44, 20)).astype(int) - wide[..., :3] * (wide[..., 3:] / 255)).mean() < 8

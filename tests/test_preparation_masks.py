@@ -109,6 +109,13 @@ def test_mask_videos_have_the_frames_of_the_clip_or_of_the_video_it_was_taken_fr
         assert (made(root, 1, frame) ^ square(frame, 1)).mean() < 0.02
 
 
+def test_masks_of_the_whole_video_find_the_frames_that_were_chosen_from_it(root, prepare, tmp_path):
+    for frame in range(2 * FRAMES):
+        write_png(tmp_path / "in/01" / f"{frame + 1:04d}.png", white(square(frame // 2 if frame % 2 == 0 else 0, 1)))
+    prepare(tmp_path / "in")
+    assert_masks(root, people=(1,))
+
+
 def test_a_frame_without_a_mask_is_named(root, prepare, tmp_path):
     for frame in (1, 2, 3):
         write_png(tmp_path / "in/01" / f"{frame:04d}.png", white(square(frame, 1)))

@@ -79,6 +79,33 @@ def test_frames_are_matched_by_name_else_by_number_from_0(prepare, names, first)
     assert [place(people[f"{n:04d}"])[1] for n in (1, 9, 20)] == [0, 24, 57]
 
 
+@pytest.mark.parametrize("names, indices, expected, words", [
+    ("{:04d}.png", range(1, 41), range(10, 30), "the first of the whole video taken to be 1"),
+    ("{}.jpg", range(40), range(10, 30), "the first of the whole video being 0"),
+    ("{}.jpg", range(5, 40), range(10, 30), "the first of the whole video taken to be 0"),
+    ("{:04d}.png", range(1, 41), range(0, 40, 2), "the first of the whole video taken to be 1"),
+    ("{}.jpg", range(15), sorted([*range(15), *range(0, 10, 2)]), "the first of the whole video being 0"),
+    ("{:04d}.png", range(1, 21), range(10, 30), "the first of those chosen from it taken to be 1"),
+    ("{}.jpg", range(20), range(0, 40, 2), "the first of those chosen from it being 0"),
+])
+def test_poses_of_the_whole_video_find_the_frames_that_were_chosen_from_it(prepare, root, names, indices, expected,
+                                                                           words):
+    """x of each pose is twice the frame's index, in the video or among those chosen; the first number is 0 or 1."""
+    write_values(root / "metadata.json", {"source": {"file": "a.mp4", "frames": list(expected)}})
+    first = 0 if names == "{}.jpg" else 1
+    outcome, people = prepare({names.format(n): [entry(2 * (n - first), idx=1)] for n in indices})
+    places = [place(people[f"{n:04d}"])[1] for n in range(1, FRAMES + 1)]
+    assert places == [2 * i for i in (expected if "whole" in words else range(FRAMES))]
+    assert words in outcome.summary
+
+
+def test_frames_of_a_folder_keep_their_names_whichever_were_chosen(prepare, root):
+    names = [f"{n:04d}" for n in range(21, 41)]
+    write_values(root / "metadata.json", {"source": {"file": "shot", "frames": list(range(20, 40)), "names": names}})
+    _, people = prepare({f"{n:04d}.png": [entry(n, idx=1)] for n in range(1, 41)})
+    assert [place(people[f"{n:04d}"])[1] for n in (1, 20)] == [21, 40]
+
+
 def test_coco_results_are_matched_by_the_number_in_the_name(prepare):
     content = [{"image_id": n, "score": 1.0, **entry(3 * n)} for n in range(1, FRAMES + 1)]
     assert place(prepare(content)[1]["0009"]) == {1: 27}

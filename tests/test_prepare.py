@@ -68,6 +68,13 @@ def test_one_step_is_run_alone_and_those_that_need_it_follow(prepared, monkeypat
     assert json.loads((prepared / "keypoints.json").read_text()) == poses
 
 
+def test_after_some_of_the_steps_the_others_are_asked_for_and_nothing_is_called_wrong(tmp_path, monkeypatch, capsys):
+    video = write_video(tmp_path / "clip.mp4", steady(2), SIZE)
+    assert run(monkeypatch, video, "--dataroot", tmp_path / "root", "--steps", "frames") == 0
+    said = capsys.readouterr().out
+    assert "ERROR" not in said and f"then:    python prepare.py --dataroot {tmp_path / 'root'}\n" in said
+
+
 def test_checking_alone_changes_nothing_and_its_status_says_how_bad_it_is(prepared, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in prepared.rglob("*")}
     assert run(monkeypatch, "--dataroot", prepared, "--check") in (0, 1)

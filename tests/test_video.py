@@ -7,9 +7,11 @@ import cv2
 import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
+from test_frames import counted, write_video
 
 from util.errors import UserError
-from util.video import FORMATS, Sound, VideoReader, VideoWriter, extended_colours, holds_alpha, write_exr
+from util.video import FORMATS, Sound, VideoWriter, extended_colours, holds_alpha, write_exr
+from util.video_reader import PicturesByTime
 
 RATE = Fraction(30000, 1001)
 HEIGHT, WIDTH = 64, 96
@@ -140,13 +142,20 @@ def test_a_file_without_sound_is_named(tmp_path):
 
 def test_a_video_is_read_by_time_in_any_order_and_holds_its_end(tmp_path):
     pictures = [np.full((HEIGHT, WIDTH, 3), 10 * i, np.uint8) for i in range(20)]
-    reader = VideoReader(written(tmp_path / "a.mp4", pictures), lambda frame: frame[:2, :2])
+    reader = PicturesByTime(written(tmp_path / "a.mp4", pictures), lambda frame: frame[:2, :2])
     for number in (0, 3, 2, 19, 7, 0, 18):
         assert abs(int(reader.at(number / float(RATE) + 0.001).mean()) - 10 * number) <= 3
     assert abs(int(reader.at(100).mean()) - 190) <= 3
 
 
+def test_times_count_from_a_videos_first_picture_wherever_its_clock_begins(tmp_path):
+    times = [Fraction(7) + i / Fraction(25) for i in range(60)]
+    reader = PicturesByTime(write_video(tmp_path / "late.mkv", times), counted)
+    for number in (0, 59, 3, 40, 1):
+        assert reader.at(number / 25 + 0.001) == number % 40
+
+
 def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
     with pytest.raises(UserError, match="a.mp4: not readable as a video"):
-        VideoReader(tmp_path / "a.mp4", lambda frame: frame)
+        PicturesByTime(tmp_path / "a.mp4", lambda frame: frame)

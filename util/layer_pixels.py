@@ -256,3 +256,13 @@ def to_straight(canvas: np.ndarray) -> np.ndarray:
     scale = 1 / np.maximum(canvas[3], 1e-6)
     return cv2.merge([cv2.convertScaleAbs(np.minimum(plane * scale, 255)) for plane in canvas[:3]]
                      + [cv2.convertScaleAbs(canvas[3], alpha=255)])
+
+
+def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture, uint8 RGB [H, W, 3] or straight RGBA [H, W, 4], at another size (width, height) of about as much."""
+    if pixels.shape[2] == 3:
+        return cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)
+    planes = np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_CUBIC)
+                       for plane in premultiplied(0, 0, pixels).planes])
+    planes[3] = planes[3].clip(0, 1)
+    return to_straight(np.concatenate([planes[:3].clip(0, 255 * planes[3]), planes[3:]]))

@@ -15,6 +15,8 @@ from scipy.spatial import cKDTree
 
 from util.homography import apply_homography
 
+LARGEST_PANORAMA = 40
+"""In frames: more than that homographies cannot flatten, nor one background texture hold."""
 _FEWEST_POINTS, _FEWEST_FOR_HOMOGRAPHY = 10, 30
 _SMALLEST_SPREAD = 0.05
 _SMALLEST_ERROR = 0.1
@@ -226,3 +228,10 @@ def panorama_bounds(matrices: np.ndarray, size: tuple[int, int]) -> tuple[float,
     """(xmin, xmax, ymin, ymax) of all frames' corners in the world."""
     x, y = np.concatenate([apply_homography(np.linalg.inv(matrix), corners(size)) for matrix in matrices], axis=1)
     return float(x.min()), float(x.max()), float(y.min()), float(y.max())
+
+
+def area_in_frames(bounds: tuple[float, float, float, float], size: tuple[float, float]) -> float:
+    """How many frames of a size (width, height) a panorama is as large as; infinite where the bounds are no numbers."""
+    xmin, xmax, ymin, ymax = bounds
+    area = (xmax - xmin) * (ymax - ymin) / (size[0] * size[1])
+    return area if np.isfinite(area) else np.inf

@@ -1,16 +1,14 @@
-"""Video files, written and read frame by frame.
+"""Video files, written frame by frame.
 
 The ending of a file decides its format. Pictures are uint8 RGB or straight (not premultiplied) RGBA [H, W, C]; what has
 alpha in the pictures has it in the file, straight as well, wherever `holds_alpha` says that the format can. Colours are
 coded by BT.709 and marked so.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from threading import Lock
 
 import av
 import cv2
@@ -22,7 +20,6 @@ from util.errors import UserError
 
 BT709 = 1  # as codecs number primaries, transfer and matrix
 SOUND_RATE = 48000
-KEPT_FRAMES = 16  # of a video that is read out of order
 
 
 @dataclass(frozen=True)
@@ -200,57 +197,6 @@ def _sound_frames(sound: Sound) -> Iterator[av.AudioFrame]:
                         return
     except (av.FFmpegError, OSError) as error:
         raise UserError(f"{sound.path}: not readable as sound ({error}); mend audio in metadata.json") from None
-
-
-class VideoReader:
-    """The pictures of a video by time; may be used by several threads at once.
-
-    Args:
-        path: the video.
-        change: what is done to each picture, uint8 RGB [H, W, 3], before it is kept.
-    """
-
-    def __init__(self, path: Path, change: Callable[[np.ndarray], np.ndarray]):
-        self.path, self.change, self.lock = path, change, Lock()
-        self.kept: OrderedDict[float, np.ndarray] = OrderedDict()
-        try:
-            self.container = av.open(str(path))
-            self.stream = self.container.streams.video[0]
-            self.stream.thread_type = "AUTO"
-            self._seek(0)
-        except (av.FFmpegError, OSError, IndexError) as error:
-            raise UserError(f"{path}: not readable as a video ({error}); expected a picture or video") from None
-
-    def at(self, seconds: float) -> np.ndarray:
-        """The picture that is shown at a time; beyond its end, the last one."""
-        with self.lock:
-            times = sorted(self.kept)
-            if not times or seconds < times[0] - 1e-6:
-                self._seek(seconds)
-            while max(self.kept) <= seconds + 1e-6 and self._next():
-                pass
-            return self.kept[max((time for time in self.kept if time <= seconds + 1e-6), default=min(self.kept))]
-
-    def _seek(self, seconds: float) -> None:
-        self.kept.clear()
-        self.container.seek(int(max(seconds, 0) * 1_000_000))
-        self.frames = self.container.decode(self.stream)
-        if not self._next():
-            raise UserError(f"{self.path}: no picture at {seconds:.2f} seconds; make this video again")
-
-    def _next(self) -> bool:
-        try:
-            frame = next(self.frames, None)
-        except av.FFmpegError as error:
-            raise UserError(f"{self.path}: broken video ({error}); make it again") from None
-        if frame is None:
-            return False
-        # Older PyAV heeds how a frame's colours are coded only if both sides are given.
-        picture = frame.reformat(format="rgb24", src_colorspace=frame.colorspace, dst_colorspace=Colorspace.ITU601)
-        self.kept[float(frame.time or 0)] = self.change(picture.to_ndarray())
-        if len(self.kept) > KEPT_FRAMES:
-            self.kept.popitem(last=False)
-        return True
 
 
 def write_exr(path: Path, pixels: np.ndarray) -> None:

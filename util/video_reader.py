@@ -1,22 +1,25 @@
-"""Video files, read frame by frame in constant memory, and times of frames.
+"""Video files, read frame by frame or by time in constant memory, and times of frames.
 
 Seconds count from a file's first frame. Pixels are uint8 RGB [H, W, 3], upright: a rotation that the file asks for is
 done. Sizes are (width, height).
 """
 
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from threading import Lock
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, Colorspace
 
 from util.errors import UserError
 
 _STANDARD_RATES = [Fraction(rate) for rate in (12, 15, 16, 24, 25, 30, 48, 50, 60, 120, 240)]
 _STANDARD_RATES += [Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120, 240)]
 _STEADY = 0.25
+_KEPT_FRAMES = 16
 _TRUSTED, _ROUNDED = 0.005, 0.001
 """Relative errors: up to which a file's claim is believed, and up to which a rate is taken for a standard one."""
 
@@ -60,9 +63,12 @@ class VideoReader:
             self.nominal_rate = stream.average_rate
             self.first_second = first.time or 0.0
 
-    def frames(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Decode all frames: their seconds and pixels. Where a file is damaged, what can be decoded."""
-        for seconds, frame in self._decoded():
+    def frames(self, start: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
+        """Decode the frames from `start` on, or a little earlier: their seconds and pixels.
+
+        Where a file is damaged, what can be decoded.
+        """
+        for seconds, frame in self._decoded(start):
             yield seconds, self._upright(frame)
 
     def times(self, end: float = np.inf) -> list[float]:
@@ -86,26 +92,70 @@ class VideoReader:
             raise UserError(f"{self.path}: holds {kinds}, no video; expected a video file")
         return container
 
-    def _decoded(self) -> Iterator[tuple[float, av.VideoFrame]]:
+    def _decoded(self, start: float = 0.0) -> Iterator[tuple[float, av.VideoFrame]]:
         with self._open() as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
+            if start > 0:
+                container.seek(int((self.first_second + start) * av.time_base))
             interval = float(1 / (self.nominal_rate or 25))
-            start, last = None, -interval
+            last = -interval
             for packet in container.demux(stream):
                 try:
                     decoded = packet.decode()
                 except av.FFmpegError:
                     continue
                 for frame in decoded:
-                    time = last + interval + (start or 0) if frame.time is None else frame.time
-                    start = time if start is None else start
-                    if time - start > last:  # a frame shown at the time of another is never seen
-                        last = time - start
-                        yield last, frame
+                    seconds = last + interval if frame.time is None else frame.time - self.first_second
+                    if seconds > last:  # a frame shown at the time of another is never seen
+                        last = seconds
+                        yield seconds, frame
 
     def _upright(self, frame: av.VideoFrame) -> np.ndarray:
-        return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), self.rotation // 90))
+        # Older PyAV heeds how a frame's colours are coded only if both sides are given.
+        picture = frame.reformat(format="rgb24", src_colorspace=frame.colorspace, dst_colorspace=Colorspace.ITU601)
+        return np.ascontiguousarray(np.rot90(picture.to_ndarray(), self.rotation // 90))
+
+
+class PicturesByTime:
+    """The pictures of a video by time; may be used by several threads at once.
+
+    Args:
+        path: the video.
+        change: what is done to each picture, uint8 RGB [H, W, 3], before it is kept.
+
+    Raises:
+        UserError: see `VideoReader`.
+    """
+
+    def __init__(self, path: Path, change: Callable[[np.ndarray], np.ndarray]):
+        self._video, self._change, self._lock = VideoReader(path), change, Lock()
+        self._kept: OrderedDict[float, np.ndarray] = OrderedDict()
+        self._begin_at(0)
+
+    def at(self, seconds: float) -> np.ndarray:
+        """The picture that is shown at a time; beyond the video's end, the last one."""
+        with self._lock:
+            if seconds < min(self._kept) - 1e-6:
+                self._begin_at(seconds)
+            while max(self._kept) <= seconds + 1e-6 and self._next():
+                pass
+            return self._kept[max((time for time in self._kept if time <= seconds + 1e-6), default=min(self._kept))]
+
+    def _begin_at(self, seconds: float) -> None:
+        self._frames = self._video.frames(seconds)
+        self._kept.clear()
+        if not self._next():
+            raise UserError(f"{self._video.path}: no picture at {seconds:.2f} seconds; make this video again")
+
+    def _next(self) -> bool:
+        seconds, pixels = next(self._frames, (0, None))
+        if pixels is None:
+            return False
+        self._kept[seconds] = self._change(pixels)
+        if len(self._kept) > _KEPT_FRAMES:
+            self._kept.popitem(last=False)
+        return True
 
 
 def steady_rate(times: list[float], nominal: Fraction | None) -> tuple[Fraction, bool]:
