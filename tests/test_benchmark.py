@@ -33,7 +33,7 @@ def test_a_machines_section_replaces_its_own_and_no_other(measured, tmp_path):
     figures = dict(enumerate(measured, start=1))
     speed = {work: dict(zip(("published", "fp32", "bf16"), measured)) for work in WORK}
     peaks = {(kind, dtype): 1e11 for kind in ("matmul", "conv") for dtype in ("fp32", "bf16")}
-    plots = {"time per frame": "performance/x_time.svg", "scaling": "performance/x_scaling.svg"}
+    plots = {"speed": "performance/x_speed.svg", "scaling": "performance/x_scaling.svg"}
 
     def of(machine):
         return section(machine, QUICK, False, peaks, speed, figures, figures, figures, plots)
@@ -45,7 +45,7 @@ def test_a_machines_section_replaces_its_own_and_no_other(measured, tmp_path):
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert {line.split(" | ")[0] for line in rows} >= {"| phase 1, published", "| export, upsampled, bf16"}
 
-    plot_speed(tmp_path / plots["time per frame"], speed, "CPU")
+    plot_speed(tmp_path / plots["speed"], speed, "CPU")
     plot_scaling(tmp_path / plots["scaling"], figures, figures, figures)
     for path in plots.values():
         assert "<svg" in (tmp_path / path).read_text()
@@ -55,5 +55,5 @@ def test_the_published_schedule_is_counted_in_hours():
     one_second = {program: Figures(1.0, 0, 0, 1, 1) for program in ("published", "fp32", "bf16")}
     text = section("x", QUICK, True, {(kind, dtype): 1.0 for kind in ("matmul", "conv") for dtype in ("fp32", "bf16")},
                    {work: one_second for work in WORK}, {1: one_second["fp32"]}, {1: one_second["fp32"]},
-                   {1: one_second["fp32"]}, {"time per frame": "a", "scaling": "b"})
+                   {1: one_second["fp32"]}, {"speed": "a", "scaling": "b"})
     assert f"{2500 * 70 / 3600:.3g} hours (published)" in text
