@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from data.base_dataset import BaseDataset
 from util import distributed
+from util.errors import UserError
 from util.plugins import find_class
 
 
@@ -45,7 +46,7 @@ class TrainingBatches(Sampler):
         seed: first component of every seed.
         shuffle: visit items in random order.
         epochs: the epochs to go through, in order.
-        skip: batches of the first epoch to leave out.
+        skip: items of the first epoch to leave out.
         rank: number of this process, from 0.
         processes: their number.
     """
@@ -62,7 +63,7 @@ class TrainingBatches(Sampler):
             order = np.arange(self.size)
             if self.shuffle:
                 np.random.default_rng((self.seed, epoch)).shuffle(order)
-            for start in range(skip * self.batch_size, self.size, self.batch_size):
+            for start in range(skip, self.size, self.batch_size):
                 share = self.share(order[start:start + self.batch_size])
                 yield [(int(i), (self.seed, epoch, int(i))) for i in share]
             skip = 0
@@ -78,11 +79,18 @@ class TrainingBatches(Sampler):
         return -(-self.size // self.batch_size)
 
     def __len__(self) -> int:
-        return len(self.epochs) * self.batches_per_epoch - self.skip
+        return (len(self.epochs) - 1) * self.batches_per_epoch - (self.skip - self.size) // self.batch_size
 
 
 def create_training_loader(dataset: BaseDataset, opt, epochs: range, skip: int = 0) -> DataLoader:
-    """Batches of all `epochs` in one go, so that the workers never stop between two of them."""
+    """Batches of all `epochs` in one go, so that the workers never stop between two of them.
+
+    Raises:
+        UserError: there are no more than `skip` items.
+    """
+    if skip >= len(dataset):
+        raise UserError(f"--continue_train: the run stopped after {skip} items of an epoch, which has {len(dataset)}; "
+                        "expected the data that it was begun with")
     sampler = TrainingBatches(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches, epochs, skip,
                               distributed.rank(), distributed.count())
     workers = min(opt.num_threads, max(1, (os.cpu_count() or 1) // distributed.count_on_this_machine()))

@@ -22,11 +22,17 @@ class BaseDataset(Dataset, ABC):
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
-        """Add the dataset's options to the parser."""
+        """Add the dataset's options to the parser.
+
+        Names of options that decide what the data are go into `parser.deciding` as well.
+        """
 
     @staticmethod
     def resolve_options(opt) -> None:
-        """Set those options whose values the data decide. Called once, while the options are being parsed."""
+        """Set those options whose values the data decide. Called once, while the options are being parsed.
+
+        `opt.clip` tells these data from others: a run is only continued on the same.
+        """
 
     def preload(self) -> None:
         """Read into memory what training will need again and again. Called once, before the first epoch."""

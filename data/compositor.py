@@ -54,26 +54,20 @@ class Compositor:
         layers: the layers.
         root: the clip, for order, camera, masks and frame rate.
 
+    Attributes:
+        indices: per frame of the layers, its index in the clip.
+        orders: per frame of the layers, their numbers from back to front.
+        registration: the camera's motion, by index in the clip; None: it stands still.
+
     Raises:
         UserError: they do not belong together.
     """
 
     def __init__(self, layers: LayerFolder, root: Dataroot):
         self.layers, self.root, self.size = layers, root, layers.size
-        indices = {name: i for i, name in enumerate(root.frames)}
-        missing = [name for name in layers.frames if name not in indices]
-        if missing:
-            raise UserError(f"{layers.path}: {len(missing)} of its frames are not in {root.path / 'rgb_256'}, the "
-                            f"first is {missing[0]}; expected layers of this clip. Give another --dataroot")
-        self.indices = [indices[name] for name in layers.frames]
-        for name, index in zip(layers.frames, self.indices):
-            order = root.composite_order(index, layers.numbers)
-            if sorted(order) != layers.numbers:
-                raise UserError(f"{root.metadata.path}: composite_order of frame {name} is {order}; expected each of "
-                                f"the layers {layers.numbers} once, which are in {layers.path}")
-        people_layers = root.metadata.people_layers
-        self.facts = ClipFacts(len(layers.frames), tuple(layers.numbers), people_layers)
-        self.registration = root.registration() if (root.path / "homographies.txt").exists() else None
+        self.indices, self.orders = layers.in_clip(root)
+        self.facts = ClipFacts(len(layers.frames), tuple(layers.numbers), root.metadata.people_layers)
+        self.registration = root.camera_motion()
         self._cache = _Cache(CACHE_BYTES)
         self._person_files: dict[int, tuple[dict[str, Path], Callable[[Path], np.ndarray]]] = {}
         self._videos: dict[Path, PicturesByTime] = {}
@@ -103,7 +97,7 @@ class Compositor:
         background's. Copies of a trail lie right behind their layer.
         """
         given = _order_at(edit, output)
-        background = self._order_as_filmed(self.camera_frame(edit, output))
+        background = self.orders[self.camera_frame(edit, output)]
         drawn, depth = [], {}
         for index, shown in reversed(list(enumerate(edit.shown))):
             time = shown.source_times(np.array([output]))[0]
@@ -111,7 +105,7 @@ class Compositor:
             if np.isnan(time):
                 continue
             if shown.behind == 0 or shown.layer not in depth:
-                order = given or self._order_as_filmed(_nearest(time))
+                order = given or self.orders[_nearest(time)]
                 depth[shown.layer] = (order.index(shown.layer), background.index(shown.layer), index)
             if opacity > 0:
                 drawn.append(((*depth[shown.layer], -shown.behind), self._draw(shown, time, opacity, output)))
@@ -136,9 +130,6 @@ class Compositor:
                     shown.interpolation, opacity, shown.effects.at(output), _colour(shown, output),
                     pixels.placement(self.size, (shown.x.at(output), shown.y.at(output)), shown.scale.at(output),
                                      shown.flip, shown.anchor))
-
-    def _order_as_filmed(self, frame: int) -> list[int]:
-        return self.root.composite_order(self.indices[frame], self.layers.numbers)
 
     def _camera_motion(self, source: int, camera: int) -> np.ndarray | None:
         """The homography [3, 3] from pixels of a source frame to those of another; None: the same."""
@@ -245,6 +236,7 @@ class _Cache:
         self.kept: OrderedDict[Path, tuple[int, int, np.ndarray]] = OrderedDict()
 
     def get(self, path: Path, read: Callable[[Path], tuple[int, int, np.ndarray]]) -> tuple[int, int, np.ndarray]:
+        """What `read` makes of a file: x, y of its first pixel, and pixels."""
         with self.lock:
             if path in self.kept:
                 self.kept.move_to_end(path)

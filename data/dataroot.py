@@ -144,6 +144,10 @@ class Dataroot:
                             "Give one line of 9 numbers per frame")
         return registration
 
+    def camera_motion(self) -> Registration | None:
+        """What homographies.txt says; None where there is none: the camera stands still."""
+        return self.registration() if (self.path / "homographies.txt").exists() else None
+
 
 def read_metadata(path: Path) -> Metadata:
     """Read metadata.json.
@@ -180,11 +184,13 @@ class _MetadataChecks:
         self.path, self.values, self.problems = path, values, []
 
     def problem(self, key: str, expected: str) -> None:
+        """Note that a value is not of its form."""
         found = json.dumps(self.values[key])
         self.problems.append(f"{self.path}: {key} is {found if len(found) < 60 else found[:57] + '...'}; "
                              f"expected {expected}")
 
     def size(self, key: str) -> tuple[int, int]:
+        """(width, height) in pixels."""
         value = self.values[key]
         if not (_is_list_of(value, _is_count) and len(value) == 2):
             self.problem(key, "[width, height] in pixels")
@@ -192,6 +198,7 @@ class _MetadataChecks:
         return value[0], value[1]
 
     def network_size(self, key: str) -> tuple[int, int]:
+        """(width, height) of frames that the network takes."""
         size = self.size(key)
         nearest = [max(SMALLEST_SIDE, round(side / SIDE_MULTIPLE) * SIDE_MULTIPLE) for side in size]
         if list(size) != nearest:
@@ -201,6 +208,7 @@ class _MetadataChecks:
         return size
 
     def n_textures(self) -> int:
+        """Tiles of the texture atlas."""
         value = self.values["n_textures"]
         if not (_is_count(value) and value >= 25 and (value - 1) % 24 == 0):
             self.problem("n_textures", "24 x people + 1: 25, 49, 73, ...")
@@ -208,6 +216,7 @@ class _MetadataChecks:
         return value
 
     def people_layers(self, people: int) -> list[list[int]] | None:
+        """Person ids of each layer; None: not given."""
         layers = self.values.get("people_layers")
         if layers is None:
             return None
@@ -223,6 +232,7 @@ class _MetadataChecks:
         return layers
 
     def composite_order(self) -> list[list[int]] | None:
+        """Per frame, layer numbers from back to front; None: not given."""
         order = self.values.get("composite_order")
         if order is not None and not _is_list_of(order, lambda frame: _is_list_of(frame, _is_count)):
             self.problem("composite_order", "for each frame a list of layer numbers from 1, back to front")
@@ -230,6 +240,7 @@ class _MetadataChecks:
         return order
 
     def frame_rate(self) -> Fraction:
+        """Frames per second."""
         value = self.values.get("frame_rate", "25/1")
         try:
             rate = Fraction(str(value)).limit_denominator(1_000_000)
@@ -241,6 +252,7 @@ class _MetadataChecks:
         return rate
 
     def audio(self) -> Path | None:
+        """The file with the sound; None: there is none."""
         value = self.values.get("audio")
         if value is None:
             return None

@@ -103,20 +103,9 @@ class Clip:
         if not self.numbers:
             raise UserError(f"{layers.path}: no layer of people; expected images/{self.frames[0]}_rgba_l1.png .... "
                             "Export again")
-        unknown = [frame for frame in self.frames if frame not in dataroot.frames]
-        if unknown:
-            raise UserError(f"{layers.path}: {len(unknown)} of its frames are not in {dataroot.path}, the first is "
-                            f"{unknown[0]}; expected layers of this clip. Give the clip that they were made from: "
-                            "--dataroot DIR")
-        self._index = [dataroot.frames.index(frame) for frame in self.frames]
+        self._index, self.orders = layers.in_clip(dataroot)
         self._folder = self._frame_folder(layers)
-        self.orders = [dataroot.composite_order(index, self.numbers) for index in self._index]
-        for frame, order in zip(self.frames, self.orders):
-            if sorted(order) != self.numbers:
-                raise UserError(f"{dataroot.metadata.path}: composite_order of frame {frame} is {order}; "
-                                f"{layers.path} has the layers {self.numbers}. Export again")
-        moves = (dataroot.path / "homographies.txt").exists()
-        self._registration = dataroot.registration() if moves else None
+        self._registration = dataroot.camera_motion()
         self.made = Pictures(layers, self.frames, layers.size)
         self.true = self.compared = None
         if truth is not None:
@@ -379,10 +368,11 @@ def layer_truth(clip: Clip, frame: int) -> dict[int, dict[str, Sum]]:
     made_effects, true_effects = ({n: metrics.effect(layer, background) for n, layer in layers.items()}
                                   for layers in (made, true))
     _, *in_front = metrics.transmittances(true[n][..., 3] for n in order)
+    seen = {n: through >= 0.5 for n, through in zip(order, in_front)}
     people = {n: clip.true_matte("person", n, frame) for n in order}
     errors = {}
-    for number, through in zip(order, in_front):
-        alpha, true_alpha, person, hidden = made[number][..., 3], true[number][..., 3], people[number], through < 0.5
+    for number in order:
+        alpha, true_alpha, person, hidden = made[number][..., 3], true[number][..., 3], people[number], ~seen[number]
         no_effect = None if person is None else np.abs(true_alpha - person) <= metrics.NOTHING
         errors[number] = metrics.matte_errors(alpha, true_alpha) | {
             "matte_flicker": Sum(0, 0, metrics.levels) if frame == 0 else metrics.flicker(
@@ -399,9 +389,14 @@ def layer_truth(clip: Clip, frame: int) -> dict[int, dict[str, Sum]]:
     for number in order:
         shadow = clip.true_matte("shadow", number, frame)
         known = shadow is not None and all(person is not None for person in people.values())
-        where = (shadow > metrics.NOTHING) & (np.max(list(people.values()), 0) <= metrics.NOTHING) if known else None
         others = sum(np.maximum(made_dark[n] - true_dark[n], 0) for n in order if n != number)
-        parts = {"own": made_dark[number], "other": others, "background": background_dark}
-        errors[number] |= {f"shadow_{name}": metrics.shared(part, true_dark[number], where) if known else Sum(0, 0)
-                           for name, part in parts.items()}
+        parts = {"own": made_dark[number], "other": others, "background": background_dark,
+                 "on_people": made_dark[number]}
+        if known:
+            own, rest = people[number], np.max([np.zeros_like(shadow), *(people[n] for n in order if n != number)], 0)
+            dark = (shadow > metrics.NOTHING) & (own <= metrics.NOTHING)
+            where = dict.fromkeys(parts, dark & (rest <= metrics.NOTHING))
+            where["on_people"] = dark & (rest >= 1 - metrics.NOTHING) & seen[number]
+        errors[number] |= {f"shadow_{name}": metrics.shared(part, true_dark[number], where[name]) if known
+                           else Sum(0, 0) for name, part in parts.items()}
     return errors

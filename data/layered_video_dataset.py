@@ -1,5 +1,7 @@
 """Frames of a clip with the UV maps, trimaps and person ids of their layers."""
 
+import zlib
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -8,13 +10,16 @@ import torch
 import torch.nn.functional as F
 
 from data.base_dataset import BaseDataset
-from data.dataroot import Dataroot, read_metadata, wrong_sizes
+from data.closed_form import Decomposition, decompose
+from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from util.command_line import whole
 from util.errors import UserError, several
 from util.images import read_image, to_tensor
 from util.iuv import atlas_uv, background_uv, decode_iuv
 from util.mattes import trimap
 
+KEPT_BYTES = 2**31
+"""Of decoded files in memory: 600 frames of 448x256 with seven people, hence all of most clips."""
 ZOOM_PROBABILITY = 0.75
 LARGEST_ZOOM = 1.25
 
@@ -27,6 +32,8 @@ class LayeredVideoDataset(BaseDataset):
         uv_map [2L, H, W] atlas coordinates in [-1, 1],
         mask [L, H, W] trimaps in [-1, 1],
         pids [L, H, W] person ids, 0 on the background,
+        prior [L, 4, H, W] straight RGBA in [-1, 1] (with --init closed_form): the layers without training,
+        prior_shows_hidden, whether its alpha is known behind other people,
         layer_ids [L] layer numbers, 0 first, and
         image_path.
     """
@@ -57,6 +64,10 @@ class LayeredVideoDataset(BaseDataset):
                            help="take the masks in mask/ instead of trimaps made from the UV maps")
         group.add_argument("--use_homographies", action="store_true",
                            help="register the background by homographies.txt: the camera moves")
+        group.add_argument("--init", default="random", choices=("random", "closed_form"),
+                           help="what training starts from: nothing; or a clean plate, mattes and effects that are "
+                                "computed from masks and frames in seconds (static or registered camera)")
+        parser.deciding |= {"use_homographies", "n_textures", "width", "height", "init"}
         if is_train:
             parser.set_defaults(do_upsampling=False)  # a model's second phase may set it
         else:
@@ -65,26 +76,34 @@ class LayeredVideoDataset(BaseDataset):
 
     @staticmethod
     def resolve_options(opt) -> None:
-        """Take n_textures, width and height from metadata.json."""
+        """Take n_textures, width and height from metadata.json; tell the clip from others by its first frame."""
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         opt.n_textures = metadata.n_textures
         opt.width, opt.height = metadata.size
+        frames = list_images(Path(opt.dataroot) / "rgb_256")
+        opt.clip = f"{len(frames)} frames, {zlib.crc32(read_image(next(iter(frames.values())), 'RGB')):08x}"
 
     def __len__(self) -> int:
         return self.length
 
     def preload(self) -> None:
-        """Decode all files once and keep them as bytes.
+        """Decode all files once, and keep as many as bytes as KEPT_BYTES allows; others are read again each time.
 
         Raises:
             UserError: files that cannot be decoded, all of them.
         """
-        problems = []
+        if self.opt.init == "closed_form":
+            self.decomposition  # noqa: B018, once for all processes that prepare batches
+        problems, kept = [], 0
         for index in range(len(self)):
             try:
-                self.loaded[index] = self._read(index)
+                frame, iuvs, masks = self._read(index)
             except UserError as error:
                 problems.append(str(error))
+                continue
+            kept += sum(array.nbytes for array in (frame, *iuvs.values(), *masks.values()))
+            if kept <= KEPT_BYTES:
+                self.loaded[index] = frame, iuvs, masks
         if problems:
             raise several(problems)
 
@@ -107,10 +126,28 @@ class LayeredVideoDataset(BaseDataset):
                 mask.append(trimap(part > 0, self.opt.trimap_width))
         item = {"image": to_tensor(frame), "uv_map": torch.from_numpy(np.concatenate(uv_map)),
                 "mask": torch.from_numpy(np.stack(mask)), "pids": torch.from_numpy(np.stack(pids)).float()}
+        if self.opt.init == "closed_form":
+            item["prior"] = torch.from_numpy(self._prior(index, frame, order))
+            item["prior_shows_hidden"] = self.decomposition.shows_hidden
         if rng is not None and not self.opt.do_upsampling:
             item = zoomed_at_random(item, rng)
         return {**item, "layer_ids": torch.tensor([0, *order]),
                 "image_path": str(self.root.file(self.frame_folder, index))}
+
+    @cached_property
+    def decomposition(self) -> Decomposition:
+        """The clip's layers without training."""
+        return decompose(self.root.path, self.opt.use_homographies, len(self))
+
+    def _prior(self, index: int, image: np.ndarray, order: list[int]) -> np.ndarray:
+        """[L, 4, H, W] in [-1, 1] of a frame, at the size of its image: people as they look in it, effects black."""
+        size, colours = image.shape[1::-1], image.astype(np.float32) / 255
+        background = self.decomposition.background(index).astype(np.float32) / 255
+        layers = [np.dstack([cv2.resize(background, size), np.ones_like(colours[..., :1])])]
+        for layer in order:
+            alpha, people = np.moveaxis(cv2.resize(self.decomposition.matte(layer, index), size), 2, 0)
+            layers.append(np.dstack([colours * people[..., None], alpha]))
+        return 2 * np.stack(layers).transpose(0, 3, 1, 2) - 1
 
     def _read(self, index: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, np.ndarray]]:
         """Frame, and by layer number its IUV picture and (with --use_mask_images) mask; all uint8."""
@@ -159,7 +196,11 @@ def zoomed_at_random(item: dict, rng: np.random.Generator) -> dict:
     top = int(rng.integers(zoomed_height - height + 1))
     left = int(rng.integers(zoomed_width - width + 1))
     zoomed = {}
-    for name, mode in (("image", "bilinear"), ("mask", "bilinear"), ("uv_map", "nearest"), ("pids", "nearest")):
-        enlarged = F.interpolate(item[name][None], size=(zoomed_height, zoomed_width), mode=mode)[0]
-        zoomed[name] = enlarged[:, top:top + height, left:left + width]
+    for name, mode in (("image", "bilinear"), ("mask", "bilinear"), ("prior", "bilinear"),
+                       ("uv_map", "nearest"), ("pids", "nearest")):
+        if name not in item:
+            continue
+        maps = item[name].reshape(1, -1, height, width)
+        enlarged = F.interpolate(maps, size=(zoomed_height, zoomed_width), mode=mode)
+        zoomed[name] = enlarged[..., top:top + height, left:left + width].reshape(item[name].shape)
     return {**item, **zoomed}

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.dataroot import list_images, wrong_sizes
+from data.dataroot import Dataroot, list_images, wrong_sizes
 from util.errors import UserError, several
 from util.images import read_image
 
@@ -74,6 +74,29 @@ class LayerFolder:
     def numbers(self) -> list[int]:
         """Layer numbers of people, ascending."""
         return [number for number in self.files if number > 0]
+
+    def in_clip(self, root: Dataroot) -> tuple[list[int], list[list[int]]]:
+        """Find the layers' frames in their clip.
+
+        Returns:
+            per frame of the layers, its index in the clip, and the numbers of the layers of people, back to front.
+
+        Raises:
+            UserError: these are not layers of this clip.
+        """
+        index_of = {name: index for index, name in enumerate(root.frames)}
+        unknown = [name for name in self.frames if name not in index_of]
+        if unknown:
+            raise UserError(f"{self.path}: {len(unknown)} of its frames are not in {root.path / 'rgb_256'}, the first "
+                            f"is {unknown[0]}; expected layers of this clip. Give the clip that they were made from: "
+                            "--dataroot DIR")
+        indices = [index_of[name] for name in self.frames]
+        orders = [root.composite_order(index, self.numbers) for index in indices]
+        for name, order in zip(self.frames, orders):
+            if sorted(order) != self.numbers:
+                raise UserError(f"{root.metadata.path}: composite_order of frame {name} is {order}; expected each of "
+                                f"the layers {self.numbers} once, which are in {self.path}. Export again")
+        return indices, orders
 
     def background(self, frame: int) -> np.ndarray:
         """The background of a frame, RGB [H, W, 3]."""

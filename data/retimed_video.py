@@ -157,7 +157,7 @@ class Uncovered:
             hidden &= ~self._seen(frame, [(patch, 1.0) for patch in layers if patch is not None])
             # A line one pixel wide is the edge of a layer that was moved.
             inner = cv2.erode(hidden.astype(np.uint8), np.ones((3, 3), np.uint8))
-            if inner.sum() < self.NEGLIGIBLE * self.pixels_of_picture:
+            if inner.sum() <= self.NEGLIGIBLE * self.pixels_of_picture:
                 return None
         share = hidden.sum() / self.pixels_of_picture
         return (f"from output frame {self.first_shown[hidden].min() + 1} on, {share:.1%} of the picture is background "

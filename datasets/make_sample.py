@@ -7,6 +7,11 @@ homographies.txt) and in gt/ what it was composited from: the background, and pe
 person over his reflection over his shadow), the matte and the shadow's opacity. Leaves that sway, a camera that shakes
 and light that flickers are in gt/ as they are in the frames; noise is in the frames only. The same options and seed
 give the same clip.
+
+A shadow that falls on somebody belongs to the layer of whoever casts it, which therefore must be in front: layers are
+in the order of people's distances, and have no other. So with --shadow_on_people the sun is low and behind the camera,
+where shadows fall away from it, on people who are farther off. (A person behind who shades one in front cannot be told
+in such layers: the shadow would have to be before the other's layer and the person behind it.)
 """
 
 import json
@@ -22,10 +27,10 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from datasets.sample_motion import Jump, Loop, Mover, Style
+from datasets.sample_motion import Jump, Loop, Mover, Skeleton, Style
 from datasets.sample_person import GIRTHS, Person, dressed
 from datasets.sample_scene import EYE, View, draw_scene, swayed
-from datasets.sample_solids import Part, cast_shadow, extent, render
+from datasets.sample_solids import Part, cast_shadow, extent, render, seen_points
 from util.command_line import OneLineParser, number, whole
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
@@ -39,6 +44,7 @@ DENSITY = 2  # drawn pixels per pixel of the double-size frame, each way
 DARKEST = 0.55  # opacity of a shadow
 MIRRORED = 0.4  # opacity of a reflection at the feet
 SUN = np.array([-0.55, 0.78, 0.14]) / np.linalg.norm([-0.55, 0.78, 0.14])  # towards it
+LOW_SUN = np.array([-0.57, 0.63, -0.53]) / np.linalg.norm([-0.57, 0.63, -0.53])  # behind the camera
 
 
 def main() -> None:
@@ -61,6 +67,8 @@ def parse() -> Namespace:
     add("--build", choices=tuple(GIRTHS), default="mixed", help="of the people (default: mixed)")
     add("--touch", action="store_true", help="people pass within reach of each other, not metres apart")
     add("--shadow", choices=("soft", "hard", "none"), default="soft", help="edge of the shadows (default: soft)")
+    add("--shadow_on_people", action="store_true",
+        help="the sun is low behind the camera, so that shadows fall on people farther off, too")
     add("--mirror_floor", action="store_true", help="a polished floor; a reflection belongs to its person's layer")
     add("--camera", choices=("static", "moving"), default="static",
         help="moving: pans, tilts, rolls and zooms; writes homographies.txt (default: static)")
@@ -141,6 +149,7 @@ class Content:
     build: str = "mixed"
     touch: bool = False
     shadow: str = "soft"
+    shadow_on_people: bool = False
     mirror_floor: bool = False
     camera: str = "static"
     shake: float = 0.0
@@ -166,7 +175,8 @@ def cast_actors(view: View, content: Content, seconds: float) -> list[Actor]:
     """People at different distances, who come from both sides and cross at half time; all but the third jump, each at
     his own time."""
     rng, people = content.rng(0), content.people
-    nearest, farthest = (6.4, 6.5) if content.touch else (5.8, 7.1)
+    # A shadow on somebody must reach him, and end before the walls.
+    nearest, farthest = (6.4, 6.5) if content.touch else (6.0, 6.5) if content.shadow_on_people else (5.8, 7.1)
     distances = rng.permutation(np.linspace(nearest, farthest, people) if people > 1 else [6.2])
     jumpers = [k for k in range(people) if k != 2]
     latest = min(seconds - 1.1, BETWEEN_JUMPS / 2)
@@ -219,6 +229,7 @@ class Clip:
 
     def __init__(self, view: View, frames: int, content: Content):
         self.view, self.content = view, content
+        self.sun = LOW_SUN if content.shadow_on_people else SUN
         seconds = max(frames / RATE, SHORTEST)
         self.times = np.arange(frames) * seconds / frames
         self.actors = cast_actors(view, content, seconds)
@@ -252,7 +263,7 @@ class Clip:
         poses, orders = {}, []
         for k in tqdm(range(len(self.times)), desc="sample clip", unit="frame"):
             name, order = f"{k + 1:04d}.png", self.order(k)
-            shots = {layer: self.shoot(actor, k) for layer, actor in enumerate(self.actors, start=1)}
+            shots = {layer: self.shoot(layer, k) for layer in order}
             background = self.background(k)
             frame = background
             for layer in order:
@@ -265,7 +276,8 @@ class Clip:
                     uncovered = uncovered * (1 - shots[layer].matte)
             if self.changing or k == 0:
                 write_png(folder / "gt" / (f"bg/{name}" if self.changing else "bg.png"), _bytes(_halved(background)))
-            poses[name] = [{"keypoints": shot.keypoints, "scores": 0.95, "idx": layer} for layer, shot in shots.items()]
+            poses[name] = [{"keypoints": shot.keypoints, "scores": 0.95, "idx": layer}
+                           for layer, shot in sorted(shots.items())]
             orders.append(order)
         self.write_tables(folder, poses, orders)
 
@@ -294,21 +306,33 @@ class Clip:
             scene = swayed(scene, self.leaves, 2 * DENSITY * sway, self.times[k], self.content.rng(6))
         return self._filmed(scene, self.area[:2], k) * np.float32(self.gains[k])
 
-    def shoot(self, actor: Actor, k: int) -> "Shot":
-        """One person in frame k."""
-        skeleton = actor.mover.skeleton(self.times[k])
-        parts, ground = actor.person.parts(skeleton), skeleton.ground
+    def shoot(self, layer: int, k: int) -> "Shot":
+        """The person of a layer in frame k."""
+        person = self.actors[layer - 1].person
+        skeleton, parts, ground = self._posed(layer, k)
         matte = self._filmed(*self._drawn(parts, ground), k)
-        shadow = self._filmed(*self._shaded(parts, ground), k)
+        sheet, corner = self._shaded(parts, ground)
+        shadow = self._filmed(sheet, corner, k)
+        if self.content.shadow_on_people:
+            order = self.order(k)
+            for behind in order[:order.index(layer)]:
+                shade, body, place = self._fallen_on(*self._posed(behind, k)[1:], sheet, corner)
+                shadow = self._filmed(shade, place, k) + shadow * (1 - self._filmed(body, place, k))
         layer = np.dstack([np.zeros((*shadow.shape, 3), np.float32), shadow])
         if self.content.mirror_floor:
             layer = _over(self._filmed(*self._drawn(parts, ground, mirrored=True), k), layer)
-        places = self._places(actor.person.keypoints(skeleton), ground)
+        places = self._places(person.keypoints(skeleton), ground)
         places = apply_homography(self.homographies[k], places.T).T
         keypoints = np.column_stack([places, np.full(len(places), 0.95)]).round(3).ravel().tolist()
         layer = _over(matte, layer)
         layer[..., :3] *= self.gains[k]
         return Shot(layer, matte[..., 3], shadow, keypoints)
+
+    def _posed(self, layer: int, k: int) -> tuple[Skeleton, list[Part], np.ndarray]:
+        """How the person of a layer stands in frame k, his parts and the place [3] on the ground they are about."""
+        actor = self.actors[layer - 1]
+        skeleton = actor.mover.skeleton(self.times[k])
+        return skeleton, actor.person.parts(skeleton), skeleton.ground
 
     def _places(self, points: np.ndarray, ground: np.ndarray) -> np.ndarray:
         """Pixels [N, 2] of frame 1 of points [N, 3] about a person's place on the ground, seen along parallel rays."""
@@ -322,23 +346,44 @@ class Clip:
         """
         flip = -1 if mirrored else 1
         ray = _sight(ground) * (1, flip, 1)
+        corner, shape, scale, left, high, low = self._window(parts, ground, ray, flip)
+        picture = render(parts, ray, left, max(flip * low, flip * high), shape, scale, self.sun)
+        if mirrored:
+            depth = np.linspace(high, low, shape[0], dtype=np.float32)[:, None, None]
+            picture = picture[::-1] * MIRRORED * (1 + 0.4 * np.clip(depth, -2, 0))
+        return _softened(picture), corner
+
+    def _fallen_on(self, parts: list[Part], ground: np.ndarray, sheet: np.ndarray,
+                   sheet_corner: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, tuple]:
+        """The shadow of somebody nearer to the sun on a person: its opacity, where the person is, and their corner.
+
+        Args:
+            sheet, sheet_corner: the shadow on the ground, as `_shaded` returns it. A point of the body is as dark as
+                the place on the ground that the same ray of the sun would reach.
+        """
+        ray = _sight(ground)
+        corner, shape, scale, left, high, _ = self._window(parts, ground, ray)
+        points = seen_points(parts, ray, left, high, shape, scale) + ground
+        reached = self.view.project(points - points[..., 1:2] / self.sun[1] * self.sun)
+        places = (reached - sheet_corner + 0.5) * DENSITY - 0.5
+        shade = cv2.remap(sheet, np.nan_to_num(places, nan=-9).astype(np.float32), None, cv2.INTER_LINEAR)
+        return _softened(shade), _softened(np.isfinite(points[..., 0]).astype(np.float32)), corner
+
+    def _window(self, parts: list[Part], ground: np.ndarray, ray: np.ndarray, flip: int = 1) -> tuple:
+        """The rectangle of frame 1 that parts are drawn in: its corner there, rows and columns, pixels per metre, and
+        its left, high and low ends in metres from the place on the ground. `flip` is -1 for a reflection."""
         left, right, low, high = extent(parts, ray)
         low, high = sorted((flip * low, flip * high))
         corners = np.array([[left, high, 0], [right, low, 0]]) + ground
         x0, y0, x1, y1 = self._box(self.view.project(corners))
         scale = self.view.focal / ground[2]
         left, high = (np.array([x0, y0]) - 0.5 - self.view.centre) / scale * (1, -1) + (-ground[0], EYE)
-        low = high - (y1 - y0) / scale
-        shape = ((y1 - y0) * DENSITY, (x1 - x0) * DENSITY)
-        picture = render(parts, ray, left, max(flip * low, flip * high), shape, scale * DENSITY, SUN)
-        if mirrored:
-            depth = np.linspace(high, low, shape[0], dtype=np.float32)[:, None, None]
-            picture = picture[::-1] * MIRRORED * (1 + 0.4 * np.clip(depth, -2, 0))
-        return _softened(picture), (x0, y0)
+        return ((x0, y0), ((y1 - y0) * DENSITY, (x1 - x0) * DENSITY), scale * DENSITY, left, high,
+                high - (y1 - y0) / scale)
 
     def _shaded(self, parts: list[Part], ground: np.ndarray) -> tuple[np.ndarray, tuple]:
         """The opacity of the shadow and its corner in frame 1; what is higher casts a softer one."""
-        outlines = self.view.project(np.stack([cast_shadow(part, SUN) for part in parts]) + ground)
+        outlines = self.view.project(np.stack([cast_shadow(part, self.sun) for part in parts]) + ground)
         scale = self.view.focal / ground[2]  # frame pixels per metre
         penumbra = 0.15 * scale
         x0, y0, x1, y1 = self._box(np.stack([outlines.min((0, 1)) - penumbra, outlines.max((0, 1)) + penumbra]))

@@ -70,6 +70,21 @@ def render(parts: list[Part], ray: np.ndarray, left: float, top: float, shape: t
     Returns:
         float32 [rows, columns, 4], premultiplied RGBA in [0, 1]; the alpha is 0 or 1.
     """
+    return _shade(*_surfaces(parts, ray, left, top, shape, scale), ray, sun, scale)
+
+
+def seen_points(parts: list[Part], ray: np.ndarray, left: float, top: float, shape: tuple[int, int],
+                scale: float) -> np.ndarray:
+    """The world points [rows, columns, 3] that `render` with the same arguments shows; nan where it shows nothing."""
+    depth, _, _ = _surfaces(parts, ray, left, top, shape, scale)
+    rows, columns = np.indices(shape)
+    plane = np.dstack([left + (columns + 0.5) / scale, top - (rows + 0.5) / scale, np.zeros(shape)])
+    return plane + np.where(np.isfinite(depth), depth, np.nan)[..., None] * ray
+
+
+def _surfaces(parts: list[Part], ray: np.ndarray, left: float, top: float, shape: tuple[int, int],
+              scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Depth along the ray (inf where there is nothing), outward normal and paint of what is nearest."""
     depth = np.full(shape, np.inf, np.float32)
     normal, colour = np.zeros((*shape, 3), np.float32), np.zeros((*shape, 3), np.float32)
     for part in parts:
@@ -86,7 +101,7 @@ def render(parts: list[Part], ray: np.ndarray, left: float, top: float, shape: t
         normal[rows, columns][seen] = _normal(part, points)
         origin = part.start if part.origin is None else part.origin
         colour[rows, columns][seen] = part.paint((points - origin.astype(np.float32)) @ part.axes.T)
-    return _shade(depth, normal, colour, ray, sun, scale)
+    return depth, normal, colour
 
 
 def extent(parts: list[Part], ray: np.ndarray) -> tuple[float, float, float, float]:

@@ -34,10 +34,7 @@ def clip_values(compositor: Compositor, name: str) -> dict:
     if compositor.registration is not None:
         cameras = [compositor.registration.to_world(compositor.indices[frame], compositor.size).ravel().tolist()
                    for frame in frames]
-    orders = None
-    if compositor.root.metadata.composite_order is not None:
-        orders = [compositor.root.composite_order(compositor.indices[frame], list(compositor.facts.layers))
-                  for frame in frames]
+    orders = compositor.orders if compositor.root.metadata.composite_order is not None else None
     return {"name": name, "length": len(frames), "size": compositor.size, "layers": compositor.facts.layers,
             "people": compositor.facts.people_layers, "rate": float(compositor.root.metadata.frame_rate),
             "order": orders, "cameras": cameras}

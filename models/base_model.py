@@ -4,7 +4,10 @@ Nothing here knows what a model computes: how many networks and optimisers it ha
 batch, or what its batches hold.
 """
 
+import io
 import math
+import time
+import zipfile
 from abc import ABC, abstractmethod
 from argparse import Namespace
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ from models.sync_batch_norm import synchronise_batch_norms
 from util import distributed
 from util.errors import UserError
 from util.files import written_atomically
+from util.training_cost import Cost
 
 
 @dataclass(frozen=True)
@@ -31,19 +35,21 @@ class Phase:
         name: what it trains, for people.
         opt: the options of this phase.
         epochs: its epochs; they count on through all phases, from 1.
+        batch_option: the option that its batch size comes from.
     """
 
     name: str
     opt: Namespace
     epochs: range
+    batch_option: str = "--batch_size"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Position:
-    """Where a training run stands: `batch` batches of `epoch` are done."""
+    """Where a training run stands: `items` items of `epoch` are done."""
 
     epoch: int = 1
-    batch: int = 0
+    items: int = 0
 
 
 @dataclass
@@ -69,10 +75,16 @@ class BaseModel(ABC):
         device: where it computes.
         networks: name to module; saved as `<label>_net_<name>.pth`.
         optimizers: name to optimiser of the current phase; filled by `start_phase`.
+        saved: where the run stood when its state was saved last; None: not yet.
+        saved_at: when that was, in seconds of the monotonic clock.
+        presets: values for options by name of a preset; `published` is the first, and changes nothing.
+        epoch_options: options that count epochs: a time budget scales them together.
         captions: name of a picture that `visuals` makes to a sentence that says what it shows.
     """
 
     captions: dict[str, str] = {}
+    presets: dict[str, dict] = {"published": {}}
+    epoch_options: tuple[str, ...] = ("n_epochs", "n_epochs_decay")
 
     def __init__(self, opt: Namespace):
         self.opt = opt
@@ -83,12 +95,17 @@ class BaseModel(ABC):
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.plateaus: dict[str, lr_scheduler.ReduceLROnPlateau] = {}
         self.phase: Phase | None = None
+        self.saved: Position | None = None
+        self.saved_at = time.monotonic()
 
     # What a model is asked for.
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
-        """Add the model's options to the parser; those that only training needs where `is_train`."""
+        """Add the model's options to the parser; those that only training needs where `is_train`.
+
+        Names of options that decide the networks' shape go into `parser.deciding` as well.
+        """
 
     def phases(self) -> list[Phase]:
         """The phases of a whole training run, in order."""
@@ -105,6 +122,10 @@ class BaseModel(ABC):
         Where there is a loss `total`, the learning-rate policy `plateau` watches it. Where processes train together,
         `batch` is this one's share, and gradients and losses are averaged over all.
         """
+
+    def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
+        """What an epoch of `items` such as `item` costs in batches of `batch_size`; None where that is not known."""
+        return None
 
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """Pictures of the first item of a batch: label to float image [3 or 4, H, W] in [-1, 1]."""
@@ -158,10 +179,11 @@ class BaseModel(ABC):
             self.plateaus = {name: lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
                              for name, optimizer in self.optimizers.items()}
         if resumed and resumed["phase"] == phase.name:
-            for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(resumed["optimizers"][name])
-            for name, plateau in self.plateaus.items():
-                plateau.load_state_dict(resumed["plateaus"][name])
+            with _reading(self._state_path):
+                for name, optimizer in self.optimizers.items():
+                    _continue_optimizer(optimizer, resumed["optimizers"][name])
+                for name, plateau in self.plateaus.items():
+                    plateau.load_state_dict(resumed["plateaus"].get(name, {}))
 
     def start_epoch(self, epoch: int) -> None:
         """Bring learning rates up to `epoch`; models with other schedules extend this.
@@ -181,7 +203,15 @@ class BaseModel(ABC):
             plateau.step(float(losses["total"]))
 
     def save_networks(self, label: str) -> None:
-        """Write every network's weights to `<label>_net_<name>.pth` in the run's folder."""
+        """Write every network's weights to `<label>_net_<name>.pth` in the run's folder.
+
+        Raises:
+            UserError: weights are not finite numbers. Nothing is written.
+        """
+        for name, network in self.networks.items():
+            if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
+                remedy = self._way_back() if self.saved else "not saved. Begin with other weights"
+                raise UserError(f"weights of network {name} are not finite numbers; {remedy}")
         for name, network in self.networks.items():
             _save({k: v.detach().cpu() for k, v in network.state_dict().items()}, self._weights_path(label, name))
 
@@ -195,17 +225,42 @@ class BaseModel(ABC):
             path = self._weights_path(label, name)
             load_weights(network, _load(path, "train first (train.py), or name another --name or --epoch"), path)
 
+    def stop_at_bad_losses(self, losses: dict[str, Tensor], position: Position) -> None:
+        """Let no loss that is not a finite number reach a checkpoint; waits for the GPU once.
+
+        Raises:
+            UserError: names the loss, its step, and what to do.
+        """
+        if not losses or bool(torch.stack([loss.float() for loss in losses.values()]).isfinite().all()):
+            return
+        bad = " and ".join(f"{name} is {float(loss)}" for name, loss in losses.items() if not math.isfinite(loss))
+        batch = position.items // self.phase.opt.batch_size
+        raise UserError(f"{self.phase.name}, epoch {position.epoch}, batch {batch + 1}: loss {bad}; {self._way_back()}")
+
+    def _way_back(self) -> str:
+        return (f"not saved. Continue from the last checkpoint, of epoch {self.saved.epoch}, with a smaller --lr: "
+                f"--continue_train --lr {self.phase.opt.lr / 2:g}")
+
     def save_training_state(self, position: Position) -> None:
-        """Write all that a continued run needs to `latest_state.pth`, and the networks' weights beside it."""
+        """Write all that a continued run needs to `latest_state.pth`, and the networks' weights beside it.
+
+        The state comes last: a run that is killed between the files repeats what is missing in it, and then writes the
+        weights again.
+
+        Raises:
+            UserError: weights are not finite numbers. Nothing is written.
+        """
+        self.save_networks("latest")
         _save({
             "position": asdict(position),
-            "phase": self.phase.name,
+            "phase": self.phase.name if self.phase else "",
+            "batch_size": self.phase.opt.batch_size if self.phase else 0,
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "plateaus": {name: plateau.state_dict() for name, plateau in self.plateaus.items()},
             "extra": self.extra_state(),
-        }, self.run_folder / "latest_state.pth")
-        self.save_networks("latest")
+        }, self._state_path)
+        self.saved, self.saved_at = position, time.monotonic()
 
     def load_training_state(self) -> tuple[Position, dict | None]:
         """Take back networks and schedules where `save_training_state` left them.
@@ -217,15 +272,27 @@ class BaseModel(ABC):
         Raises:
             UserError: there is nothing to continue from, or it does not fit the options.
         """
-        path = self.run_folder / "latest_state.pth"
+        path = self._state_path
         if self.opt.epoch != "latest" or not path.exists():
             self.load_networks(self.opt.epoch)
             return Position(epoch=self.opt.epoch_count), None
-        state = _load(path, "train without --continue_train")
-        for name, network in self.networks.items():
-            load_weights(network, state["networks"][name], path)
-        self.load_extra_state(state["extra"])
-        return Position(**state["position"]), state
+        state = _load(path, "remove it to go on from latest_net_*.pth, at --epoch_count EPOCH")
+        with _reading(path):
+            for name, network in self.networks.items():
+                load_weights(network, state["networks"][name], path)
+            self.load_extra_state(state["extra"])
+            position = Position(int(state["position"]["epoch"]), int(state["position"]["items"]))
+            if position.epoch < 1 or position.items < 0:
+                raise ValueError(f"it stands at {position}")
+            trained = state["phase"]
+        for phase in self.phases():
+            begun = position.epoch in phase.epochs and position != Position(phase.epochs.start)
+            if begun and trained not in ("", phase.name):
+                raise UserError(f"--continue_train: the run stopped in epoch {position.epoch}, in its phase {trained}; "
+                                f"with these options the epoch is in the middle of phase {phase.name}. Give numbers of "
+                                "epochs with which it is not")
+        self.saved = position
+        return position, state
 
     def print_networks(self, verbose: bool) -> None:
         """Print the size of every network, and its modules where `verbose`."""
@@ -238,6 +305,10 @@ class BaseModel(ABC):
     def run_folder(self) -> Path:
         """Where the run's checkpoints, logs and pages are."""
         return Path(self.opt.checkpoints_dir) / self.opt.name
+
+    @property
+    def _state_path(self) -> Path:
+        return self.run_folder / "latest_state.pth"
 
     def _weights_path(self, label: str, network: str) -> Path:
         label = f"epoch_{label}" if label.isdecimal() else label
@@ -267,6 +338,8 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
         UserError: names or shapes differ; names the first difference.
     """
     expected = network.state_dict()
+    if not (isinstance(weights, dict) and all(isinstance(tensor, Tensor) for tensor in weights.values())):
+        raise UserError(f"{path}: holds something else than weights by name. Name a checkpoint of this --model")
     for name, tensor in expected.items():
         if name not in weights:
             raise UserError(f"{path}: weights '{name}' are missing; this is not a checkpoint of this network. "
@@ -274,7 +347,9 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
         if weights[name].shape != tensor.shape:
             raise UserError(f"{path}: '{name}' is {list(weights[name].shape)}; these options make it "
                             f"{list(tensor.shape)}. Give the options of its training (--num_filters, ...)")
-    unknown = sorted(weights.keys() - expected.keys())
+        if not weights[name].isfinite().all():
+            raise UserError(f"{path}: weights '{name}' are not all finite numbers; use another checkpoint")
+    unknown = sorted(map(str, weights.keys() - expected.keys()))
     if unknown:
         raise UserError(f"{path}: unknown weights '{unknown[0]}'; this is not a checkpoint of this network. "
                         "Name the --model it was trained with")
@@ -299,20 +374,54 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
             norm.training, norm.running_mean, norm.running_var = True, mean, variance
 
 
+def _continue_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    rates = [group["lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, rate in zip(optimizer.param_groups, rates):
+        if group["initial_lr"] != rate:  # another --lr
+            group["lr"] = group["initial_lr"] = rate
+    for parameter, kept in optimizer.state.items():
+        for value in kept.values():
+            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+                raise ValueError(f"moments of {list(value.shape)} for a parameter of {list(parameter.shape)}")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with what was read from `path` is the file's fault."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise UserError(f"{path}: not a training state of this version ({type(error).__name__}: {_first_line(error)}); "
+                        "remove it to go on from latest_net_*.pth, at --epoch_count EPOCH") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0][:120] or type(error).__name__
+
+
 def _save(state: dict, path: Path) -> None:
     if distributed.rank() > 0:
         return
+    if not path.parent.is_dir():
+        raise UserError(f"{path.parent}: the folder of this run was removed while it was trained; stopped")
+    content = io.BytesIO()
+    torch.save(state, content)  # not to the file, as it hides what the file system says
     with written_atomically(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def _load(path: Path, remedy: str) -> dict:
     if not path.exists():
         raise UserError(f"{path}: no such checkpoint; {remedy}")
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
+                if archive.testzip() is not None:
+                    raise ValueError(f"{archive.testzip()} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UserError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0][:120]}); {remedy}") from error
+        raise UserError(f"{path}: not a readable checkpoint ({_first_line(error)}); {remedy}") from error
     if not isinstance(state, dict):
         raise UserError(f"{path}: holds a {type(state).__name__}; expected a dictionary of weights; {remedy}")
     return state

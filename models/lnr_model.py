@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 
 from models.base_model import BaseModel, Export, Phase, frozen_statistics
-from models.losses import alpha_regularization, mask_loss
+from models.losses import alpha_regularization, mask_loss, prior_loss
 from models.networks import LayeredRenderer, biases_without_effect
-from util.command_line import number, whole
+from util.command_line import auto_or, number, whole
 from util.distributed import everywhere, total
-from util.mattes import opacity, over_checkerboard, transfer_detail
+from util.mattes import composite_over, in_front, opacity, over_checkerboard, share_detail, transfer_detail
+from util.training_cost import Cost, training_cost
 
 UPSAMPLING_CROP = 256
+CLOSED_FORM = {"init": "closed_form", "detail_transfer": "shared", "n_epochs_upsample": 0}
+SHORT = {"batch_size": 4, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0}
 
 
 class LnrModel(BaseModel):
@@ -29,6 +32,14 @@ class LnrModel(BaseModel):
         exported_background: UV map [1, 2, H, W] and RGBA [1, 4, H', W'] of the background that was exported last.
     """
 
+    presets = {
+        "published": {},
+        "draft": {**CLOSED_FORM, "n_epochs": 0},
+        "fast": {**CLOSED_FORM, **SHORT, "num_filters": 16, "n_epochs": 200, "budget": "15m"},
+        "best": {**CLOSED_FORM, **SHORT, "num_filters": 64, "n_epochs": 2000, "budget": "4h"},
+    }
+    epoch_options = ("n_epochs", "n_epochs_decay", "n_epochs_upsample", "alpha_l1_rolloff_epoch",
+                     "mask_loss_rolloff_epoch", "jitter_epochs")
     captions = {
         "target_image": "The frame that the network shall reproduce.",
         "reconstruction": "All layers composited: what it reproduces.",
@@ -43,6 +54,8 @@ class LnrModel(BaseModel):
         self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures,
                                         bf16=getattr(opt, "amp", "off") == "bf16")
         self.renderer.to(self.device, memory_format=torch.channels_last)
+        if opt.init == "closed_form":
+            self.renderer.silence()
         self.networks = {"LNR": self.renderer}
         self.rolloff_epoch = getattr(opt, "mask_loss_rolloff_epoch", -1)
         self.exported_background: tuple[Tensor, Tensor] | None = None
@@ -58,6 +71,10 @@ class LnrModel(BaseModel):
                            help="tiles in the atlas, 24 per person and 1 for the background; metadata.json decides")
         group.add_argument("--amp", default="off", choices=("off", "bf16"),
                            help="bf16: convolve in bfloat16, faster where the processor has it; off: in 32-bit floats")
+        group.add_argument("--detail_transfer", default="published", choices=("published", "shared"),
+                           help="how layers get what the network missed of a frame: as published, by transmittance; or "
+                                "shared, as the least change of colours that explains the frame")
+        parser.deciding |= {"texture_res", "texture_channels", "n_textures"}
         if not is_train:
             group.add_argument("--eval", action="store_true",
                                help="normalise with the statistics gathered in training, not those of each frame")
@@ -69,6 +86,9 @@ class LnrModel(BaseModel):
         group.add_argument("--alpha_l1_rolloff_epoch", type=whole(0), default=200, metavar="EPOCH",
                            help="the L1 regularization ends at this epoch")
         group.add_argument("--lambda_mask", type=number(0), default=50, metavar="W", help="weight of the mask loss")
+        group.add_argument("--lambda_prior", type=number(0), default=10, metavar="W",
+                           help="weight of the difference to the mattes of --init closed_form, instead of mask loss "
+                                "and alpha regularization")
         group.add_argument("--mask_thresh", type=number(0), default=0.02, metavar="LOSS",
                            help="the mask loss is reduced once it falls below this (before weighting)")
         group.add_argument("--mask_loss_rolloff_epoch", type=whole(-1), default=-1, metavar="EPOCH",
@@ -76,8 +96,8 @@ class LnrModel(BaseModel):
                                 "-1: when --mask_thresh says so")
         group.add_argument("--n_epochs_upsample", "--num_epochs_upsample", type=whole(0), default=500, metavar="N",
                            help="epochs of the upsampling phase; 0: no such phase")
-        group.add_argument("--batch_size_upsample", type=whole(1), default=16, metavar="N",
-                           help="batch size of the upsampling phase")
+        group.add_argument("--batch_size_upsample", type=auto_or(whole(1)), default=16, metavar="N",
+                           help="batch size of the upsampling phase; auto: as --batch_size")
         group.add_argument("--jitter_rgb", type=number(0), default=0.2, metavar="STD",
                            help="standard deviation of the random brightness added to a frame, whose range is 2")
         group.add_argument("--jitter_epochs", type=whole(0), default=400, metavar="EPOCH",
@@ -89,12 +109,14 @@ class LnrModel(BaseModel):
         layers = _with(self.opt, do_upsampling=False)
         upsampling = _with(self.opt, do_upsampling=True, batch_size=self.opt.batch_size_upsample)
         phases = [Phase("layers", layers, range(1, end)),
-                  Phase("upsampling", upsampling, range(end, end + self.opt.n_epochs_upsample))]
+                  Phase("upsampling", upsampling, range(end, end + self.opt.n_epochs_upsample),
+                        "--batch_size_upsample")]
         return [phase for phase in phases if phase.epochs]
 
     def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
         """Adam on what the phase trains; the rest is frozen."""
         self.upsampling = phase.opt.do_upsampling
+        self.renderer.speak()
         trained = self.renderer.upsampling_parameters() if self.upsampling else self.renderer.base_parameters()
         self.renderer.requires_grad_(False)
         for parameter in trained:
@@ -128,29 +150,44 @@ class LnrModel(BaseModel):
         if self.jitter > 0:
             brightness = self.jitter * self.randn_per_item(len(target), 1, 1, 1)
             target = (target + brightness).clamp(-1, 1)
-        outputs = self.render(batch["uv_map"], batch["pids"], self.upsampling, crop, static)
-        losses = self.compute_losses(outputs, target, batch["mask"])
+        prior = batch.get("prior")
+        if prior is not None and crop is not None:
+            prior = prior[..., crop[0]:crop[1], crop[2]:crop[3]]
+        background = None if prior is None else prior[:, 0]
+        outputs = self.render(batch["uv_map"], batch["pids"], self.upsampling, crop, static, background)
+        losses = self.compute_losses(outputs, target, batch["mask"], prior)
         self.optimizers["LNR"].zero_grad()
         losses["total"].backward()
         self.optimizers["LNR"].step()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def compute_losses(self, outputs: dict[str, Tensor], target: Tensor, masks: Tensor) -> dict[str, Tensor]:
+    def compute_losses(self, outputs: dict[str, Tensor], target: Tensor, masks: Tensor,
+                       prior: Tensor | None = None) -> dict[str, Tensor]:
         """Weighted losses of a batch (section 3.2 of the paper), and their sum as `total`.
 
         Args:
             outputs: `layers` [B, L, 4, H, W] and `reconstruction` [B, 4, H, W].
             target: [B, 3, H, W].
             masks: trimaps [B, L, H, W]; the background layer's is not used.
+            prior: RGBA [B, L, 4, H, W] of --init closed_form.
         """
         reconstruction = outputs["reconstruction"]
         losses = {"recon": (reconstruction[:, :3] - target).abs().mean()}
-        if not self.upsampling:
+        if prior is not None and not self.upsampling:
+            alpha, expected = (opacity(layers[:, 1:])[:, :, 0] for layers in (outputs["layers"], prior))
+            losses["prior"] = self.opt.lambda_prior * prior_loss(alpha, expected, in_front(prior)[:, :, 0], total)
+        elif not self.upsampling:
             weights = self.weights
             losses["alpha_reg"] = alpha_regularization(opacity(reconstruction), weights["alpha_l1"],
                                                        weights["alpha_l0"])
             losses["mask"] = weights["mask"] * mask_loss(outputs["layers"][:, :, 3], masks, total)
         return {**losses, "total": sum(losses.values())}
+
+    def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost:
+        """Counted for the published network; other textures and numbers of people change it little."""
+        layers, height, width = item["mask"].shape
+        return training_cost((width, height), layers, items, (batch_size, batch_size),
+                             self.opt.num_filters)[phase.opt.do_upsampling]
 
     def extra_state(self) -> dict:
         """The mask loss's schedule."""
@@ -158,7 +195,7 @@ class LnrModel(BaseModel):
 
     def load_extra_state(self, state: dict) -> None:
         """Take the mask loss's schedule back."""
-        self.rolloff_epoch = state["rolloff_epoch"]
+        self.rolloff_epoch = int(state["rolloff_epoch"])
 
     def load_networks(self, label: str) -> None:
         """Read the renderer's weights; what others rendered is forgotten."""
@@ -168,8 +205,9 @@ class LnrModel(BaseModel):
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """Pictures of the first item; layers stacked from top to bottom, background first."""
         batch = {k: v[:1] for k, v in self.to_device(batch).items()}
+        self.exported_background = None  # that of other weights
         with frozen_statistics(self.renderer):
-            outputs = self.renderer(batch["uv_map"], batch["pids"], self.upsampling)
+            outputs = self.rendered(batch, self.upsampling)
         layers = outputs["layers"][0].clone()
         layers[0, 3] = 1
         return {
@@ -186,12 +224,11 @@ class LnrModel(BaseModel):
         """Layers after detail transfer, named by layer number (`l0` is the background), whatever their order."""
         batch = self.to_device(batch)
         self.renderer.train(not self.opt.eval)
-        background_uv, background = batch["uv_map"][:, :2], None
-        if self.exported_background and torch.equal(background_uv, self.exported_background[0]):
-            background = self.exported_background[1]
-        outputs = self.renderer(batch["uv_map"], batch["pids"], self.opt.do_upsampling, background=background)
-        self.exported_background = background_uv, outputs["layers"][:, 0]
-        layers = transfer_detail(outputs["layers"], batch["image"], outputs["reconstruction"])
+        outputs = self.rendered(batch, self.opt.do_upsampling)
+        if self.opt.detail_transfer == "shared":
+            layers = share_detail(outputs["layers"], batch["image"])
+        else:
+            layers = transfer_detail(outputs["layers"], batch["image"], outputs["reconstruction"])
         result = Export(
             video_frames={"original": batch["image"], "reconstruction": outputs["reconstruction"][:, :3]},
             captions={"original": "The frames that the network learned from.",
@@ -206,6 +243,38 @@ class LnrModel(BaseModel):
             result.video_frames[f"mask_l{layer}"] = batch["mask"][:, i:i + 1]
             result.captions[f"mask_l{layer}"] = f"Where layer {layer} shall be; what is grey, the network finds out."
         return result
+
+    def rendered(self, batch: dict, upsample: bool) -> dict[str, Tensor]:
+        """Layers and reconstruction of a batch as `LayeredRenderer` returns them, completed from `prior` if there.
+
+        A background that is the same as in the call before is not rendered again.
+        """
+        prior = batch.get("prior")
+        if prior is not None and self.renderer.is_silent():
+            return {"layers": prior, "reconstruction": composite_over(prior)}
+        if prior is not None:
+            learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
+            layers = completed(prior, learned, bool(batch["prior_shows_hidden"].all()))
+            return {"layers": layers, "reconstruction": composite_over(layers)}
+        background_uv, background = batch["uv_map"][:, :2], None
+        if self.exported_background and torch.equal(background_uv, self.exported_background[0]):
+            background = self.exported_background[1]
+        outputs = self.renderer(batch["uv_map"], batch["pids"], upsample, background=background)
+        self.exported_background = background_uv, outputs["layers"][:, 0]
+        return outputs
+
+
+def completed(prior: Tensor, learned: Tensor, shows_hidden: bool) -> Tensor:
+    """Layers as expected where they are in view, and as learned where another one hides them: [B, L, 4, H, W].
+
+    Args:
+        prior, learned: [B, L, 4, H, W].
+        shows_hidden: the expected alpha holds also where another layer hides it; only the colours are learned there.
+    """
+    view = in_front(prior)
+    colour = view * prior[:, 1:, :3] + (1 - view) * learned[:, 1:, :3]
+    alpha = prior[:, 1:, 3:] if shows_hidden else view * prior[:, 1:, 3:] + (1 - view) * learned[:, 1:, 3:]
+    return torch.cat((prior[:, :1], torch.cat((colour, alpha), dim=2)), dim=1)
 
 
 def loss_weights(opt: Namespace, epoch: int, rolloff_epoch: int) -> dict[str, float]:

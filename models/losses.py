@@ -40,3 +40,24 @@ def mask_loss(alpha: Tensor, trimap: Tensor, total: Callable[[Tensor], Tensor] =
     foreground, background = (trimap > 0).to(alpha.dtype), (trimap < 0).to(alpha.dtype)
     return 0.5 * (total((difference * foreground).sum()) / (1 + total(foreground.sum()))
                   + total((difference * background).sum()) / (1 + total(background.sum())))
+
+
+def prior_loss(alpha: Tensor, prior: Tensor, view: Tensor, total: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
+    """Mean absolute difference of alpha and what it is expected to be, over three classes of pixels that count alike.
+
+    The classes are people (expected above 0.9), films (shadows, reflections) and nothing (below 0.03): without the
+    balance it would be best to leave out what is rare.
+
+    Args:
+        alpha: [B, L, H, W] in [0, 1].
+        prior: [B, L, H, W] in [0, 1], what is expected.
+        view: [B, L, H, W] in [0, 1], how far a layer is in view: behind another one everything is allowed.
+        total: as in `mask_loss`.
+
+    Returns:
+        scalar, unweighted.
+    """
+    difference = (alpha - prior).abs()
+    solid, nothing = prior > 0.9, prior < 0.03
+    parts = [(where * view) for where in (solid, ~solid & ~nothing, nothing)]
+    return sum(total((difference * part).sum()) / (1 + total(part.sum())) for part in parts) / len(parts)

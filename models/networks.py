@@ -250,6 +250,20 @@ class LayeredRenderer(UNet):
         return F.grid_sample(texture, uv.permute(0, 2, 3, 1), mode="bilinear", padding_mode="zeros",
                              align_corners=False)
 
+    def silence(self) -> None:
+        """Let every layer be grey and half transparent, whatever its input: a network that has learned nothing."""
+        nn.init.zeros_(self.final_rgba.conv.weight)
+        nn.init.zeros_(self.final_rgba.conv.bias)
+
+    def speak(self) -> None:
+        """Let a silent network begin as any other: from zeros Adam would take hundreds of steps to opaque layers."""
+        if self.is_silent():
+            self.final_rgba.conv.reset_parameters()
+
+    def is_silent(self) -> bool:
+        """Whether the network has learned nothing since it was silenced."""
+        return not self.final_rgba.conv.weight.any()
+
     def upsampling_parameters(self) -> list[nn.Parameter]:
         """The parameters trained in the second phase."""
         return list(self.upsample_block.parameters())

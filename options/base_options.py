@@ -1,15 +1,17 @@
 """The options that train.py and test.py share, and the one parse of a command line."""
 
 import argparse
+import json
 import math
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 import torch
 
 from data import find_dataset
 from models import find_model
 from util import distributed
-from util.command_line import OneLineParser, number, whole
+from util.command_line import OneLineParser, auto_or, folder_name, number, whole
 from util.errors import UserError
 
 
@@ -19,16 +21,18 @@ class BaseOptions:
     Attributes:
         is_train: whether options that only training needs are there.
         description: what the program does, for `--help`.
+        text: the options that were parsed, for people.
     """
 
     is_train: bool
     description: str
+    text: str = ""
 
     def add_options(self, parser: ArgumentParser) -> None:
         """Add the options of the program itself; models and datasets add theirs when it is known which."""
         group = parser.add_argument_group("run")
         group.add_argument("--dataroot", metavar="DIR", help="folder of the clip, see docs/data.md (required)")
-        group.add_argument("--name", default="experiment_name", metavar="NAME",
+        group.add_argument("--name", type=folder_name, default="experiment_name", metavar="NAME",
                            help="name of the run; its files are in CHECKPOINTS_DIR/NAME")
         group.add_argument("--suffix", default="", metavar="FORMAT",
                            help="added to the name, with options in braces: {model}_{batch_size}")
@@ -42,12 +46,13 @@ class BaseOptions:
         group.add_argument("--model", default="lnr", metavar="NAME", help="lnr or kp2uv; a file models/NAME_model.py")
         group.add_argument("--num_filters", type=whole(1), default=64, metavar="N",
                            help="channels after the network's first step")
-        group.add_argument("--epoch", default="latest", metavar="EPOCH",
+        group.add_argument("--epoch", type=folder_name, default="latest", metavar="EPOCH",
                            help="checkpoint to load: latest, or an epoch's number (saved with --save_by_epoch)")
         group.add_argument("--dataset_mode", default="layered_video", metavar="NAME",
                            help="layered_video or kpuv; a file data/NAME_dataset.py")
-        group.add_argument("--batch_size", type=whole(1), default=32, metavar="N",
-                           help="items per step of training, of all GPUs and processes together")
+        group.add_argument("--batch_size", type=auto_or(whole(1)), default=32, metavar="N",
+                           help="items per step of training, of all GPUs and processes together; auto: what fits into "
+                                "memory, up to 32")
         group.add_argument("--serial_batches", action="store_true", help="take items in order, not at random")
         group.add_argument("--num_threads", type=whole(0), default=4, metavar="N",
                            help="processes that prepare batches, at most one per CPU core; 0: the main one does")
@@ -55,9 +60,11 @@ class BaseOptions:
                            help="use only the first N items")
         group.add_argument("--display_winsize", type=whole(16), default=256, metavar="PX",
                            help="width of images in visdom and on pages")
+        parser.deciding |= {"clip", "seed", "model", "num_filters", "dataset_mode", "serial_batches",
+                            "max_dataset_size"}
 
     def parse(self, argv: list[str] | None = None) -> Namespace:
-        """Parse a command line (default: that of the process); print and save the options.
+        """Parse a command line (default: that of the process); print the options.
 
         Returns:
             the options of program, model and dataset as they will be used. They do not change after this. `gpu_ids` is
@@ -69,14 +76,16 @@ class BaseOptions:
         parser = OneLineParser(description=self.description, add_help=False,
                                formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         self.add_options(parser)
-        earlier = self.earlier_options(parser.parse_known_args(argv)[0])
-        parser.set_defaults(**{name: earlier[name] for name in INHERITED if name in earlier})
         own = parser.parse_known_args(argv)[0]
-        dataset = find_dataset(own.dataset_mode)
-        find_model(own.model).add_options(parser, self.is_train)
+        earlier = {name: _as_written(value) for name, value in self.earlier_options(own).items()}
+        parser.set_defaults(**{name: earlier[name] for name in vars(own) if name in earlier})
+        own = parser.parse_known_args(argv)[0]
+        model, dataset = find_model(own.model), find_dataset(own.dataset_mode)
+        model.add_options(parser, self.is_train)
         dataset.add_options(parser, self.is_train)
-        added = vars(parser.parse_known_args(argv)[0]).keys() - vars(own).keys()
-        parser.set_defaults(**{name: earlier[name] for name in added if name in earlier})
+        self.add_presets(parser, model.presets, argv)
+        known = vars(parser.parse_known_args(argv)[0])
+        parser.set_defaults(**{name: earlier[name] for name in known if name in earlier})
         parser.add_argument("-h", "--help", action="help", help="show this message and exit")
         opt = parser.parse_args(argv)
         if not opt.dataroot:
@@ -85,21 +94,47 @@ class BaseOptions:
         opt.gpu_ids = own_gpus(existing_gpus(opt.gpu_ids))
         opt.name = with_suffix(opt)
         dataset.resolve_options(opt)
-        text = as_text(opt, parser)
-        print(text)
-        self.save(opt, text)
+        self.resolve(opt)
+        self.text = as_text(opt, parser)
+        print(self.text)
+        self.claim(opt, parser.deciding)
         return opt
+
+    def add_presets(self, parser: ArgumentParser, presets: dict[str, dict], argv: list[str] | None) -> None:
+        """Let values of a preset take the place of defaults, for programs that have presets."""
+
+    def resolve(self, opt: Namespace) -> None:
+        """Set those options whose values this machine decides."""
 
     def earlier_options(self, own: Namespace) -> dict:
         """Options of an earlier program on the same run, whose values take the place of defaults."""
         return {}
 
-    def save(self, opt: Namespace, text: str) -> None:
-        """Keep the options where they can be found again."""
+    def claim(self, opt: Namespace, deciding: set[str]) -> None:
+        """Make sure that the program may go on with these options; `deciding` are the ones that a run keeps."""
 
 
-INHERITED = ("dataroot", "model", "num_filters", "dataset_mode")
-"""Options of `BaseOptions` that describe the run; all options that models and datasets add do as well."""
+SAVED_OPTIONS = "train_opt.json"
+
+
+def saved_options(run_folder: Path) -> dict:
+    """The options that a run was trained with; none where it was not trained here.
+
+    Raises:
+        UserError: they cannot be read.
+    """
+    path = run_folder / SAVED_OPTIONS
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: not readable ({error}); remove it and give the options of the training") from None
+
+
+def _as_written(value: object) -> object:
+    """A saved value as on the command line, so that it is checked like one; flags and what was not given stay."""
+    return value if value is None or isinstance(value, bool) else str(value)
 
 
 def default_gpus() -> str:
@@ -150,8 +185,8 @@ def with_suffix(opt: Namespace) -> str:
     if not opt.suffix:
         return opt.name
     try:
-        return f"{opt.name}_{opt.suffix.format(**vars(opt))}"
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        return folder_name(f"{opt.name}_{opt.suffix.format(**vars(opt))}")
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError, argparse.ArgumentTypeError) as error:
         raise UserError(f"--suffix: found '{opt.suffix}' ({error}); expected options in braces: "
                         "{model}_{batch_size}") from None
 

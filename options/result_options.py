@@ -1,24 +1,25 @@
 """Options of the programs that read exported layers, evaluate.py and retime.py."""
 
-import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from options.train_options import SAVED_OPTIONS
+from options.base_options import SAVED_OPTIONS, saved_options
+from util.command_line import folder_name
 from util.errors import UserError
 
 
 def add_result_options(parser: ArgumentParser) -> None:
     """Add the options that say which layers, of which clip."""
     group = parser.add_argument_group("layers")
-    group.add_argument("--name", metavar="NAME",
+    group.add_argument("--name", type=folder_name, metavar="NAME",
                        help="a run: its layers in RESULTS_DIR/NAME/PHASE_EPOCH, as test.py exported them")
     group.add_argument("--results_dir", type=Path, default=Path("results"), metavar="DIR",
                        help="folder of all results (default: ./results)")
     group.add_argument("--checkpoints_dir", type=Path, default=Path("checkpoints"), metavar="DIR",
                        help="folder of all runs (default: ./checkpoints)")
-    group.add_argument("--phase", default="test", metavar="NAME", help="see --name (default: test)")
-    group.add_argument("--epoch", default="latest", metavar="EPOCH", help="see --name (default: latest)")
+    group.add_argument("--phase", type=folder_name, default="test", metavar="NAME", help="see --name (default: test)")
+    group.add_argument("--epoch", type=folder_name, default="latest", metavar="EPOCH",
+                       help="see --name (default: latest)")
     group.add_argument("--layers", type=Path, metavar="DIR",
                        help="instead of --name: any folder of layers, exported ones or a gt folder")
     group.add_argument("--dataroot", type=Path, metavar="DIR", help="the clip (default: what NAME was trained on)")
@@ -42,18 +43,3 @@ def resolve_result_options(opt: Namespace) -> dict:
         raise UserError(f"--dataroot: missing{saved}; give the folder of the clip that the layers were made from")
     opt.dataroot = opt.dataroot or Path(training["dataroot"])
     return training
-
-
-def saved_options(run_folder: Path) -> dict:
-    """The options that a run was trained with; none where it was not trained here.
-
-    Raises:
-        UserError: they cannot be read.
-    """
-    path = run_folder / SAVED_OPTIONS
-    if not path.exists():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: not readable ({error}); remove it and give the options of the training") from None

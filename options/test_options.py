@@ -4,9 +4,8 @@ import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from options.base_options import BaseOptions
-from options.result_options import saved_options
-from util.command_line import number
+from options.base_options import BaseOptions, saved_options
+from util.command_line import folder_name, number
 
 
 class TestOptions(BaseOptions):
@@ -23,7 +22,7 @@ class TestOptions(BaseOptions):
         """Add what only exporting needs."""
         super().add_options(parser)
         group = parser.add_argument_group("export")
-        group.add_argument("--phase", default="test", metavar="NAME",
+        group.add_argument("--phase", type=folder_name, default="test", metavar="NAME",
                            help="results are in RESULTS_DIR/NAME/PHASE_EPOCH")
         group.add_argument("--results_dir", default="./results/", metavar="DIR", help="folder of all results")
         group.add_argument("--aspect_ratio", type=number(0.01), default=1.0, metavar="RATIO",
@@ -32,5 +31,10 @@ class TestOptions(BaseOptions):
                            help="export only the first N frames")
 
     def earlier_options(self, own: Namespace) -> dict:
-        """The options that the run was trained with, where it was trained here."""
-        return saved_options(Path(own.checkpoints_dir) / own.name)
+        """Those options that the run was trained with that describe it, where it was trained here."""
+        saved = saved_options(Path(own.checkpoints_dir) / own.name)
+        return {name: value for name, value in saved.items() if name in INHERITED or name not in vars(own)}
+
+
+INHERITED = ("dataroot", "model", "num_filters", "dataset_mode")
+"""Options of `BaseOptions` that describe the run; all options that models and datasets add do as well."""

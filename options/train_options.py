@@ -4,17 +4,24 @@ import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from options.base_options import BaseOptions
+from options.base_options import SAVED_OPTIONS, BaseOptions, saved_options
+from options.budget import scaled_epochs
 from util import distributed
-from util.command_line import number, whole
+from util.command_line import duration, number, whole
 from util.errors import UserError
-from util.files import write_text
+from util.files import locked, write_text
 
-SAVED_OPTIONS = "train_opt.json"
+OF_ONE_COMMAND = {"name", "suffix", "checkpoints_dir", "gpu_ids", "continue_train", "epoch", "epoch_count", "verbose",
+                  "is_train", "budget"}
+"""Options that a continued run does not take over."""
 
 
 class TrainOptions(BaseOptions):
-    """Shared options and those of training; saved in the run's folder, for people and for test.py."""
+    """Shared options and those of training; saved in the run's folder, for people and for test.py.
+
+    Attributes:
+        lock: keeps other processes from training the same run, as long as it exists.
+    """
 
     is_train = True
     description = "Train a model on a clip. Every run is one video: the network learns this video and no other."
@@ -33,12 +40,18 @@ class TrainOptions(BaseOptions):
                            help="how the learning rate falls")
         group.add_argument("--lr_decay_iters", type=whole(1), default=50, metavar="N",
                            help="epochs between two steps of --lr_policy step")
+        group.add_argument("--budget", type=duration, default=None, metavar="TIME",
+                           help="time that training may take on this machine, such as 90s, 15m or 2h: all options that "
+                                "count epochs are scaled to it")
         group.add_argument("--continue_train", action="store_true",
-                           help="go on where the run stopped; or, where it has only weights, from those at --epoch")
+                           help="go on where the run NAME stopped, with its options; or, where it has only weights, "
+                                "from those at --epoch")
         group.add_argument("--epoch_count", type=whole(1), default=1, metavar="EPOCH",
                            help="first epoch where --continue_train finds only weights")
         group.add_argument("--save_latest_freq", type=whole(1), default=50, metavar="N",
                            help="epochs between two checkpoints `latest`")
+        group.add_argument("--save_latest_minutes", type=number(0), default=5, metavar="MIN",
+                           help="most minutes between two checkpoints `latest`: what a killed run has to do again")
         group.add_argument("--save_by_epoch", action="store_true",
                            help="keep a checkpoint `epoch_N` each time as well")
         group.add_argument("--batch_statistics", default="synchronised", choices=("synchronised", "per_process"),
@@ -60,14 +73,68 @@ class TrainOptions(BaseOptions):
         group.add_argument("--display_env", default="main", metavar="NAME", help="visdom environment")
         group.add_argument("--display_port", type=whole(1), default=8097, metavar="PORT", help="visdom port")
 
-    def save(self, opt: Namespace, text: str) -> None:
-        """Write `train_opt.txt` for people and `train_opt.json` for programs."""
+    def add_presets(self, parser: ArgumentParser, presets: dict[str, dict], argv: list[str] | None) -> None:
+        """Add --preset, and let the chosen one's values take the place of defaults."""
+        tables = "; ".join(f"{name}: {_as_command_line(values) or 'the defaults'}" for name, values in presets.items())
+        parser.add_argument("--preset", default="published", choices=tuple(presets),
+                            help=f"values for options that are not given. {tables}".replace("%", "%%"))
+        parser.set_defaults(**{name: str(value) for name, value in
+                               presets[parser.parse_known_args(argv)[0].preset].items()})
+
+    def resolve(self, opt: Namespace) -> None:
+        """Scale what counts epochs to the time budget of a run that begins."""
+        if opt.budget is not None and not opt.continue_train:
+            vars(opt).update(scaled_epochs(opt))
+
+    def earlier_options(self, own: Namespace) -> dict:
+        """With --continue_train, all that the run was trained with."""
+        saved = saved_options(Path(own.checkpoints_dir) / own.name) if own.continue_train else {}
+        return {name: value for name, value in saved.items() if name not in OF_ONE_COMMAND}
+
+    def claim(self, opt: Namespace, deciding: set[str]) -> None:
+        """Make the run's folder, and let it belong to this process as long as `self` exists.
+
+        Raises:
+            UserError: another process trains the run, or it cannot be continued with these options.
+        """
         if distributed.rank() > 0:
             return
         folder = Path(opt.checkpoints_dir) / opt.name
         try:
-            write_text(folder / "train_opt.txt", text + "\n")
-            write_text(folder / SAVED_OPTIONS, json.dumps(vars(opt), indent=1) + "\n")
+            folder.mkdir(parents=True, exist_ok=True)
+            self.lock = locked(folder / ".lock")
+        except BlockingIOError as error:
+            raise UserError(f"{folder}: process {error} is training this run; wait for it, or give another "
+                            "--name") from None
         except OSError as error:
             raise UserError(f"--checkpoints_dir: cannot write to {folder} ({error.strerror}); "
                             "give a folder that can be written to") from None
+        if opt.continue_train:
+            tell_changes(saved_options(folder), vars(opt), deciding)
+
+    def save(self, opt: Namespace) -> None:
+        """Write `train_opt.txt` for people and `train_opt.json` for programs."""
+        if distributed.rank() == 0:
+            folder = Path(opt.checkpoints_dir) / opt.name
+            write_text(folder / "train_opt.txt", self.text + "\n")
+            write_text(folder / SAVED_OPTIONS, json.dumps(vars(opt), indent=1) + "\n")
+
+
+def _as_command_line(values: dict) -> str:
+    return " ".join(f"--{name} {value}" for name, value in values.items())
+
+
+def tell_changes(earlier: dict, options: dict, deciding: set[str]) -> None:
+    """Say which options of a continued run are others than before.
+
+    Raises:
+        UserError: some of them decide what the networks or the data are.
+    """
+    changed = {name: f"{name} {earlier[name]} -> {value}" for name, value in options.items()
+               if name in earlier and earlier[name] != value and name not in OF_ONE_COMMAND}
+    harmful = [text for name, text in changed.items() if name in deciding]
+    if harmful:
+        raise UserError(f"--continue_train: these options would make other networks or data of the run: "
+                        f"{', '.join(harmful)}. Give them as they were, or begin another run with another --name")
+    if changed:
+        print(f"continued with other options: {', '.join(changed.values())}")

@@ -252,8 +252,9 @@ def uv_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Fin
 
 def camera(root: Dataroot) -> Iterator[Finding]:
     """homographies.txt, if there is one."""
-    if (root.path / "homographies.txt").exists():
-        yield from registration_findings(root.path, root.registration(), root.frames, root.metadata.size)
+    registration = root.camera_motion()
+    if registration is not None:
+        yield from registration_findings(root.path, registration, root.frames, root.metadata.size)
         yield Finding(0, f"{root.path / 'homographies.txt'}: the camera moves; train with --use_homographies")
 
 

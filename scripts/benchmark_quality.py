@@ -1,11 +1,11 @@
 """Measure how good the layers are, on clips that the program makes itself and whose layers are known.
 
-    python scripts/benchmark_quality.py [--preset NAME] [options of train.py]
+    python scripts/benchmark_quality.py [--size NAME] [options of train.py]
 
-For every kind of clip and every seed: make the clip, train on it, export, cut the people out by their masks as a
-baseline, measure both. What comes of a clip is a folder WORK/PRESET/KIND_SEED, which is whole or not there, so a
-second start does what is missing. Every clip runs on one thread: the figures do not depend on --jobs. At the end the
-page is written (scripts/quality_page.py).
+For every kind of clip and every seed: make the clip; cut the people out by their masks as a baseline; train in several
+ways, and export; measure all of them. The clip and what comes of each way are folders WORK/SIZE/KIND_SEED/WAY, which
+are whole or not there, so a second start does what is missing. Every program runs on one thread. At the end the page is
+written (scripts/quality_page.py).
 """
 
 import argparse
@@ -24,19 +24,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts.quality_page import WAYS, Outcome, write_page
-from util.command_line import OneLineParser, whole
+from scripts.quality_page import LAYERS, OURS, Outcome, write_page
+from util.command_line import OneLineParser, duration, whole
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 from util.interruption import StopRequest
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = {  # options of datasets/make_sample.py
-    "alone": "--people 1 --build thin",
+    "alone": "--people 1 --build wide --shadow hard",
     "pair": "--people 2",
-    "wide": "--people 3 --build wide --shadow hard",
     "crowd": "--people 4",
-    "touch": "--people 2 --touch --masks visible",
+    "touch": "--people 2 --touch",
+    "visible": "--people 2 --masks visible",
+    "shaded": "--people 2 --shadow_on_people",
     "mirror": "--people 2 --mirror_floor --shadow none",
     "moving": "--people 2 --camera moving",
     "noise": "--people 2 --noise 5",
@@ -45,40 +46,39 @@ KINDS = {  # options of datasets/make_sample.py
 }
 
 
-@dataclass(frozen=True)
-class Preset:
-    """Options of datasets/make_sample.py and of train.py."""
-
-    clip: str
-    train: str
-
-
-PRESETS = {
-    "quick": Preset("--frames 20 --width 192 --height 112",  # nearly as scripts/run_demo.sh, but a tenth of its epochs
-                    "--num_filters 16 --batch_size 4 --n_epochs 40 --n_epochs_upsample 0 --lr 0.003 "
-                    "--trimap_width 10 --mask_loss_rolloff_epoch 12 --alpha_l1_rolloff_epoch 24 "
-                    "--lambda_alpha_l0 0.001 --jitter_epochs 8"),
-    "tiny": Preset("--frames 4 --width 96 --height 64",  # proves nothing but that everything runs
-                   "--num_filters 4 --batch_size 4 --n_epochs 4 --n_epochs_upsample 0 --lr 0.003 --trimap_width 4 "
-                   "--mask_loss_rolloff_epoch 2 --jitter_epochs 1"),
+WAYS = {  # options of train.py, by what they make of the time that there is, in seconds; None: no training
+    "cut_out": None,
+    "published": "--preset published --budget {0:g}s --num_filters 16 --batch_size 4 --n_epochs_upsample 0 --lr 0.003 "
+                 "--trimap_width 10 --lambda_alpha_l0 0.001",
+    "draft": "--preset draft",
+    "fast_quarter": "--preset fast --budget {1:g}s",
+    "fast_half": "--preset fast --budget {2:g}s",
+    "fast": "--preset fast --budget {0:g}s",
+}
+SIZES = {  # options of datasets/make_sample.py, and the seconds that there are for a training
+    "quick": ("--frames 24 --width 192 --height 112", 60),
+    "tiny": ("--frames 4 --width 96 --height 64", 2),  # proves nothing but that everything runs
 }
 
-TAKEN = ("--name", "--dataroot", "--checkpoints_dir", "--seed", "--suffix", "--use_homographies", "--continue_train")
+TAKEN = ("--name", "--dataroot", "--checkpoints_dir", "--seed", "--suffix", "--use_homographies", "--continue_train",
+         "--preset")
 """Options of train.py that are not for the user to give."""
 
 
 def main() -> None:
     """Do what is not done yet, then write the page."""
     opt, train_options = parse()
-    preset = PRESETS[opt.preset]
-    work = opt.work / opt.preset
-    clips = [Clip(kind, seed, work, preset, train_options)
+    options, budget = SIZES[opt.size]
+    budget = opt.budget or budget
+    work = (opt.work / opt.size).resolve()
+    clips = [Clip(kind, seed, work, options, budget, opt.ways, train_options)
              for seed in range(1, opt.seeds + 1) for kind in opt.kinds]
-    waiting = [clip for clip in clips if not clip.is_done()]
+    waiting = [clip for clip in clips if not all([part.is_done() for part in clip.parts()])]  # all are looked at
     print(f"{len(clips)} clips, {len(clips) - len(waiting)} of them done; {opt.jobs} at a time, in {work}")
     work_through(waiting, opt.jobs)
-    outcomes = [Outcome(clip.kind, clip.seed, clip.folder) for clip in clips]
-    write_page(opt.out, opt.preset, {kind: KINDS[kind] for kind in opt.kinds}, outcomes)
+    outcomes = [Outcome(clip.kind, clip.seed, clip.folder, opt.ways) for clip in clips]
+    given = f"--size {opt.size}" + (f" --budget {budget:g}s" if opt.budget else "")
+    write_page(opt.out, given, budget, {kind: KINDS[kind] for kind in opt.kinds}, outcomes)
     print(f"page: {opt.out}")
 
 
@@ -88,16 +88,20 @@ def parse(argv: list[str] | None = None) -> tuple[Namespace, list[str]]:
     Raises:
         UserError: an option is not of its form, or not for the user to give.
     """
-    presets = "\n".join(f"preset {name}:\n  clip: {preset.clip}\n  train: {preset.train}"
-                        for name, preset in PRESETS.items())
+    sizes = "\n".join(f"  {name}: {options}; {budget} s" for name, (options, budget) in SIZES.items())
     kinds = "\n".join(f"  {kind}: {options}" for kind, options in KINDS.items())
+    ways = "\n".join(f"  {way}: {training(way, 60) or 'datasets/cut_out.py'}" for way in WAYS)
     parser = OneLineParser(description="Measure how good the layers are, on clips whose layers are known.",
-                           epilog=f"{presets}\nkinds:\n{kinds}\n\nAll other options are handed to train.py.",
+                           epilog=f"sizes (clip; training):\n{sizes}\nkinds:\n{kinds}\nways, in 60 s:\n{ways}\n\n"
+                                  "All other options are handed to train.py.",
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--preset", choices=tuple(PRESETS), default="quick", help="size of the clips and training (default: quick)")
+    add("--size", choices=tuple(SIZES), default="quick", help="size of the clips and training (default: quick)")
+    add("--budget", type=duration, metavar="TIME", help="of a training, such as 90s or 15m (default: by size)")
     add("--kinds", nargs="+", choices=tuple(KINDS), default=list(KINDS), metavar="KIND",
         help="kinds of clips (default: all)")
+    add("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS), metavar="WAY",
+        help=f"ways to make layers, {OURS} among them (default: all)")
     add("--seeds", type=whole(1), default=3, metavar="N", help="clips of each kind (default: 3)")
     add("--jobs", type=whole(1), default=os.cpu_count() or 1, metavar="N",
         help="clips at a time, each on one thread (default: one per CPU core)")
@@ -106,61 +110,49 @@ def parse(argv: list[str] | None = None) -> tuple[Namespace, list[str]]:
     add("--out", type=Path, default=ROOT / "docs" / "quality.md", metavar="FILE",
         help="page to write; its pictures are in a folder beside it (default: docs/quality.md)")
     opt, train_options = parser.parse_known_args(argv)
+    if OURS not in opt.ways:
+        raise UserError(f"--ways: {OURS} is missing; expected it, for the page compares it with the others")
     taken = [option for option in train_options if option.split("=")[0] in TAKEN]
     if taken:
         raise UserError(f"{taken[0]}: the benchmark gives every run its own; expected other options of train.py")
     return opt, train_options
 
 
+def training(way: str, budget: float) -> str | None:
+    """Options of train.py for a way, with the seconds that there are filled in; None: it is not trained."""
+    return WAYS[way].format(budget, budget / 4, budget / 2) if WAYS[way] else None
+
+
 @dataclass(frozen=True)
-class Clip:
-    """One clip to be made, trained on and measured."""
+class Part:
+    """A folder, and what makes it: the clip, or the layers of one way and their measures.
 
-    kind: str
-    seed: int
-    work: Path
-    preset: Preset
-    train_options: list[str]
+    Attributes:
+        folder: where it is, once it is whole.
+        options: what decides the outcome.
+        commands: programs with their arguments, to be run one after the other in the folder.
+    """
 
-    @property
-    def folder(self) -> Path:
-        """Where the outcome is, once it is whole."""
-        return self.work / f"{self.kind}_{self.seed}"
-
-    def options(self) -> dict[str, str]:
-        """What decides the outcome."""
-        camera = ["--use_homographies"] if "--camera moving" in KINDS[self.kind] else []
-        return {"clip": " ".join([self.preset.clip, KINDS[self.kind], f"--seed {self.seed}"]),
-                "train": " ".join([self.preset.train, f"--seed {self.seed}", *camera, *self.train_options])}
+    folder: Path
+    options: str
+    commands: list[list[str]]
 
     def is_done(self) -> bool:
-        """Whether the outcome is there.
+        """Whether it is there.
 
         Raises:
             UserError: it is, but was made with other options.
         """
         if not self.folder.exists():
             return False
-        made_with = json.loads((self.folder / "outcome.json").read_text(encoding="utf-8"))["options"]
-        for program, options in self.options().items():
-            if made_with[program] != options:
-                raise UserError(f"{self.folder}: made with the {program} options '{made_with[program]}'; expected "
-                                f"'{options}'. Remove it, or give another --work")
+        try:
+            made_with = json.loads((self.folder / "outcome.json").read_text(encoding="utf-8"))["options"]
+        except OSError:
+            raise UserError(f"{self.folder}: not made by this benchmark; remove it, or give another --work") from None
+        if made_with != self.options:
+            raise UserError(f"{self.folder}: made with the options '{made_with}'; expected '{self.options}'. Remove "
+                            "it, or give another --work")
         return True
-
-    def commands(self) -> list[list[str]]:
-        """Programs with their arguments, to be run one after the other in the outcome's folder."""
-        options = {program: text.split() for program, text in self.options().items()}
-        return [
-            ["datasets/make_sample.py", "--dataroot", "clip", *options["clip"]],
-            ["datasets/keypoints_to_iuv.py", "--dataroot", "clip", "--source", "drawn"],
-            ["train.py", "--name", "run", "--dataroot", "clip", "--display_id", "0", "--no_html", "--num_threads", "0",
-             *options["train"]],
-            ["test.py", "--name", "run"],
-            ["datasets/cut_out.py", "--dataroot", "clip", "--out", "cut_out"],
-            *(["evaluate.py", "--layers", layers, "--dataroot", "clip", "--out", f"measured/{way}", "--no_lpips"]
-              for way, layers in WAYS.items()),
-        ]
 
     def make(self, stop: threading.Event) -> None:
         """Run all of it; the folder appears when everything is done.
@@ -168,18 +160,70 @@ class Clip:
         Raises:
             UserError: a program failed, or `stop` was set.
         """
-        self.work.mkdir(parents=True, exist_ok=True)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
         log = self.folder.with_suffix(".log")
         log.unlink(missing_ok=True)
-        started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=f".{self.folder.name}.", suffix=".part", dir=self.work) as beside:
+        seconds = {}
+        with tempfile.TemporaryDirectory(prefix=f".{self.folder.name}.", suffix=".part",
+                                         dir=self.folder.parent) as beside:
             new = Path(beside, "new")
             new.mkdir()
-            for command in self.commands():
+            for command in self.commands:
+                started = time.monotonic()
                 run(command, new, log, stop)
-            outcome = {"options": self.options(), "machine": machine(), "minutes": (time.monotonic() - started) / 60}
+                seconds[command[0]] = round(time.monotonic() - started, 2)
+            outcome = {"options": self.options, "machine": machine(), "seconds": seconds}
             write_text(new / "outcome.json", json.dumps(outcome, indent=1) + "\n")
             new.rename(self.folder)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip to be made, decomposed in several ways and measured."""
+
+    kind: str
+    seed: int
+    work: Path
+    size: str
+    budget: float
+    ways: list[str]
+    train_options: list[str]
+
+    @property
+    def folder(self) -> Path:
+        """Where the clip and its layers are."""
+        return self.work / f"{self.kind}_{self.seed}"
+
+    def parts(self) -> list[Part]:
+        """What it consists of, in the order in which it is made."""
+        made = f"{self.size} {KINDS[self.kind]} --seed {self.seed}"
+        clip = Part(self.folder / "clip", made, [
+            ["datasets/make_sample.py", "--dataroot", ".", *made.split()],
+            ["datasets/keypoints_to_iuv.py", "--dataroot", ".", "--source", "drawn"]])
+        return [clip, *(self.layers(way, clip) for way in self.ways)]
+
+    def layers(self, way: str, clip: Part) -> Part:
+        """The layers of one way."""
+        dataroot = ["--dataroot", str(clip.folder)]
+        measure = ["evaluate.py", "--layers", LAYERS, *dataroot, "--out", "measured", "--no_lpips"]
+        options = training(way, self.budget)
+        if options is None:
+            return Part(self.folder / way, clip.options, [["datasets/cut_out.py", "--out", LAYERS, *dataroot], measure])
+        camera = ["--use_homographies"] if "--camera moving" in KINDS[self.kind] else []
+        options = " ".join([options, *camera, f"--seed {self.seed}", *self.train_options])
+        train = ["train.py", "--name", "run", *dataroot, "--display_id", "0", "--no_html", "--num_threads", "0"]
+        return Part(self.folder / way, f"{clip.options}; {options}",
+                    [[*train, *options.split()], ["test.py", "--name", "run"], measure])
+
+    def make(self, stop: threading.Event) -> None:
+        """Make what is not done.
+
+        Raises:
+            UserError: a program failed, or `stop` was set.
+        """
+        for part in self.parts():
+            if not part.is_done():
+                part.make(stop)
 
 
 def work_through(clips: list[Clip], jobs: int) -> None:

@@ -1,7 +1,7 @@
 """Tables, pictures and text of docs/quality.md, from the outcomes of scripts/benchmark_quality.py.
 
-The prose is in scripts/quality_template.md; what was seen by eye is in by_eye.md beside the pictures, if it is there.
-A figure is the mean over what a measure's pattern matches: all people of a clip, all removals.
+The prose is in scripts/quality_template.md; what people wrote (by_eye.md and others beside the pictures) stands at the
+page's end. A figure is the mean over what a measure's pattern matches: all people of a clip, all removals.
 """
 
 import json
@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from data.dataroot import Dataroot
 from data.layers import LayerFolder
+from scripts.contact_sheet import checkerboard, over, sheet, write_picture
 from util.files import write_text, written_atomically
 from util.images import read_image
 
-WAYS = {"method": "results/run/test_latest", "cut_out": "cut_out"}  # folders of layers in an outcome
-NAMES = {"method": "method", "cut_out": "cut-out"}
+LAYERS = "results/run/test_latest"  # in the folder of a way
+NAMES = {"cut_out": "cut-out"}  # of ways that have another one than their folder
+COMPARED = ("cut_out", "published", "draft", "fast")  # in the tables and pictures
+CURVE = ("draft", "fast_quarter", "fast_half", "fast")  # by the time that they take
+OURS = "fast"
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,11 @@ PICTURE_MEASURES = [
 LAYER_MEASURES = [
     Measure("matte", "layer_.*", "matte_mse", -1, scale=1000),
     Measure("person's matte", "layer_.*", "person_matte_mae", -1, scale=1000, given=True),
+    Measure("hidden matte", "layer_.*", "hidden_matte_error", -1, digits=2),
     Measure("hidden", "layer_.*", "hidden_rgba_error", -1, digits=2),
     Measure("effect IoU", "layer_.*", "effect_iou", +1, digits=2),
     Measure("own shadow", "layer_.*", "shadow_own", +1, digits=2),
+    Measure("shadow on people", "layer_.*", "shadow_on_people", +1, digits=2),
     Measure("other's shadow", "layer_.*", "shadow_other", -1, digits=2, given=True),
     Measure("shadow in background", "layer_.*", "shadow_background", -1, digits=2),
     Measure("flicker", "background", "flicker", -1, digits=2, given=True),
@@ -83,100 +89,129 @@ LAYER_MEASURES = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one clip: a folder with clip/, results/, cut_out/, measured/ and outcome.json."""
+    """What came of one clip: a folder with clip/ and a folder for each way, with its layers and measured/."""
 
     kind: str
     seed: int
     folder: Path
+    ways: list[str]
 
     @cached_property
-    def made(self) -> dict:
-        """Options, machine, minutes."""
-        return json.loads((self.folder / "outcome.json").read_text(encoding="utf-8"))
+    def made(self) -> dict[str, dict]:
+        """Options, machine, and seconds of every program, of the clip and of each way."""
+        return {part: json.loads((self.folder / part / "outcome.json").read_text(encoding="utf-8"))
+                for part in ("clip", *self.ways)}
 
     @cached_property
     def measured(self) -> dict[str, dict]:
-        """metrics.json of the method's layers and of the cut-out's."""
-        return {way: json.loads((self.folder / "measured" / way / "metrics.json").read_text(encoding="utf-8"))
-                for way in WAYS}
+        """metrics.json of each way."""
+        return {way: json.loads((self.folder / way / "measured" / "metrics.json").read_text(encoding="utf-8"))
+                for way in self.ways}
 
     def figure(self, way: str, measure: Measure) -> float | None:
         """A figure of the whole clip."""
         return measure.of(self.measured[way]["total"])
 
+    def seconds(self, way: str) -> float:
+        """How long it took to make the layers, export included."""
+        return sum(taken for program, taken in self.made[way]["seconds"].items() if program != "evaluate.py")
 
-def write_page(path: Path, preset: str, kinds: dict[str, str], outcomes: list[Outcome]) -> None:
-    """Write the page, and a picture of each kind into a folder beside it that has its name.
+
+def write_page(path: Path, arguments: str, budget: float, kinds: dict[str, str], outcomes: list[Outcome]) -> None:
+    """Write the page, and its pictures into a folder beside it that has its name.
 
     Args:
+        arguments: of run_benchmark.sh.
+        budget: seconds that there were for a training.
         kinds: name to options of make_sample.py, in the order of the page.
     """
     pictures = path.with_suffix("")
+    ways = [way for way in COMPARED if way in outcomes[0].ways]
     sections = []
     for kind, options in kinds.items():
-        write_jpeg(pictures / f"{kind}.jpg", contact_sheet(next(one for one in outcomes if one.kind == kind)))
+        write_picture(pictures / f"{kind}.jpg", contact_sheet(next(one for one in outcomes if one.kind == kind), ways))
         sections.append(f"**{kind}**: `{options}`\n\n![Layers of the clip {kind}]({pictures.name}/{kind}.jpg)")
-    won, lost = contests(list(kinds), outcomes)
-    first = outcomes[0]
-    root = Dataroot.open(first.folder / "clip")
-    by_eye = pictures / "by_eye.md"
+    plot_curves(pictures / "curves.svg", outcomes)
+    root = Dataroot.open(outcomes[0].folder / "clip")
+    made = outcomes[0].made
     template = string.Template(Path(__file__).with_name("quality_template.md").read_text(encoding="utf-8"))
     write_text(path, template.substitute(
-        arguments=f"--preset {preset}", preset=preset, train=without_seed(first.made["options"]["train"]),
-        version=" and ".join(sorted({one.measured["method"]["version"] for one in outcomes})),
-        machine=" and ".join(sorted({one.made["machine"] for one in outcomes})),
-        minutes=f"{statistics.fmean(one.made['minutes'] for one in outcomes):.1f}",
+        arguments=arguments, budget=f"{budget:g}", pictures=pictures.name,
+        options="\n".join(f"  - {NAMES.get(way, way)}: `{without_seed(made[way]['options'])}`"
+                          for way in ways if way != "cut_out"),
+        version=" and ".join(sorted({one.measured[way]["version"] for one in outcomes for way in ways})),
+        machine=" and ".join(sorted({part["machine"] for one in outcomes for part in one.made.values()})),
+        minutes=f"{statistics.fmean(spent(one) for one in outcomes) / 60:.1f}",
         frames=len(root.frames), width=root.metadata.size[0], height=root.metadata.size[1],
         seeds=", ".join(str(seed) for seed in sorted({one.seed for one in outcomes})),
-        wins=len(won), cells=len(won) + len(lost),
-        picture_table=table(PICTURE_MEASURES, list(kinds), outcomes),
-        layer_table=table(LAYER_MEASURES, list(kinds), outcomes),
-        kinds="\n\n".join(sections), worst_table=worst(outcomes),
-        losses="\n".join(f"- {kind}: {', '.join(m.title for k, m in lost if k == kind) or 'in nothing'}"
-                         for kind in kinds),
-        by_eye=by_eye.read_text(encoding="utf-8").strip() if by_eye.exists() else "").rstrip() + "\n")
+        wins="; ".join(f"than {NAMES.get(way, way)} in {len(won)} of {len(won) + len(lost)}"
+                       for way in ways if way != OURS for won, lost in [contests(list(kinds), outcomes, way)]),
+        picture_table=table(PICTURE_MEASURES, list(kinds), outcomes, ways),
+        layer_table=table(LAYER_MEASURES, list(kinds), outcomes, ways),
+        kinds="\n\n".join(sections), worst_table=worst(outcomes, ways), losses=losses(list(kinds), outcomes, ways),
+        by_hand="\n".join(file.read_text(encoding="utf-8") for file in sorted(pictures.glob("*.md")))).rstrip() + "\n")
 
 
 def without_seed(options: str) -> str:
     """Options of train.py but for the seed and the camera, which differ from clip to clip."""
-    return re.sub(r" --seed \d+( --use_homographies)?", "", options)
+    return re.sub(r"( --use_homographies)? --seed \d+", "", options.split("; ")[-1])
+
+
+def spent(outcome: Outcome) -> float:
+    """Seconds of all programs."""
+    return sum(sum(part["seconds"].values()) for part in outcome.made.values())
 
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
-def figures(measure: Measure, way: str, kind: str, outcomes: list[Outcome]) -> list[float]:
-    """A measure of the clips of a kind, by seed; those to which it does not apply are left out."""
+def figures(measure: Measure, way: str, kind: str | None, outcomes: list[Outcome]) -> list[float]:
+    """A measure of the clips of a kind, by seed, or (None) the mean over all kinds; left out is where it does not
+    apply."""
+    if kind is None:
+        seeds = sorted({one.seed for one in outcomes})
+        by_seed = [[one.figure(way, measure) for one in outcomes if one.seed == seed] for seed in seeds]
+        by_seed = [[value for value in values if value is not None] for values in by_seed]
+        return [statistics.fmean(values) for values in by_seed if values]
     values = [one.figure(way, measure) for one in outcomes if one.kind == kind]
     return [value for value in values if value is not None]
 
 
-def is_won(measure: Measure, kind: str, outcomes: list[Outcome]) -> bool | None:
-    """Whether the method's mean is better than the cut-out's; None where there is none, or both are shown alike."""
-    method, cut_out = (figures(measure, way, kind, outcomes) for way in WAYS)
-    if not method or not cut_out or len({measure.shown(statistics.fmean(values)) for values in (method, cut_out)}) == 1:
+def is_won(measure: Measure, kind: str, outcomes: list[Outcome], other: str) -> bool | None:
+    """Whether our mean is better than that of another way; None where there is none, or both are shown alike."""
+    ours, others = (figures(measure, way, kind, outcomes) for way in (OURS, other))
+    if not ours or not others or len({measure.shown(statistics.fmean(values)) for values in (ours, others)}) == 1:
         return None
-    return measure.better * (statistics.fmean(method) - statistics.fmean(cut_out)) > 0
+    return measure.better * (statistics.fmean(ours) - statistics.fmean(others)) > 0
 
 
-def contests(kinds: list[str], outcomes: list[Outcome]) -> tuple[list, list]:
-    """(kind, measure) of all cells that the method has won and that it has lost."""
-    cells = {(kind, measure): is_won(measure, kind, outcomes) for kind in kinds
-             for measure in PICTURE_MEASURES + LAYER_MEASURES if not measure.given}
+def contests(kinds: list[str], outcomes: list[Outcome], other: str) -> tuple[list, list]:
+    """(kind, measure) of all cells that we have won against another way, and that we have lost."""
+    cells = {(kind, measure): is_won(measure, kind, outcomes, other) for kind in kinds
+             for measure in PICTURE_MEASURES + LAYER_MEASURES if not (measure.given and other == "cut_out")}
     return [cell for cell, won in cells.items() if won is True], [cell for cell, won in cells.items() if won is False]
 
 
-def table(measures: list[Measure], kinds: list[str], outcomes: list[Outcome]) -> str:
-    """Markdown: a row for each kind and way, a column for each measure."""
+def table(measures: list[Measure], kinds: list[str], outcomes: list[Outcome], ways: list[str]) -> str:
+    """Markdown: a row for each kind and way, a column for each measure; first the mean of all kinds."""
     rows = [["clip", "layers of", *(measure.heading for measure in measures)],
             ["---", "---", *("--:" for _ in measures)]]
-    for kind in kinds:
-        for way in WAYS:
-            cells = [cell(measure, figures(measure, way, kind, outcomes)) for measure in measures]
-            if way == "method":
-                cells = [f"**{text}**" if is_won(measure, kind, outcomes) else text
-                         for measure, text in zip(measures, cells)]
-            rows.append([kind if way == "method" else "", NAMES[way], *cells])
+    for kind in (None, *kinds):
+        columns = [column(measure, kind, outcomes, ways) for measure in measures]
+        rows += [[(kind or "all") if i == 0 else "", NAMES.get(way, way), *(cells[i] for cells in columns)]
+                 for i, way in enumerate(ways)]
     return markdown(rows)
+
+
+def column(measure: Measure, kind: str | None, outcomes: list[Outcome], ways: list[str]) -> list[str]:
+    """A measure of each way as text; the best is bold, but not where all are alike, or the cut-out is given it."""
+    values = {way: figures(measure, way, kind, outcomes) for way in ways}
+    means = {way: float(measure.shown(statistics.fmean(found))) for way, found in values.items()
+             if found and not (measure.given and way == "cut_out")}
+    best = measure.better * max((measure.better * mean for mean in means.values()), default=0)
+    if len(set(means.values())) < 2:
+        means = {}
+    return [f"**{cell(measure, found)}**" if means.get(way) == best else cell(measure, found)
+            for way, found in values.items()]
 
 
 def cell(measure: Measure, values: list[float]) -> str:
@@ -187,17 +222,28 @@ def cell(measure: Measure, values: list[float]) -> str:
     return measure.shown(statistics.fmean(values)) + spread
 
 
-def worst(outcomes: list[Outcome]) -> str:
-    """Markdown: for each measure the clip on which the method did worst."""
-    rows = [["measure", "worst", "cut-out there", "clip"], ["---", "--:", "--:", "---"]]
+def worst(outcomes: list[Outcome], ways: list[str]) -> str:
+    """Markdown: for each measure the clip on which our layers are worst, and the other ways there."""
+    others = [way for way in ways if way != OURS]
+    rows = [["measure", "worst", *(f"{NAMES.get(way, way)} there" for way in others), "clip"],
+            ["---", "--:", *("--:" for _ in others), "---"]]
     for measure in PICTURE_MEASURES + LAYER_MEASURES:
-        there = [one for one in outcomes if one.figure("method", measure) is not None]
+        there = [one for one in outcomes if one.figure(OURS, measure) is not None]
         if there:
-            one = min(there, key=lambda outcome: measure.better * outcome.figure("method", measure))
-            of_cut_out = one.figure("cut_out", measure)
-            rows.append([measure.heading, measure.shown(one.figure("method", measure)),
-                         "–" if of_cut_out is None else measure.shown(of_cut_out), f"{one.kind}, seed {one.seed}"])
+            one = min(there, key=lambda outcome: measure.better * outcome.figure(OURS, measure))
+            found = [one.figure(way, measure) for way in (OURS, *others)]
+            rows.append([measure.heading, *("–" if value is None else measure.shown(value) for value in found),
+                         f"{one.kind}, seed {one.seed}"])
     return markdown(rows)
+
+
+def losses(kinds: list[str], outcomes: list[Outcome], ways: list[str]) -> str:
+    """Markdown: for each kind what other ways are better in."""
+    others = [way for way in ways if way != OURS]
+    lost = {way: contests(kinds, outcomes, way)[1] for way in others}
+    return markdown([["clip", *(NAMES.get(way, way) for way in others)], ["---"] * (1 + len(others)),
+                     *([kind, *(", ".join(m.title for k, m in lost[way] if k == kind) or "–" for way in others)]
+                       for kind in kinds)])
 
 
 def markdown(rows: list[list[str]]) -> str:
@@ -207,30 +253,14 @@ def markdown(rows: list[list[str]]) -> str:
 
 # ---- pictures -------------------------------------------------------------------------------------------------------
 
-MARGIN, HEADING, GAP = 62, 20, 4  # pixels
-
-
-def contact_sheet(outcome: Outcome) -> np.ndarray:
+def contact_sheet(outcome: Outcome, ways: list[str]) -> np.ndarray:
     """The middle frame's layers of a clip, uint8 RGB: a row for the truth and for each way, with headings."""
     root = Dataroot.open(outcome.folder / "clip")
     truth = LayerFolder.open(root.path / "gt")
     rows = {"truth": panels(truth, root, truth)}
-    rows["truth"] = {"input, reconstruction": read_image(root.file("rgb_256", len(root.frames) // 2), "RGB"),
-                     **dict(list(rows["truth"].items())[1:])}
-    rows |= {NAMES[way]: panels(LayerFolder.open(outcome.folder / folder), root, truth)
-             for way, folder in WAYS.items()}
-    width, height = root.metadata.size
-    size = MARGIN + len(rows["truth"]) * (width + GAP), HEADING + len(rows) * (height + GAP)
-    sheet = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    for i, (name, pictures) in enumerate(rows.items()):
-        top = HEADING + i * (height + GAP)
-        draw.text((4, top + height // 2), name, "black", font, anchor="lm")
-        for k, (title, picture) in enumerate(pictures.items()):
-            left = MARGIN + k * (width + GAP)
-            sheet.paste(Image.fromarray(picture), (left, top))
-            draw.text((left + width // 2, HEADING // 2), title, "black", font, anchor="mm")
-    return np.asarray(sheet)
+    rows["truth"]["input, reconstruction"] = read_image(root.file("rgb_256", len(root.frames) // 2), "RGB")
+    rows |= {NAMES.get(way, way): panels(LayerFolder.open(outcome.folder / way / LAYERS), root, truth) for way in ways}
+    return sheet(rows, root.metadata.size[0])
 
 
 def panels(layers: LayerFolder, root: Dataroot, truth: LayerFolder) -> dict[str, np.ndarray]:
@@ -244,7 +274,7 @@ def panels(layers: LayerFolder, root: Dataroot, truth: LayerFolder) -> dict[str,
         person = read_image(truth.path / f"person_{number:02d}" / f"{root.frames[middle]}.png", "L")
         rgba[..., 3] = np.rint(rgba[..., 3] * (1 - person / 255))
     shifted = {number: layers.layer(number, middle - (late if number == numbers[-1] else 0)) for number in numbers}
-    board = checkerboard(background.shape)
+    board = checkerboard(background.shape[1::-1])
     return {"input, reconstruction": over(background, [layers.layer(number, middle) for number in order]),
             **{f"layer {number}": over(board, [layers.layer(number, middle)]) for number in numbers},
             "background": background,
@@ -252,21 +282,36 @@ def panels(layers: LayerFolder, root: Dataroot, truth: LayerFolder) -> dict[str,
             f"layer {numbers[-1]} late": over(background, [shifted[number] for number in order])}
 
 
-def over(background: np.ndarray, layers: list[np.ndarray]) -> np.ndarray:
-    """Layers, uint8 straight RGBA, back to front, over uint8 RGB."""
-    picture = background.astype(np.float32)
-    for layer in layers:
-        picture += (layer[..., :3] - picture) * (layer[..., 3:] / np.float32(255))
-    return np.rint(picture).astype(np.uint8)
-
-
-def checkerboard(shape: tuple[int, ...], cell_size: int = 8) -> np.ndarray:
-    """Grey squares, uint8 RGB."""
-    rows, columns = np.indices(shape[:2]) // cell_size
-    return np.where((rows + columns)[..., None] % 2, 165, 215).astype(np.uint8).repeat(3, axis=2)
-
-
-def write_jpeg(path: Path, pixels: np.ndarray) -> None:
-    """Write uint8 RGB, atomically."""
-    with written_atomically(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="JPEG", quality=75, optimize=True)
+def plot_curves(path: Path, outcomes: list[Outcome]) -> None:
+    """Every measure against the time that the layers took, means of all clips: a line from draft to fast, a point for
+    the published way and a dashed line for the cut-out."""
+    ways = outcomes[0].ways
+    seconds = {way: statistics.fmean(one.seconds(way) for one in outcomes) for way in ways}
+    means = {}
+    for measure in PICTURE_MEASURES + LAYER_MEASURES:
+        found = {way: figures(measure, way, None, outcomes) for way in ways}
+        if any(found.values()):
+            means[measure] = {way: statistics.fmean(values) for way, values in found.items() if values}
+    rows = -(-len(means) // 6)
+    figure, axes = plt.subplots(rows, 6, figsize=(12, 1.7 * rows), layout="constrained", facecolor="white",
+                                squeeze=False)
+    for ax in axes.flat[len(means):]:
+        ax.remove()
+    for ax, (measure, by_way) in zip(axes.flat, means.items()):
+        curve = [way for way in CURVE if way in by_way]
+        ax.plot([seconds[way] for way in curve], [by_way[way] for way in curve], "o-", ms=4, label="draft to fast")
+        if "published" in by_way:
+            ax.plot(seconds["published"], by_way["published"], "s", ms=4, color="tab:orange", label="published")
+        if "cut_out" in by_way:
+            ax.axhline(by_way["cut_out"], color="0.6", ls="--", lw=1, label="cut-out")
+        ax.set_title(measure.heading.replace("\\", ""), fontsize=9)
+        ax.set_xlim(left=0)
+        ax.margins(y=0.15)
+        ax.tick_params(labelsize=7)
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in axes[-1]:
+        ax.set_xlabel("s", fontsize=8)
+    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False)
+    with written_atomically(path) as temporary, plt.rc_context({"svg.hashsalt": path.stem, "svg.fonttype": "none"}):
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    plt.close(figure)

@@ -27,8 +27,8 @@ def change_metadata(clip, **changes):
 
 
 def load(clip, **options):
-    opt = Namespace(dataroot=clip, do_upsampling=True, use_homographies=True, use_mask_images=True, trimap_width=20,
-                    max_dataset_size=float("inf"))
+    opt = Namespace(dataroot=clip, do_upsampling=True, init="random", use_homographies=True, use_mask_images=True,
+                    trimap_width=20, max_dataset_size=float("inf"))
     vars(opt).update(options)
     LayeredVideoDataset.resolve_options(opt)
     dataset = LayeredVideoDataset(opt)

@@ -15,8 +15,9 @@ import evaluate as evaluate_program
 from data.dataroot import Dataroot
 from data.evaluation import Clip, evaluate, never_seen, retimings
 from data.layers import LayerFolder
+from datasets.make_sample import make_sample
 from util.errors import UserError
-from util.images import write_png
+from util.images import read_image, write_png
 
 ROOT = Path(__file__).parent.parent
 WIDTH, HEIGHT, LENGTH = 96, 64, 12
@@ -171,6 +172,22 @@ def test_a_shadow_that_stays_in_the_background_is_found_there(measured):
     for layer in layers_of(total):
         assert layer["shadow_own"] == 0 and layer["shadow_background"] > 0.95
         assert layer["person_matte_mae"] < 1e-6 < layer["matte_mae"] and layer["effect_iou"] < 0.9
+
+
+def test_a_shadow_on_somebody_is_measured_apart_from_that_on_the_ground(tmp_path):
+    root = make_sample(tmp_path / "clip", frames=6, width=96, height=64, shadow_on_people=True)
+    shutil.copytree(root / "gt", tmp_path / "cut")
+    for path in (tmp_path / "cut").glob("layer_*/*.png"):  # nobody casts a shadow on the other
+        pixels = read_image(path, "RGBA").copy()
+        other = read_image(root / f"gt/person_{3 - int(path.parent.name[-2:]):02d}/{path.name}", "L")
+        pixels[(other > 0) & (read_image(root / f"gt/person_{path.parent.name[-2:]}/{path.name}", "L") == 0)] = 0
+        write_png(path, pixels)
+    dataroot, truth = Dataroot.open(root), LayerFolder.open(root / "gt")
+    true, cut = (layers_of(evaluate(Clip(LayerFolder.open(folder), dataroot, truth))["total"])
+                 for folder in (root / "gt", tmp_path / "cut"))
+    cast = [k for k in range(2) if true[k]["shadow_on_people"] is not None]
+    assert cast and all(true[k]["shadow_on_people"] == 1 and cut[k]["shadow_on_people"] == 0 for k in cast)
+    assert all(cut[k]["shadow_own"] > 0.95 for k in range(2))
 
 
 def test_a_hole_where_somebody_stands_in_front_shows_in_hidden_errors_and_retiming_only(measured):

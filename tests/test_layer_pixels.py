@@ -130,3 +130,8 @@ def test_resizing_keeps_the_colour_of_soft_edges_and_where_things_are():
     assert np.abs(wide[wide[..., 3] > 20][:, :3].astype(int) - (200, 100, 50)).max() <= 8
     assert abs(wide[..., 3].sum() / rgba[..., 3].sum() - 1.1) < 0.01
     assert np.abs(resized(rgba[..., :3], (44, 20)).astype(int) - wide[..., :3] * (wide[..., 3:] / 255)).mean() < 8
+
+
+def test_a_layer_that_becomes_smaller_than_a_pixel_takes_no_longer_than_another():
+    patch = Patch(0, 0, np.ones((4, 64, 96), np.float32))
+    assert moved(patch, np.diag([1e-9, 1e-9, 1.0]), (96, 64)).planes.shape == (4, 2, 2)

@@ -12,8 +12,8 @@ from util.images import write_png
 
 
 def make_dataset(dataroot, **changes):
-    opt = Namespace(dataroot=dataroot, do_upsampling=False, use_homographies=False, use_mask_images=False,
-                    trimap_width=20, max_dataset_size=float("inf"))
+    opt = Namespace(dataroot=dataroot, do_upsampling=False, init="random", use_homographies=False,
+                    use_mask_images=False, trimap_width=20, max_dataset_size=float("inf"))
     vars(opt).update(changes)
     LayeredVideoDataset.resolve_options(opt)
     return LayeredVideoDataset(opt)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from data.dataroot import Dataroot, Metadata
 from data.layers import LayerFolder
 from util.errors import UserError
 from util.images import write_png
@@ -64,3 +65,23 @@ def test_a_folder_without_layers_is_refused(tmp_path, made):
     (tmp_path / made).mkdir(exist_ok=True)
     with pytest.raises(UserError, match="expected"):
         LayerFolder.open(tmp_path)
+
+
+def clip(tmp_path, frames, order):
+    metadata = Metadata(tmp_path / "metadata.json", (8, 6), (8, 6), 49, composite_order=order)
+    return Dataroot(tmp_path, metadata, frames)
+
+
+def test_layers_of_a_part_of_a_clip_know_their_place_in_it(known, tmp_path):
+    layers = LayerFolder.open(known)
+    assert layers.in_clip(clip(tmp_path, ["0000", *FRAMES], [[1, 2], [2, 1], [1, 2]])) == ([1, 2], [[2, 1], [1, 2]])
+    assert layers.in_clip(clip(tmp_path, list(FRAMES), None)) == ([0, 1], [[1, 2], [1, 2]])
+
+
+@pytest.mark.parametrize("frames, order, message", [
+    (["0001"], None, "gt: 1 of its frames are not in .*rgb_256, the first is 0002"),
+    (FRAMES, [[1, 2], [1, 3]], r"composite_order of frame 0002 is \[1, 3\]; expected each of the layers \[1, 2\] once"),
+])
+def test_layers_of_another_clip_are_refused(known, tmp_path, frames, order, message):
+    with pytest.raises(UserError, match=message):
+        LayerFolder.open(known).in_clip(clip(tmp_path, list(frames), order))

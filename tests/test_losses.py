@@ -5,8 +5,8 @@ from argparse import Namespace
 import pytest
 import torch
 
-from models.lnr_model import loss_weights
-from models.losses import alpha_regularization, mask_loss
+from models.lnr_model import completed, loss_weights
+from models.losses import alpha_regularization, mask_loss, prior_loss
 
 
 @pytest.fixture
@@ -35,6 +35,32 @@ def test_a_large_background_does_not_outweigh_a_small_person_in_the_mask_loss():
     trimap[..., :10, :10] = 1
     missed_person, missed_background = -torch.ones_like(trimap), torch.ones_like(trimap)
     assert mask_loss(missed_person, trimap) == pytest.approx(float(mask_loss(missed_background, trimap)), rel=0.02)
+
+
+def test_in_the_prior_loss_people_films_and_nothing_count_alike():
+    prior = torch.zeros(1, 1, 100, 100)
+    prior[..., :10, :10], prior[..., 20:22, :5] = 1, 0.3
+    view = torch.ones_like(prior)
+    losses = []
+    for where in (prior == 1, prior == 0.3, prior == 0):
+        losses.append(float(prior_loss(torch.where(where, prior + 0.1, prior), prior, view)))
+    assert losses == pytest.approx([0.1 / 3] * 3, rel=0.15)
+
+
+def test_the_prior_loss_allows_everything_behind_others():
+    prior, view = torch.rand(2, 3, 8, 8), (torch.rand(2, 3, 8, 8) > 0.5).float()
+    alpha = torch.where(view > 0, prior, torch.rand(2, 3, 8, 8))
+    assert prior_loss(alpha, prior, view) == 0
+
+
+def test_layers_are_completed_only_where_others_hide_them():
+    prior, learned = torch.rand(2, 1, 3, 4, 6, 6) * 2 - 1
+    prior[:, 2, 3] = torch.where(torch.rand(6, 6) > 0.5, 1.0, -1.0)
+    layers = completed(prior, learned, shows_hidden=False)
+    hidden = (prior[:, 2, 3:] == 1).expand(-1, 4, -1, -1)
+    assert (layers[:, [0, 2]] == prior[:, [0, 2]]).all()
+    assert (layers[:, 1] == torch.where(hidden, learned[:, 1], prior[:, 1])).all()
+    assert (completed(prior, learned, shows_hidden=True)[:, :, 3] == prior[:, :, 3]).all()
 
 
 OPTIONS = Namespace(lambda_alpha_l1=0.01, lambda_alpha_l0=0.005, alpha_l1_rolloff_epoch=200, lambda_mask=50)

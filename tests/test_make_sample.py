@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from data.dataroot import read_homographies
-from datasets.make_sample import make_sample
+from datasets.make_sample import Clip, Content, make_sample
 from datasets.sample_motion import Jump, Loop, Mover, Style
 from datasets.sample_person import plain
+from datasets.sample_scene import View
 from datasets.sample_solids import ball, cast_shadow, limb, render
 from util.errors import UserError
 from util.homography import apply_homography
@@ -28,6 +29,7 @@ KINDS = {
     "mirror": {"seed": 2, "people": 3, "mirror_floor": True, "shadow": "hard"},
     "moving": {"seed": 3, "people": 2, "camera": "moving"},
     "windy": {"seed": 5, "people": 2, "sway": 1.0, "shake": 0.5, "flicker": 2.0, "build": "wide", "touch": True},
+    "shaded": {"seed": 1, "people": 2, "shadow_on_people": True},
     "both": {"seed": 4, "people": 1, "camera": "moving", "mirror_floor": True, "shadow": "none"},
 }
 
@@ -283,6 +285,33 @@ def test_visible_masks_hold_what_nobody_hides_and_the_mattes_stay_whole(tmp_path
         np.testing.assert_array_equal(whole[behind], matte(clips["plain"], behind, name))
         hidden += (whole[behind] - matte(clip, behind, name)).sum()
     assert hidden > 20
+
+
+def shadow_on_others(clip):
+    """Opacity of the front person's shadow, summed over the pixels where the one behind is seen."""
+    total = 0.0
+    for k, name in enumerate(frames(clip)):
+        behind, front = metadata(clip)["composite_order"][k]
+        layer = read_image(clip / "gt" / f"layer_{front:02d}" / name, "RGBA") / 255.0
+        seen = (matte(clip, behind, name) == 1) & (matte(clip, front, name) == 0)
+        np.testing.assert_allclose(layer[seen, :3] * layer[seen, 3:], 0, atol=0.01)  # black: it only darkens
+        total += layer[seen, 3].sum()
+    return total
+
+
+def test_a_shadow_on_somebody_is_in_the_layer_of_who_casts_it_in_front(clips):
+    assert shadow_on_others(clips["shaded"]) > 20 and shadow_on_others(clips["plain"]) < 1
+
+
+def test_a_shadow_on_a_body_is_that_on_the_ground_where_body_and_ground_meet():
+    clip = Clip(View(384, 256), 24, Content(shadow_on_people=True))
+    place = np.array([0.0, 0.0, 6.3])
+    tile = ball(np.array([0.0, 0.0, 0.0]), (0.5, 0.001, 0.1), plain(np.full(3, 0.5, np.float32)), np.eye(3))
+    sheet, corner = clip._shaded([ball(np.array([-0.4, 0.5, -0.4]), (0.2, 0.2, 0.2), tile.paint, np.eye(3))], place)
+    shade, body, at = clip._fallen_on([tile], place, sheet, corner)
+    on_ground, on_body, where = (clip._filmed(*picture, 0) for picture in ((sheet, corner), (shade, at), (body, at)))
+    assert np.count_nonzero(where == 1) > 100 and on_ground[where == 1].max() > 0.3
+    assert np.abs(on_body - on_ground)[where == 1].max() < 0.06
 
 
 def test_wide_people_cover_more_than_thin_ones(tmp_path):

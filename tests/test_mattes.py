@@ -3,7 +3,16 @@
 import numpy as np
 import torch
 
-from util.mattes import composite_over, opacity, over_checkerboard, transfer_detail, trimap
+from util.mattes import (
+    composite_over,
+    in_front,
+    opacity,
+    over_checkerboard,
+    share_detail,
+    transfer_detail,
+    trimap,
+    visibilities,
+)
 
 
 def random_layers(n_layers=3):
@@ -42,6 +51,26 @@ def test_the_background_takes_no_detail_and_becomes_opaque():
     detailed = transfer_detail(layers, torch.ones(2, 3, 8, 6), composite_over(layers))
     torch.testing.assert_close(detailed[:, 0, :3], layers[:, 0, :3])
     assert (opacity(detailed[:, 0]) == 1).all()
+
+
+def test_shared_detail_explains_the_frame_also_where_a_layer_is_faint():
+    layers = random_layers()
+    layers[:, 1:, 3] = layers[:, 1:, 3].clamp(-0.6, 0.2)
+    layers[:, :, :3] *= 0.3
+    frame = composite_over(layers)[:, :3] + 0.02 * (torch.rand(2, 3, 8, 6) - 0.5)
+    shared = share_detail(layers, frame)
+    torch.testing.assert_close(composite_over(shared)[:, :3], frame, atol=1e-4, rtol=0)
+    torch.testing.assert_close(shared[:, 0, :3], layers[:, 0, :3])
+    as_published = composite_over(transfer_detail(layers, frame, composite_over(layers)))[:, :3]
+    assert (as_published - frame).abs().mean() > 1e-3
+
+
+def test_what_is_seen_of_all_layers_is_one_whole():
+    layers = random_layers()
+    background = 1 - visibilities(layers).sum(dim=1)
+    torch.testing.assert_close(background, (1 - opacity(layers[:, 1:])).prod(dim=1))
+    assert (in_front(layers)[:, -1] == 1).all()
+    torch.testing.assert_close(in_front(layers)[:, 0], 1 - opacity(layers[:, 2]))
 
 
 def test_a_trimap_is_unknown_around_the_person_and_known_elsewhere():

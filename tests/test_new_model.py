@@ -41,7 +41,7 @@ def test_a_new_model_trains_continues_and_exports(program):
     run(program, "train.py", *training, "--n_epochs", "2", "--n_epochs_decay", "1")
     folder = program / "checkpoints/toy"
     state = torch.load(folder / "latest_state.pth", weights_only=True)
-    assert state["position"] == {"epoch": 4, "batch": 0}
+    assert state["position"] == {"epoch": 4, "items": 0}
     assert set(state["optimizers"]) == {"G", "D"}
     assert state["extra"] == {"steps": 9}
     assert {p.name for p in folder.glob("*.pth")} == {"latest_net_G.pth", "latest_net_D.pth", "latest_state.pth"}
@@ -49,8 +49,8 @@ def test_a_new_model_trains_continues_and_exports(program):
     assert set(records[-1]["losses"]) == {"critic", "generator", "total"}
     assert (folder / "web/index.html").exists()
 
-    run(program, "train.py", *training, "--n_epochs", "4", "--continue_train")
-    assert torch.load(folder / "latest_state.pth", weights_only=True)["extra"] == {"steps": 12}
+    run(program, "train.py", "--n_epochs", "4", "--continue_train")
+    assert torch.load(folder / "latest_state.pth", weights_only=True)["extra"] == {"steps": 15}
 
     run(program, "test.py", "--num_test", "3")
     results = program / "results/toy/test_latest"

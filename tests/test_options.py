@@ -49,7 +49,7 @@ def test_help_explains_every_option(clip, options, capsys):
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert all(f"--{name}" in text for name in vars(opt)
-               if name not in ("is_train", "do_upsampling" if options is TrainOptions else ""))
+               if name not in ("is_train", "clip", "do_upsampling" if options is TrainOptions else ""))
 
 
 def test_the_published_guides_spellings_work(clip):
@@ -63,7 +63,9 @@ def test_the_clip_decides_its_size_and_number_of_textures(clip):
 
 
 def test_options_are_saved_as_they_are_used(clip):
-    opt = TrainOptions().parse(["--dataroot", clip, "--name", "run", "--suffix", "{model}_{num_filters}"])
+    options = TrainOptions()
+    opt = options.parse(["--dataroot", clip, "--name", "run", "--suffix", "{model}_{num_filters}"])
+    options.save(opt)
     assert opt.name == "run_lnr_64"
     saved = json.loads(Path("checkpoints/run_lnr_64/train_opt.json").read_text())
     assert saved == vars(opt)
@@ -72,8 +74,9 @@ def test_options_are_saved_as_they_are_used(clip):
 
 
 def test_testing_takes_over_what_the_run_was_trained_with(clip):
-    TrainOptions().parse(["--dataroot", clip, "--name", "run", "--num_filters", "8", "--texture_res", "4",
-                          "--seed", "5", "--batch_size", "3", "--use_homographies"])
+    options = TrainOptions()
+    options.save(options.parse(["--dataroot", clip, "--name", "run", "--num_filters", "8", "--texture_res", "4",
+                                "--seed", "5", "--batch_size", "3", "--use_homographies"]))
     opt = TestOptions().parse(["--name", "run"])
     assert (opt.dataroot, opt.num_filters, opt.texture_res, opt.use_homographies) == ("clip", 8, 4, True)
     assert (opt.seed, opt.batch_size) == (1, 32)

@@ -31,15 +31,22 @@ def test_serial_batches_are_in_order():
 
 @pytest.mark.parametrize("epoch, batch", [(1, 1), (2, 0), (2, 2), (3, 1)])
 def test_a_continued_run_sees_what_an_unbroken_one_would_have_seen(epoch, batch):
-    rest = TrainingBatches(10, 4, 1, True, range(epoch, 4), batch)
+    rest = TrainingBatches(10, 4, 1, True, range(epoch, 4), 4 * batch)
     assert list(rest) == batches()[3 * (epoch - 1) + batch:]
     assert len(rest) == len(list(rest))
 
 
+def test_a_run_that_goes_on_with_another_batch_size_still_visits_every_item_of_its_epoch_once():
+    begun = [item for batch in batches()[:2] for item in batch]
+    rest = TrainingBatches(10, 3, 1, True, range(1, 3), len(begun))
+    assert sorted(i for i, _ in begun + list(rest)[0]) == list(range(10))
+    assert len(rest) == len(list(rest)) == 1 + 4
+
+
 @pytest.mark.parametrize("processes", [1, 2, 3, 8])
 def test_processes_share_the_batches_that_one_would_see(processes):
-    shares = [list(TrainingBatches(10, 4, 1, True, range(1, 3), 1, rank, processes)) for rank in range(processes)]
-    for i, whole in enumerate(batches(epochs=range(1, 3), skip=1)):
+    shares = [list(TrainingBatches(10, 4, 1, True, range(1, 3), 4, rank, processes)) for rank in range(processes)]
+    for i, whole in enumerate(batches(epochs=range(1, 3), skip=4)):
         parts = [share[i] for share in shares]
         assert len({len(part) for part in parts}) == 1
         together = sum(parts, [])

@@ -3,15 +3,21 @@
 import difflib
 import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import PurePath
 
 from util.errors import UserError
 
 
 class OneLineParser(ArgumentParser):
-    """A parser that takes no abbreviations, and raises `UserError` for every mistake."""
+    """A parser that takes no abbreviations, and raises `UserError` for every mistake.
+
+    Attributes:
+        deciding: names of options that decide what the networks and the data are: a run keeps them as long as it lasts.
+    """
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
+        self.deciding: set[str] = set()
 
     def parse_args(self, args=None, namespace=None) -> Namespace:
         """Parse; an unknown option is an error that names the nearest known one.
@@ -41,6 +47,8 @@ def whole(minimum: int):
             value = minimum - 1
         if value < minimum:
             raise ArgumentTypeError(f"found '{text}'; expected a whole number of at least {minimum}")
+        if value > 10**12:
+            raise ArgumentTypeError(f"found '{text[:60]}'; expected a whole number of at most 10**12")
         return value
     return parse
 
@@ -56,3 +64,28 @@ def number(minimum: float, infinite: bool = False):
             raise ArgumentTypeError(f"found '{text}'; expected a number of at least {minimum:g}")
         return value
     return parse
+
+
+def duration(text: str) -> float:
+    """An argparse type: a time such as 90s, 15m or 2h, in seconds."""
+    seconds = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], math.nan)
+    try:
+        value = float(text[:-1]) * seconds
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 1e7:
+        raise ArgumentTypeError(f"found '{text[:60]}'; expected a time such as 90s, 15m or 2h")
+    return value
+
+
+def auto_or(parse):
+    """An argparse type: the word `auto`, or what `parse` takes."""
+    return lambda text: text if text == "auto" else parse(text)
+
+
+def folder_name(text: str) -> str:
+    """An argparse type: a name of a folder inside another, `a` or `a/b`, whatever the user or a script put there."""
+    path = PurePath(text)
+    if not path.parts or path.is_absolute() or ".." in path.parts or not text.isprintable() or len(text) > 200:
+        raise ArgumentTypeError(f"found {text[:60]!r}; expected a name of at most 200 characters, without ..")
+    return text

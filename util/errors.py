@@ -8,7 +8,9 @@ import contextlib
 import errno
 import sys
 
-ENVIRONMENT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+ENVIRONMENT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
+                      errno.ESTALE}
+PATH_ERRORS = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 class UserError(Exception):
@@ -30,7 +32,9 @@ def reported_in_one_line():
         message = _message(error)
         if message is None:
             raise
-        print(f"error: {message}", file=sys.stderr)
+        # what comes from a file must not steer the terminal
+        shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in message)
+        print(f"error: {shown}", file=sys.stderr)
         sys.exit(2)
 
 
@@ -40,6 +44,8 @@ def _message(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.errno in ENVIRONMENT_ERRORS:
         return f"{error.filename or 'writing'}: {error.strerror}; expected a place to write to, with space left"
+    if isinstance(error, OSError) and error.errno in PATH_ERRORS and error.filename:
+        return f"{error.filename}: {error.strerror}; expected a path where a file or folder can be made"
     first_line = str(error).split("\n")[0]
     if "Connection closed by peer" in first_line or "Connection reset by peer" in first_line:
         return "lost another process of this run; torchrun's report, below, says which and how it ended"

@@ -77,6 +77,8 @@ MEASURES = {
         "effect_iou": Measure("effect IoU", "", "higher", "Where the layer changes the background, against where it "
                               "should: 1 is the same place."),
         "shadow_own": Measure("shadow in its own layer", "", "1", "Share of the true shadow's darkening."),
+        "shadow_on_people": Measure("its shadow on others", "", "1", "The same where it falls on the body "
+                                    "of somebody behind."),
         "shadow_other": Measure("shadow in other layers", "", "0", "Darkening there that other layers make too much."),
         "shadow_background": Measure("shadow in the background", "", "0", "The background is darker there than the "
                                      "true one."),

@@ -10,6 +10,8 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 class StopRequest:
     """While this context lasts, the first Ctrl-C, SIGTERM or SIGHUP is only noted; a second one acts as usual.
 
+    Signals that the process was told to ignore stay ignored (nohup, a shell's background jobs).
+
     Attributes:
         signal: number of the signal that came, None as long as none did. Where several processes train together, it
             counts from the next `asked`.
@@ -20,7 +22,8 @@ class StopRequest:
         self._handlers: dict = {}
 
     def __enter__(self) -> "StopRequest":
-        self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS
+                          if signal.getsignal(number) is not signal.SIG_IGN}
         return self
 
     def __exit__(self, *_exception) -> None:

@@ -148,7 +148,8 @@ def moved(patch: Patch, matrix: np.ndarray, size: tuple[int, int]) -> Patch | No
         return None
     local = _translation(-left, -top) @ matrix @ _translation(patch.x, patch.y)
     interleaved = cv2.merge(list(patch.planes))
-    smaller = np.sqrt(abs(np.linalg.det(matrix[:2, :2]))) / matrix[2, 2]
+    smaller = np.sqrt(abs(np.linalg.det(matrix[:2, :2]))) / abs(matrix[2, 2])
+    smaller = max(smaller, 1 / max(width, height))  # than that it is one pixel
     if smaller < 0.9:  # else fine detail would flicker
         interleaved = cv2.GaussianBlur(interleaved, (0, 0), (1 / smaller - 1) / 2)
     planes = np.stack(cv2.split(cv2.warpPerspective(interleaved, local, (right - left, bottom - top),

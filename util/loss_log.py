@@ -5,8 +5,8 @@ A record is one line of either file:
     {"epoch": 12, "step": 340, "phase": "training", "time": 0.153, "losses": {"recon": 0.123, "mask": 0.4}}
 
 `step` counts the steps of the phase from 1; `time` is in seconds per step, averaged since the record before; a loss
-that is not a finite number is null. A run that is continued repeats the epochs after its last checkpoint: when the
-files are read, a record takes the place of those that it repeats.
+that is not a finite number is null. A run that is continued repeats the steps after its last checkpoint: `forget` takes
+their records out of both files. In a file that has them twice, a record takes the place of those that it repeats.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from util.errors import UserError
 from util.files import write_text
 
 
@@ -42,11 +43,17 @@ class LossLog:
         """
         values = {name: value if math.isfinite(value) else None for name, value in losses.items()}
         record = {"epoch": epoch, "step": step, "phase": phase, "time": round(time, 6), "losses": values}
-        line = f"(epoch: {epoch}, step: {step}, time per step: {time:.3f} s) {in_words(losses)}"
+        line = _in_text({**record, "losses": losses})
         _append_line(self._text, line)
         _append_line(self._lines, json.dumps(record))
         _add(self.history, record)
         return line
+
+    def forget(self, epoch: int, step: int) -> None:
+        """Take out what was recorded after `step` of `epoch`."""
+        self.history = [record for record in self.history if (record["epoch"], record["step"]) <= (epoch, step)]
+        write_text(self._text, "".join(_in_text(record) + "\n" for record in self.history))
+        write_text(self._lines, "".join(json.dumps(record) + "\n" for record in self.history))
 
 
 def read_history(folder: Path) -> list[dict]:
@@ -54,12 +61,13 @@ def read_history(folder: Path) -> list[dict]:
     history: list[dict] = []
     path = folder / "loss_log.jsonl"
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
             except ValueError:
                 continue
-            _add(history, record)
+            if _is_record(record):
+                _add(history, record)
     return history
 
 
@@ -78,9 +86,20 @@ def curves(history: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return epochs + (np.arange(len(epochs)) - first) / (end - first), values
 
 
-def in_words(losses: dict[str, float]) -> str:
+def in_words(losses: dict[str, float | None]) -> str:
     """`recon: 0.123 mask: 0.4`"""
-    return " ".join(f"{name}: {value:.4g}" for name, value in losses.items())
+    return " ".join(f"{name}: {'nan' if value is None else format(value, '.4g')}" for name, value in losses.items())
+
+
+def _in_text(record: dict) -> str:
+    return (f"(epoch: {record['epoch']}, step: {record['step']}, time per step: {record['time']:.3f} s) "
+            f"{in_words(record['losses'])}")
+
+
+def _is_record(record: object) -> bool:
+    kinds = {"epoch": int, "step": int, "phase": str, "time": int | float, "losses": dict}
+    return isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in kinds.items()) and all(
+        value is None or isinstance(value, int | float) for value in record["losses"].values())
 
 
 def _add(history: list[dict], record: dict) -> None:
@@ -91,5 +110,8 @@ def _add(history: list[dict], record: dict) -> None:
 
 
 def _append_line(path: Path, line: str) -> None:
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except FileNotFoundError:
+        raise UserError(f"{path.parent}: the folder of this run was removed while it was trained; stopped") from None

@@ -57,6 +57,42 @@ def transfer_detail(layers: Tensor, target: Tensor, reconstruction: Tensor) -> T
     return detailed
 
 
+def share_detail(layers: Tensor, target: Tensor, rounds: int = 4) -> Tensor:
+    """Change the colours of the layers in front of the background as little as it takes to explain the frame.
+
+    A layer of visibility w_l = T_l alpha_l changes the composite by w_l times its own change, so the least-squares
+    change is residual * w_l / sum w^2: unlike `transfer_detail`, it is exact wherever colours in range can be, also
+    where a layer is faint. The background takes none.
+
+    Args:
+        layers: [B, L, 4, H, W] in [-1, 1].
+        target: [B, 3, H, W], the frame.
+        rounds: repetitions, for what was clamped in one layer to go to another.
+
+    Returns:
+        [B, L, 4, H, W], colours clamped to [-1, 1].
+    """
+    detailed, visibility = layers.clone(), visibilities(layers)
+    share = visibility / (visibility ** 2).sum(dim=1, keepdim=True).clamp(min=1e-4)
+    for _ in range(rounds):
+        residual = target - composite_over(detailed)[:, :3]
+        detailed[:, 1:, :3] = (detailed[:, 1:, :3] + residual[:, None] * share).clamp(-1, 1)
+    detailed[:, 0, 3] = 1
+    return detailed
+
+
+def visibilities(layers: Tensor) -> Tensor:
+    """How much of each layer in front of the background is seen, [B, L - 1, 1, H, W] in [0, 1]: T_l alpha_l."""
+    alpha = opacity(layers[:, 1:])
+    return alpha * in_front(layers)
+
+
+def in_front(layers: Tensor) -> Tensor:
+    """Transmittance [B, L - 1, 1, H, W] of what lies in front of each layer but the background: 1 is an open view."""
+    passed = (1 - opacity(layers[:, 1:])).flip(1).cumprod(dim=1).flip(1)
+    return torch.cat((passed[:, 1:], torch.ones_like(passed[:, :1])), dim=1)
+
+
 def trimap(person: np.ndarray, width: int) -> np.ndarray:
     """Known foreground, known background and the band between.
 

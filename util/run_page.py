@@ -32,10 +32,11 @@ def save_images(folder: Path, epoch: int, visuals: Mapping[str, np.ndarray]) -> 
         write_png(_image_folder(folder) / f"epoch{epoch:03d}_{_file_name(label)}.png", pixels)
 
 
-def remove_images(folder: Path) -> None:
-    """Delete the pictures of all epochs."""
-    for _, _, path in _saved_images(folder):
-        path.unlink()
+def remove_images(folder: Path, first: int = 0) -> None:
+    """Delete the pictures of epoch `first` and those after it."""
+    for epoch, _, path in _saved_images(folder):
+        if epoch >= first:
+            path.unlink()
 
 
 def write_run_page(folder: Path, history: list[dict], captions: Mapping[str, str], status: str, width: int,

@@ -29,6 +29,11 @@ class Cost(NamedTuple):
     gib: float
 
 
+def process_gib(cost: Cost) -> float:
+    """Memory of the whole process, in GiB: what docs/performance.md measured on the CPU, from 2 to 8 layers."""
+    return 0.5 + 1.4 * cost.gib
+
+
 def training_cost(size: tuple[int, int], layers: int, frames: int, batches: tuple[int, int],
                   filters: int = _FILTERS) -> tuple[Cost, Cost]:
     """The cost of both phases.

@@ -65,7 +65,7 @@ class Visualizer:
             self._bar.close()
         if self._board is not None:
             self._board.close()
-        if self._log.history and not self._opt.no_html:
+        if self._log.history and not self._opt.no_html and self._folder.exists():
             self._write_page("Finished" if kind is None else "Stopped", refresh=None)
 
     @staticmethod
@@ -74,13 +74,18 @@ class Visualizer:
         tqdm.write(message)
         sys.stdout.flush()
 
-    def start_phase(self, title: str, total_steps: int, done_steps: int = 0) -> None:
+    def start_phase(self, title: str, total_steps: int, done_steps: int = 0, epoch: int | None = None) -> None:
         """Begin a phase of the training, with a progress bar of its own.
 
         Args:
             total_steps: of the whole phase.
             done_steps: of them, those done before this run (a continued run).
+            epoch: the epoch to go on in. What was recorded after `done_steps`, or of later epochs, is forgotten: it
+                is about to be done again. None: all that was recorded stays.
         """
+        if epoch is not None:
+            self._log.forget(epoch, done_steps)
+            remove_images(self._folder, epoch)
         if self._bar is not None:
             self._bar.close()
         self._bar = tqdm(desc=title, total=total_steps, initial=done_steps, unit="step", smoothing=0.05,

@@ -1,0 +1,117 @@
+"""The clean plate: the scene without people, from frames in which somebody stands somewhere.
+
+Pictures are [H, W, 3] in [0, 1] float32, or [0, 255] uint8 where that is said. A pixel is open in a frame where nobody
+covers it. Nothing here knows files, options or networks.
+"""
+
+import cv2
+import numpy as np
+
+STRIPE = 32  # rows that are sorted at once
+MOST_SORTED = 120  # frames that a quantile looks at: more add nothing but time and memory
+LEVEL = np.float32(1 / 255)
+LUMA = np.full((1, 3), 1 / 3, np.float32)
+
+
+def evenly_spread(length: int, most: int) -> np.ndarray:
+    """Indices of at most `most` of `length` things, evenly spread."""
+    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))
+
+
+def open_quantile(frames: np.ndarray, is_open: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Per pixel and channel a quantile over the frames in which it is open.
+
+    Args:
+        frames: uint8 [F, H, W, C].
+        is_open: bool [F, H, W].
+        share: 0.5 is the median.
+
+    Returns:
+        float32 [H, W, C] in [0, 1], 0 where a pixel is never open; and the number of frames it is open in, [H, W].
+    """
+    seen = is_open.sum(axis=0)
+    result = np.empty(frames.shape[1:], np.float32)
+    for top in range(0, frames.shape[1], STRIPE):
+        rows = slice(top, top + STRIPE)
+        values = np.where(is_open[:, rows, :, None], frames[:, rows], np.uint8(255))
+        values.sort(axis=0, kind="stable")  # a radix sort; what is not open comes last
+        place = share * np.maximum(seen[rows] - 1, 0)[None, ..., None]
+        below, above = (np.take_along_axis(values, rounded(place).astype(int), axis=0)[0].astype(np.float32)
+                        for rounded in (np.floor, np.ceil))
+        result[rows] = below + (above - below) * (place % 1)[0].astype(np.float32)
+    result[seen == 0] = 0
+    return result * LEVEL, seen
+
+
+def settled_value(frames: np.ndarray, is_open: np.ndarray, start: np.ndarray, reach: np.ndarray,
+                  steps: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of the frames whose brightness is near one that repeats: mean shift from `start`.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        is_open: bool [F, H, W].
+        start: brightness [H, W] in [0, 1] to begin from.
+        reach: [H, W], what counts as near.
+
+    Returns:
+        colour [H, W, 3], 0 where no frame is near; and the share [H, W] of the open frames that are.
+    """
+    brightness = np.stack([luma(frame * LEVEL) for frame in frames])
+    centre = start
+    for _ in range(steps):
+        near = is_open & (np.abs(brightness - centre) <= reach)
+        count = near.sum(axis=0)
+        centre = np.where(count > 0, (brightness * near).sum(axis=0) / np.maximum(count, 1), centre)
+    near = is_open & (np.abs(brightness - centre) <= reach)
+    count = near.sum(axis=0)
+    colour = np.zeros(frames.shape[1:], np.float32)
+    for frame, weight in zip(frames, near):
+        colour += frame * weight[..., None]
+    return colour * LEVEL / np.maximum(count, 1)[..., None], count / np.maximum(is_open.sum(axis=0), 1)
+
+
+def luma(picture: np.ndarray) -> np.ndarray:
+    """Mean of the channels, [H, W]."""
+    return cv2.transform(picture, LUMA)
+
+
+def noise_level(frames: np.ndarray, is_open: np.ndarray) -> np.ndarray:
+    """Standard deviation [H, W] of a pixel's brightness, from how it changes between neighbouring frames."""
+    pairs = evenly_spread(len(frames) - 1, MOST_SORTED // 2)
+    changes = [np.abs(luma(frames[i + 1].astype(np.float32)) - luma(frames[i].astype(np.float32))) for i in pairs]
+    both = np.stack([is_open[i + 1] & is_open[i] for i in pairs])
+    # Sixteenths of a level: what is sorted is bytes.
+    changes = np.minimum(16 * np.stack(changes)[..., None], 255).round().astype(np.uint8)
+    middle, seen = open_quantile(changes, both, 0.5)
+    sigma = 1.48 / np.sqrt(2) / 16 * middle[..., 0]
+    return np.where(seen > 0, sigma, np.median(sigma[seen > 0]) if seen.any() else LEVEL).astype(np.float32)
+
+
+def inpainted(plate: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """A plate whose unknown pixels, bool [H, W], continue their surroundings (Telea, 2004)."""
+    levels = (plate.clip(0, 1) * 255).round().astype(np.uint8)
+    filled = cv2.inpaint(levels, unknown.astype(np.uint8), 5, cv2.INPAINT_TELEA)
+    return np.where(unknown[..., None], filled * LEVEL, plate)
+
+
+def relit(plate: np.ndarray, trusted: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Bring what is never seen without effects to the brightness of trusted pixels around it, keeping its texture.
+
+    Args:
+        plate: [H, W, 3].
+        trusted: bool [H, W], where the plate is what it is without any shadow.
+        known: bool [H, W], where it is anything at all.
+    """
+    logarithm = np.log(np.maximum(plate, 1e-3))
+    doubtful = known & ~trusted
+
+    def average(where: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+        weight = where.astype(np.float32)
+        density = cv2.GaussianBlur(weight, (0, 0), sigma)
+        return (cv2.GaussianBlur(logarithm * weight[..., None], (0, 0), sigma)
+                / np.maximum(density, 1e-6)[..., None], density)
+
+    around, density = average(trusted & known, 6)
+    here, crowd = average(doubtful, 2.4)
+    gain = (around - here).clip(-0.8, 0.8) * (crowd / 0.3).clip(0, 1)[..., None] * (density > 1e-3)[..., None]
+    return np.where(doubtful[..., None], np.exp(logarithm + gain), plate)

@@ -1,0 +1,261 @@
+"""Layers without training: a clean plate, and for each layer what its people's effects cover.
+
+A frame is the plate, under films of black or white (the effects), under people. Plate, films and their owners follow
+from each other in closed form (util/clean_plate.py, util/effects.py); here they are put together. All pictures are laid
+on the plate, pixel on pixel but for small motions, which are found here. Nothing here knows cameras, files, options or
+networks.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from util import clean_plate, effects
+from util.clean_plate import LEVEL, luma
+
+CELL = 4  # pixels of a cell of the coarse grid
+ROUNDS = 10
+TOLERANCE = 3 * LEVEL  # a change that is no more than this is none
+FAINT = 0.3  # opacity from which on a film says little about what is under it
+UNTOUCHED = 0.03  # opacity below which a pixel counts as free of effects
+TRUSTED = 0.1  # share of the frames in which a pixel has to be free of effects, to be trusted
+LARGEST_MOTION = 4.0  # pixels that small motion may be
+
+
+class Solution(NamedTuple):
+    """What a clip is made of.
+
+    Attributes:
+        plate: float32 [H, W, 3] in [0, 1].
+        effects: uint8 [L, F, H, W], opacity of each layer's effects.
+        unexplained: the brightness, in [0, 1], by which a frame away from people misses the plate in a quarter of its
+            pixels; the median of the frames. Where it is high there is no one plate.
+    """
+
+    plate: np.ndarray
+    effects: np.ndarray
+    unexplained: float
+
+
+def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solution:
+    """Find plate and effects.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        in_view: bool [F, H, W], where a frame shows the plate.
+        masks: uint8 [L, F, H, W], 255 on the people of each layer.
+    """
+    covered = masks.max(axis=0)
+    clear, just_clear = (uncovered(covered, in_view, margin) for margin in (2, 1))
+    clear |= just_clear & ~clear.any(axis=0)  # a pixel that is only ever seen next to people is better than none
+    poses = [effects.pose_vectors(mask) for mask in masks]
+    frames, zone = steadied(frames, clear, poses)
+
+    middle, seen = clean_plate.open_quantile(frames, clear, 0.5)
+    noise = clean_plate.noise_level(frames, clear)
+    window = float(np.clip(0.7 + 0.5 * (np.median(noise) / LEVEL - 0.5), 0.7, 1.5))
+    tolerance = np.maximum(TOLERANCE, 2.5 * noise / (1 + 3.5 * window))
+    plate, lightens = first_plate(frames, clear, middle, zone, np.maximum(TOLERANCE, 2.5 * noise), seen == 0)
+
+    rows, columns = box_around(zone > 0)  # outside this box the plate is the median, and there are no effects
+    part = (slice(None), rows, columns)
+    box = Box(frames[part], clear[part], zone[rows, columns], lightens[rows, columns], tolerance[rows, columns], window)
+    box_plate, known = plate[rows, columns], seen[rows, columns] > 0
+    for _ in range(ROUNDS):
+        box_plate = better_plate(box, films(box, box_plate), box_plate, known)
+    plate[rows, columns] = box_plate
+    opacity = np.zeros(clear.shape, np.float32)
+    opacity[part] = [around_people(np.abs(film), is_open, box.zone)
+                     for film, is_open in zip(films(box, box_plate), box.clear)]
+    missed = [np.quantile(np.abs(luma(frame * LEVEL) - luma(plate))[is_open], 0.75)
+              for frame, is_open in zip(frames, clear) if is_open.any()]
+    return Solution(plate, owned(opacity, masks, poses), float(np.median(missed)) if missed else 0.0)
+
+
+def uncovered(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
+    """Where a frame shows the scene: bool [F, H, W]; `margin` pixels away from people."""
+    side = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+    return np.stack([(cv2.dilate(mask, side) <= 5) & view for mask, view in zip(covered, in_view)])
+
+
+# ---- small motion ---------------------------------------------------------------------------------------------------
+
+def steadied(frames: np.ndarray, clear: np.ndarray, poses: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Frames without flicker, shake and sway: each exposed as the median frame is, and moved to it by optical flow.
+
+    Where effects can be, a moving shadow would look like a moving ground: there the motion is that around. Where they
+    can be is seen best when all that moves has been put in its place.
+
+    Returns:
+        the frames, the same ones where nothing moves or flickers, and the zone of effects [H, W] in [0, 1].
+    """
+    middle, _ = clean_plate.open_quantile(frames, clear, 0.5)
+    goal = luma(middle)
+    gains = [exposure(frame, goal, is_open) for frame, is_open in zip(frames, clear)]
+    exposed = np.stack([(frame / gain).clip(0, 255).round().astype(np.uint8) for frame, gain in zip(frames, gains)])
+    flows = np.stack([optical_flow(goal, np.where(is_open, luma(frame * LEVEL), goal))
+                      for frame, is_open in zip(exposed, clear)])
+    flows -= np.median(flows[clean_plate.evenly_spread(len(flows), clean_plate.MOST_SORTED)], axis=0)
+    still = np.quantile(np.abs(flows), 0.9) < 0.03
+    if still and np.std(gains) < 0.002:
+        return frames, zone_of_effects(frames, clear, middle, poses)
+    zone = zone_of_effects(exposed if still else moved(exposed, flows), clear, middle, poses)
+    for flow, is_open in zip(flows, clear):
+        weight = (is_open & (zone == 0)).astype(np.float32)[..., None]
+        around = cv2.GaussianBlur(flow * weight, (0, 0), 8)
+        around /= np.maximum(cv2.GaussianBlur(weight, (0, 0), 8), 1e-4)[..., None]
+        flow[:] = cv2.GaussianBlur(np.where(weight > 0, flow, around), (0, 0), 1.5)
+    return moved(exposed, flows), zone
+
+
+def exposure(frame: np.ndarray, goal: np.ndarray, is_open: np.ndarray) -> np.float32:
+    """By how much a frame, uint8 [H, W, 3], is brighter than the brightness `goal` [H, W]: a factor."""
+    bright = is_open & (goal > 0.05)
+    if not bright.any():
+        return np.float32(1)
+    return np.maximum(np.median(luma(frame * LEVEL)[bright] / goal[bright]), np.float32(0.1))
+
+
+def optical_flow(goal: np.ndarray, brightness: np.ndarray) -> np.ndarray:
+    """Where what is in `goal` [H, W] is in another picture: (x, y) pixels further, float32 [H, W, 2]."""
+    first, second = ((255 * picture).clip(0, 255).round().astype(np.uint8) for picture in (goal, brightness))
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
+    return cv2.GaussianBlur(flow.clip(-LARGEST_MOTION, LARGEST_MOTION), (0, 0), 1.5)
+
+
+def moved(frames: np.ndarray, flows: np.ndarray) -> np.ndarray:
+    """Frames uint8 [F, H, W, 3] with all that moved by `flows` [F, H, W, 2] put back, sampled bicubically."""
+    columns, rows = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in frames.shape[2:0:-1]))
+    return np.stack([cv2.remap(frame, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_CUBIC,
+                               borderMode=cv2.BORDER_REPLICATE) for frame, flow in zip(frames, flows)])
+
+
+# ---- where effects are ----------------------------------------------------------------------------------------------
+
+def zone_of_effects(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, poses: list[np.ndarray]) -> np.ndarray:
+    """Where somebody may have an effect, float32 [H, W] in [0, 1]; `middle` is the median frame."""
+    goal = luma(middle)
+    change = np.stack([(luma(frame * LEVEL) - goal) * is_open for frame, is_open in zip(frames, clear)])
+    change -= change.sum(axis=0) / np.maximum(clear.sum(axis=0), 1) * clear
+    count = min(effects.ZONE_MODES, len(frames) // 3)
+    zone = effects.effect_zone(np.stack([coarse(one) for one in change]),
+                               [effects.pose_modes(pose, count) for pose in poses])
+    return cv2.resize(zone, goal.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def first_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zone: np.ndarray, reach: np.ndarray,
+                never: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The plate before any effect is known: the median, and where effects can be a brightness that repeats.
+
+    What is untouched repeats, what is touched varies. Effects darken more often than they brighten, so mean shift
+    begins from the 95 % quantile; where next to no frame has the brightness that it settles on, and many have one near
+    the median, effects brighten.
+
+    Args:
+        reach: [H, W], the difference in brightness that is none.
+        never: bool [H, W], what no frame shows.
+
+    Returns:
+        the plate [H, W, 3], and where effects brighten, bool [H, W].
+    """
+    plate, lightens = middle.copy(), np.zeros(never.shape, bool)
+    rows, columns = box_around(zone > 0.05)
+    part, inner = (slice(None), rows, columns), (rows, columns)
+    highest, _ = clean_plate.open_quantile(frames[part], clear[part], 0.95)
+    (upper, upper_share), (mid, mid_share) = (
+        clean_plate.settled_value(frames[part], clear[part], luma(start), reach[inner])
+        for start in (highest, middle[inner]))
+    upper_around, mid_around = (cv2.GaussianBlur(share, (0, 0), 3) for share in (upper_share, mid_share))
+    lightens[inner] = (upper_around < 0.15 * mid_around) & (mid_around > 0.3)
+    from_middle = lightens[inner] | (upper_share == 0)
+    share = np.where(from_middle, mid_share, upper_share)
+    touched = (zone[inner] > 0.3) & (share > 0) & ~never[inner]
+    plate[inner] = np.where(touched[..., None], np.where(from_middle[..., None], mid, upper), plate[inner])
+    trusted = ~never
+    trusted[inner] &= ~touched | (share >= 0.2)
+    return clean_plate.inpainted(clean_plate.relit(plate, trusted, ~never), never), lightens
+
+
+class Box(NamedTuple):
+    """The part of a clip in which there can be effects: frames and `clear` as above, and what it takes to see them."""
+
+    frames: np.ndarray
+    clear: np.ndarray
+    zone: np.ndarray
+    lightens: np.ndarray
+    tolerance: np.ndarray
+    window: float
+
+
+def films(box: Box, plate: np.ndarray) -> np.ndarray:
+    """Opacity of the effects as far as they stand out from noise, [F, H, W]; negative where they brighten."""
+    found = np.zeros(box.clear.shape, np.float32)
+    for film, frame, is_open in zip(found, box.frames, box.clear):
+        image, weight = frame * LEVEL, is_open.astype(np.float32)
+        dark, light = effects.least_opacity(image, plate, weight, box.window)
+        whole = np.maximum(cv2.GaussianBlur(weight, (0, 0), box.window), 1e-3)
+        change = np.abs(cv2.GaussianBlur((luma(image) - luma(plate)) * weight, (0, 0), box.window)) / whole
+        certain = ((change - box.tolerance / 2) / box.tolerance).clip(0, 1)
+        film[:] = np.where(box.lightens, -light, dark) * certain * box.zone * weight
+    return found
+
+
+def better_plate(box: Box, found: np.ndarray, plate: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The plate as the mean of the frames with their films taken off; faint films count most.
+
+    Where hardly a frame is free of effects this only keeps the texture: the shading follows that of what is around.
+
+    Args:
+        found: [F, H, W], `films` over `plate`.
+        plate: [H, W, 3].
+        known: bool [H, W], what some frame shows.
+    """
+    total, weights = np.zeros_like(plate), np.zeros(plate.shape[:2], np.float32)
+    untouched = np.zeros(plate.shape[:2], np.float32)
+    for frame, film, is_open in zip(box.frames, found, box.clear):
+        opacity = np.abs(film)
+        seen_through = 1 - opacity
+        weight = is_open * seen_through ** 2 * (1 - opacity / FAINT).clip(0.02, 1)
+        white = np.maximum(-film, 0)[..., None]
+        total += (frame * LEVEL - white) * (weight / np.maximum(seen_through, 0.3))[..., None]
+        weights += weight
+        untouched += is_open & (opacity < UNTOUCHED)
+    can_change = known & (box.zone > 0.05)
+    learned = can_change & (weights > 0.5)
+    plate = np.where(learned[..., None], (total / np.maximum(weights, 1e-3)[..., None]).clip(0, 1), plate)
+    trusted = ~can_change | (untouched >= TRUSTED * box.clear.sum(axis=0))
+    return clean_plate.relit(plate, trusted & known, known)
+
+
+def around_people(opacity: np.ndarray, is_open: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """A frame's effects [H, W] continued into the band around people, where nothing can be measured."""
+    weight = is_open.astype(np.float32)
+    near, crowd = cv2.GaussianBlur(opacity * weight, (0, 0), 2), cv2.GaussianBlur(weight, (0, 0), 2)
+    return np.where(is_open, opacity, near / np.maximum(crowd, 0.05) * (crowd / 0.05).clip(0, 1) * (zone > 0))
+
+
+def owned(opacity: np.ndarray, masks: np.ndarray, poses: list[np.ndarray]) -> np.ndarray:
+    """The effects of each layer: `opacity` [F, H, W] of all, shared out among the owners; uint8 [L, F, H, W]."""
+    count = min(effects.OWNER_MODES, len(opacity) // 3)
+    share = effects.owners(np.stack([coarse(one) for one in opacity]),
+                           np.stack([[coarse(mask) / 255 for mask in person] for person in masks]),
+                           [effects.pose_modes(pose[:, :-2], count) for pose in poses], CELL)
+    result = np.empty(masks.shape, np.uint8)
+    for mine, my_share in zip(result, share):
+        for film, whole, part in zip(mine, opacity, my_share):
+            film[:] = (255 * whole * cv2.resize(part, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)).round()
+    return result
+
+
+def coarse(picture: np.ndarray) -> np.ndarray:
+    """Averages over cells, [ceil(H / CELL), ceil(W / CELL)]."""
+    height, width = picture.shape[:2]
+    size = (-(-width // CELL), -(-height // CELL))
+    return cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+
+
+def box_around(where: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold all of bool [H, W]; a pixel where there is nothing."""
+    x, y, width, height = cv2.boundingRect(where.astype(np.uint8))
+    return slice(y, y + max(height, 1)), slice(x, x + max(width, 1))
