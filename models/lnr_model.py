@@ -8,6 +8,7 @@ import copy
 from argparse import Namespace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.base_model import BaseModel, Export, Phase, frozen_statistics
@@ -19,6 +20,7 @@ from util.mattes import composite_over, in_front, opacity, over_checkerboard, sh
 from util.training_cost import Cost, training_cost
 
 UPSAMPLING_CROP = 256
+BODY_MARGIN = 50  # 1 / of the picture's height: how far hair and clothes reach beyond a body's UV map
 CLOSED_FORM = {"init": "closed_form", "detail_transfer": "shared", "n_epochs_upsample": 0}
 SHORT = {"batch_size": 4, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0}
 
@@ -254,7 +256,7 @@ class LnrModel(BaseModel):
             return {"layers": prior, "reconstruction": composite_over(prior)}
         if prior is not None:
             learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
-            layers = completed(prior, learned, bool(batch["prior_shows_hidden"].all()))
+            layers = completed(prior, learned, batch["pids"], bool(batch["prior_shows_hidden"].all()))
             return {"layers": layers, "reconstruction": composite_over(layers)}
         background_uv, background = batch["uv_map"][:, :2], None
         if self.exported_background and torch.equal(background_uv, self.exported_background[0]):
@@ -264,16 +266,24 @@ class LnrModel(BaseModel):
         return outputs
 
 
-def completed(prior: Tensor, learned: Tensor, shows_hidden: bool) -> Tensor:
+def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:
     """Layers as expected where they are in view, and as learned where another one hides them: [B, L, 4, H, W].
+
+    What is hidden is a person's body: elsewhere behind others nothing could be learned, and nothing is.
 
     Args:
         prior, learned: [B, L, 4, H, W].
+        pids: [B, L, h, w] person ids of the UV maps, where bodies are, hidden or not.
         shows_hidden: the expected alpha holds also where another layer hides it; only the colours are learned there.
     """
     view = in_front(prior)
     colour = view * prior[:, 1:, :3] + (1 - view) * learned[:, 1:, :3]
-    alpha = prior[:, 1:, 3:] if shows_hidden else view * prior[:, 1:, 3:] + (1 - view) * learned[:, 1:, 3:]
+    alpha = prior[:, 1:, 3:]
+    if not shows_hidden:
+        side = 2 * (pids.shape[-2] // BODY_MARGIN) + 1
+        near = F.max_pool2d((pids[:, 1:] > 0).to(prior.dtype), side, stride=1, padding=side // 2)
+        body = F.interpolate(near, size=prior.shape[-2:], mode="nearest")[:, :, None] > 0
+        alpha = view * alpha + (1 - view) * torch.where(body, learned[:, 1:, 3:], alpha)
     return torch.cat((prior[:, :1], torch.cat((colour, alpha), dim=2)), dim=1)
 
 

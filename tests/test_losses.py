@@ -56,11 +56,14 @@ def test_the_prior_loss_allows_everything_behind_others():
 def test_layers_are_completed_only_where_others_hide_them():
     prior, learned = torch.rand(2, 1, 3, 4, 6, 6) * 2 - 1
     prior[:, 2, 3] = torch.where(torch.rand(6, 6) > 0.5, 1.0, -1.0)
-    layers = completed(prior, learned, shows_hidden=False)
-    hidden = (prior[:, 2, 3:] == 1).expand(-1, 4, -1, -1)
+    body = torch.zeros(1, 3, 6, 6)
+    body[:, 1, :, :3] = 1
+    layers = completed(prior, learned, body, shows_hidden=False)
+    hidden = prior[:, 2, 3] == 1
     assert (layers[:, [0, 2]] == prior[:, [0, 2]]).all()
-    assert (layers[:, 1] == torch.where(hidden, learned[:, 1], prior[:, 1])).all()
-    assert (completed(prior, learned, shows_hidden=True)[:, :, 3] == prior[:, :, 3]).all()
+    assert (layers[:, 1, :3] == torch.where(hidden[:, None], learned[:, 1, :3], prior[:, 1, :3])).all()
+    assert (layers[:, 1, 3] == torch.where(hidden & (body[:, 1] > 0), learned[:, 1, 3], prior[:, 1, 3])).all()
+    assert (completed(prior, learned, body, shows_hidden=True)[:, :, 3] == prior[:, :, 3]).all()
 
 
 OPTIONS = Namespace(lambda_alpha_l1=0.01, lambda_alpha_l0=0.005, alpha_l1_rolloff_epoch=200, lambda_mask=50)

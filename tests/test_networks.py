@@ -172,3 +172,15 @@ def test_biases_in_front_of_a_normalisation_have_no_effect(renderer):
     for bias in biases:
         bias.add_(torch.randn_like(bias))
     assert_all_close(renderer(uv, pids, upsample=True), before)
+
+
+def test_a_silent_network_speaks_once_it_is_trained():
+    renderer = LayeredRenderer(4, 2, 4, 25)
+    assert not renderer.is_silent()
+    before = renderer.final_rgba.conv.weight.clone()
+    renderer.speak()
+    assert (renderer.final_rgba.conv.weight == before).all()
+    renderer.silence()
+    assert renderer.is_silent()
+    renderer.speak()
+    assert not renderer.is_silent()
