@@ -127,6 +127,12 @@ def test_without_masks_the_bodies_of_the_uv_maps_are_taken(clip, tmp_path):
         decompose(copy, use_homographies=False, length=FRAMES)
 
 
+@pytest.mark.parametrize("length", [1, 2])
+def test_hardly_any_frames_are_enough(clip, length):
+    made = decompose(clip, use_homographies=False, length=length)
+    assert made.matte(1, 0).shape == (HEIGHT, WIDTH, 2)
+
+
 # ---- its parts ------------------------------------------------------------------------------------------------------
 
 def test_an_open_quantile_is_that_of_what_is_open():

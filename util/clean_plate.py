@@ -77,6 +77,8 @@ def luma(picture: np.ndarray) -> np.ndarray:
 
 def noise_level(frames: np.ndarray, is_open: np.ndarray) -> np.ndarray:
     """Standard deviation [H, W] of a pixel's brightness, from how it changes between neighbouring frames."""
+    if len(frames) == 1:
+        return np.full(frames.shape[1:3], LEVEL)
     pairs = evenly_spread(len(frames) - 1, MOST_SORTED // 2)
     changes = [np.abs(luma(frames[i + 1].astype(np.float32)) - luma(frames[i].astype(np.float32))) for i in pairs]
     both = np.stack([is_open[i + 1] & is_open[i] for i in pairs])
