@@ -90,7 +90,10 @@ def estimate(model: BaseModel, phase: Phase, dataset: Dataset) -> str:
         return text
     needed, free = process_gib(cost), free_gib(model.device)
     advice = f"; that may not fit, a smaller {phase.batch_option} would" if needed > free else ""
-    return f"{text}, about {needed:.1f} GiB of memory ({free:.1f} are free){advice}; the time follows the first step"
+    hours = len(phase.epochs) * cost.cpu_seconds / 3600
+    time = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
+    return (f"{text}: about {needed:.1f} GiB of memory ({free:.1f} are free){advice}; roughly {time} on two CPU cores, "
+            "to be measured from the first step on")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from util.images import read_image
 from util.iuv import decode_iuv
 from util.panorama import LARGEST_PANORAMA, area_in_frames
 from util.tracking import likeness
-from util.training_cost import CPU_GFLOPS, training_cost
+from util.training_cost import training_cost
 
 _LONG, _SHORT = 200, 10
 _MOST_LAYERS = 7
@@ -289,7 +289,7 @@ def cost_in_words(size: tuple[int, int], n_layers: int, n_frames: int) -> str:
     """Memory and time of training with the default schedule."""
     costs = training_cost(size, n_layers, n_frames, _BATCHES)
     tflop = [cost.tflop * epochs for cost, epochs in zip(costs, _EPOCHS)]
-    days = sum(1000 * work / speed for work, speed in zip(tflop, CPU_GFLOPS)) / 86400
+    days = sum(cost.cpu_seconds * epochs for cost, epochs in zip(costs, _EPOCHS)) / 86400
     return (f"estimate: {n_frames} frames of {size[0]}x{size[1]}, {n_layers} layers with the background: at least "
             f"{costs[0].gib:.1f} GiB at --batch_size {min(_BATCHES[0], n_frames)}, {costs[1].gib:.1f} GiB at "
             f"--batch_size_upsample {min(_BATCHES[1], n_frames)}; {sum(tflop) / 1000:.1f} PFLOP in all at the default "

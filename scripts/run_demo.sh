@@ -10,6 +10,11 @@ if [ ! -d datasets/sample ]; then
 fi
 bash datasets/prepare_iuv.sh datasets/sample
 
+# Something to look at within seconds: layers without training.
+"$PYTHON" train.py --name demo_draft --dataroot datasets/sample --display_id 0 --preset draft
+"$PYTHON" test.py --name demo_draft
+echo "A draft:       $PWD/results/demo_draft/test_latest/index.html (open it now; training goes on)"
+
 # A small clip, a small network and a short schedule: the published one is made for hours on GPUs. The masks rule while
 # the background takes shape (or layers help to paint it), then shadows find their way into the layers.
 "$PYTHON" train.py --name demo --dataroot datasets/sample --display_id 0 --num_threads 0 \
@@ -24,6 +29,7 @@ done
 
 echo
 echo "The training:  $PWD/checkpoints/demo/web/index.html"
+echo "A draft:       $PWD/results/demo_draft/test_latest/index.html"
 echo "The layers:    $PWD/results/demo/test_latest/index.html"
 echo "How good:      $PWD/results/demo/test_latest/evaluation/index.html"
 echo "Retimed:       $PWD/results/demo/freeze.mp4, align.mp4, remove.mp4"

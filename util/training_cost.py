@@ -23,10 +23,12 @@ class Cost(NamedTuple):
     Attributes:
         tflop: of one epoch.
         gib: memory that a batch needs, in GiB, without what the libraries themselves take.
+        cpu_seconds: of one epoch on two CPU cores; small networks take up to twice as long.
     """
 
     tflop: float
     gib: float
+    cpu_seconds: float
 
 
 def process_gib(cost: Cost) -> float:
@@ -51,5 +53,6 @@ def training_cost(size: tuple[int, int], layers: int, frames: int, batches: tupl
     mib = (_LAYERS_MIB * pixels, _UPSAMPLING_MIB * crop)
     parameters = _COPIES_OF_PARAMETERS * _PARAMETERS_MIB * width ** 2
     return tuple(Cost(frames * layers * work * width ** 2 / 1000,
-                      (min(batch, frames) * layers * held * width + parameters) / 1024)
-                 for work, held, batch in zip(gflop, mib, batches))
+                      (min(batch, frames) * layers * held * width + parameters) / 1024,
+                      frames * layers * work * width ** 2 / speed)
+                 for work, held, batch, speed in zip(gflop, mib, batches, CPU_GFLOPS))
