@@ -84,7 +84,8 @@ def test_flicker_and_shake_are_taken_out(tmp_path):
     frames = np.stack([read_image(root.file("rgb_256", k), "RGB") for k in range(FRAMES)])
     masks = np.stack(list(read_mattes(root).values()))
     clear = closed_form.uncovered(masks.max(axis=0), np.ones(frames.shape[:3], bool), 2)
-    steady, _ = closed_form.steadied(frames, clear, [effects.pose_vectors(mask) for mask in masks])
+    exposed, flows, _ = closed_form.small_motion(frames, clear, [effects.pose_vectors(mask) for mask in masks])
+    steady = closed_form.moved(exposed, flows)
     always = clear.all(axis=0)
     always[:4] = always[-4:] = always[:, :4] = always[:, -4:] = False
     restless = [np.median(pictures[:, always].astype(float).std(axis=0)) for pictures in (frames, steady)]
@@ -98,7 +99,8 @@ def test_frames_that_do_not_move_stay_as_they_are():
         mask[20:50, 3 * frame:3 * frame + 12] = 255
     frames[masks > 0] = 90
     clear = closed_form.uncovered(masks, np.ones(masks.shape, bool), 2)
-    assert closed_form.steadied(frames, clear, [effects.pose_vectors(masks)])[0] is frames
+    same, flows, _ = closed_form.small_motion(frames, clear, [effects.pose_vectors(masks)])
+    assert same is frames and flows is None
 
 
 def test_a_moving_camera_needs_its_homographies(tmp_path):
@@ -125,6 +127,23 @@ def test_without_masks_the_bodies_of_the_uv_maps_are_taken(clip, tmp_path):
     shutil.rmtree(copy / "mask")
     with pytest.raises(UserError, match="neither mask/01 nor iuv/01"):
         decompose(copy, use_homographies=False, length=FRAMES)
+
+
+def test_a_plate_gets_the_sharpness_back_that_moving_frames_costs():
+    scene = cv2.GaussianBlur(RNG.random((72, 96, 3)).astype(np.float32), (0, 0), 1)
+    scene = (scene - scene.min()) / np.ptp(scene)
+    shifts = RNG.uniform(-0.6, 0.6, (20, 2)).astype(np.float32)
+    flows = np.broadcast_to(shifts[:, None, None], (20, 72, 96, 2)).copy()
+    frames = np.stack([cv2.warpAffine(255 * scene, np.array([[1, 0, x], [0, 1, y]]), (96, 72), flags=cv2.INTER_CUBIC,
+                                      borderMode=cv2.BORDER_REPLICATE) for x, y in shifts])
+    frames = frames.clip(0, 255).round().astype(np.uint8)
+    clear = np.ones(frames.shape[:3], bool)
+    blurred, _ = clean_plate.open_quantile(closed_form.moved(frames, flows), clear, 0.5)
+    sharp = closed_form.sharpened(blurred, frames, flows, clear, np.ones((72, 96), bool))
+    inside = (slice(4, -4), slice(4, -4))
+    assert np.abs(sharp - scene)[inside].mean() < 0.6 * np.abs(blurred - scene)[inside].mean()
+    kept = closed_form.sharpened(blurred, frames, flows, clear, np.zeros((72, 96), bool))
+    assert (kept == blurred).all()
 
 
 @pytest.mark.parametrize("length", [1, 2])
