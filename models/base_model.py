@@ -6,6 +6,8 @@ batch, or what its batches hold.
 
 import io
 import math
+import os
+import shutil
 import time
 import zipfile
 from abc import ABC, abstractmethod
@@ -25,6 +27,8 @@ from util import distributed
 from util.errors import UserError
 from util.files import written_atomically
 from util.training_cost import Cost
+
+PREVIOUS_STATE = "previous_state.pth"
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class BaseModel(ABC):
         optimizers: name to optimiser of the current phase; filled by `start_phase`.
         saved: where the run stood when its state was saved last; None: not yet.
         saved_at: when that was, in seconds of the monotonic clock.
+        saved_is_proven: whether a step since then had losses that are numbers.
         presets: values for options by name of a preset; `published` is the first, and changes nothing.
         epoch_options: options that count epochs: a time budget scales them together.
         captions: name of a picture that `visuals` makes to a sentence that says what it shows.
@@ -97,6 +102,7 @@ class BaseModel(ABC):
         self.phase: Phase | None = None
         self.saved: Position | None = None
         self.saved_at = time.monotonic()
+        self.saved_is_proven = False
 
     # What a model is asked for.
 
@@ -228,14 +234,37 @@ class BaseModel(ABC):
     def stop_at_bad_losses(self, losses: dict[str, Tensor], position: Position) -> None:
         """Let no loss that is not a finite number reach a checkpoint; waits for the GPU once.
 
+        Where the first step after a checkpoint shows what was wrong with it, the one before takes its place.
+
         Raises:
             UserError: names the loss, its step, and what to do.
         """
         if not losses or bool(torch.stack([loss.float() for loss in losses.values()]).isfinite().all()):
+            self.saved_is_proven = True
             return
+        if not self.saved_is_proven:
+            self._take_previous_state()
         bad = " and ".join(f"{name} is {float(loss)}" for name, loss in losses.items() if not math.isfinite(loss))
         batch = position.items // self.phase.opt.batch_size
         raise UserError(f"{self.phase.name}, epoch {position.epoch}, batch {batch + 1}: loss {bad}; {self._way_back()}")
+
+    def _keep_previous_state(self) -> None:
+        previous = self._state_path.with_name(PREVIOUS_STATE)
+        if self.saved is not None:
+            with written_atomically(previous) as temporary:
+                shutil.copyfile(self._state_path, temporary)
+        elif not self.opt.continue_train:
+            previous.unlink(missing_ok=True)  # of another run of this name
+
+    def _take_previous_state(self) -> None:
+        previous = self._state_path.with_name(PREVIOUS_STATE)
+        if distributed.rank() > 0 or not previous.exists():
+            return
+        state = _load(previous, "train without --continue_train")
+        for name, weights in state["networks"].items():
+            _save(weights, self._weights_path("latest", name))
+        os.replace(previous, self._state_path)
+        self.saved = Position(**state["position"])
 
     def _way_back(self) -> str:
         return (f"not saved. Continue from the last checkpoint, of epoch {self.saved.epoch}, with a smaller --lr: "
@@ -245,12 +274,14 @@ class BaseModel(ABC):
         """Write all that a continued run needs to `latest_state.pth`, and the networks' weights beside it.
 
         The state comes last: a run that is killed between the files repeats what is missing in it, and then writes the
-        weights again.
+        weights again. The state before is kept as `previous_state.pth`.
 
         Raises:
             UserError: weights are not finite numbers. Nothing is written.
         """
         self.save_networks("latest")
+        if distributed.rank() == 0:
+            self._keep_previous_state()
         _save({
             "position": asdict(position),
             "phase": self.phase.name if self.phase else "",
@@ -260,7 +291,7 @@ class BaseModel(ABC):
             "plateaus": {name: plateau.state_dict() for name, plateau in self.plateaus.items()},
             "extra": self.extra_state(),
         }, self._state_path)
-        self.saved, self.saved_at = position, time.monotonic()
+        self.saved, self.saved_at, self.saved_is_proven = position, time.monotonic(), False
 
     def load_training_state(self) -> tuple[Position, dict | None]:
         """Take back networks and schedules where `save_training_state` left them.

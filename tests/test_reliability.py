@@ -127,8 +127,18 @@ def test_a_loss_that_is_no_number_is_named_and_reaches_no_checkpoint(clip, monke
     at_step(monkeypatch, 4, lambda losses: {**losses, "mask": torch.tensor(float(bad))})
     with pytest.raises(UserError, match=f"^layers, epoch 2, batch 2: loss mask is {bad}; not saved.*--lr 0.0005$"):
         begin("bad", "--save_latest_minutes", "0")
-    assert state("bad")["position"] == {"epoch": 2, "items": 1}
+    assert state("bad")["position"] == {"epoch": 2, "items": 0}, "the one before the step that showed what was wrong"
     assert len(records("bad")) == 3
+    weights = torch.load("checkpoints/bad/latest_net_LNR.pth", weights_only=True)
+    assert all((state("bad")["networks"]["LNR"][name] == tensor).all() for name, tensor in weights.items())
+
+
+def test_what_the_first_step_finds_wrong_does_not_bring_another_run_back(clip, monkeypatch):
+    begin("bad")
+    at_step(monkeypatch, 1, lambda losses: {**losses, "mask": torch.tensor(float("nan"))})
+    with pytest.raises(UserError, match="^layers, epoch 1, batch 1: loss mask is nan; not saved"):
+        begin("bad")
+    assert state("bad")["position"] == {"epoch": 1, "items": 0}
 
 
 def test_weights_that_are_no_numbers_reach_no_checkpoint(clip, monkeypatch):
