@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from data.dataroot import Dataroot, list_images, wrong_sizes
 from util.errors import UserError, several
@@ -67,8 +66,7 @@ class LayerFolder:
     @cached_property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
-        with Image.open(self.files[0][self.frames[0]]) as image:
-            return image.size
+        return read_image(self.files[0][self.frames[0]], "RGB").shape[1::-1]
 
     @property
     def numbers(self) -> list[int]:

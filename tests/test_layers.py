@@ -85,3 +85,9 @@ def test_layers_of_a_part_of_a_clip_know_their_place_in_it(known, tmp_path):
 def test_layers_of_another_clip_are_refused(known, tmp_path, frames, order, message):
     with pytest.raises(UserError, match=message):
         LayerFolder.open(known).in_clip(clip(tmp_path, list(frames), order))
+
+
+def test_a_broken_background_is_named(exported):
+    (exported / "images/0001_rgba_l0.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="0001_rgba_l0.png: not a readable image"):
+        LayerFolder.open(exported)
