@@ -28,8 +28,6 @@ from util.errors import UserError
 from util.files import written_atomically
 from util.training_cost import Cost
 
-PREVIOUS_STATE = "previous_state.pth"
-
 
 @dataclass(frozen=True)
 class Phase:
@@ -248,22 +246,20 @@ class BaseModel(ABC):
         batch = position.items // self.phase.opt.batch_size
         raise UserError(f"{self.phase.name}, epoch {position.epoch}, batch {batch + 1}: loss {bad}; {self._way_back()}")
 
-    def _keep_previous_state(self) -> None:
-        previous = self._state_path.with_name(PREVIOUS_STATE)
-        if self.saved is not None:
-            with written_atomically(previous) as temporary:
+    def _keep_previous_state(self, position: Position) -> None:
+        if self.saved is None and not self.opt.continue_train:
+            self._previous_path.unlink(missing_ok=True)  # of another run of this name
+        elif self.saved not in (None, position):  # a continued run, or a phase, begins with what was saved already
+            with written_atomically(self._previous_path) as temporary:
                 shutil.copyfile(self._state_path, temporary)
-        elif not self.opt.continue_train:
-            previous.unlink(missing_ok=True)  # of another run of this name
 
     def _take_previous_state(self) -> None:
-        previous = self._state_path.with_name(PREVIOUS_STATE)
-        if distributed.rank() > 0 or not previous.exists():
+        if distributed.rank() > 0 or not self._previous_path.exists():
             return
-        state = _load(previous, "train without --continue_train")
+        state = _load(self._previous_path, "train without --continue_train")
         for name, weights in state["networks"].items():
             _save(weights, self._weights_path("latest", name))
-        os.replace(previous, self._state_path)
+        os.replace(self._previous_path, self._state_path)
         self.saved = Position(**state["position"])
 
     def _way_back(self) -> str:
@@ -281,7 +277,7 @@ class BaseModel(ABC):
         """
         self.save_networks("latest")
         if distributed.rank() == 0:
-            self._keep_previous_state()
+            self._keep_previous_state(position)
         _save({
             "position": asdict(position),
             "phase": self.phase.name if self.phase else "",
@@ -340,6 +336,10 @@ class BaseModel(ABC):
     @property
     def _state_path(self) -> Path:
         return self.run_folder / "latest_state.pth"
+
+    @property
+    def _previous_path(self) -> Path:
+        return self.run_folder / "previous_state.pth"
 
     def _weights_path(self, label: str, network: str) -> Path:
         label = f"epoch_{label}" if label.isdecimal() else label

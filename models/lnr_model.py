@@ -16,11 +16,11 @@ from models.losses import alpha_regularization, mask_loss, prior_loss
 from models.networks import LayeredRenderer, biases_without_effect
 from util.command_line import auto_or, number, whole
 from util.distributed import everywhere, total
+from util.layer_pixels import PERSON_MARGIN
 from util.mattes import composite_over, in_front, opacity, over_checkerboard, share_detail, transfer_detail
 from util.training_cost import Cost, training_cost
 
 UPSAMPLING_CROP = 256
-BODY_MARGIN = 50  # 1 / of the picture's height: how far hair and clothes reach beyond a body's UV map
 CLOSED_FORM = {"init": "closed_form", "detail_transfer": "shared", "n_epochs_upsample": 0}
 SHORT = {"batch_size": 4, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0}
 
@@ -118,7 +118,8 @@ class LnrModel(BaseModel):
     def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
         """Adam on what the phase trains; the rest is frozen."""
         self.upsampling = phase.opt.do_upsampling
-        self.renderer.speak()
+        if self.opt.init == "closed_form":
+            self.renderer.speak()
         trained = self.renderer.upsampling_parameters() if self.upsampling else self.renderer.base_parameters()
         self.renderer.requires_grad_(False)
         for parameter in trained:
@@ -207,7 +208,6 @@ class LnrModel(BaseModel):
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """Pictures of the first item; layers stacked from top to bottom, background first."""
         batch = {k: v[:1] for k, v in self.to_device(batch).items()}
-        self.exported_background = None  # that of other weights
         with frozen_statistics(self.renderer):
             outputs = self.rendered(batch, self.upsampling)
         layers = outputs["layers"][0].clone()
@@ -226,7 +226,11 @@ class LnrModel(BaseModel):
         """Layers after detail transfer, named by layer number (`l0` is the background), whatever their order."""
         batch = self.to_device(batch)
         self.renderer.train(not self.opt.eval)
-        outputs = self.rendered(batch, self.opt.do_upsampling)
+        background_uv, background = batch["uv_map"][:, :2], None
+        if self.exported_background and torch.equal(background_uv, self.exported_background[0]):
+            background = self.exported_background[1]
+        outputs = self.rendered(batch, self.opt.do_upsampling, background)
+        self.exported_background = background_uv, outputs["layers"][:, 0]
         if self.opt.detail_transfer == "shared":
             layers = share_detail(outputs["layers"], batch["image"])
         else:
@@ -246,24 +250,20 @@ class LnrModel(BaseModel):
             result.captions[f"mask_l{layer}"] = f"Where layer {layer} shall be; what is grey, the network finds out."
         return result
 
-    def rendered(self, batch: dict, upsample: bool) -> dict[str, Tensor]:
+    def rendered(self, batch: dict, upsample: bool, background: Tensor | None = None) -> dict[str, Tensor]:
         """Layers and reconstruction of a batch as `LayeredRenderer` returns them, completed from `prior` if there.
 
-        A background that is the same as in the call before is not rendered again.
+        Args:
+            background: [B, 4, H, W], layer 0 of an earlier call with the same input and weights.
         """
         prior = batch.get("prior")
-        if prior is not None and self.renderer.is_silent():
-            return {"layers": prior, "reconstruction": composite_over(prior)}
-        if prior is not None:
+        if prior is None:
+            return self.renderer(batch["uv_map"], batch["pids"], upsample, background=background)
+        layers = prior
+        if not self.renderer.is_silent():
             learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
             layers = completed(prior, learned, batch["pids"], bool(batch["prior_shows_hidden"].all()))
-            return {"layers": layers, "reconstruction": composite_over(layers)}
-        background_uv, background = batch["uv_map"][:, :2], None
-        if self.exported_background and torch.equal(background_uv, self.exported_background[0]):
-            background = self.exported_background[1]
-        outputs = self.renderer(batch["uv_map"], batch["pids"], upsample, background=background)
-        self.exported_background = background_uv, outputs["layers"][:, 0]
-        return outputs
+        return {"layers": layers, "reconstruction": composite_over(layers)}
 
 
 def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:
@@ -280,7 +280,7 @@ def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) 
     colour = view * prior[:, 1:, :3] + (1 - view) * learned[:, 1:, :3]
     alpha = prior[:, 1:, 3:]
     if not shows_hidden:
-        side = 2 * (pids.shape[-2] // BODY_MARGIN) + 1
+        side = 2 * int(pids.shape[-2] * PERSON_MARGIN) + 1
         near = F.max_pool2d((pids[:, 1:] > 0).to(prior.dtype), side, stride=1, padding=side // 2)
         body = F.interpolate(near, size=prior.shape[-2:], mode="nearest")[:, :, None] > 0
         alpha = view * alpha + (1 - view) * torch.where(body, learned[:, 1:, 3:], alpha)

@@ -77,7 +77,8 @@ def main() -> None:
     print(f"{len(clips)} clips, {len(clips) - len(waiting)} of them done; {opt.jobs} at a time, in {work}")
     work_through(waiting, opt.jobs)
     outcomes = [Outcome(clip.kind, clip.seed, clip.folder, opt.ways) for clip in clips]
-    given = f"--size {opt.size}" + (f" --budget {budget:g}s" if opt.budget else "")
+    given = f"--size {opt.size} --seeds {opt.seeds}" + (f" --budget {budget:g}s" if opt.budget else "") + (
+        f" --ways {' '.join(opt.ways)}" if list(opt.ways) != list(WAYS) else "")
     write_page(opt.out, given, budget, {kind: KINDS[kind] for kind in opt.kinds}, outcomes)
     print(f"page: {opt.out}")
 

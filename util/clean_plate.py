@@ -10,7 +10,7 @@ import numpy as np
 STRIPE = 32  # rows that are sorted at once
 MOST_SORTED = 120  # frames that a quantile looks at: more add nothing but time and memory
 LEVEL = np.float32(1 / 255)
-LUMA = np.full((1, 3), 1 / 3, np.float32)
+MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3, np.float32)
 
 
 def evenly_spread(length: int, most: int) -> np.ndarray:
@@ -56,7 +56,7 @@ def settled_value(frames: np.ndarray, is_open: np.ndarray, start: np.ndarray, re
     Returns:
         colour [H, W, 3], 0 where no frame is near; and the share [H, W] of the open frames that are.
     """
-    brightness = np.stack([luma(frame * LEVEL) for frame in frames])
+    brightness = np.stack([grey(frame * LEVEL) for frame in frames])
     centre = start
     for _ in range(steps):
         near = is_open & (np.abs(brightness - centre) <= reach)
@@ -70,9 +70,9 @@ def settled_value(frames: np.ndarray, is_open: np.ndarray, start: np.ndarray, re
     return colour * LEVEL / np.maximum(count, 1)[..., None], count / np.maximum(is_open.sum(axis=0), 1)
 
 
-def luma(picture: np.ndarray) -> np.ndarray:
+def grey(picture: np.ndarray) -> np.ndarray:
     """Mean of the channels, [H, W]."""
-    return cv2.transform(picture, LUMA)
+    return cv2.transform(picture, MEAN_OF_CHANNELS)
 
 
 def noise_level(frames: np.ndarray, is_open: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def noise_level(frames: np.ndarray, is_open: np.ndarray) -> np.ndarray:
     if len(frames) == 1:
         return np.full(frames.shape[1:3], LEVEL)
     pairs = evenly_spread(len(frames) - 1, MOST_SORTED // 2)
-    changes = [np.abs(luma(frames[i + 1].astype(np.float32)) - luma(frames[i].astype(np.float32))) for i in pairs]
+    changes = [np.abs(grey(frames[i + 1].astype(np.float32)) - grey(frames[i].astype(np.float32))) for i in pairs]
     both = np.stack([is_open[i + 1] & is_open[i] for i in pairs])
     # Sixteenths of a level: what is sorted is bytes.
     changes = np.minimum(16 * np.stack(changes)[..., None], 255).round().astype(np.uint8)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from util import clean_plate, effects
-from util.clean_plate import LEVEL, luma
+from util.clean_plate import LEVEL, grey
 
 CELL = 4  # pixels of a cell of the coarse grid
 ROUNDS = 10
@@ -72,7 +72,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     opacity = np.zeros(clear.shape, np.float32)
     opacity[part] = [around_people(np.abs(film), is_open, box.zone)
                      for film, is_open in zip(films(box, box_plate), box.clear)]
-    missed = [np.quantile(np.abs(luma(frame * LEVEL) - luma(plate))[is_open], 0.75)
+    missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[is_open], 0.75)
               for frame, is_open in zip(frames, clear) if is_open.any()]
     return Solution(plate, owned(opacity, masks, poses), float(np.median(missed)) if missed else 0.0)
 
@@ -97,10 +97,10 @@ def small_motion(frames: np.ndarray, clear: np.ndarray,
         [F, H, W, 2], or None where nothing moves or flickers; and the zone of effects [H, W] in [0, 1].
     """
     middle, _ = clean_plate.open_quantile(frames, clear, 0.5)
-    goal = luma(middle)
+    goal = grey(middle)
     gains = [exposure(frame, goal, is_open) for frame, is_open in zip(frames, clear)]
     exposed = np.stack([(frame / gain).clip(0, 255).round().astype(np.uint8) for frame, gain in zip(frames, gains)])
-    flows = np.stack([optical_flow(goal, np.where(is_open, luma(frame * LEVEL), goal))
+    flows = np.stack([optical_flow(goal, np.where(is_open, grey(frame * LEVEL), goal))
                       for frame, is_open in zip(exposed, clear)])
     flows -= np.median(flows[clean_plate.evenly_spread(len(flows), clean_plate.MOST_SORTED)], axis=0)
     still = np.quantile(np.abs(flows), 0.9) < 0.03
@@ -120,7 +120,7 @@ def exposure(frame: np.ndarray, goal: np.ndarray, is_open: np.ndarray) -> np.flo
     bright = is_open & (goal > 0.05)
     if not bright.any():
         return np.float32(1)
-    return np.maximum(np.median(luma(frame * LEVEL)[bright] / goal[bright]), np.float32(0.1))
+    return np.maximum(np.median(grey(frame * LEVEL)[bright] / goal[bright]), np.float32(0.1))
 
 
 def optical_flow(goal: np.ndarray, brightness: np.ndarray) -> np.ndarray:
@@ -175,8 +175,8 @@ def sharpened(plate: np.ndarray, frames: np.ndarray, flows: np.ndarray, clear: n
 
 def zone_of_effects(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, poses: list[np.ndarray]) -> np.ndarray:
     """Where somebody may have an effect, float32 [H, W] in [0, 1]; `middle` is the median frame."""
-    goal = luma(middle)
-    change = np.stack([(luma(frame * LEVEL) - goal) * is_open for frame, is_open in zip(frames, clear)])
+    goal = grey(middle)
+    change = np.stack([(grey(frame * LEVEL) - goal) * is_open for frame, is_open in zip(frames, clear)])
     change -= change.sum(axis=0) / np.maximum(clear.sum(axis=0), 1) * clear
     count = min(effects.ZONE_MODES, len(frames) // 3)
     zone = effects.effect_zone(np.stack([coarse(one) for one in change]),
@@ -204,7 +204,7 @@ def first_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zone:
     part, inner = (slice(None), rows, columns), (rows, columns)
     highest, _ = clean_plate.open_quantile(frames[part], clear[part], 0.95)
     (upper, upper_share), (mid, mid_share) = (
-        clean_plate.settled_value(frames[part], clear[part], luma(start), reach[inner])
+        clean_plate.settled_value(frames[part], clear[part], grey(start), reach[inner])
         for start in (highest, middle[inner]))
     upper_around, mid_around = (cv2.GaussianBlur(share, (0, 0), 3) for share in (upper_share, mid_share))
     lightens[inner] = (upper_around < 0.15 * mid_around) & (mid_around > 0.3)
@@ -235,7 +235,7 @@ def films(box: Box, plate: np.ndarray) -> np.ndarray:
         image, weight = frame * LEVEL, is_open.astype(np.float32)
         dark, light = effects.least_opacity(image, plate, weight, box.window)
         whole = np.maximum(cv2.GaussianBlur(weight, (0, 0), box.window), 1e-3)
-        change = np.abs(cv2.GaussianBlur((luma(image) - luma(plate)) * weight, (0, 0), box.window)) / whole
+        change = np.abs(cv2.GaussianBlur((grey(image) - grey(plate)) * weight, (0, 0), box.window)) / whole
         certain = ((change - box.tolerance / 2) / box.tolerance).clip(0, 1)
         film[:] = np.where(box.lightens, -light, dark) * certain * box.zone * weight
     return found
