@@ -99,6 +99,8 @@ def inpainted(plate: np.ndarray, unknown: np.ndarray) -> np.ndarray:
 def relit(plate: np.ndarray, trusted: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Bring what is never seen without effects to the brightness of trusted pixels around it, keeping its texture.
 
+    All channels get the same factor, as under a shadow: grass beside a path does not make it green.
+
     Args:
         plate: [H, W, 3].
         trusted: bool [H, W], where the plate is what it is without any shadow.
@@ -115,5 +117,5 @@ def relit(plate: np.ndarray, trusted: np.ndarray, known: np.ndarray) -> np.ndarr
 
     around, density = average(trusted & known, 6)
     here, crowd = average(doubtful, 2.4)
-    gain = (around - here).clip(-0.8, 0.8) * (crowd / 0.3).clip(0, 1)[..., None] * (density > 1e-3)[..., None]
+    gain = (around - here).mean(axis=-1, keepdims=True).clip(-0.8, 0.8) * (crowd / 0.3).clip(0, 1)[..., None] * (density > 1e-3)[..., None]
     return np.where(doubtful[..., None], np.exp(logarithm + gain), plate)

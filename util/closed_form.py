@@ -56,7 +56,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
 
     middle, seen = clean_plate.open_quantile(frames, clear, 0.5)
     noise = clean_plate.noise_level(frames, clear)
-    window = float(np.clip(0.7 + 0.5 * (np.median(noise) / LEVEL - 0.5), 0.7, 1.5))
+    window = float(np.clip(0.7 + 0.2 * (np.median(noise) / LEVEL - 0.5), 0.7, 1.5))
     tolerance = np.maximum(TOLERANCE, 2.5 * noise / (1 + 3.5 * window))
     plate, lightens = first_plate(frames, clear, middle, zone, np.maximum(TOLERANCE, 2.5 * noise), seen == 0)
 
