@@ -84,6 +84,14 @@ class Canvas:
         return cv2.warpPerspective(picture, self.matrices[frame], self.size, flags=flags,
                                    borderMode=cv2.BORDER_REPLICATE)
 
+    def place(self, frame: int) -> np.ndarray:
+        """The point of the canvas, (x, y) in [-1, 1] from edge to edge, that each pixel looks at: [2, H, W]."""
+        width, height = self.frame_size
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(1, -1, 2).astype(float)
+        if self.matrices is not None:
+            pixels = cv2.perspectiveTransform(pixels, self.matrices[frame])
+        return ((2 * pixels + 1) / self.size - 1).reshape(height, width, 2).transpose(2, 0, 1).astype(np.float32)
+
     def seen(self, picture: np.ndarray, frame: int, flags: int = cv2.INTER_LINEAR) -> np.ndarray:
         """What a frame sees of a picture of the canvas."""
         if self.matrices is None:
@@ -123,15 +131,14 @@ class Decomposition:
         """The scene that a frame shows, uint8 [H, W, 3]."""
         return self.canvas.seen(self.plate, frame, cv2.INTER_CUBIC)
 
-    def matte(self, number: int, frame: int) -> np.ndarray:
-        """What a layer covers in a frame: float32 [H, W, 2] in [0, 1].
-
-        Channel 0 is its alpha, channel 1 the share of its people in that: the rest are effects.
-        """
+    def person(self, number: int, frame: int) -> np.ndarray:
+        """Opacity of a layer's people in a frame: float32 [H, W] in [0, 1]."""
         person = self.people[number][frame] * LEVEL
-        person = (2 * person + cv2.blur(person, (3, 3))) / 3  # masks are harder than what a camera sees
-        effect = self.canvas.seen(self.effects[number][frame], frame) * LEVEL
-        return np.dstack([1 - (1 - person) * (1 - effect), person / np.maximum(person + effect, 1e-3)])
+        return (2 * person + cv2.blur(person, (3, 3))) / 3  # masks are harder than what a camera sees
+
+    def effect(self, number: int, frame: int) -> np.ndarray:
+        """Opacity of their effects in it: float32 [H, W] in [0, 1]."""
+        return self.canvas.seen(self.effects[number][frame], frame) * LEVEL
 
 
 @lru_cache(maxsize=1)

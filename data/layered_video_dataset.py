@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from data.base_dataset import BaseDataset
-from data.closed_form import Decomposition, decompose
+from data.closed_form import Canvas, Decomposition, decompose
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from util.command_line import whole
 from util.errors import UserError, several
@@ -32,10 +32,14 @@ class LayeredVideoDataset(BaseDataset):
         uv_map [2L, H, W] atlas coordinates in [-1, 1],
         mask [L, H, W] trimaps in [-1, 1],
         pids [L, H, W] person ids, 0 on the background,
-        prior [L, 4, H, W] straight RGBA in [-1, 1] (with --init closed_form): the layers without training,
-        prior_shows_hidden, whether its alpha is known behind other people,
         layer_ids [L] layer numbers, 0 first, and
-        image_path.
+        image_path;
+    with --init closed_form also what is known without training, at the size of the image:
+        frame, its number,
+        place [2, H, W] in [-1, 1], where on the canvas of the whole clip each pixel of a low-resolution frame looks,
+        plate [3, H, W] in [-1, 1], what it would see there without people,
+        people, effects [L, H, W] in [0, 1], opacity of each layer's people and of their effects, and
+        shows_hidden, whether `people` holds also behind other people.
     """
 
     def __init__(self, opt):
@@ -69,6 +73,7 @@ class LayeredVideoDataset(BaseDataset):
                                 "computed from masks and frames in seconds (static or registered camera)")
         parser.deciding |= {"use_homographies", "n_textures", "width", "height", "init"}
         if is_train:
+            group.add_argument("--no_zoom", action="store_true", help="do not enlarge frames at random")
             parser.set_defaults(do_upsampling=False)  # a model's second phase may set it
         else:
             group.add_argument("--do_upsampling", action="store_true",
@@ -76,11 +81,17 @@ class LayeredVideoDataset(BaseDataset):
 
     @staticmethod
     def resolve_options(opt) -> None:
-        """Take n_textures, width and height from metadata.json; tell the clip from others by its first frame."""
+        """Take n_textures, width and height from metadata.json; tell the clip from others by its first frame.
+
+        With --init closed_form set n_frames, and canvas_size as (width, height) of what the camera saw of the scene.
+        """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         opt.n_textures = metadata.n_textures
         opt.width, opt.height = metadata.size
         frames = list_images(Path(opt.dataroot) / "rgb_256")
+        if opt.init == "closed_form":
+            registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
+            opt.n_frames, opt.canvas_size = len(frames), Canvas.of(registration, metadata.size, density=1).size
         opt.clip = f"{len(frames)} frames, {zlib.crc32(read_image(next(iter(frames.values())), 'RGB')):08x}"
 
     def __len__(self) -> int:
@@ -127,9 +138,8 @@ class LayeredVideoDataset(BaseDataset):
         item = {"image": to_tensor(frame), "uv_map": torch.from_numpy(np.concatenate(uv_map)),
                 "mask": torch.from_numpy(np.stack(mask)), "pids": torch.from_numpy(np.stack(pids)).float()}
         if self.opt.init == "closed_form":
-            item["prior"] = torch.from_numpy(self._prior(index, frame, order))
-            item["prior_shows_hidden"] = self.decomposition.shows_hidden
-        if rng is not None and not self.opt.do_upsampling:
+            item |= self._without_training(index, order, frame.shape[1::-1])
+        if rng is not None and not (self.opt.no_zoom or self.opt.do_upsampling):
             item = zoomed_at_random(item, rng)
         return {**item, "layer_ids": torch.tensor([0, *order]),
                 "image_path": str(self.root.file(self.frame_folder, index))}
@@ -139,15 +149,15 @@ class LayeredVideoDataset(BaseDataset):
         """The clip's layers without training."""
         return decompose(self.root.path, self.opt.use_homographies, len(self))
 
-    def _prior(self, index: int, image: np.ndarray, order: list[int]) -> np.ndarray:
-        """[L, 4, H, W] in [-1, 1] of a frame, at the size of its image: people as they look in it, effects black."""
-        size, colours = image.shape[1::-1], image.astype(np.float32) / 255
-        background = self.decomposition.background(index).astype(np.float32) / 255
-        layers = [np.dstack([cv2.resize(background, size), np.ones_like(colours[..., :1])])]
-        for layer in order:
-            alpha, people = np.moveaxis(cv2.resize(self.decomposition.matte(layer, index), size), 2, 0)
-            layers.append(np.dstack([colours * people[..., None], alpha]))
-        return 2 * np.stack(layers).transpose(0, 3, 1, 2) - 1
+    def _without_training(self, index: int, order: list[int], size: tuple[int, int]) -> dict:
+        known = self.decomposition
+        plate = cv2.resize(known.background(index), size)
+        nobody = np.zeros(size[::-1], np.float32)
+        people, effects = (torch.from_numpy(np.stack([nobody, *(cv2.resize(opacity(layer, index), size)
+                                                                for layer in order)]))
+                           for opacity in (known.person, known.effect))
+        return {"frame": index, "place": torch.from_numpy(known.canvas.place(index)), "plate": to_tensor(plate),
+                "people": people, "effects": effects, "shows_hidden": known.shows_hidden}
 
     def _read(self, index: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, np.ndarray]]:
         """Frame, and by layer number its IUV picture and (with --use_mask_images) mask; all uint8."""
@@ -196,8 +206,8 @@ def zoomed_at_random(item: dict, rng: np.random.Generator) -> dict:
     top = int(rng.integers(zoomed_height - height + 1))
     left = int(rng.integers(zoomed_width - width + 1))
     zoomed = {}
-    for name, mode in (("image", "bilinear"), ("mask", "bilinear"), ("prior", "bilinear"),
-                       ("uv_map", "nearest"), ("pids", "nearest")):
+    for name, mode in (("image", "bilinear"), ("mask", "bilinear"), ("uv_map", "nearest"), ("pids", "nearest"),
+                       ("place", "bilinear"), ("plate", "bilinear"), ("people", "bilinear"), ("effects", "bilinear")):
         if name not in item:
             continue
         maps = item[name].reshape(1, -1, height, width)

@@ -38,12 +38,14 @@ class Phase:
         opt: the options of this phase.
         epochs: its epochs; they count on through all phases, from 1.
         batch_option: the option that its batch size comes from.
+        brief: a time budget does not stretch it, and gives it half of the time at most.
     """
 
     name: str
     opt: Namespace
     epochs: range
     batch_option: str = "--batch_size"
+    brief: bool = False
 
 
 @dataclass(frozen=True, order=True)
@@ -82,12 +84,14 @@ class BaseModel(ABC):
         saved_is_proven: whether a step since then had losses that are numbers.
         presets: values for options by name of a preset; `published` is the first, and changes nothing.
         epoch_options: options that count epochs: a time budget scales them together.
+        brief_epoch_options: those that count epochs of brief phases: a time budget shortens them where it must.
         captions: name of a picture that `visuals` makes to a sentence that says what it shows.
     """
 
     captions: dict[str, str] = {}
     presets: dict[str, dict] = {"published": {}}
     epoch_options: tuple[str, ...] = ("n_epochs", "n_epochs_decay")
+    brief_epoch_options: tuple[str, ...] = ()
 
     def __init__(self, opt: Namespace):
         self.opt = opt

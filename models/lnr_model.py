@@ -1,12 +1,14 @@
 """The layered neural renderer as a trainable model (Lu et al., SIGGRAPH Asia 2020).
 
 Two phases: `layers` trains texture and U-Net at low resolution; `upsampling` freezes them and trains the upsampling
-module at twice the resolution. A batch is what `data/layered_video_dataset.py` makes.
+module at twice the resolution. With --init closed_form a phase `background` may come before. A batch is what
+`data/layered_video_dataset.py` makes.
 """
 
 import copy
 from argparse import Namespace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,13 +16,18 @@ from torch import Tensor
 from models.base_model import BaseModel, Export, Phase, frozen_statistics
 from models.losses import alpha_regularization, mask_loss, prior_loss
 from models.networks import LayeredRenderer, biases_without_effect
+from models.scene import LEARNING_RATES, Scene, scene_losses
+from util.closed_form import effects_over
 from util.command_line import auto_or, number, whole
 from util.distributed import everywhere, total
+from util.errors import UserError
 from util.layer_pixels import PERSON_MARGIN
-from util.mattes import composite_over, in_front, opacity, over_checkerboard, share_detail, transfer_detail
+from util.mattes import composite_over, in_front, matted, opacity, over_checkerboard, share_detail, transfer_detail
 from util.training_cost import Cost, training_cost
 
 UPSAMPLING_CROP = 256
+BACKGROUND_BATCH = 4
+MATTED = "plate", "image", "people", "effects"  # of a batch, as `matted` takes them
 CLOSED_FORM = {"init": "closed_form", "detail_transfer": "shared", "n_epochs_upsample": 0}
 SHORT = {"batch_size": 4, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0}
 
@@ -37,11 +44,14 @@ class LnrModel(BaseModel):
     presets = {
         "published": {},
         "draft": {**CLOSED_FORM, "n_epochs": 0},
-        "fast": {**CLOSED_FORM, **SHORT, "num_filters": 16, "n_epochs": 200, "budget": "15m"},
-        "best": {**CLOSED_FORM, **SHORT, "num_filters": 64, "n_epochs": 2000, "budget": "4h"},
+        "fast": {**CLOSED_FORM, **SHORT, "n_epochs_background": 40, "num_filters": 16, "n_epochs": 200,
+                 "budget": "15m"},
+        "best": {**CLOSED_FORM, **SHORT, "n_epochs_background": 40, "num_filters": 64, "n_epochs": 2000,
+                 "budget": "4h"},
     }
     epoch_options = ("n_epochs", "n_epochs_decay", "n_epochs_upsample", "alpha_l1_rolloff_epoch",
                      "mask_loss_rolloff_epoch", "jitter_epochs")
+    brief_epoch_options = ("n_epochs_background",)
     captions = {
         "target_image": "The frame that the network shall reproduce.",
         "reconstruction": "All layers composited: what it reproduces.",
@@ -56,9 +66,14 @@ class LnrModel(BaseModel):
         self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures,
                                         bf16=getattr(opt, "amp", "off") == "bf16")
         self.renderer.to(self.device, memory_format=torch.channels_last)
+        self.networks = {"LNR": self.renderer}
         if opt.init == "closed_form":
             self.renderer.silence()
-        self.networks = {"LNR": self.renderer}
+            self.scene = Scene(opt.n_frames, opt.canvas_size, (opt.width, opt.height)).to(self.device)
+            self.networks["scene"] = self.scene
+        elif getattr(opt, "n_epochs_background", 0):
+            raise UserError(f"--n_epochs_background: found {opt.n_epochs_background} with --init random; expected 0, "
+                            "or --init closed_form")
         self.rolloff_epoch = getattr(opt, "mask_loss_rolloff_epoch", -1)
         self.exported_background: tuple[Tensor, Tensor] | None = None
 
@@ -96,6 +111,9 @@ class LnrModel(BaseModel):
         group.add_argument("--mask_loss_rolloff_epoch", type=whole(-1), default=-1, metavar="EPOCH",
                            help="reduce the mask loss to a tenth at this epoch, and to zero at twice this epoch; "
                                 "-1: when --mask_thresh says so")
+        group.add_argument("--n_epochs_background", type=whole(0), default=0, metavar="N",
+                           help="epochs of a phase before all others, which learns the background and how each frame "
+                                "shows it, shaken and swaying; only with --init closed_form; 0: no such phase")
         group.add_argument("--n_epochs_upsample", "--num_epochs_upsample", type=whole(0), default=500, metavar="N",
                            help="epochs of the upsampling phase; 0: no such phase")
         group.add_argument("--batch_size_upsample", type=auto_or(whole(1)), default=16, metavar="N",
@@ -106,11 +124,14 @@ class LnrModel(BaseModel):
                            help="the brightness jitter ends at this epoch")
 
     def phases(self) -> list[Phase]:
-        """`layers`, then `upsampling`; a phase of no epochs is left out."""
-        end = 1 + self.opt.n_epochs + self.opt.n_epochs_decay
+        """`background`, `layers`, then `upsampling`; a phase of no epochs is left out."""
+        begin = 1 + self.opt.n_epochs_background
+        end = begin + self.opt.n_epochs + self.opt.n_epochs_decay
         layers = _with(self.opt, do_upsampling=False)
+        background = _with(layers, no_zoom=True, batch_size=BACKGROUND_BATCH)
         upsampling = _with(self.opt, do_upsampling=True, batch_size=self.opt.batch_size_upsample)
-        phases = [Phase("layers", layers, range(1, end)),
+        phases = [Phase("background", background, range(1, begin), brief=True),
+                  Phase("layers", layers, range(begin, end)),
                   Phase("upsampling", upsampling, range(end, end + self.opt.n_epochs_upsample),
                         "--batch_size_upsample")]
         return [phase for phase in phases if phase.epochs]
@@ -118,6 +139,10 @@ class LnrModel(BaseModel):
     def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
         """Adam on what the phase trains; the rest is frozen."""
         self.upsampling = phase.opt.do_upsampling
+        if phase.name == "background":
+            self.render = self.parallel(self.scene)
+            groups = [{"params": [getattr(self.scene, name)], "lr": lr} for name, lr in LEARNING_RATES.items()]
+            return {"scene": torch.optim.Adam(groups, betas=(0.9, 0.99))}
         if self.opt.init == "closed_form":
             self.renderer.speak()
         trained = self.renderer.upsampling_parameters() if self.upsampling else self.renderer.base_parameters()
@@ -144,6 +169,22 @@ class LnrModel(BaseModel):
 
     def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:
         """One Adam step on the sum of the losses."""
+        losses = self.background_losses(batch) if self.phase.name == "background" else self.layer_losses(batch)
+        losses["total"] = sum(losses.values())
+        (optimizer,) = self.optimizers.values()
+        optimizer.zero_grad()
+        losses["total"].backward()
+        optimizer.step()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def background_losses(self, batch: dict) -> dict[str, Tensor]:
+        """Losses of the scene, beside people and their effects."""
+        batch = self.to_device(batch)
+        seen = ((1 - batch["people"]) * (1 - batch["effects"])).prod(dim=1, keepdim=True)
+        return scene_losses(*self.render(batch["plate"], batch["place"], batch["frame"]), batch["image"], seen)
+
+    def layer_losses(self, batch: dict) -> dict[str, Tensor]:
+        """Losses of the layers, at the size of the phase."""
         static = everywhere(has_static_background(batch["uv_map"]))
         batch = self.to_device(batch)
         target, crop = batch["image"], None
@@ -153,20 +194,16 @@ class LnrModel(BaseModel):
         if self.jitter > 0:
             brightness = self.jitter * self.randn_per_item(len(target), 1, 1, 1)
             target = (target + brightness).clamp(-1, 1)
-        prior = batch.get("prior")
+        prior = matted(*(batch[name] for name in MATTED)) if "plate" in batch else None
         if prior is not None and crop is not None:
             prior = prior[..., crop[0]:crop[1], crop[2]:crop[3]]
         background = None if prior is None else prior[:, 0]
         outputs = self.render(batch["uv_map"], batch["pids"], self.upsampling, crop, static, background)
-        losses = self.compute_losses(outputs, target, batch["mask"], prior)
-        self.optimizers["LNR"].zero_grad()
-        losses["total"].backward()
-        self.optimizers["LNR"].step()
-        return {name: loss.detach() for name, loss in losses.items()}
+        return self.compute_losses(outputs, target, batch["mask"], prior)
 
     def compute_losses(self, outputs: dict[str, Tensor], target: Tensor, masks: Tensor,
                        prior: Tensor | None = None) -> dict[str, Tensor]:
-        """Weighted losses of a batch (section 3.2 of the paper), and their sum as `total`.
+        """Weighted losses of a batch (section 3.2 of the paper).
 
         Args:
             outputs: `layers` [B, L, 4, H, W] and `reconstruction` [B, 4, H, W].
@@ -184,10 +221,12 @@ class LnrModel(BaseModel):
             losses["alpha_reg"] = alpha_regularization(opacity(reconstruction), weights["alpha_l1"],
                                                        weights["alpha_l0"])
             losses["mask"] = weights["mask"] * mask_loss(outputs["layers"][:, :, 3], masks, total)
-        return {**losses, "total": sum(losses.values())}
+        return losses
 
-    def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost:
+    def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
         """Counted for the published network; other textures and numbers of people change it little."""
+        if phase.name == "background":
+            return None
         layers, height, width = item["mask"].shape
         return training_cost((width, height), layers, items, (batch_size, batch_size),
                              self.opt.num_filters)[phase.opt.do_upsampling]
@@ -256,14 +295,25 @@ class LnrModel(BaseModel):
         Args:
             background: [B, 4, H, W], layer 0 of an earlier call with the same input and weights.
         """
-        prior = batch.get("prior")
-        if prior is None:
+        if "plate" not in batch:
             return self.renderer(batch["uv_map"], batch["pids"], upsample, background=background)
-        layers = prior
+        if not self.scene.is_silent():
+            batch = self.refined(batch)
+        layers = prior = matted(*(batch[name] for name in MATTED))
         if not self.renderer.is_silent():
             learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
-            layers = completed(prior, learned, batch["pids"], bool(batch["prior_shows_hidden"].all()))
+            layers = completed(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()))
         return {"layers": layers, "reconstruction": composite_over(layers)}
+
+    def refined(self, batch: dict) -> dict:
+        """A batch with the learned scene as its plate, and with the effects that are seen over that."""
+        shown, _ = self.scene(batch["plate"], batch["place"], batch["frame"])
+        scale = batch["image"].shape[-1] // self.opt.width
+        items = zip(*(tensor.detach().cpu().numpy() for tensor in (
+            (batch["image"] + 1).movedim(1, 3) / 2, (shown + 1).movedim(1, 3) / 2, batch["people"], batch["effects"])))
+        effects = np.stack([effects_over(*item, scale) for item in items])
+        return {**batch, "plate": self.scene.still(batch["plate"], batch["place"]).clamp(-1, 1),
+                "effects": torch.from_numpy(effects).to(shown)}
 
 
 def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:

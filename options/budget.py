@@ -15,12 +15,13 @@ RESERVE = 0.93  # of the time that is left: checkpoints, pages, and a machine th
 
 
 def scaled_epochs(opt: Namespace) -> dict[str, int]:
-    """The options that count epochs, all scaled by one factor so that training takes `opt.budget` seconds.
+    """The options that count epochs, scaled so that training takes `opt.budget` seconds.
 
-    A model is made, takes a few steps of each phase, and is thrown away. What this takes, with all that the data need
-    to be read, is part of the budget.
+    Brief phases stay as they are, unless they would take more than half of it; all others are scaled by one factor. A
+    model is made, takes a few steps of each phase, and is thrown away. What this takes, with all that the data need to
+    be read, is part of the budget.
     """
-    started, seconds = time.monotonic(), 0.0
+    started, seconds = time.monotonic(), {True: 0.0, False: 0.0}
     model = create_model(opt)
     for phase in model.phases():
         dataset = create_dataset(phase.opt)
@@ -34,8 +35,11 @@ def scaled_epochs(opt: Namespace) -> dict[str, int]:
             began = time.monotonic()
             model.optimize_parameters(default_collate([dataset[index, (step, index)] for index in range(size)]))
             steps.append(time.monotonic() - began)
-        seconds += min(steps[1:]) * len(dataset) / size * len(phase.epochs)
+        seconds[phase.brief] += min(steps[1:]) * -(-len(dataset) // size) * len(phase.epochs)
     left = max(opt.budget - (time.monotonic() - started), 0) * RESERVE
-    slowest = distributed.largest(round(1000 * seconds)) / 1000
-    factor = left / slowest if slowest else 0.0
-    return {name: max(round(getattr(opt, name) * factor), 1) for name in model.epoch_options if getattr(opt, name) > 0}
+    brief, scaled = (distributed.largest(round(1000 * seconds[kind])) / 1000 for kind in (True, False))
+    brief_factor = min((left / 2 if scaled else left) / brief, 1) if brief else 0.0
+    factor = (left - brief_factor * brief) / scaled if scaled else 0.0
+    return {name: max(round(getattr(opt, name) * by), 1)
+            for names, by in ((model.brief_epoch_options, brief_factor), (model.epoch_options, factor))
+            for name in names if getattr(opt, name) > 0}

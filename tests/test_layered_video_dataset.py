@@ -12,7 +12,7 @@ from util.images import write_png
 
 
 def make_dataset(dataroot, **changes):
-    opt = Namespace(dataroot=dataroot, do_upsampling=False, init="random", use_homographies=False,
+    opt = Namespace(dataroot=dataroot, do_upsampling=False, no_zoom=False, init="random", use_homographies=False,
                     use_mask_images=False, trimap_width=20, max_dataset_size=float("inf"))
     vars(opt).update(changes)
     LayeredVideoDataset.resolve_options(opt)

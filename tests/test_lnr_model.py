@@ -21,7 +21,7 @@ def options(golden):
         max_dataset_size=float("inf"), do_upsampling=False, eval=False,
         mask_loss_rolloff_epoch=-1, lambda_mask=50, mask_thresh=0.02, lambda_alpha_l1=0.01, lambda_alpha_l0=0.005,
         alpha_l1_rolloff_epoch=200, jitter_rgb=0, jitter_epochs=400, lr=1e-3, lr_policy="linear", n_epochs=10,
-        n_epochs_decay=0, n_epochs_upsample=10, batch_size=2, batch_size_upsample=2)
+        n_epochs_decay=0, n_epochs_background=0, n_epochs_upsample=10, batch_size=2, batch_size_upsample=2)
     LayeredVideoDataset.resolve_options(opt)
     return opt
 

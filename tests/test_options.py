@@ -17,11 +17,12 @@ SHARED = dict(gpu_ids=[], checkpoints_dir="./checkpoints", seed=1, model="lnr", 
               max_dataset_size=math.inf, display_winsize=256, epoch="latest", verbose=False, suffix="", texture_res=16,
               texture_channels=16, trimap_width=20, use_mask_images=False, use_homographies=False, do_upsampling=False)
 TRAIN = dict(lambda_alpha_l1=0.01, lambda_alpha_l0=0.005, alpha_l1_rolloff_epoch=200, lambda_mask=50, mask_thresh=0.02,
-             mask_loss_rolloff_epoch=-1, n_epochs_upsample=500, batch_size_upsample=16, jitter_rgb=0.2,
-             jitter_epochs=400, display_freq=20, display_ncols=0, display_id=1, display_server="http://localhost",
-             display_env="main", display_port=8097, update_html_freq=50, print_freq=10, no_html=False,
-             save_latest_freq=50, save_by_epoch=False, continue_train=False, epoch_count=1, phase="train",
-             n_epochs=2000, n_epochs_decay=0, lr=0.001, lr_policy="linear", batch_statistics="synchronised")
+             mask_loss_rolloff_epoch=-1, n_epochs_background=0, n_epochs_upsample=500, batch_size_upsample=16,
+             jitter_rgb=0.2, jitter_epochs=400, no_zoom=False, display_freq=20, display_ncols=0, display_id=1,
+             display_server="http://localhost", display_env="main", display_port=8097, update_html_freq=50,
+             print_freq=10, no_html=False, save_latest_freq=50, save_by_epoch=False, continue_train=False,
+             epoch_count=1, phase="train", n_epochs=2000, n_epochs_decay=0, lr=0.001, lr_policy="linear",
+             batch_statistics="synchronised")
 TEST = dict(results_dir="./results/", aspect_ratio=1.0, phase="test", num_test=math.inf, eval=False)
 
 

@@ -117,5 +117,5 @@ def relit(plate: np.ndarray, trusted: np.ndarray, known: np.ndarray) -> np.ndarr
 
     around, density = average(trusted & known, 6)
     here, crowd = average(doubtful, 2.4)
-    gain = (around - here).mean(axis=-1, keepdims=True).clip(-0.8, 0.8) * (crowd / 0.3).clip(0, 1)[..., None] * (density > 1e-3)[..., None]
-    return np.where(doubtful[..., None], np.exp(logarithm + gain), plate)
+    gain = (around - here).mean(axis=-1).clip(-0.8, 0.8) * (crowd / 0.3).clip(0, 1) * (density > 1e-3)
+    return np.where(doubtful[..., None], np.exp(logarithm + gain[..., None]), plate)

@@ -20,6 +20,7 @@ TOLERANCE = 3 * LEVEL  # a change that is no more than this is none
 FAINT = 0.3  # opacity from which on a film says little about what is under it
 UNTOUCHED = 0.03  # opacity below which a pixel counts as free of effects
 TRUSTED = 0.1  # share of the frames in which a pixel has to be free of effects, to be trusted
+NEARBY, FAINTEST = 2.0, 0.01  # pixels of blur, and blurred opacity from which on there is an effect
 LARGEST_MOTION = 4.0  # pixels that small motion may be
 BACK_PROJECTIONS = 4
 
@@ -231,14 +232,51 @@ class Box(NamedTuple):
 def films(box: Box, plate: np.ndarray) -> np.ndarray:
     """Opacity of the effects as far as they stand out from noise, [F, H, W]; negative where they brighten."""
     found = np.zeros(box.clear.shape, np.float32)
-    for film, frame, is_open in zip(found, box.frames, box.clear):
-        image, weight = frame * LEVEL, is_open.astype(np.float32)
-        dark, light = effects.least_opacity(image, plate, weight, box.window)
-        whole = np.maximum(cv2.GaussianBlur(weight, (0, 0), box.window), 1e-3)
-        change = np.abs(cv2.GaussianBlur((grey(image) - grey(plate)) * weight, (0, 0), box.window)) / whole
-        certain = ((change - box.tolerance / 2) / box.tolerance).clip(0, 1)
-        film[:] = np.where(box.lightens, -light, dark) * certain * box.zone * weight
+    for one, frame, is_open in zip(found, box.frames, box.clear):
+        dark, light = film(frame * LEVEL, plate, is_open, box.window, box.tolerance)
+        one[:] = np.where(box.lightens, -light, dark) * box.zone
     return found
+
+
+def film(image: np.ndarray, plate: np.ndarray, is_open: np.ndarray, window: float,
+         tolerance: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Opacity of the black film over a plate, and of the white one, as far as they stand out from noise.
+
+    Args:
+        image, plate: [H, W, 3] in [0, 1].
+        is_open: bool [H, W].
+        window: in pixels, as for `effects.least_opacity`.
+        tolerance: the change of brightness that is none.
+    """
+    weight = is_open.astype(np.float32)
+    dark, light = effects.least_opacity(image, plate, weight, window)
+    whole = np.maximum(cv2.GaussianBlur(weight, (0, 0), window), 1e-3)
+    change = np.abs(cv2.GaussianBlur((grey(image) - grey(plate)) * weight, (0, 0), window)) / whole
+    certain = ((change - tolerance / 2) / tolerance).clip(0, 1) * weight
+    return dark * certain, light * certain
+
+
+def effects_over(image: np.ndarray, background: np.ndarray, people: np.ndarray, known: np.ndarray,
+                 scale: int = 1) -> np.ndarray:
+    """The effects in a frame, measured where they are known to be, over a better background.
+
+    Args:
+        image: [H, W, 3] in [0, 1].
+        background: [H, W, 3], as this frame shows it.
+        people: [L, H, W], opacity of each layer's people.
+        known: [L, H, W], opacity of its effects as far as they are known.
+        scale: pixels per pixel of the low-resolution frames.
+
+    Returns:
+        [L, H, W]; next to people, where nothing can be measured, `known`.
+    """
+    side = np.ones((4 * scale + 1, 4 * scale + 1), np.uint8)
+    is_open = cv2.dilate(people.max(axis=0), side) <= 0.02
+    found = np.maximum(*film(image, background, is_open, scale, TOLERANCE))
+    around = np.stack([cv2.GaussianBlur(one, (0, 0), NEARBY * scale) for one in known])
+    whole = around.sum(axis=0)
+    share = around * (whole / FAINTEST).clip(0, 1) / np.maximum(whole, 1e-6)
+    return np.where(is_open, share * found, known)
 
 
 def better_plate(box: Box, found: np.ndarray, plate: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -32,6 +32,25 @@ def composite_over(layers: Tensor) -> Tensor:
     return composite
 
 
+def matted(background: Tensor, image: Tensor, people: Tensor, effects: Tensor) -> Tensor:
+    """Layers of known mattes: people look as they do in the frame, and effects are black.
+
+    Args:
+        background, image: [B, 3, H, W] in [-1, 1].
+        people, effects: opacity [B, L, H, W] in [0, 1] of each layer's people and of their effects; the background's
+            is not used.
+
+    Returns:
+        [B, L, 4, H, W] in [-1, 1], the first one opaque.
+    """
+    person, effect = people[:, 1:, None], effects[:, 1:, None]
+    alpha = 1 - (1 - person) * (1 - effect)
+    colour = (image[:, None] + 1) * (person / (person + effect).clamp(min=1e-3))
+    front = torch.cat((colour - 1, 2 * alpha - 1), dim=2)
+    opaque = torch.cat((background, torch.ones_like(background[:, :1])), dim=1)
+    return torch.cat((opaque[:, None], front), dim=1)
+
+
 def transfer_detail(layers: Tensor, target: Tensor, reconstruction: Tensor) -> Tensor:
     """Give every layer in front of the background its visible share of what the reconstruction missed.
 

@@ -1,0 +1,83 @@
+"""The scene behind the people, learned as that which explains all frames: what a clean plate lacks.
+
+A camera that shakes, leaves that sway and an exposure that flickers blur a plate that is made of many frames. Here the
+plate, and how each frame shows it, are found together by gradient descent (compare the learned offsets and brightness
+of Lu et al., "Omnimatte", CVPR 2021).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CELL = 8  # pixels of a frame between two points whose motion is learned
+LEARNING_RATES = {"change": 0.004, "motion": 0.05, "exposure": 0.001}
+SMOOTHNESS, STILLNESS = 0.02, 0.002
+SEEN = 0.97
+"""Share of the scene that people and their effects let through, from which on a pixel shows the scene alone."""
+
+
+class Scene(nn.Module):
+    """What is added to a clean plate, and small motions and exposures of the frames that show it.
+
+    Args:
+        frames: of the clip.
+        canvas: (width, height) of the plate.
+        size: (width, height) of the frames.
+
+    Attributes:
+        change: [1, 3, h, w] in [-2, 2], added to the plate.
+        motion: [F, 2, ceil(H / 8), ceil(W / 8)], by how many pixels further right and down on the scene a frame looks.
+        exposure: [F, 1, 1, 1]; a frame is 1 + exposure times as bright.
+    """
+
+    def __init__(self, frames: int, canvas: tuple[int, int], size: tuple[int, int]):
+        super().__init__()
+        self.size = size
+        self.change = nn.Parameter(torch.zeros(1, 3, *canvas[::-1]))
+        self.motion = nn.Parameter(torch.zeros(frames, 2, -(-size[1] // CELL), -(-size[0] // CELL)))
+        self.exposure = nn.Parameter(torch.zeros(frames, 1, 1, 1))
+
+    def is_silent(self) -> bool:
+        """Whether nothing has been learned yet."""
+        return not self.motion.any()
+
+    def still(self, plate: Tensor, place: Tensor) -> Tensor:
+        """The learned scene, [B, 3, H, W] in [-1, 1].
+
+        Args:
+            plate: [B, 3, H, W], the clean plate as the frames see it, also at a multiple of their size.
+            place: [B, 2, h, w], the point of the canvas, in [-1, 1], that a pixel of a frame looks at.
+        """
+        change = F.grid_sample(self.change.expand(len(place), -1, -1, -1), place.movedim(1, 3), mode="bilinear",
+                               padding_mode="border", align_corners=False)
+        return plate + F.interpolate(change, size=plate.shape[-2:], mode="bilinear", align_corners=False)
+
+    def forward(self, plate: Tensor, place: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """The scene as the frames `frame` [B] show it, moved and exposed: [B, 3, H, W]; and how they move.
+
+        On average over the frames nothing moves, and no frame is brighter: else the scene itself could.
+        """
+        motion = (self.motion - self.motion.mean(dim=0))[frame]
+        exposure = (self.exposure - self.exposure.mean(dim=0))[frame]
+        still = self.still(plate, place)
+        offset = F.interpolate(motion, size=still.shape[-2:], mode="bicubic", align_corners=False).movedim(1, 3)
+        grid = F.affine_grid(torch.eye(2, 3, device=plate.device).expand(len(plate), -1, -1), list(still.shape),
+                             align_corners=False)
+        moved = F.grid_sample(still, grid + offset * 2 / offset.new_tensor(self.size), mode="bicubic",
+                              padding_mode="border", align_corners=False)
+        return (moved + 1) * (1 + exposure) - 1, motion
+
+
+def scene_losses(shown: Tensor, motion: Tensor, image: Tensor, seen: Tensor) -> dict[str, Tensor]:
+    """How far the scene is from frames where they show it alone, and how unevenly it moves.
+
+    Args:
+        shown, motion: what `Scene` returns.
+        image: [B, 3, H, W], the frames.
+        seen: [B, 1, H, W], share of the scene that people and their effects let through.
+    """
+    nearby = -F.max_pool2d(-seen, 3, stride=1, padding=1)
+    missed = ((shown - image) ** 2 + 1e-5).sqrt()  # Charbonnier
+    uneven = sum(motion.diff(dim=axis).square().mean() for axis in (2, 3))
+    return {"background": (missed * (nearby > SEEN)).mean(),
+            "motion": SMOOTHNESS * uneven + STILLNESS * motion.square().mean()}
