@@ -22,7 +22,16 @@ from util.command_line import auto_or, number, whole
 from util.distributed import everywhere, total
 from util.errors import UserError
 from util.layer_pixels import PERSON_MARGIN
-from util.mattes import composite_over, in_front, matted, opacity, over_checkerboard, share_detail, transfer_detail
+from util.mattes import (
+    composite_over,
+    continued,
+    in_front,
+    matted,
+    opacity,
+    over_checkerboard,
+    share_detail,
+    transfer_detail,
+)
 from util.training_cost import Cost, training_cost
 
 UPSAMPLING_CROP = 256
@@ -319,16 +328,19 @@ class LnrModel(BaseModel):
 def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:
     """Layers as expected where they are in view, and as learned where another one hides them: [B, L, 4, H, W].
 
-    What is hidden is a person's body: elsewhere behind others nothing could be learned, and nothing is.
+    By how much the learned colours miss those in view is continued into what is hidden. That is a person's body:
+    elsewhere behind others nothing could be learned, and nothing is.
 
     Args:
         prior, learned: [B, L, 4, H, W].
         pids: [B, L, h, w] person ids of the UV maps, where bodies are, hidden or not.
         shows_hidden: the expected alpha holds also where another layer hides it; only the colours are learned there.
     """
-    view = in_front(prior)
-    colour = view * prior[:, 1:, :3] + (1 - view) * learned[:, 1:, :3]
-    alpha = prior[:, 1:, 3:]
+    view, alpha = in_front(prior), prior[:, 1:, 3:]
+    error = (prior - learned)[:, 1:, :3]
+    known = view * opacity(prior[:, 1:])
+    error = continued(error.flatten(0, 1), known.flatten(0, 1)).unflatten(0, error.shape[:2])
+    colour = view * prior[:, 1:, :3] + (1 - view) * (learned[:, 1:, :3] + error).clamp(-1, 1)
     if not shows_hidden:
         side = 2 * int(pids.shape[-2] * PERSON_MARGIN) + 1
         near = F.max_pool2d((pids[:, 1:] > 0).to(prior.dtype), side, stride=1, padding=side // 2)

@@ -12,7 +12,7 @@ from models.scene import LEARNING_RATES, Scene, scene_losses
 from options.train_options import TrainOptions
 from util.closed_form import effects_over
 from util.errors import UserError
-from util.mattes import composite_over, matted
+from util.mattes import composite_over, continued, matted
 
 FRAMES, WIDTH, HEIGHT = 12, 64, 48
 RNG = np.random.default_rng(3)
@@ -144,6 +144,27 @@ def test_known_mattes_explain_the_frame_they_were_made_of():
     assert torch.allclose(shown[..., 5:20, 5:20], image[..., 5:20, 5:20], atol=1e-6)
     assert torch.allclose(shown[..., 20:30, 5:40] + 1, (background[..., 20:30, 5:40] + 1) / 2, atol=1e-6)
     assert torch.equal(shown[..., 40:, :], background[..., 40:, :])
+
+
+def test_who_is_hidden_keeps_the_colours_that_are_seen_of_him():
+    image, people = torch.zeros(1, 3, HEIGHT, WIDTH), torch.zeros(1, 3, HEIGHT, WIDTH)
+    image[:, 0, :, :30], image[:, 1, :, 30:] = 0.8, 0.4  # the one behind is red, the one in front green
+    people[:, 1, 10:40, 10:45], people[:, 2, 5:45, 30:60] = 1, 1
+    layers = matted(torch.zeros_like(image), image, people, torch.zeros_like(people))
+    behind = layers[0, 1, :3, 10:40, 10:45]
+    assert torch.allclose(behind[0], torch.tensor(0.8), atol=0.01) and behind[1].abs().max() < 0.01
+    assert torch.allclose(layers[0, 2, :3, 5:45, 30:60], image[0, :, 5:45, 30:60], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 3), (48, 64)])
+def test_colours_go_on_where_they_are_not_known(shape):
+    colours, known = torch.rand(2, 3, *shape), torch.zeros(2, 1, *shape)
+    known[..., 0, 0] = 1
+    filled = continued(colours, known)
+    assert torch.equal(filled[..., 0, 0], colours[..., 0, 0])
+    assert torch.allclose(filled, colours[..., :1, :1].expand_as(filled), atol=1e-5)
+    assert torch.equal(continued(colours, torch.ones_like(known)), colours)
+    assert not continued(colours, torch.zeros_like(known)).any()
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ background) to front. Nothing here knows about networks, files or options.
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -33,7 +34,7 @@ def composite_over(layers: Tensor) -> Tensor:
 
 
 def matted(background: Tensor, image: Tensor, people: Tensor, effects: Tensor) -> Tensor:
-    """Layers of known mattes: people look as they do in the frame, and effects are black.
+    """Layers of known mattes: people look as in the frame, or, hidden, as around there; effects are black.
 
     Args:
         background, image: [B, 3, H, W] in [-1, 1].
@@ -45,10 +46,32 @@ def matted(background: Tensor, image: Tensor, people: Tensor, effects: Tensor) -
     """
     person, effect = people[:, 1:, None], effects[:, 1:, None]
     alpha = 1 - (1 - person) * (1 - effect)
-    colour = (image[:, None] + 1) * (person / (person + effect).clamp(min=1e-3))
-    front = torch.cat((colour - 1, 2 * alpha - 1), dim=2)
-    opaque = torch.cat((background, torch.ones_like(background[:, :1])), dim=1)
-    return torch.cat((opaque[:, None], front), dim=1)
+    opaque = torch.cat((background, torch.ones_like(background[:, :1])), dim=1)[:, None]
+    view = in_front(torch.cat((opaque, torch.cat((image[:, None].expand(-1, person.shape[1], -1, -1, -1),
+                                                  2 * alpha - 1), dim=2)), dim=1))
+    colours = torch.stack([continued(image, seen) for seen in (person * view).unbind(1)], dim=1)
+    colours = image[:, None] * view + colours * (1 - view)
+    colours = (colours + 1) * (person / (person + effect).clamp(min=1e-3)) - 1
+    return torch.cat((opaque, torch.cat((colours, 2 * alpha - 1), dim=2)), dim=1)
+
+
+def continued(colours: Tensor, known: Tensor) -> Tensor:
+    """Colours that go on smoothly where they are not known: pull-push (Gortler et al., "The Lumigraph", 1996).
+
+    Args:
+        colours: [B, 3, H, W].
+        known: [B, 1, H, W] in [0, 1].
+    """
+    height, width = colours.shape[-2:]
+    if min(height, width) < 2:
+        weight = known.sum(dim=(2, 3), keepdim=True)
+        coarse = (colours * known).sum(dim=(2, 3), keepdim=True) / weight.clamp(min=1e-6)
+    else:
+        weight = F.avg_pool2d(known, 2, ceil_mode=True)
+        coarse = continued(F.avg_pool2d(colours * known, 2, ceil_mode=True) / weight.clamp(min=1e-6),
+                           (4 * weight).clamp(max=1))
+        coarse = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
+    return known * colours + (1 - known) * coarse
 
 
 def transfer_detail(layers: Tensor, target: Tensor, reconstruction: Tensor) -> Tensor:
