@@ -16,7 +16,7 @@ from torch import Tensor
 from models.base_model import BaseModel, Export, Phase, frozen_statistics
 from models.losses import alpha_regularization, mask_loss, prior_loss
 from models.networks import LayeredRenderer, biases_without_effect
-from models.scene import LEARNING_RATES, Scene, scene_losses
+from models.scene import Scene, scene_losses
 from util.closed_form import effects_over
 from util.command_line import auto_or, number, whole
 from util.distributed import everywhere, total
@@ -150,8 +150,7 @@ class LnrModel(BaseModel):
         self.upsampling = phase.opt.do_upsampling
         if phase.name == "background":
             self.render = self.parallel(self.scene)
-            groups = [{"params": [getattr(self.scene, name)], "lr": lr} for name, lr in LEARNING_RATES.items()]
-            return {"scene": torch.optim.Adam(groups, betas=(0.9, 0.99))}
+            return {"scene": torch.optim.Adam(self.scene.parameter_groups(), betas=(0.9, 0.99))}
         if self.opt.init == "closed_form":
             self.renderer.speak()
         trained = self.renderer.upsampling_parameters() if self.upsampling else self.renderer.base_parameters()

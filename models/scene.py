@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 CELL = 8  # pixels of a frame between two points whose motion is learned
-LEARNING_RATES = {"change": 0.004, "motion": 0.05, "exposure": 0.001}
+LEAST_GRADIENT = 0.3  # as a share of that of a pixel which all frames see
 SMOOTHNESS, STILLNESS = 0.02, 0.002
 SEEN = 0.97
 """Share of the scene that people and their effects let through, from which on a pixel shows the scene alone."""
@@ -36,6 +36,16 @@ class Scene(nn.Module):
         self.change = nn.Parameter(torch.zeros(1, 3, *canvas[::-1]))
         self.motion = nn.Parameter(torch.zeros(frames, 2, -(-size[1] // CELL), -(-size[0] // CELL)))
         self.exposure = nn.Parameter(torch.zeros(frames, 1, 1, 1))
+
+    def parameter_groups(self) -> list[dict]:
+        """What Adam trains, and how fast.
+
+        Pixels that no frame sees are touched by interpolation only, by next to nothing: Adam must not make full steps
+        of that, or a dark rim grows around them.
+        """
+        pixels = 3 * self.size[0] * self.size[1]  # what the losses average over
+        return [{"params": [self.change], "lr": 0.004, "eps": LEAST_GRADIENT / pixels},
+                {"params": [self.motion], "lr": 0.05}, {"params": [self.exposure], "lr": 0.001}]
 
     def is_silent(self) -> bool:
         """Whether nothing has been learned yet."""

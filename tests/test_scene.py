@@ -8,7 +8,7 @@ import torch
 from datasets.keypoints_to_iuv import make_iuv
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
-from models.scene import LEARNING_RATES, Scene, scene_losses
+from models.scene import Scene, scene_losses
 from options.train_options import TrainOptions
 from util.closed_form import effects_over
 from util.errors import UserError
@@ -85,8 +85,7 @@ def test_shaken_frames_are_explained_by_a_sharp_scene():
     images, plate, place = tensor_of(frames), tensor(blurred), identity(WIDTH, HEIGHT)
     torch.manual_seed(0)
     scene = Scene(FRAMES, (WIDTH, HEIGHT), (WIDTH, HEIGHT))
-    optimizer = torch.optim.Adam([{"params": [getattr(scene, name)], "lr": lr} for name, lr in LEARNING_RATES.items()],
-                                 betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(scene.parameter_groups(), betas=(0.9, 0.99))
     for _ in range(40):
         for batch in torch.randperm(FRAMES).split(4):
             losses = scene_losses(*scene(plate.expand(4, -1, -1, -1), place.expand(4, -1, -1, -1), batch),
@@ -101,6 +100,23 @@ def test_shaken_frames_are_explained_by_a_sharp_scene():
     assert np.corrcoef(motion.ravel(), -shifts.ravel())[0, 1] > 0.95
     exposure = (scene.exposure - scene.exposure.mean()).detach().flatten().numpy()
     assert np.corrcoef(exposure, gains)[0, 1] > 0.9
+
+
+def test_what_no_frame_sees_stays_as_it_is():
+    """Interpolation reaches one pixel into it; nothing may grow there."""
+    truth = tensor(texture())
+    seen = torch.ones(1, 1, HEIGHT, WIDTH)
+    seen[..., 10:30, 20:40] = 0
+    plate = torch.where(seen > 0, truth, truth - 0.3)
+    scene, place = Scene(2, (WIDTH, HEIGHT), (WIDTH, HEIGHT)), identity(WIDTH, HEIGHT)
+    optimizer = torch.optim.Adam(scene.parameter_groups(), betas=(0.9, 0.99))
+    for step in range(200):
+        image = truth + 0.02 * torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(step))
+        losses = scene_losses(*scene(plate, place, torch.tensor([step % 2])), image, seen)
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+    assert scene.change[..., 10:30, 20:40].abs().max() < 0.01
 
 
 def tensor_of(frames):

@@ -20,6 +20,7 @@ TOLERANCE = 3 * LEVEL  # a change that is no more than this is none
 FAINT = 0.3  # opacity from which on a film says little about what is under it
 UNTOUCHED = 0.03  # opacity below which a pixel counts as free of effects
 TRUSTED = 0.1  # share of the frames in which a pixel has to be free of effects, to be trusted
+NARROWEST, WIDEST = 0.7, 1.5  # windows of least squares, in pixels
 NEARBY, FAINTEST = 2.0, 0.01  # pixels of blur, and blurred opacity from which on there is an effect
 LARGEST_MOTION = 4.0  # pixels that small motion may be
 BACK_PROJECTIONS = 4
@@ -57,7 +58,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
 
     middle, seen = clean_plate.open_quantile(frames, clear, 0.5)
     noise = clean_plate.noise_level(frames, clear)
-    window = float(np.clip(0.7 + 0.2 * (np.median(noise) / LEVEL - 0.5), 0.7, 1.5))
+    window = float(np.clip(NARROWEST + 0.2 * (np.median(noise) / LEVEL - 0.5), NARROWEST, WIDEST))
     tolerance = np.maximum(TOLERANCE, 2.5 * noise / (1 + 3.5 * window))
     plate, lightens = first_plate(frames, clear, middle, zone, np.maximum(TOLERANCE, 2.5 * noise), seen == 0)
 
@@ -272,7 +273,7 @@ def effects_over(image: np.ndarray, background: np.ndarray, people: np.ndarray, 
     """
     side = np.ones((4 * scale + 1, 4 * scale + 1), np.uint8)
     is_open = cv2.dilate(people.max(axis=0), side) <= 0.02
-    found = np.maximum(*film(image, background, is_open, scale, TOLERANCE))
+    found = np.maximum(*film(image, background, is_open, NARROWEST * scale, TOLERANCE))
     around = np.stack([cv2.GaussianBlur(one, (0, 0), NEARBY * scale) for one in known])
     whole = around.sum(axis=0)
     share = around * (whole / FAINTEST).clip(0, 1) / np.maximum(whole, 1e-6)
