@@ -45,6 +45,7 @@ class LnrModel(BaseModel):
     """Layered neural renderer: one RGBA layer per person and one for the background.
 
     Attributes:
+        scene: what is learned of the background, with --init closed_form.
         rolloff_epoch: the epoch from which the mask loss weighs a tenth (at twice this epoch: nothing); -1 until it is
             known.
         exported_background: UV map [1, 2, H, W] and RGBA [1, 4, H', W'] of the background that was exported last.
@@ -102,6 +103,9 @@ class LnrModel(BaseModel):
                                 "shared, as the least change of colours that explains the frame")
         parser.deciding |= {"texture_res", "texture_channels", "n_textures"}
         if not is_train:
+            group.add_argument("--moving_background", action="store_true",
+                               help="export the background as each frame shows it, with what --n_epochs_background has "
+                                    "learned of shake, sway and flicker; else it is at rest")
             group.add_argument("--eval", action="store_true",
                                help="normalise with the statistics gathered in training, not those of each frame")
             return
@@ -314,14 +318,18 @@ class LnrModel(BaseModel):
         return {"layers": layers, "reconstruction": composite_over(layers)}
 
     def refined(self, batch: dict) -> dict:
-        """A batch with the learned scene as its plate, and with the effects that are seen over that."""
+        """A batch with the learned scene as its plate, and with the effects that are seen over that.
+
+        The plate is the scene at rest, or with --moving_background as the frame shows it.
+        """
         shown, _ = self.scene(batch["plate"], batch["place"], batch["frame"])
+        moving = getattr(self.opt, "moving_background", False)
+        plate = shown if moving else self.scene.still(batch["plate"], batch["place"])
         scale = batch["image"].shape[-1] // self.opt.width
         items = zip(*(tensor.detach().cpu().numpy() for tensor in (
             (batch["image"] + 1).movedim(1, 3) / 2, (shown + 1).movedim(1, 3) / 2, batch["people"], batch["effects"])))
         effects = np.stack([effects_over(*item, scale) for item in items])
-        return {**batch, "plate": self.scene.still(batch["plate"], batch["place"]).clamp(-1, 1),
-                "effects": torch.from_numpy(effects).to(shown)}
+        return {**batch, "plate": plate.clamp(-1, 1), "effects": torch.from_numpy(effects).to(shown)}
 
 
 def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole way on a clip that the program makes itself: about ten minutes on two CPU cores.
+# The whole way on a clip that the program makes itself: about ten minutes on two CPU cores, and a few to install.
 #   bash scripts/run_demo.sh [options of train.py]
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

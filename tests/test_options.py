@@ -23,7 +23,8 @@ TRAIN = dict(lambda_alpha_l1=0.01, lambda_alpha_l0=0.005, alpha_l1_rolloff_epoch
              print_freq=10, no_html=False, save_latest_freq=50, save_by_epoch=False, continue_train=False,
              epoch_count=1, phase="train", n_epochs=2000, n_epochs_decay=0, lr=0.001, lr_policy="linear",
              batch_statistics="synchronised")
-TEST = dict(results_dir="./results/", aspect_ratio=1.0, phase="test", num_test=math.inf, eval=False)
+TEST = dict(results_dir="./results/", aspect_ratio=1.0, phase="test", num_test=math.inf, eval=False,
+            moving_background=False)
 
 
 @pytest.fixture

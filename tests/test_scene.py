@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import default_collate
 
+from data import create_dataset
 from datasets.keypoints_to_iuv import make_iuv
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
@@ -208,3 +210,18 @@ def test_there_is_nothing_to_learn_it_from_without_the_closed_form(clip, tmp_pat
     opt = TrainOptions().parse(["--dataroot", str(clip), "--n_epochs_background", "3", "--gpu_ids", "-1"])
     with pytest.raises(UserError, match="--n_epochs_background: found 3 with --init random"):
         LnrModel(opt)
+
+
+def test_the_background_is_at_rest_or_moves_as_in_the_frames(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    opt = TrainOptions().parse(["--dataroot", str(clip), "--preset", "draft", "--num_filters", "4", "--gpu_ids", "-1"])
+    model, dataset = LnrModel(opt), create_dataset(opt)
+    with torch.no_grad():
+        model.scene.motion[1::2], model.scene.exposure[::2] = 0.8, 0.02
+    batch = default_collate([dataset[0], dataset[1]])
+    resting = model.rendered(batch, upsample=False)["layers"][:, 0]
+    assert torch.equal(resting[0], resting[1])
+    opt.moving_background = True
+    moving = model.rendered(batch, upsample=False)["layers"][:, 0]
+    shown, _ = model.scene(batch["plate"], batch["place"], batch["frame"])
+    assert torch.equal(moving[:, :3], shown.clamp(-1, 1)) and (moving[0] - moving[1]).abs().mean() > 0.005
