@@ -28,15 +28,17 @@ from util.mattes import (
     in_front,
     matted,
     opacity,
+    opaque,
     over_checkerboard,
     share_detail,
     transfer_detail,
+    transmittance,
+    united,
 )
 from util.training_cost import Cost, training_cost
 
 UPSAMPLING_CROP = 256
 BACKGROUND_BATCH = 4
-MATTED = "plate", "image", "people", "effects"  # of a batch, as `matted` takes them
 CLOSED_FORM = {"init": "closed_form", "detail_transfer": "shared", "n_epochs_upsample": 0}
 SHORT = {"batch_size": 4, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0}
 
@@ -206,28 +208,30 @@ class LnrModel(BaseModel):
         if self.jitter > 0:
             brightness = self.jitter * self.randn_per_item(len(target), 1, 1, 1)
             target = (target + brightness).clamp(-1, 1)
-        prior = matted(*(batch[name] for name in MATTED)) if "plate" in batch else None
-        if prior is not None and crop is not None:
-            prior = prior[..., crop[0]:crop[1], crop[2]:crop[3]]
-        background = None if prior is None else prior[:, 0]
+        background = expected = None
+        if "plate" in batch:
+            background, expected = opaque(batch["plate"]), united(batch["people"], batch["effects"])
+            if crop is not None:
+                background = background[..., crop[0]:crop[1], crop[2]:crop[3]]
         outputs = self.render(batch["uv_map"], batch["pids"], self.upsampling, crop, static, background)
-        return self.compute_losses(outputs, target, batch["mask"], prior)
+        return self.compute_losses(outputs, target, batch["mask"], expected)
 
     def compute_losses(self, outputs: dict[str, Tensor], target: Tensor, masks: Tensor,
-                       prior: Tensor | None = None) -> dict[str, Tensor]:
+                       expected: Tensor | None = None) -> dict[str, Tensor]:
         """Weighted losses of a batch (section 3.2 of the paper).
 
         Args:
             outputs: `layers` [B, L, 4, H, W] and `reconstruction` [B, 4, H, W].
             target: [B, 3, H, W].
             masks: trimaps [B, L, H, W]; the background layer's is not used.
-            prior: RGBA [B, L, 4, H, W] of --init closed_form.
+            expected: opacity [B, L - 1, 1, H, W] of the layers in front, with --init closed_form.
         """
         reconstruction = outputs["reconstruction"]
         losses = {"recon": (reconstruction[:, :3] - target).abs().mean()}
-        if prior is not None and not self.upsampling:
-            alpha, expected = (opacity(layers[:, 1:])[:, :, 0] for layers in (outputs["layers"], prior))
-            losses["prior"] = self.opt.lambda_prior * prior_loss(alpha, expected, in_front(prior)[:, :, 0], total)
+        if expected is not None and not self.upsampling:
+            learned, wanted, view = (x[:, :, 0] for x in (
+                opacity(outputs["layers"][:, 1:]), expected, transmittance(expected)))
+            losses["prior"] = self.opt.lambda_prior * prior_loss(learned, wanted, view, total)
         elif not self.upsampling:
             weights = self.weights
             losses["alpha_reg"] = alpha_regularization(opacity(reconstruction), weights["alpha_l1"],
@@ -311,7 +315,7 @@ class LnrModel(BaseModel):
             return self.renderer(batch["uv_map"], batch["pids"], upsample, background=background)
         if not self.scene.is_silent():
             batch = self.refined(batch)
-        layers = prior = matted(*(batch[name] for name in MATTED))
+        layers = prior = matted(batch["plate"], batch["image"], batch["people"], batch["effects"])
         if not self.renderer.is_silent():
             learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
             layers = completed(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()))
@@ -322,9 +326,9 @@ class LnrModel(BaseModel):
 
         The plate is the scene at rest, or with --moving_background as the frame shows it.
         """
-        shown, _ = self.scene(batch["plate"], batch["place"], batch["frame"])
-        moving = getattr(self.opt, "moving_background", False)
-        plate = shown if moving else self.scene.still(batch["plate"], batch["place"])
+        still = self.scene.still(batch["plate"], batch["place"])
+        shown, _ = self.scene.seen_by(batch["frame"], still)
+        plate = shown if getattr(self.opt, "moving_background", False) else still
         scale = batch["image"].shape[-1] // self.opt.width
         items = zip(*(tensor.detach().cpu().numpy() for tensor in (
             (batch["image"] + 1).movedim(1, 3) / 2, (shown + 1).movedim(1, 3) / 2, batch["people"], batch["effects"])))

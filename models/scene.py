@@ -63,15 +63,18 @@ class Scene(nn.Module):
         return plate + F.interpolate(change, size=plate.shape[-2:], mode="bilinear", align_corners=False)
 
     def forward(self, plate: Tensor, place: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """The scene as the frames `frame` [B] show it, moved and exposed: [B, 3, H, W]; and how they move.
+        """The learned scene as the frames `frame` [B] show it, as from `seen_by`; the rest as for `still`."""
+        return self.seen_by(frame, self.still(plate, place))
+
+    def seen_by(self, frame: Tensor, still: Tensor) -> tuple[Tensor, Tensor]:
+        """A scene [B, 3, H, W] as the frames `frame` [B] show it, moved and exposed; and how they move.
 
         On average over the frames nothing moves, and no frame is brighter: else the scene itself could.
         """
         motion = (self.motion - self.motion.mean(dim=0))[frame]
         exposure = (self.exposure - self.exposure.mean(dim=0))[frame]
-        still = self.still(plate, place)
         offset = F.interpolate(motion, size=still.shape[-2:], mode="bicubic", align_corners=False).movedim(1, 3)
-        grid = F.affine_grid(torch.eye(2, 3, device=plate.device).expand(len(plate), -1, -1), list(still.shape),
+        grid = F.affine_grid(torch.eye(2, 3, device=still.device).expand(len(still), -1, -1), list(still.shape),
                              align_corners=False)
         moved = F.grid_sample(still, grid + offset * 2 / offset.new_tensor(self.size), mode="bicubic",
                               padding_mode="border", align_corners=False)

@@ -44,15 +44,22 @@ def matted(background: Tensor, image: Tensor, people: Tensor, effects: Tensor) -
     Returns:
         [B, L, 4, H, W] in [-1, 1], the first one opaque.
     """
-    person, effect = people[:, 1:, None], effects[:, 1:, None]
-    alpha = 1 - (1 - person) * (1 - effect)
-    opaque = torch.cat((background, torch.ones_like(background[:, :1])), dim=1)[:, None]
-    view = in_front(torch.cat((opaque, torch.cat((image[:, None].expand(-1, person.shape[1], -1, -1, -1),
-                                                  2 * alpha - 1), dim=2)), dim=1))
+    person, effect, alpha = people[:, 1:, None], effects[:, 1:, None], united(people, effects)
+    view = transmittance(alpha)
     colours = torch.stack([continued(image, seen) for seen in (person * view).unbind(1)], dim=1)
     colours = image[:, None] * view + colours * (1 - view)
     colours = (colours + 1) * (person / (person + effect).clamp(min=1e-3)) - 1
-    return torch.cat((opaque, torch.cat((colours, 2 * alpha - 1), dim=2)), dim=1)
+    return torch.cat((opaque(background)[:, None], torch.cat((colours, 2 * alpha - 1), dim=2)), dim=1)
+
+
+def united(people: Tensor, effects: Tensor) -> Tensor:
+    """Opacity [B, L - 1, 1, H, W] of the layers in front, of people and effects as `matted` takes them."""
+    return 1 - (1 - people[:, 1:, None]) * (1 - effects[:, 1:, None])
+
+
+def opaque(background: Tensor) -> Tensor:
+    """RGBA [B, 4, H, W] of colours [B, 3, H, W]."""
+    return torch.cat((background, torch.ones_like(background[:, :1])), dim=1)
 
 
 def continued(colours: Tensor, known: Tensor) -> Tensor:
@@ -131,7 +138,12 @@ def visibilities(layers: Tensor) -> Tensor:
 
 def in_front(layers: Tensor) -> Tensor:
     """Transmittance [B, L - 1, 1, H, W] of what lies in front of each layer but the background: 1 is an open view."""
-    passed = (1 - opacity(layers[:, 1:])).flip(1).cumprod(dim=1).flip(1)
+    return transmittance(opacity(layers[:, 1:]))
+
+
+def transmittance(alpha: Tensor) -> Tensor:
+    """The same of the opacity [B, L - 1, 1, H, W] of the layers in front of the background."""
+    passed = (1 - alpha).flip(1).cumprod(dim=1).flip(1)
     return torch.cat((passed[:, 1:], torch.ones_like(passed[:, :1])), dim=1)
 
 
