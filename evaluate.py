@@ -23,8 +23,9 @@ from util.files import folder_filled_atomically
 from util.metrics import load_lpips
 from util.version import VERSION
 
-TRAINING = ("model", "preset", "n_epochs", "n_epochs_decay", "n_epochs_upsample", "batch_size", "num_filters", "lr",
-            "lambda_mask", "mask_loss_rolloff_epoch", "use_mask_images", "use_homographies")
+TRAINING = ("model", "preset", "n_epochs_background", "n_epochs_coarse", "n_epochs", "n_epochs_decay",
+            "n_epochs_upsample", "batch_size", "num_filters", "lr", "lambda_mask", "mask_loss_rolloff_epoch",
+            "use_mask_images", "use_homographies")
 """Options of the training that are shown, where the run has them."""
 
 

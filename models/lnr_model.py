@@ -1,12 +1,13 @@
 """The layered neural renderer as a trainable model (Lu et al., SIGGRAPH Asia 2020).
 
 Two phases: `layers` trains texture and U-Net at low resolution; `upsampling` freezes them and trains the upsampling
-module at twice the resolution. With --init closed_form a phase `background` may come before. A batch is what
-`data/layered_video_dataset.py` makes.
+module at twice the resolution. Before them may come `background` (with --init closed_form), and `coarse`, which trains
+texture and U-Net on frames of half the size. A batch is what `data/layered_video_dataset.py` makes.
 """
 
 import copy
 from argparse import Namespace
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ from util.training_cost import Cost, training_cost
 UPSAMPLING_CROP = 256
 BACKGROUND_BATCH = 4
 CLOSED_FORM = {"init": "closed_form", "detail_transfer": "shared", "n_epochs_upsample": 0}
-SHORT = {"batch_size": 4, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0}
+LEARNED = {**CLOSED_FORM, "n_epochs_background": 40, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0}
 
 
 class LnrModel(BaseModel):
@@ -56,12 +57,11 @@ class LnrModel(BaseModel):
     presets = {
         "published": {},
         "draft": {**CLOSED_FORM, "n_epochs": 0},
-        "fast": {**CLOSED_FORM, **SHORT, "n_epochs_background": 40, "num_filters": 16, "n_epochs": 200,
+        "fast": {**LEARNED, "num_filters": 16, "batch_size": 1, "n_epochs_coarse": 300, "n_epochs": 100,
                  "budget": "15m"},
-        "best": {**CLOSED_FORM, **SHORT, "n_epochs_background": 40, "num_filters": 64, "n_epochs": 2000,
-                 "budget": "4h"},
+        "best": {**LEARNED, "num_filters": 64, "batch_size": 4, "n_epochs": 2000, "budget": "4h"},
     }
-    epoch_options = ("n_epochs", "n_epochs_decay", "n_epochs_upsample", "alpha_l1_rolloff_epoch",
+    epoch_options = ("n_epochs_coarse", "n_epochs", "n_epochs_decay", "n_epochs_upsample", "alpha_l1_rolloff_epoch",
                      "mask_loss_rolloff_epoch", "jitter_epochs")
     brief_epoch_options = ("n_epochs_background",)
     captions = {
@@ -129,6 +129,9 @@ class LnrModel(BaseModel):
         group.add_argument("--n_epochs_background", type=whole(0), default=0, metavar="N",
                            help="epochs of a phase before all others, which learns the background and how each frame "
                                 "shows it, shaken and swaying; only with --init closed_form; 0: no such phase")
+        group.add_argument("--n_epochs_coarse", type=whole(0), default=0, metavar="N",
+                           help="epochs of a phase before --n_epochs, in which the network learns from frames of half "
+                                "the size, in less than a third of the time; 0: no such phase")
         group.add_argument("--n_epochs_upsample", "--num_epochs_upsample", type=whole(0), default=500, metavar="N",
                            help="epochs of the upsampling phase; 0: no such phase")
         group.add_argument("--batch_size_upsample", type=auto_or(whole(1)), default=16, metavar="N",
@@ -139,16 +142,17 @@ class LnrModel(BaseModel):
                            help="the brightness jitter ends at this epoch")
 
     def phases(self) -> list[Phase]:
-        """`background`, `layers`, then `upsampling`; a phase of no epochs is left out."""
-        begin = 1 + self.opt.n_epochs_background
-        end = begin + self.opt.n_epochs + self.opt.n_epochs_decay
-        layers = _with(self.opt, do_upsampling=False)
+        """`background`, `coarse`, `layers`, then `upsampling`; a phase of no epochs is left out."""
+        opt = self.opt
+        layers = _with(opt, do_upsampling=False)
         background = _with(layers, no_zoom=True, batch_size=BACKGROUND_BATCH)
-        upsampling = _with(self.opt, do_upsampling=True, batch_size=self.opt.batch_size_upsample)
-        phases = [Phase("background", background, range(1, begin), brief=True),
-                  Phase("layers", layers, range(begin, end)),
-                  Phase("upsampling", upsampling, range(end, end + self.opt.n_epochs_upsample),
-                        "--batch_size_upsample")]
+        upsampling = _with(opt, do_upsampling=True, batch_size=opt.batch_size_upsample)
+        ends = list(accumulate((1, opt.n_epochs_background, opt.n_epochs_coarse, opt.n_epochs + opt.n_epochs_decay,
+                                opt.n_epochs_upsample)))
+        phases = [Phase("background", background, range(*ends[0:2]), brief=True),
+                  Phase("coarse", layers, range(*ends[1:3])),
+                  Phase("layers", layers, range(*ends[2:4])),
+                  Phase("upsampling", upsampling, range(*ends[3:5]), "--batch_size_upsample")]
         return [phase for phase in phases if phase.epochs]
 
     def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
@@ -201,6 +205,8 @@ class LnrModel(BaseModel):
         """Losses of the layers, at the size of the phase."""
         static = everywhere(has_static_background(batch["uv_map"]))
         batch = self.to_device(batch)
+        if self.phase.name == "coarse":
+            batch = halved(batch)
         target, crop = batch["image"], None
         if self.upsampling:
             crop = random_crop(*target.shape[-2:], UPSAMPLING_CROP)
@@ -244,6 +250,8 @@ class LnrModel(BaseModel):
         if phase.name == "background":
             return None
         layers, height, width = item["mask"].shape
+        if phase.name == "coarse":
+            height, width = -(-height // 2), -(-width // 2)
         return training_cost((width, height), layers, items, (batch_size, batch_size),
                              self.opt.num_filters)[phase.opt.do_upsampling]
 
@@ -371,6 +379,13 @@ def loss_weights(opt: Namespace, epoch: int, rolloff_epoch: int) -> dict[str, fl
         mask = 0.0 if epoch >= 2 * rolloff_epoch else opt.lambda_mask / 10
     alpha_l1 = opt.lambda_alpha_l1 if epoch < opt.alpha_l1_rolloff_epoch else 0.0
     return {"alpha_l1": alpha_l1, "alpha_l0": opt.lambda_alpha_l0, "mask": mask}
+
+
+def halved(batch: dict) -> dict:
+    """A batch at half the size: every second pixel of what names places and people, of all else the means of four."""
+    return {**batch, **{name: batch[name][..., ::2, ::2] for name in ("uv_map", "pids")},
+            **{name: F.avg_pool2d(batch[name], 2, ceil_mode=True)
+               for name in ("image", "mask", "plate", "people", "effects") if name in batch}}
 
 
 def has_static_background(uv_map: Tensor) -> bool:

@@ -74,12 +74,18 @@ class TrainOptions(BaseOptions):
         group.add_argument("--display_port", type=whole(1), default=8097, metavar="PORT", help="visdom port")
 
     def add_presets(self, parser: ArgumentParser, presets: dict[str, dict], argv: list[str] | None) -> None:
-        """Add --preset, and let the chosen one's values take the place of defaults."""
+        """Add --preset, and let the chosen one's values take the place of defaults.
+
+        Its budget does not, where --n_epochs is given: that shall be the length.
+        """
         tables = "; ".join(f"{name}: {_as_command_line(values) or 'the defaults'}" for name, values in presets.items())
         parser.add_argument("--preset", default="published", choices=tuple(presets),
-                            help=f"values for options that are not given. {tables}".replace("%", "%%"))
-        parser.set_defaults(**{name: str(value) for name, value in
-                               presets[parser.parse_known_args(argv)[0].preset].items()})
+                            help="values for options that are not given (but no budget where --n_epochs is given). "
+                                 + tables.replace("%", "%%"))
+        values = dict(presets[parser.parse_known_args(argv)[0].preset])
+        if "n_epochs" in given(parser, argv):
+            values.pop("budget", None)
+        parser.set_defaults(**{name: str(value) for name, value in values.items()})
 
     def resolve(self, opt: Namespace) -> None:
         """Scale what counts epochs to the time budget of a run that begins."""
@@ -118,6 +124,13 @@ class TrainOptions(BaseOptions):
             folder = Path(opt.checkpoints_dir) / opt.name
             write_text(folder / "train_opt.txt", self.text + "\n")
             write_text(folder / SAVED_OPTIONS, json.dumps(vars(opt), indent=1) + "\n")
+
+
+def given(parser: ArgumentParser, argv: list[str] | None) -> set[str]:
+    """Names of the options that a command line gives."""
+    absent = object()
+    found = parser.parse_known_args(argv, Namespace(**{action.dest: absent for action in parser._actions}))[0]
+    return {name for name, value in vars(found).items() if value is not absent}
 
 
 def _as_command_line(values: dict) -> str:

@@ -1,10 +1,10 @@
-"""Measure how good the layers are, on clips that the program makes itself and whose layers are known.
+"""Measure how good the layers are, on clips whose layers are known: made by the program itself, or given.
 
-    python scripts/benchmark_quality.py [--size NAME] [options of train.py]
+    python scripts/benchmark_quality.py [--size NAME | --clips DIR ...] [options of train.py]
 
 For every kind of clip and every seed: make the clip; cut the people out by their masks as a baseline; train in several
-ways, and export; measure all of them. The clip and what comes of each way are folders WORK/SIZE/KIND_SEED/WAY, which
-are whole or not there, so a second start does what is missing. Every program runs on one thread. At the end the page is
+ways and for several times, and export; measure all of them. The clip and the layers of each way are folders in
+WORK/SIZE/KIND_SEED, which are whole or not there, so a second start does what is missing. At the end the page is
 written (scripts/quality_page.py).
 """
 
@@ -46,40 +46,39 @@ KINDS = {  # options of datasets/make_sample.py
 }
 
 
-WAYS = {  # options of train.py, by what they make of the time that there is, in seconds; None: no training
+WAYS = {  # options of train.py; None: no training
     "cut_out": None,
-    "published": "--preset published --budget {0:g}s --num_filters 16 --batch_size 4 --n_epochs_upsample 0 --lr 0.003 "
+    "published": "--preset published --num_filters 16 --batch_size 4 --n_epochs_upsample 0 --lr 0.003 "
                  "--trimap_width 10 --lambda_alpha_l0 0.001",
     "draft": "--preset draft",
-    "fast_quarter": "--preset fast --budget {1:g}s",
-    "fast_half": "--preset fast --budget {2:g}s",
-    "fast": "--preset fast --budget {0:g}s",
+    "fast": "--preset fast",
 }
+TIMED = ("published", "fast")  # ways that take the time that they get
 SIZES = {  # options of datasets/make_sample.py, and the seconds that there are for a training
-    "quick": ("--frames 24 --width 192 --height 112", 60),
-    "tiny": ("--frames 4 --width 96 --height 64", 2),  # proves nothing but that everything runs
+    "quick": ("--frames 24 --width 192 --height 112", [7.5, 30.0]),
+    "tiny": ("--frames 4 --width 96 --height 64", [2.0]),  # proves nothing but that everything runs
 }
+GIVEN = "given"
+"""In place of a size: the folder of outcomes of clips that are given."""
 
 TAKEN = ("--name", "--dataroot", "--checkpoints_dir", "--seed", "--suffix", "--use_homographies", "--continue_train",
-         "--preset")
+         "--preset", "--budget")
 """Options of train.py that are not for the user to give."""
 
 
 def main() -> None:
     """Do what is not done yet, then write the page."""
     opt, train_options = parse()
-    options, budget = SIZES[opt.size]
-    budget = opt.budget or budget
-    work = (opt.work / opt.size).resolve()
-    clips = [Clip(kind, seed, work, options, budget, opt.ways, train_options)
-             for seed in range(1, opt.seeds + 1) for kind in opt.kinds]
+    work = (opt.work / (GIVEN if opt.clips else opt.size)).resolve()
+    clips = [Clip(kind, seed, work, SIZES[opt.size][0], opt.budgets, opt.ways, opt.threads, train_options, given)
+             for seed in range(1, opt.seeds + 1)
+             for kind, given in (opt.clips or dict.fromkeys(opt.kinds)).items()]
     waiting = [clip for clip in clips if not all([part.is_done() for part in clip.parts()])]  # all are looked at
     print(f"{len(clips)} clips, {len(clips) - len(waiting)} of them done; {opt.jobs} at a time, in {work}")
     work_through(waiting, opt.jobs)
-    outcomes = [Outcome(clip.kind, clip.seed, clip.folder, opt.ways) for clip in clips]
-    given = f"--size {opt.size} --seeds {opt.seeds}" + (f" --budget {budget:g}s" if opt.budget else "") + (
-        f" --ways {' '.join(opt.ways)}" if list(opt.ways) != list(WAYS) else "")
-    write_page(opt.out, given, budget, {kind: KINDS[kind] for kind in opt.kinds}, outcomes)
+    outcomes = [Outcome(clip.kind, clip.seed, clip.folder, clip.dataroot, clip.folders) for clip in clips]
+    write_page(opt.out, sys.argv[1:], opt.budgets[-1], opt.threads, {kind: KINDS.get(kind, "given") for kind in
+                                                                     opt.clips or opt.kinds}, outcomes)
     print(f"page: {opt.out}")
 
 
@@ -89,28 +88,36 @@ def parse(argv: list[str] | None = None) -> tuple[Namespace, list[str]]:
     Raises:
         UserError: an option is not of its form, or not for the user to give.
     """
-    sizes = "\n".join(f"  {name}: {options}; {budget} s" for name, (options, budget) in SIZES.items())
+    sizes = "\n".join(f"  {name}: {options}; {' '.join(f'{each:g}s' for each in budgets)}"
+                      for name, (options, budgets) in SIZES.items())
     kinds = "\n".join(f"  {kind}: {options}" for kind, options in KINDS.items())
-    ways = "\n".join(f"  {way}: {training(way, 60) or 'datasets/cut_out.py'}" for way in WAYS)
+    ways = "\n".join(f"  {way}: {options or 'datasets/cut_out.py'}" for way, options in WAYS.items())
     parser = OneLineParser(description="Measure how good the layers are, on clips whose layers are known.",
-                           epilog=f"sizes (clip; training):\n{sizes}\nkinds:\n{kinds}\nways, in 60 s:\n{ways}\n\n"
+                           epilog=f"sizes (clip; budgets):\n{sizes}\nkinds:\n{kinds}\nways:\n{ways}\n\n"
                                   "All other options are handed to train.py.",
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--size", choices=tuple(SIZES), default="quick", help="size of the clips and training (default: quick)")
-    add("--budget", type=duration, metavar="TIME", help="of a training, such as 90s or 15m (default: by size)")
     add("--kinds", nargs="+", choices=tuple(KINDS), default=list(KINDS), metavar="KIND",
         help="kinds of clips (default: all)")
+    add("--clips", nargs="+", type=known_clip, metavar="DIR",
+        help="dataroots with true layers in gt/, to measure on instead")
+    add("--budgets", nargs="+", type=duration, metavar="TIME",
+        help=f"that {' and '.join(TIMED)} are given, such as 90s 15m (default: by size)")
     add("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS), metavar="WAY",
         help=f"ways to make layers, {OURS} among them (default: all)")
-    add("--seeds", type=whole(1), default=3, metavar="N", help="clips of each kind (default: 3)")
-    add("--jobs", type=whole(1), default=os.cpu_count() or 1, metavar="N",
-        help="clips at a time, each on one thread (default: one per CPU core)")
+    add("--seeds", type=whole(1), default=3, metavar="N",
+        help="clips of each kind, or trainings on each given clip (default: 3)")
+    add("--threads", type=whole(1), default=1, metavar="N", help="of each program (default: 1)")
+    add("--jobs", type=whole(1), metavar="N", help="clips at a time (default: as many as there are CPU cores for)")
     add("--work", type=Path, default=Path("benchmark"), metavar="DIR",
         help="folder of clips and runs (default: ./benchmark)")
     add("--out", type=Path, default=ROOT / "docs" / "quality.md", metavar="FILE",
         help="page to write; its pictures are in a folder beside it (default: docs/quality.md)")
     opt, train_options = parser.parse_known_args(argv)
+    opt.budgets = sorted(opt.budgets or SIZES[opt.size][1])
+    opt.jobs = opt.jobs or max((os.cpu_count() or 1) // opt.threads, 1)
+    opt.clips = {path.name: path for path in opt.clips or []}
     if OURS not in opt.ways:
         raise UserError(f"--ways: {OURS} is missing; expected it, for the page compares it with the others")
     taken = [option for option in train_options if option.split("=")[0] in TAKEN]
@@ -119,9 +126,16 @@ def parse(argv: list[str] | None = None) -> tuple[Namespace, list[str]]:
     return opt, train_options
 
 
-def training(way: str, budget: float) -> str | None:
-    """Options of train.py for a way, with the seconds that there are filled in; None: it is not trained."""
-    return WAYS[way].format(budget, budget / 4, budget / 2) if WAYS[way] else None
+def known_clip(text: str) -> Path:
+    """A dataroot whose layers are known, as an absolute path.
+
+    Raises:
+        UserError: it has none.
+    """
+    path = Path(text).resolve()
+    if not (path / "gt").is_dir():
+        raise UserError(f"--clips: {text} has no folder gt/; expected dataroots whose true layers are known")
+    return path
 
 
 @dataclass(frozen=True)
@@ -132,11 +146,13 @@ class Part:
         folder: where it is, once it is whole.
         options: what decides the outcome.
         commands: programs with their arguments, to be run one after the other in the folder.
+        threads: of each program.
     """
 
     folder: Path
     options: str
     commands: list[list[str]]
+    threads: int
 
     def is_done(self) -> bool:
         """Whether it is there.
@@ -171,7 +187,7 @@ class Part:
             new.mkdir()
             for command in self.commands:
                 started = time.monotonic()
-                run(command, new, log, stop)
+                run(command, new, log, self.threads, stop)
                 seconds[command[0]] = round(time.monotonic() - started, 2)
             outcome = {"options": self.options, "machine": machine(), "seconds": seconds}
             write_text(new / "outcome.json", json.dumps(outcome, indent=1) + "\n")
@@ -180,41 +196,60 @@ class Part:
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip to be made, decomposed in several ways and measured."""
+    """One clip to be made, decomposed in several ways and measured.
+
+    Attributes:
+        given: its dataroot, where it is not to be made.
+    """
 
     kind: str
     seed: int
     work: Path
     size: str
-    budget: float
+    budgets: list[float]
     ways: list[str]
+    threads: int
     train_options: list[str]
+    given: Path | None = None
 
     @property
     def folder(self) -> Path:
         """Where the clip and its layers are."""
         return self.work / f"{self.kind}_{self.seed}"
 
+    @property
+    def dataroot(self) -> Path:
+        """Where its frames are."""
+        return self.given or self.folder / "clip"
+
+    @property
+    def folders(self) -> dict[str, list[str]]:
+        """The folders of each way's layers, by rising budget."""
+        return {way: [f"{way}_{budget:g}s" for budget in self.budgets] if way in TIMED else [way] for way in self.ways}
+
     def parts(self) -> list[Part]:
         """What it consists of, in the order in which it is made."""
-        made = f"{self.size} {KINDS[self.kind]} --seed {self.seed}"
+        made = f"{self.size} {KINDS.get(self.kind)} --seed {self.seed}"
         clip = Part(self.folder / "clip", made, [
             ["datasets/make_sample.py", "--dataroot", ".", *made.split()],
-            ["datasets/keypoints_to_iuv.py", "--dataroot", ".", "--source", "drawn"]])
-        return [clip, *(self.layers(way, clip) for way in self.ways)]
+            ["datasets/keypoints_to_iuv.py", "--dataroot", ".", "--source", "drawn"]], self.threads)
+        layers = [self.layers(way, folder, budget, str(self.given) if self.given else made)
+                  for way, folders in self.folders.items() for folder, budget in zip(folders, self.budgets)]
+        return layers if self.given else [clip, *layers]
 
-    def layers(self, way: str, clip: Part) -> Part:
-        """The layers of one way."""
-        dataroot = ["--dataroot", str(clip.folder)]
+    def layers(self, way: str, folder: str, budget: float, made: str) -> Part:
+        """The layers of one way, which gets `budget` seconds if it is timed, of a clip that was `made` so."""
+        dataroot = ["--dataroot", str(self.dataroot)]
         measure = ["evaluate.py", "--layers", LAYERS, *dataroot, "--out", "measured", "--no_lpips"]
-        options = training(way, self.budget)
-        if options is None:
-            return Part(self.folder / way, clip.options, [["datasets/cut_out.py", "--out", LAYERS, *dataroot], measure])
-        camera = ["--use_homographies"] if "--camera moving" in KINDS[self.kind] else []
-        options = " ".join([options, *camera, f"--seed {self.seed}", *self.train_options])
+        if WAYS[way] is None:
+            cut_out = ["datasets/cut_out.py", "--out", LAYERS, *dataroot]
+            return Part(self.folder / folder, made, [cut_out, measure], self.threads)
+        moving = "--camera moving" in KINDS.get(self.kind, "") or (self.dataroot / "homographies.txt").exists()
+        options = " ".join([WAYS[way], *([f"--budget {budget:g}s"] if way in TIMED else []),
+                            *(["--use_homographies"] if moving else []), f"--seed {self.seed}", *self.train_options])
         train = ["train.py", "--name", "run", *dataroot, "--display_id", "0", "--no_html", "--num_threads", "0"]
-        return Part(self.folder / way, f"{clip.options}; {options}",
-                    [[*train, *options.split()], ["test.py", "--name", "run"], measure])
+        return Part(self.folder / folder, f"{made}; {options}",
+                    [[*train, *options.split()], ["test.py", "--name", "run"], measure], self.threads)
 
     def make(self, stop: threading.Event) -> None:
         """Make what is not done.
@@ -252,8 +287,8 @@ def work_through(clips: list[Clip], jobs: int) -> None:
         raise failures[0]
 
 
-def run(command: list[str], folder: Path, log: Path, stop: threading.Event) -> None:
-    """Run one of our programs on one thread; what it says is added to `log`.
+def run(command: list[str], folder: Path, log: Path, threads: int, stop: threading.Event) -> None:
+    """Run one of our programs on so many threads; what it says is added to `log`.
 
     Raises:
         UserError: it failed, or `stop` was set.
@@ -263,7 +298,7 @@ def run(command: list[str], folder: Path, log: Path, stop: threading.Event) -> N
         # A session of its own: Ctrl-C comes to this program alone, which then ends the others.
         process = subprocess.Popen([sys.executable, ROOT / program, *arguments], cwd=folder, stdout=output,
                                    stderr=output, stdin=subprocess.DEVNULL, start_new_session=True,
-                                   env={**os.environ, "OMP_NUM_THREADS": "1"})
+                                   env={**os.environ, "OMP_NUM_THREADS": str(threads)})
         try:
             while process.poll() is None and not stop.wait(0.1):
                 pass

@@ -23,8 +23,6 @@ from util.images import read_image
 
 LAYERS = "results/run/test_latest"  # in the folder of a way
 NAMES = {"cut_out": "cut-out"}  # of ways that have another one than their folder
-COMPARED = ("cut_out", "published", "draft", "fast")  # in the tables and pictures
-CURVE = ("draft", "fast_quarter", "fast_half", "fast")  # by the time that they take
 OURS = "fast"
 
 
@@ -89,57 +87,67 @@ LAYER_MEASURES = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one clip: a folder with clip/ and a folder for each way, with its layers and measured/."""
+    """What came of one clip.
+
+    Attributes:
+        folder: where its layers are.
+        dataroot: the clip.
+        folders: for each way, the folders in `folder` with its layers and measured/, by rising time that it was given.
+    """
 
     kind: str
     seed: int
     folder: Path
-    ways: list[str]
+    dataroot: Path
+    folders: dict[str, list[str]]
 
     @cached_property
     def made(self) -> dict[str, dict]:
-        """Options, machine, and seconds of every program, of the clip and of each way."""
-        return {part: json.loads((self.folder / part / "outcome.json").read_text(encoding="utf-8"))
-                for part in ("clip", *self.ways)}
+        """Options, machine, and seconds of every program, of each folder."""
+        return {path.parent.name: json.loads(path.read_text(encoding="utf-8"))
+                for path in self.folder.glob("*/outcome.json")}
 
     @cached_property
     def measured(self) -> dict[str, dict]:
-        """metrics.json of each way."""
-        return {way: json.loads((self.folder / way / "measured" / "metrics.json").read_text(encoding="utf-8"))
-                for way in self.ways}
+        """metrics.json of each folder of layers."""
+        return {name: json.loads((self.folder / name / "measured" / "metrics.json").read_text(encoding="utf-8"))
+                for names in self.folders.values() for name in names}
 
-    def figure(self, way: str, measure: Measure) -> float | None:
-        """A figure of the whole clip."""
-        return measure.of(self.measured[way]["total"])
+    def figure(self, way: str, measure: Measure, step: int = -1) -> float | None:
+        """A figure of the whole clip, after one of a way's times: -1 is the longest."""
+        return measure.of(self.measured[self.folders[way][step]]["total"])
 
-    def seconds(self, way: str) -> float:
+    def seconds(self, way: str, step: int = -1) -> float:
         """How long it took to make the layers, export included."""
-        return sum(taken for program, taken in self.made[way]["seconds"].items() if program != "evaluate.py")
+        taken = self.made[self.folders[way][step]]["seconds"]
+        return sum(value for program, value in taken.items() if program != "evaluate.py")
 
 
-def write_page(path: Path, arguments: str, budget: float, kinds: dict[str, str], outcomes: list[Outcome]) -> None:
+def write_page(path: Path, arguments: list[str], budget: float, threads: int, kinds: dict[str, str],
+               outcomes: list[Outcome]) -> None:
     """Write the page, and its pictures into a folder beside it that has its name.
 
     Args:
         arguments: of run_benchmark.sh.
-        budget: seconds that there were for a training.
-        kinds: name to options of make_sample.py, in the order of the page.
+        budget: most seconds that there were for a training.
+        threads: of each program.
+        kinds: name to options of make_sample.py, or "given", in the order of the page.
     """
     pictures = path.with_suffix("")
-    ways = [way for way in COMPARED if way in outcomes[0].ways]
+    ways = list(outcomes[0].folders)
     sections = []
     for kind, options in kinds.items():
         write_picture(pictures / f"{kind}.jpg", contact_sheet(next(one for one in outcomes if one.kind == kind), ways))
         sections.append(f"**{kind}**: `{options}`\n\n![Layers of the clip {kind}]({pictures.name}/{kind}.jpg)")
     plot_curves(pictures / "curves.svg", outcomes)
-    root = Dataroot.open(outcomes[0].folder / "clip")
-    made = outcomes[0].made
+    root = Dataroot.open(outcomes[0].dataroot)
+    made, folders = outcomes[0].made, outcomes[0].folders
     template = string.Template(Path(__file__).with_name("quality_template.md").read_text(encoding="utf-8"))
     write_text(path, template.substitute(
-        arguments=arguments, budget=f"{budget:g}", pictures=pictures.name,
-        options="\n".join(f"  - {NAMES.get(way, way)}: `{without_seed(made[way]['options'])}`"
+        arguments=without_paths(arguments), budget=f"{budget:g}", pictures=pictures.name, threads=threads,
+        options="\n".join(f"  - {NAMES.get(way, way)}: `{without_seed(made[folders[way][-1]]['options'])}`"
                           for way in ways if way != "cut_out"),
-        version=" and ".join(sorted({one.measured[way]["version"] for one in outcomes for way in ways})),
+        version=" and ".join(sorted({found["version"] for one in outcomes for found in one.measured.values()})),
         machine=" and ".join(sorted({part["machine"] for one in outcomes for part in one.made.values()})),
         minutes=f"{statistics.fmean(spent(one) for one in outcomes) / 60:.1f}",
         frames=len(root.frames), width=root.metadata.size[0], height=root.metadata.size[1],
@@ -150,6 +158,12 @@ def write_page(path: Path, arguments: str, budget: float, kinds: dict[str, str],
         layer_table=table(LAYER_MEASURES, list(kinds), outcomes, ways),
         kinds="\n\n".join(sections), worst_table=worst(outcomes, ways), losses=losses(list(kinds), outcomes, ways),
         by_hand="\n".join(file.read_text(encoding="utf-8") for file in sorted(pictures.glob("*.md")))).rstrip() + "\n")
+
+
+def without_paths(arguments: list[str]) -> str:
+    """Arguments of run_benchmark.sh but for where things are on this machine."""
+    line = " ".join(Path(word).name if Path(word).is_absolute() else word for word in arguments)
+    return re.sub(r" ?--(work|out|jobs)[ =]\S+", "", line).strip()
 
 
 def without_seed(options: str) -> str:
@@ -164,15 +178,15 @@ def spent(outcome: Outcome) -> float:
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
-def figures(measure: Measure, way: str, kind: str | None, outcomes: list[Outcome]) -> list[float]:
+def figures(measure: Measure, way: str, kind: str | None, outcomes: list[Outcome], step: int = -1) -> list[float]:
     """A measure of the clips of a kind, by seed, or (None) the mean over all kinds; left out is where it does not
     apply."""
     if kind is None:
         seeds = sorted({one.seed for one in outcomes})
-        by_seed = [[one.figure(way, measure) for one in outcomes if one.seed == seed] for seed in seeds]
+        by_seed = [[one.figure(way, measure, step) for one in outcomes if one.seed == seed] for seed in seeds]
         by_seed = [[value for value in values if value is not None] for values in by_seed]
         return [statistics.fmean(values) for values in by_seed if values]
-    values = [one.figure(way, measure) for one in outcomes if one.kind == kind]
+    values = [one.figure(way, measure, step) for one in outcomes if one.kind == kind]
     return [value for value in values if value is not None]
 
 
@@ -255,11 +269,12 @@ def markdown(rows: list[list[str]]) -> str:
 
 def contact_sheet(outcome: Outcome, ways: list[str]) -> np.ndarray:
     """The middle frame's layers of a clip, uint8 RGB: a row for the truth and for each way, with headings."""
-    root = Dataroot.open(outcome.folder / "clip")
+    root = Dataroot.open(outcome.dataroot)
     truth = LayerFolder.open(root.path / "gt")
     rows = {"truth": panels(truth, root, truth)}
     rows["truth"]["input, reconstruction"] = read_image(root.file("rgb_256", len(root.frames) // 2), "RGB")
-    rows |= {NAMES.get(way, way): panels(LayerFolder.open(outcome.folder / way / LAYERS), root, truth) for way in ways}
+    rows |= {NAMES.get(way, way): panels(LayerFolder.open(outcome.folder / outcome.folders[way][-1] / LAYERS), root,
+                                         truth) for way in ways}
     return sheet(rows, root.metadata.size[0])
 
 
@@ -283,27 +298,28 @@ def panels(layers: LayerFolder, root: Dataroot, truth: LayerFolder) -> dict[str,
 
 
 def plot_curves(path: Path, outcomes: list[Outcome]) -> None:
-    """Every measure against the time that the layers took, means of all clips: a line from draft to fast, a point for
-    the published way and a dashed line for the cut-out."""
-    ways = outcomes[0].ways
-    seconds = {way: statistics.fmean(one.seconds(way) for one in outcomes) for way in ways}
+    """Every measure against the time that the layers took, means of all clips: a line from draft to fast, another for
+    the published way, and a dashed line for the cut-out."""
+    steps = {way: range(len(folders)) for way, folders in outcomes[0].folders.items()}
+    seconds = {way: [statistics.fmean(one.seconds(way, step) for one in outcomes) for step in range_]
+               for way, range_ in steps.items()}
     means = {}
     for measure in PICTURE_MEASURES + LAYER_MEASURES:
-        found = {way: figures(measure, way, None, outcomes) for way in ways}
-        if any(found.values()):
-            means[measure] = {way: statistics.fmean(values) for way, values in found.items() if values}
+        found = {way: [figures(measure, way, None, outcomes, step) for step in range_] for way, range_ in steps.items()}
+        if any(found[OURS]):
+            means[measure] = {way: [statistics.fmean(values) for values in each] for way, each in found.items()}
     rows = -(-len(means) // 6)
     figure, axes = plt.subplots(rows, 6, figsize=(12, 1.7 * rows), layout="constrained", facecolor="white",
                                 squeeze=False)
     for ax in axes.flat[len(means):]:
         ax.remove()
     for ax, (measure, by_way) in zip(axes.flat, means.items()):
-        curve = [way for way in CURVE if way in by_way]
-        ax.plot([seconds[way] for way in curve], [by_way[way] for way in curve], "o-", ms=4, label="draft to fast")
+        ours = [[*values.get("draft", []), *values[OURS]] for values in (seconds, by_way)]
+        ax.plot(*ours, "o-", ms=4, label="draft to fast")
         if "published" in by_way:
-            ax.plot(seconds["published"], by_way["published"], "s", ms=4, color="tab:orange", label="published")
+            ax.plot(seconds["published"], by_way["published"], "s-", ms=4, color="tab:orange", label="published")
         if "cut_out" in by_way:
-            ax.axhline(by_way["cut_out"], color="0.6", ls="--", lw=1, label="cut-out")
+            ax.axhline(by_way["cut_out"][0], color="0.6", ls="--", lw=1, label="cut-out")
         ax.set_title(measure.heading.replace("\\", ""), fontsize=9)
         ax.set_xlim(left=0)
         ax.margins(y=0.15)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from options.train_options import TrainOptions
-from scripts.benchmark_quality import KINDS, SIZES, WAYS, Clip, parse, training, work_through
+from scripts.benchmark_quality import KINDS, SIZES, TIMED, WAYS, Clip, parse, work_through
 from scripts.quality_page import LAYER_MEASURES, PICTURE_MEASURES, Measure, Outcome, contests, table
 from util.errors import UserError
 
@@ -20,13 +20,13 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "benchmark_quality.py"
 TINY = SIZES["tiny"][0]
 
 
-def command(folder):
+def command(folder, *more):
     return [sys.executable, SCRIPT, "--size", "tiny", "--seeds", "1", "--kinds", "pair", "--ways", "cut_out",
-            "fast", "--work", folder / "work", "--out", folder / "page" / "quality.md"]
+            "fast", "--work", folder / "work", "--out", folder / "page" / "quality.md", *more]
 
 
-def clip(kind="pair", seed=1, work=Path("work"), size=TINY, budget=2, ways=("cut_out",), options=()):
-    return Clip(kind, seed, work, size, budget, list(ways), list(options))
+def clip(kind="pair", seed=1, work=Path("work"), size=TINY, budgets=(2,), ways=("cut_out",), options=(), given=None):
+    return Clip(kind, seed, work, size, list(budgets), list(ways), 1, list(options), given)
 
 
 def rows(page, kind):
@@ -42,7 +42,7 @@ def benchmark(tmp_path_factory):
     made = folder / "work/tiny/pair_1"
     process = subprocess.Popen(command(folder), stderr=subprocess.PIPE, text=True)
     try:
-        while not (made / "fast.log").exists():
+        while not (made / "fast_2s.log").exists():
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
@@ -61,14 +61,14 @@ def test_an_interrupted_benchmark_stops_at_once_and_keeps_what_is_whole(benchmar
     _, facts = benchmark
     assert facts["status"] == 130 and facts["seconds"] < 20
     assert facts["said"].count("\n") == 1 and "Traceback" not in facts["said"]
-    assert facts["left"] == ["clip", "clip.log", "cut_out", "cut_out.log", "fast.log"] and not facts["page"]
+    assert facts["left"] == ["clip", "clip.log", "cut_out", "cut_out.log", "fast_2s.log"] and not facts["page"]
 
 
 def test_a_second_start_does_what_is_missing_and_no_more(benchmark):
     folder, facts = benchmark
     made = folder / "work/tiny/pair_1"
     assert (made / "cut_out/outcome.json").stat().st_mtime_ns == facts["made"]
-    assert (made / "fast/outcome.json").exists()
+    assert (made / "fast_2s/outcome.json").exists()
 
 
 def test_the_page_has_a_figure_in_every_cell_that_applies_and_all_its_pictures(benchmark):
@@ -101,8 +101,9 @@ def test_an_outcome_of_other_options_is_not_taken_for_this_one(benchmark):
 
 @pytest.mark.parametrize("options, named", [
     (["--kinds", "nobody"], "--kinds"), (["--seeds", "0"], "--seeds"), (["--seed", "3"], "--seed"),
-    (["--kinds", "pair", "--name=x"], "--name"), (["--ways", "draft"], "--ways"), (["--budget", "0"], "--budget"),
-    (["--preset", "best"], "--preset")])
+    (["--kinds", "pair", "--name=x"], "--name"), (["--ways", "draft"], "--ways"), (["--budgets", "0"], "--budgets"),
+    (["--preset", "best"], "--preset"), (["--budget", "3s"], "--budget"),
+    (["--clips", "docs"], "--clips: docs has no")])
 def test_a_bad_option_is_refused(options, named):
     with pytest.raises(UserError, match=named):
         parse(options)
@@ -117,12 +118,26 @@ def test_a_clip_that_fails_leaves_its_log_and_nothing_else(tmp_path):
 def test_every_way_gets_the_camera_the_seed_its_time_and_the_users_options():
     for kind, content in KINDS.items():
         for way in set(WAYS) - {"cut_out"}:
-            one = clip(kind, 2, budget=40, ways=[way], options=["--lr", "1"])
-            made, layers = one.parts()
-            assert made.options.endswith("--seed 2") and layers.options.endswith("--seed 2 --lr 1")
-            assert ("--use_homographies" in layers.options) == ("moving" in content)
-            seconds = {"draft": "", "fast_quarter": "--budget 10s", "fast_half": "--budget 20s"}
-            assert seconds.get(way, "--budget 40s") in layers.options
+            made, *layers = clip(kind, 2, budgets=[10, 40], ways=[way], options=["--lr", "1"]).parts()
+            assert made.options.endswith("--seed 2")
+            assert all(part.options.endswith("--seed 2 --lr 1") for part in layers)
+            assert all(("--use_homographies" in part.options) == ("moving" in content) for part in layers)
+            assert [part.folder.name for part in layers] == ([f"{way}_10s", f"{way}_40s"] if way in TIMED else [way])
+            assert [f"--budget {part.folder.name[len(way) + 1:]} " in part.options for part in layers] == [
+                way in TIMED] * len(layers)
+
+
+def test_a_given_clip_is_measured_with_its_camera_and_the_page_names_no_place_of_this_machine(benchmark):
+    folder, _ = benchmark
+    given = folder / "work/tiny/pair_1/clip"
+    assert all(str(given) in " ".join(part.commands[0]) for part in clip("clip", given=given).parts())
+    subprocess.run(command(folder, "--clips", given, "--budgets", "2s", "1s"), check=True)
+    assert {path.name for path in (folder / "work/given/clip_1").iterdir() if path.is_dir()} == {
+        "cut_out", "fast_1s", "fast_2s"}
+    page = (folder / "page/quality.md").read_text()
+    assert str(folder) not in page and "--clips clip --budgets 2s 1s" in page and "| clip | cut-out |" in page
+    curve = (folder / "page/quality/curves.svg").read_text()
+    assert "draft to fast" in curve
 
 
 def outcome(folder, seed, fast, cut_out):
@@ -133,7 +148,7 @@ def outcome(folder, seed, fast, cut_out):
         path.write_text(json.dumps({"total": {
             "background": {"psnr": value}, "layer_1": {"shadow_own": value, "matte_mse": value},
             "layer_2": {"shadow_own": None, "matte_mse": value + 2}}}))
-    return Outcome("kind", seed, folder / f"kind_{seed}", list(ways))
+    return Outcome("kind", seed, folder / f"kind_{seed}", folder, {way: [way] for way in ways})
 
 
 def test_a_cell_is_mean_and_spread_over_seeds_and_bold_where_best(tmp_path):
@@ -156,4 +171,4 @@ def test_a_cell_is_mean_and_spread_over_seeds_and_bold_where_best(tmp_path):
 def test_every_way_is_made_of_options_that_train_py_knows():
     for way in set(WAYS) - {"cut_out"}:
         with pytest.raises(UserError, match="no/clip"):  # all are known: it gets as far as reading the clip
-            TrainOptions().parse([*training(way, 60).split(), "--dataroot", "no/clip"])
+            TrainOptions().parse([*WAYS[way].split(), "--dataroot", "no/clip"])

@@ -10,7 +10,7 @@ from torch.utils.data import default_collate
 import models.lnr_model
 from data.layered_video_dataset import LayeredVideoDataset
 from models.base_model import frozen_statistics
-from models.lnr_model import LnrModel, has_static_background, random_crop
+from models.lnr_model import LnrModel, halved, has_static_background, random_crop
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def options(golden):
         max_dataset_size=float("inf"), do_upsampling=False, eval=False,
         mask_loss_rolloff_epoch=-1, lambda_mask=50, mask_thresh=0.02, lambda_alpha_l1=0.01, lambda_alpha_l0=0.005,
         alpha_l1_rolloff_epoch=200, jitter_rgb=0, jitter_epochs=400, lr=1e-3, lr_policy="linear", n_epochs=10,
-        n_epochs_decay=0, n_epochs_background=0, n_epochs_upsample=10, batch_size=2, batch_size_upsample=2)
+        n_epochs_decay=0, n_epochs_background=0, n_epochs_coarse=0, n_epochs_upsample=10, batch_size=2,
+        batch_size_upsample=2)
     LayeredVideoDataset.resolve_options(opt)
     return opt
 
@@ -136,6 +137,37 @@ def test_epochs_count_on_through_both_phases(options):
     assert [phase.epochs for phase in LnrModel(options).phases()] == [range(1, 2001), range(2001, 2501)]
     options.n_epochs_upsample = 0
     assert [phase.name for phase in LnrModel(options).phases()] == ["layers"]
+    options.n_epochs_coarse = 7
+    assert [(phase.name, phase.epochs) for phase in LnrModel(options).phases()] == [
+        ("coarse", range(1, 8)), ("layers", range(8, 2008))]
+
+
+def test_the_coarse_phase_learns_from_frames_of_half_the_size(model, options, monkeypatch):
+    options.n_epochs_coarse = 2
+    coarse, layers, _ = model.phases()
+    batch = whole_clip(coarse.opt)
+    sizes = {}
+    for phase in (coarse, layers):
+        model.start_phase(phase)
+        model.start_epoch(phase.epochs.start)
+        monkeypatch.setattr(model, "compute_losses", lambda outputs, target, masks, expected, name=phase.name: (
+            sizes.update({name: [tuple(x.shape[-2:]) for x in (outputs["layers"], target, masks)]}),
+            {"recon": outputs["reconstruction"].mean()})[1])
+        model.optimize_parameters(batch)
+    assert sizes == {"coarse": [(32, 48)] * 3, "layers": [(64, 96)] * 3}
+    costs = [model.cost(phase, {"mask": torch.zeros(3, 64, 96)}, 60, 2) for phase in (coarse, layers)]
+    assert costs[0].tflop == pytest.approx(costs[1].tflop / 4)
+
+
+def test_half_of_a_batch_is_as_bright_and_shows_the_same_people(options):
+    batch = whole_clip(options)
+    odd = {**batch, **{name: batch[name][..., :63, :95] for name in ("uv_map", "pids", "image", "mask")}}
+    half = halved(odd)
+    assert {tuple(half[name].shape[-2:]) for name in ("uv_map", "pids", "image", "mask")} == {(32, 48)}
+    assert (half["image"].mean() - odd["image"].mean()).abs() < 0.02
+    assert half["pids"].unique().tolist() == odd["pids"].unique().tolist()
+    assert torch.equal(half["uv_map"][..., 5, 7], odd["uv_map"][..., 10, 14])
+    assert set(half) == set(batch) and torch.equal(half["layer_ids"], batch["layer_ids"])
 
 
 def test_the_mask_loss_is_reduced_from_the_epoch_after_the_layers_fit(model):

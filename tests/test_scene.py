@@ -195,10 +195,12 @@ def clip(tmp_path_factory):
 def test_the_phase_comes_first_and_a_budget_leaves_it_as_it_is(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["--dataroot", str(clip), "--preset", "fast", "--num_filters", "4", "--gpu_ids", "-1"]
-    opt = TrainOptions().parse([*arguments, "--n_epochs", "90000", "--budget", "30s"])
-    assert opt.n_epochs_background == 40 and 1 < opt.n_epochs < 90000
+    opt = TrainOptions().parse([*arguments, "--n_epochs", "30000", "--n_epochs_coarse", "90000", "--budget", "30s"])
+    assert opt.n_epochs_background == 40 and 1 < opt.n_epochs < 30000
+    assert abs(opt.n_epochs_coarse - 3 * opt.n_epochs) <= 2
     phases = LnrModel(opt).phases()
-    assert [(phase.name, phase.brief) for phase in phases] == [("background", True), ("layers", False)]
+    assert [(phase.name, phase.brief) for phase in phases] == [
+        ("background", True), ("coarse", False), ("layers", False)]
     assert phases[0].epochs == range(1, 41) and phases[1].epochs.start == 41
     hurried = TrainOptions().parse([*arguments, "--name", "hurried", "--n_epochs_background", "90000",
                                     "--budget", "10s"])
