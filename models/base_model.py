@@ -1,15 +1,13 @@
-"""The contract between models and the two programs that drive them, train.py and test.py; and their checkpoints.
+"""The contract between models and the two programs that drive them, train.py and test.py.
 
 Nothing here knows what a model computes: how many networks and optimisers it has, how many gradient steps it takes per
 batch, or what its batches hold.
 """
 
-import io
 import math
 import os
 import shutil
 import time
-import zipfile
 from abc import ABC, abstractmethod
 from argparse import Namespace
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import lr_scheduler
 
+from models.checkpoints import continue_optimizer, load_weights, read_checkpoint, reading, write_checkpoint
 from models.sync_batch_norm import synchronise_batch_norms
 from util import distributed
 from util.errors import UserError
@@ -187,9 +186,9 @@ class BaseModel(ABC):
             self.plateaus = {name: lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
                              for name, optimizer in self.optimizers.items()}
         if resumed and resumed["phase"] == phase.name:
-            with _reading(self._state_path):
+            with reading(self._state_path):
                 for name, optimizer in self.optimizers.items():
-                    _continue_optimizer(optimizer, resumed["optimizers"][name])
+                    continue_optimizer(optimizer, resumed["optimizers"][name])
                 for name, plateau in self.plateaus.items():
                     plateau.load_state_dict(resumed["plateaus"].get(name, {}))
 
@@ -221,7 +220,8 @@ class BaseModel(ABC):
                 remedy = self._way_back() if self.saved else "not saved. Begin with other weights"
                 raise UserError(f"weights of network {name} are not finite numbers; {remedy}")
         for name, network in self.networks.items():
-            _save({k: v.detach().cpu() for k, v in network.state_dict().items()}, self._weights_path(label, name))
+            weights = {k: v.detach().cpu() for k, v in network.state_dict().items()}
+            write_checkpoint(weights, self._weights_path(label, name))
 
     def load_networks(self, label: str) -> None:
         """Read every network's weights from `<label>_net_<name>.pth` in the run's folder.
@@ -231,7 +231,8 @@ class BaseModel(ABC):
         """
         for name, network in self.networks.items():
             path = self._weights_path(label, name)
-            load_weights(network, _load(path, "train first (train.py), or name another --name or --epoch"), path)
+            weights = read_checkpoint(path, "train first (train.py), or name another --name or --epoch")
+            load_weights(network, weights, path)
 
     def stop_at_bad_losses(self, losses: dict[str, Tensor], position: Position) -> None:
         """Let no loss that is not a finite number reach a checkpoint; waits for the GPU once.
@@ -260,9 +261,9 @@ class BaseModel(ABC):
     def _take_previous_state(self) -> None:
         if distributed.rank() > 0 or not self._previous_path.exists():
             return
-        state = _load(self._previous_path, "train without --continue_train")
+        state = read_checkpoint(self._previous_path, "train without --continue_train")
         for name, weights in state["networks"].items():
-            _save(weights, self._weights_path("latest", name))
+            write_checkpoint(weights, self._weights_path("latest", name))
         os.replace(self._previous_path, self._state_path)
         self.saved = Position(**state["position"])
 
@@ -282,7 +283,7 @@ class BaseModel(ABC):
         self.save_networks("latest")
         if distributed.rank() == 0:
             self._keep_previous_state(position)
-        _save({
+        write_checkpoint({
             "position": asdict(position),
             "phase": self.phase.name if self.phase else "",
             "batch_size": self.phase.opt.batch_size if self.phase else 0,
@@ -307,8 +308,8 @@ class BaseModel(ABC):
         if self.opt.epoch != "latest" or not path.exists():
             self.load_networks(self.opt.epoch)
             return Position(epoch=self.opt.epoch_count), None
-        state = _load(path, "remove it to go on from latest_net_*.pth, at --epoch_count EPOCH")
-        with _reading(path):
+        state = read_checkpoint(path, "remove it to go on from latest_net_*.pth, at --epoch_count EPOCH")
+        with reading(path):
             for name, network in self.networks.items():
                 load_weights(network, state["networks"][name], path)
             self.load_extra_state(state["extra"])
@@ -366,31 +367,6 @@ def learning_rate_factor(opt: Namespace, done: int, length: int) -> float:
     return 1.0
 
 
-def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Copy `weights`, read from `path`, into `network`.
-
-    Raises:
-        UserError: names or shapes differ; names the first difference.
-    """
-    expected = network.state_dict()
-    if not (isinstance(weights, dict) and all(isinstance(tensor, Tensor) for tensor in weights.values())):
-        raise UserError(f"{path}: holds something else than weights by name. Name a checkpoint of this --model")
-    for name, tensor in expected.items():
-        if name not in weights:
-            raise UserError(f"{path}: weights '{name}' are missing; this is not a checkpoint of this network. "
-                            "Name the --model it was trained with")
-        if weights[name].shape != tensor.shape:
-            raise UserError(f"{path}: '{name}' is {list(weights[name].shape)}; these options make it "
-                            f"{list(tensor.shape)}. Give the options of its training (--num_filters, ...)")
-        if not weights[name].isfinite().all():
-            raise UserError(f"{path}: weights '{name}' are not all finite numbers; use another checkpoint")
-    unknown = sorted(map(str, weights.keys() - expected.keys()))
-    if unknown:
-        raise UserError(f"{path}: unknown weights '{unknown[0]}'; this is not a checkpoint of this network. "
-                        "Name the --model it was trained with")
-    network.load_state_dict(weights)
-
-
 @contextmanager
 def frozen_statistics(network: nn.Module) -> Iterator[None]:
     """Let `network` run without any trace: no gradients, no change of batch normalisation's running statistics.
@@ -407,56 +383,3 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
     finally:
         for norm, (mean, variance) in zip(norms, running):
             norm.training, norm.running_mean, norm.running_var = True, mean, variance
-
-
-def _continue_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
-    rates = [group["lr"] for group in optimizer.param_groups]
-    optimizer.load_state_dict(state)
-    for group, rate in zip(optimizer.param_groups, rates):
-        if group["initial_lr"] != rate:  # another --lr
-            group["lr"] = group["initial_lr"] = rate
-    for parameter, kept in optimizer.state.items():
-        for value in kept.values():
-            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
-                raise ValueError(f"moments of {list(value.shape)} for a parameter of {list(parameter.shape)}")
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Whatever goes wrong with what was read from `path` is the file's fault."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-        raise UserError(f"{path}: not a training state of this version ({type(error).__name__}: {_first_line(error)}); "
-                        "remove it to go on from latest_net_*.pth, at --epoch_count EPOCH") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0][:120] or type(error).__name__
-
-
-def _save(state: dict, path: Path) -> None:
-    if distributed.rank() > 0:
-        return
-    if not path.parent.is_dir():
-        raise UserError(f"{path.parent}: the folder of this run was removed while it was trained; stopped")
-    content = io.BytesIO()
-    torch.save(state, content)  # not to the file, as it hides what the file system says
-    with written_atomically(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
-
-
-def _load(path: Path, remedy: str) -> dict:
-    if not path.exists():
-        raise UserError(f"{path}: no such checkpoint; {remedy}")
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
-                if archive.testzip() is not None:
-                    raise ValueError(f"{archive.testzip()} is damaged")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserError(f"{path}: not a readable checkpoint ({_first_line(error)}); {remedy}") from error
-    if not isinstance(state, dict):
-        raise UserError(f"{path}: holds a {type(state).__name__}; expected a dictionary of weights; {remedy}")
-    return state
