@@ -90,7 +90,11 @@ class TrainOptions(BaseOptions):
     def resolve(self, opt: Namespace) -> None:
         """Scale what counts epochs to the time budget of a run that begins."""
         if opt.budget is not None and not opt.continue_train:
-            vars(opt).update(scaled_epochs(opt))
+            scaled = scaled_epochs(opt)
+            print(f"--budget: in {opt.budget:g} s this machine does "
+                  + (", ".join(f"{name} {getattr(opt, name)} -> {value}" for name, value in scaled.items())
+                     or "nothing, for there is nothing to train"))
+            vars(opt).update(scaled)
 
     def earlier_options(self, own: Namespace) -> dict:
         """With --continue_train, all that the run was trained with."""

@@ -76,11 +76,12 @@ def test_a_duration_of_another_form_is_refused(text):
         duration(text)
 
 
-def test_a_budget_scales_all_that_counts_epochs_by_one_factor(here):
+def test_a_budget_scales_all_that_counts_epochs_by_one_factor(here, capsys):
     arguments = ["--dataroot", "clip", "--num_filters", "4", "--batch_size", "4", "--batch_size_upsample", "4",
                  "--n_epochs", "4000", "--n_epochs_upsample", "1000", "--jitter_epochs", "2000"]
     opt = TrainOptions().parse([*arguments, "--budget", "20s"])
     assert 2 <= opt.n_epochs < 4000
+    assert f"--budget: in 20 s this machine does n_epochs 4000 -> {opt.n_epochs}, " in capsys.readouterr().out
     for other, part in ((opt.n_epochs_upsample, 4), (opt.jitter_epochs, 2)):
         assert abs(other - opt.n_epochs / part) <= 1
     assert opt.mask_loss_rolloff_epoch == -1 and opt.n_epochs_decay == 0

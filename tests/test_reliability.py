@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import train
 from data.layered_video_dataset import LayeredVideoDataset
+from datasets.keypoints_to_iuv import make_iuv
+from datasets.make_sample import make_sample
 from models import batch_size
 from models.lnr_model import LnrModel
 from scripts.check_reliability import equal
@@ -95,6 +97,22 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_bits(clip, step, minutes):
     assert equal(state("killed"), state("whole"))
     assert records("killed") == records("whole") and len(records("whole")) == STEPS
     assert len(Path("checkpoints/killed/loss_log.txt").read_text().splitlines()) == STEPS
+
+
+def test_a_run_of_the_preset_fast_killed_in_any_of_its_phases_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_iuv(make_sample(tmp_path / "clip", frames=6, width=96, height=64), "drawn")
+    fast = (*OPTIONS, "--preset", "fast", "--n_epochs_background", "2", "--n_epochs_coarse", "1", "--n_epochs", "1",
+            "--save_latest_minutes", "0")
+    run("--name", "whole", *fast)
+    for step, phase in ((3, "background"), (7, "coarse"), (13, "layers")):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+            at_step(patch, step, die)
+            run("--name", phase, *fast)
+        assert state(phase)["phase"] == phase
+        resume(phase)
+        assert equal(state(phase), state("whole")) and records(phase) == records("whole")
+    assert len(records("whole")) == 4 + 6 + 6
 
 
 def test_a_killed_run_repeats_no_more_than_the_minutes_it_was_told(clip, monkeypatch):
