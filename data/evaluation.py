@@ -25,6 +25,7 @@ from util.metrics import Sum, mean, pooled, squared_error
 from util.time_warps import align, freeze, offset, within
 
 LATE = 15  # frames by which a layer is late in the retiming `offset`
+LEAST_HIDDEN = 1  # pixels of a layer: where less is hidden, nothing is said of hidden parts
 KEPT = 256 * 2 ** 20  # bytes of layer pictures in memory, for each size and folder
 LARGEST_PANORAMA = 4096  # pixels of a side
 
@@ -373,6 +374,8 @@ def layer_truth(clip: Clip, frame: int) -> dict[int, dict[str, Sum]]:
     errors = {}
     for number in order:
         alpha, true_alpha, person, hidden = made[number][..., 3], true[number][..., 3], people[number], ~seen[number]
+        if true_alpha[hidden].sum() < LEAST_HIDDEN:
+            hidden = np.zeros_like(hidden)
         no_effect = None if person is None else np.abs(true_alpha - person) <= metrics.NOTHING
         errors[number] = metrics.matte_errors(alpha, true_alpha) | {
             "matte_flicker": Sum(0, 0, metrics.levels) if frame == 0 else metrics.flicker(

@@ -299,7 +299,7 @@ def panels(layers: LayerFolder, root: Dataroot, truth: LayerFolder) -> dict[str,
 
 def plot_curves(path: Path, outcomes: list[Outcome]) -> None:
     """Every measure against the time that the layers took, means of all clips: a line from draft to fast, another for
-    the published way, and a dashed line for the cut-out."""
+    the published way, and a dashed line for the cut-out. What is zero for all is left out."""
     steps = {way: range(len(folders)) for way, folders in outcomes[0].folders.items()}
     seconds = {way: [statistics.fmean(one.seconds(way, step) for one in outcomes) for step in range_]
                for way, range_ in steps.items()}
@@ -307,7 +307,12 @@ def plot_curves(path: Path, outcomes: list[Outcome]) -> None:
     for measure in PICTURE_MEASURES + LAYER_MEASURES:
         found = {way: [figures(measure, way, None, outcomes, step) for step in range_] for way, range_ in steps.items()}
         if any(found[OURS]):
-            means[measure] = {way: [statistics.fmean(values) for values in each] for way, each in found.items()}
+            by_way = {way: [statistics.fmean(values) for values in each] for way, each in found.items()}
+            if any(map(any, by_way.values())):
+                means[measure] = by_way
+    taken = [each for way, times in seconds.items() if way != "cut_out" for each in times]
+    round_seconds = [each for each in (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000)
+                     if min(taken) / 2 < each < 2 * max(taken)]
     rows = -(-len(means) // 6)
     figure, axes = plt.subplots(rows, 6, figsize=(12, 1.7 * rows), layout="constrained", facecolor="white",
                                 squeeze=False)
@@ -321,8 +326,12 @@ def plot_curves(path: Path, outcomes: list[Outcome]) -> None:
         if "cut_out" in by_way:
             ax.axhline(by_way["cut_out"][0], color="0.6", ls="--", lw=1, label="cut-out")
         ax.set_title(measure.heading.replace("\\", ""), fontsize=9)
-        ax.set_xlim(left=0)
-        ax.margins(y=0.15)
+        ax.set_xscale("log")
+        if measure.better < 0 and min(map(min, by_way.values())) > 0:
+            ax.set_yscale("log")
+        ax.margins(0.1, 0.15)
+        ax.set_xticks(round_seconds, map(str, round_seconds))
+        ax.minorticks_off()
         ax.tick_params(labelsize=7)
         ax.spines[["top", "right"]].set_visible(False)
     for ax in axes[-1]:

@@ -202,6 +202,14 @@ def test_a_hole_where_somebody_stands_in_front_shows_in_hidden_errors_and_retimi
     assert total["retiming"]["remove_2_psnr"] < 40 and total["retiming"]["remove_1_psnr"] == 100
 
 
+def test_frames_in_which_next_to_nothing_is_hidden_say_nothing_of_hidden_parts(measured, monkeypatch):
+    hidden = max(float(true(1, frame)[person(2, frame) > 127][:, 3].sum()) / 255 for frame in range(LENGTH))
+    monkeypatch.setattr("data.evaluation.LEAST_HIDDEN", hidden - 1)
+    assert measured(true)["layer_1"]["hidden_matte_error"] == 0
+    monkeypatch.setattr("data.evaluation.LEAST_HIDDEN", hidden + 1)
+    assert measured(true)["layer_1"]["hidden_matte_error"] is None
+
+
 def test_flicker_is_told_apart_by_layer(measured):
     def pulsing(number, frame):
         pixels = true(number, frame).copy()
