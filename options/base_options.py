@@ -77,7 +77,7 @@ class BaseOptions:
                                formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         self.add_options(parser)
         own = parser.parse_known_args(argv)[0]
-        earlier = {name: _as_written(value) for name, value in self.earlier_options(own).items()}
+        earlier = {name: _as_written(value) for name, value in self.earlier_options(own).items() if value is not None}
         parser.set_defaults(**{name: earlier[name] for name in vars(own) if name in earlier})
         own = parser.parse_known_args(argv)[0]
         model, dataset = find_model(own.model), find_dataset(own.dataset_mode)
@@ -133,8 +133,8 @@ def saved_options(run_folder: Path) -> dict:
 
 
 def _as_written(value: object) -> object:
-    """A saved value as on the command line, so that it is checked like one; flags and what was not given stay."""
-    return value if value is None or isinstance(value, bool) else str(value)
+    """A saved value as on the command line, so that it is checked like one; flags stay."""
+    return value if isinstance(value, bool) else str(value)
 
 
 def default_gpus() -> str:

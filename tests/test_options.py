@@ -76,6 +76,16 @@ def test_options_are_saved_as_they_are_used(clip):
     assert "n_textures: 49  [default: 25]" in text and "seed: 1\n" in text
 
 
+def test_a_saved_value_that_is_nothing_was_not_given(clip):
+    options = TrainOptions()
+    options.save(options.parse(["--dataroot", clip, "--name", "run"]))
+    del options.lock
+    path = Path("checkpoints/run/train_opt.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"n_epochs_background": None, "lr": None}))
+    opt = TrainOptions().parse(["--name", "run", "--continue_train"])
+    assert (opt.n_epochs_background, opt.lr) == (0, 0.001)
+
+
 def test_testing_takes_over_what_the_run_was_trained_with(clip):
     options = TrainOptions()
     options.save(options.parse(["--dataroot", clip, "--name", "run", "--num_filters", "8", "--texture_res", "4",
