@@ -7,6 +7,7 @@ those on GPUs by NCCL. Nothing here knows about networks, files or options.
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 
 import torch
@@ -17,7 +18,7 @@ from torch.distributed.rendezvous import rendezvous
 
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
-    """Be one of the processes that torchrun started, until the block ends. Only the first of them prints.
+    """Be one of the processes that torchrun started. Only the first of them prints; all end where the block ends.
 
     If processes fail, the exception of the one that fails first goes on its way, and the others, which could only
     tell that they lost it, end without a word.
@@ -40,6 +41,11 @@ def joined() -> Iterator[None]:
             raise SystemExit(2) from None
         raise
     dist.destroy_process_group()
+    # DistributedDataParallel holds on to the group, whose threads would meet the end of the interpreter: now and then that
+    # aborts, and torchrun ends the processes that are still busy (seen with PyTorch 2.15 and gloo).
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def count() -> int:
