@@ -41,7 +41,7 @@ def joined() -> Iterator[None]:
             raise SystemExit(2) from None
         raise
     dist.destroy_process_group()
-    # DistributedDataParallel holds on to the group, whose threads would meet the end of the interpreter: now and then that
+    # DistributedDataParallel keeps the group, whose threads would meet the end of the interpreter. Now and then that
     # aborts, and torchrun ends the processes that are still busy (seen with PyTorch 2.15 and gloo).
     sys.stdout.flush()
     sys.stderr.flush()
