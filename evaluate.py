@@ -12,15 +12,15 @@ from argparse import Namespace
 from pathlib import Path
 
 from data.dataroot import Dataroot
-from data.evaluation import Clip, evaluate
-from data.layers import LayerFolder
-from data.worst_frames import worst_frames
+from data.layer_folder import LayerFolder
+from evaluation.measures import Clip, evaluate
+from evaluation.metrics import load_lpips
+from evaluation.page import console_text, tables, write_figures, write_page
+from evaluation.worst_frames import worst_frames
 from options.result_options import add_result_options, resolve_result_options
 from util.command_line import OneLineParser
 from util.errors import reported_in_one_line
-from util.evaluation_page import console_text, tables, write_figures, write_page
 from util.files import folder_filled_atomically
-from util.metrics import load_lpips
 from util.version import VERSION
 
 TRAINING = ("model", "preset", "n_epochs_background", "n_epochs_coarse", "n_epochs", "n_epochs_decay",

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data.compositor import Compositor
 from data.dataroot import Dataroot
-from data.edit import TRANSPARENT, Edit, edit_from_values
-from data.layers import LayerFolder
-from data.retimed_video import render
-from editor.page import write_page
-from editor.server import Session, serve
-from options.retime_options import parse, read_edit
+from data.layer_folder import LayerFolder
+from retiming.compositor import Compositor
+from retiming.edit import TRANSPARENT, Edit, edit_from_values
+from retiming.editor.page import write_page
+from retiming.editor.server import Session, serve
+from retiming.rendering import render
+from retiming.short_forms import parse, read_edit
 from util.checked_json import dotted
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from data import create_dataset, create_test_loader
 from data.base_dataset import BaseDataset
+from data.loading import create_dataset, create_test_loader
 from models import create_model
 from models.base_model import BaseModel, Export
 from options.test_options import TestOptions
@@ -24,7 +24,8 @@ from util.allocator import keep_freed_memory
 from util.errors import reported_in_one_line
 from util.files import folder_filled_atomically
 from util.html import Media, Page
-from util.images import to_pixels, write_png
+from util.images import write_png
+from util.tensors import to_pixels
 from util.video import VideoWriter
 
 

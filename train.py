@@ -16,17 +16,17 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from data import create_dataset, create_training_loader
 from data.base_dataset import BaseDataset
+from data.loading import create_dataset, create_training_loader
 from models import create_model
 from models.base_model import BaseModel, Phase, Position
-from models.batch_size import estimate, out_of_memory_explained, with_batch_size
 from options.train_options import TrainOptions
+from training.batch_size import estimate, out_of_memory_explained, with_batch_size
 from util import distributed
 from util.allocator import keep_freed_memory
 from util.errors import reported_in_one_line
-from util.images import to_pixels
 from util.interruption import StopRequest
+from util.tensors import to_pixels
 from util.visualizer import NoVisualizer, Visualizer
 
 

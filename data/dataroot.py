@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from util.errors import UserError, several
-from util.homography import Registration
+from vision.geometry.homography import Registration
 
 SIDE_MULTIPLE = 16
 SMALLEST_SIDE = 64

@@ -4,9 +4,9 @@ import numpy as np
 
 from data.base_dataset import BaseDataset
 from data.dataroot import Dataroot
-from data.poses import people_layers, poses_of_frames
-from util.images import to_tensor
-from util.keypoints import crop_keypoints, draw_skeleton
+from data.tracked_poses import people_layers, poses_of_frames
+from util.tensors import to_tensor
+from vision.people.keypoints import crop_keypoints, draw_skeleton
 
 
 class KpuvDataset(BaseDataset):

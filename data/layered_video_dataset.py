@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F
 
 from data.base_dataset import BaseDataset
-from data.closed_form import Canvas, Decomposition, decompose
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
+from data.decomposition import Canvas, Decomposition, decompose
 from util.command_line import whole
 from util.errors import UserError, several
-from util.images import read_image, to_tensor
-from util.iuv import atlas_uv, background_uv, decode_iuv
-from util.mattes import trimap
+from util.images import read_image
+from util.tensors import to_tensor
+from vision.layers.mattes import trimap
+from vision.people.iuv import atlas_uv, background_uv, decode_iuv
 
 KEPT_BYTES = 2**31
 """Of decoded files in memory: 600 frames of 448x256 with seven people, hence all of most clips."""

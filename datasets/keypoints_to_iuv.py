@@ -18,15 +18,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.dataroot import Dataroot, wrong_sizes
 from data.masks import mask_files, read_mask
-from data.pose_formats import Pose
-from data.poses import people_layers, poses_of_frames
-from util.body import draw_body
+from data.tracked_poses import people_layers, poses_of_frames
 from util.command_line import OneLineParser
 from util.errors import reported_in_one_line, several
 from util.files import folder_filled_atomically
 from util.images import read_image, write_png
-from util.iuv import bounded_by_mask, encode_iuv
-from util.keypoints import CROP_SIZE, paste_iuv
+from vision.people.drawn_body import draw_body
+from vision.people.iuv import bounded_by_mask, encode_iuv
+from vision.people.keypoints import CROP_SIZE, paste_iuv
+from vision.people.pose_formats import Pose
 
 PREDICTIONS = "kp2uv/test_latest/images"
 

@@ -27,15 +27,15 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from datasets.sample_motion import Jump, Loop, Mover, Skeleton, Style
-from datasets.sample_person import GIRTHS, Person, dressed
-from datasets.sample_scene import EYE, View, draw_scene, swayed
-from datasets.sample_solids import Part, cast_shadow, extent, render, seen_points
+from datasets.synthetic.motion import Jump, Loop, Mover, Skeleton, Style
+from datasets.synthetic.person import GIRTHS, Person, dressed
+from datasets.synthetic.scene import EYE, View, draw_scene, swayed
+from datasets.synthetic.solids import Part, cast_shadow, extent, render, seen_points
 from util.command_line import OneLineParser, number, whole
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
-from util.homography import apply_homography
 from util.images import write_png
+from vision.geometry.homography import apply_homography
 
 RATE = 25  # frames per second
 SHORTEST = 1.6  # seconds of action: a clip with fewer frames shows it in quick motion

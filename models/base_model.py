@@ -21,11 +21,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import lr_scheduler
 
 from models.checkpoints import continue_optimizer, load_weights, read_checkpoint, reading, write_checkpoint
+from models.lnr_cost import Cost
 from models.sync_batch_norm import synchronise_batch_norms
 from util import distributed
 from util.errors import UserError
 from util.files import written_atomically
-from util.training_cost import Cost
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.base_model import BaseModel, Export, Phase, frozen_statistics
-from models.losses import alpha_regularization, mask_loss, prior_loss
-from models.networks import LayeredRenderer, biases_without_effect
+from models.lnr_cost import Cost, training_cost
+from models.lnr_losses import alpha_regularization, mask_loss, prior_loss
+from models.lnr_networks import LayeredRenderer, biases_without_effect
 from models.scene import Scene, scene_losses
-from util.closed_form import effects_over
 from util.command_line import auto_or, number, whole
 from util.distributed import everywhere, total
 from util.errors import UserError
-from util.layer_pixels import PERSON_MARGIN
-from util.mattes import (
+from vision.layers.closed_form import effects_over
+from vision.layers.mattes import (
     composite_over,
     continued,
     in_front,
@@ -36,7 +36,7 @@ from util.mattes import (
     transmittance,
     united,
 )
-from util.training_cost import Cost, training_cost
+from vision.layers.patches import PERSON_MARGIN
 
 UPSAMPLING_CROP = 256
 BACKGROUND_BATCH = 4

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from data import find_dataset
+from data.loading import find_dataset
 from models import find_model
 from util import distributed
 from util.command_line import OneLineParser, auto_or, folder_name, number, whole

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from options.base_options import SAVED_OPTIONS, BaseOptions, saved_options
-from options.budget import scaled_epochs
+from training.budget import scaled_epochs
 from util import distributed
 from util.command_line import duration, number, whole
 from util.errors import UserError

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from data.dataroot import list_images
 from data.masks import mask_files
-from data.poses import read_poses
+from data.tracked_poses import read_poses
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from util.errors import UserError
 from util.files import write_text, written_atomically
 from util.images import read_image
-from util.panorama import (
+from vision.geometry.panorama import (
     LARGEST_PANORAMA,
     Link,
     area_in_frames,

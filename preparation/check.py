@@ -14,16 +14,16 @@ from tqdm import tqdm
 
 from data.dataroot import Dataroot, list_images, read_homographies, unmatched_frames, wrong_sizes
 from data.masks import mask_files, read_mask
-from data.poses import people_layers, poses_of_frames
+from data.tracked_poses import people_layers, poses_of_frames
+from models.lnr_cost import training_cost
 from preparation.frames import nearest_width
 from preparation.steps import Finding
 from util.errors import UserError
-from util.homography import Registration, apply_homography
 from util.images import read_image
-from util.iuv import decode_iuv
-from util.panorama import LARGEST_PANORAMA, area_in_frames
-from util.tracking import likeness
-from util.training_cost import training_cost
+from vision.geometry.homography import Registration, apply_homography
+from vision.geometry.panorama import LARGEST_PANORAMA, area_in_frames
+from vision.people.iuv import decode_iuv
+from vision.people.tracking import likeness
 
 _LONG, _SHORT = 200, 10
 _MOST_LAYERS = 7

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 
 from data.masks import read_mask
-from util.body import draw_body
 from util.errors import UserError
 from util.images import read_image
-from util.mattes import box_of
-from util.tracking import joints_inside, likeness
+from vision.layers.mattes import box_of
+from vision.people.drawn_body import draw_body
+from vision.people.tracking import joints_inside, likeness
 
 _BLAZEPOSE_TO_COCO = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 _CROP_PX = 384

@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from data.dataroot import list_images
 from data.masks import mask_files, read_mask
-from data.pose_formats import Pose
-from data.poses import HIGHEST_PERSON, poses_of_frames
+from data.tracked_poses import HIGHEST_PERSON, poses_of_frames
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
-from util.body import draw_body
-from util.depth_order import hides, orders_back_to_front
 from util.errors import UserError
-from util.mattes import box_of
+from vision.layers.depth_order import hides, orders_back_to_front
+from vision.layers.mattes import box_of
+from vision.people.drawn_body import draw_body
+from vision.people.pose_formats import Pose
 
 _STEADINESS_S = 0.25
 _CUE_HEIGHT = 256

@@ -17,7 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from data.dataroot import IMAGE_SUFFIXES, list_images
-from data.poses import HIGHEST_PERSON
+from data.tracked_poses import HIGHEST_PERSON
 from preparation.frame_names import named_in
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from util.errors import UserError

@@ -14,12 +14,12 @@ import numpy as np
 
 from data.dataroot import list_images, read_homographies
 from data.masks import mask_files, read_mask
-from data.poses import read_poses
+from data.tracked_poses import read_poses
 from preparation.steps import METADATA, Finding, Outcome, read_values
 from util.files import folder_filled_atomically
-from util.homography import Registration
 from util.html import Media, Page
 from util.images import read_image, write_png
+from vision.geometry.homography import Registration
 
 MOST_FRAMES, MOST_IN_PANORAMA = 12, 9
 WIDTH, PANORAMA_WIDTH = 360, 1180

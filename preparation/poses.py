@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from data.dataroot import list_images
 from data.masks import mask_files
-from data.pose_formats import Pose, PoseFile, read_pose_file, shown
-from data.poses import HIGHEST_PERSON
+from data.tracked_poses import HIGHEST_PERSON
 from preparation import estimators
 from preparation.frame_names import named_in
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
@@ -24,8 +23,9 @@ from util.command_line import whole
 from util.errors import UserError
 from util.files import write_text
 from util.images import read_image
-from util.mattes import box_of
-from util.tracking import assign_to_masks, by_frames_seen, track
+from vision.layers.mattes import box_of
+from vision.people.pose_formats import Pose, PoseFile, read_pose_file, shown
+from vision.people.tracking import assign_to_masks, by_frames_seen, track
 
 _ESTIMATORS = ("keypoint_rcnn", "mediapipe", "none")
 _LONGEST_GAP = 25

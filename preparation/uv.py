@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from data.dataroot import Dataroot
-from data.poses import poses_of_frames
+from data.tracked_poses import poses_of_frames
 from datasets.keypoints_to_iuv import make_iuv
 from preparation.steps import METADATA, Job, Outcome, Step
 from util.errors import UserError

@@ -3,4 +3,4 @@
 #   bash scripts/fuzz.sh [--cases N] [--seed N] [--only KIND[:NUMBER]]
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-exec "$PYTHON" "$ROOT/scripts/fuzz.py" "$@"
+exec "$PYTHON" "$ROOT/scripts/lab/fuzz.py" "$@"

@@ -5,4 +5,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$ROOT"
-exec "$PYTHON" scripts/benchmark_quality.py "$@"
+exec "$PYTHON" scripts/lab/benchmark_quality.py "$@"

@@ -4,27 +4,23 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).parent.parent
+from tests.program import ROOT, copy_program
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     """A copy of the program with the toy model and dataset, and without any other."""
     folder = tmp_path_factory.mktemp("program")
-    for room in ("models", "data", "options", "util"):
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_program(folder)
     for kind, room in (("model", "models"), ("dataset", "data")):
         for path in (folder / room).glob(f"*_{kind}.py"):
             if not path.name.startswith("base_"):
                 path.unlink()
         shutil.copy(ROOT / "tests/toy" / f"toy_{kind}.py", folder / room)
-    for name in ("train.py", "test.py"):
-        shutil.copy(ROOT / name, folder)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""8-bit images at the edges of the program; float tensors in [-1, 1] inside it.
+"""8-bit images on disk (`util/tensors.py` turns them into what models compute with).
 
 Arrays are uint8 [H, W, C] (or [H, W] for one channel), colours in RGB order, alpha straight (not premultiplied).
 """
@@ -6,9 +6,7 @@ Arrays are uint8 [H, W, C] (or [H, W] for one channel), colours in RGB order, al
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from util.errors import UserError
 from util.files import written_atomically
@@ -41,16 +39,3 @@ def write_png(path: Path | str, pixels: np.ndarray) -> None:
         pixels = pixels[..., 0]
     with written_atomically(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
-
-
-def to_tensor(pixels: np.ndarray) -> Tensor:
-    """uint8 [H, W, C] or [H, W] to float32 [C, H, W] in [-1, 1]."""
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
-    return torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32)) / 127.5 - 1
-
-
-def to_pixels(image: Tensor) -> np.ndarray:
-    """Float [C, H, W] in [-1, 1] (clamped) to uint8 [H, W, C], rounded to the nearest level."""
-    scaled = (image.detach().clamp(-1, 1) + 1) * 127.5
-    return scaled.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

@@ -1,0 +1,174 @@
+"""A clip decomposed without training (vision/layers/closed_form.py): its layers as each frame shows them.
+
+What belongs to the scene is found on a canvas that holds all that the camera saw; without camera motion it is the
+frame. Pixel (x, y) has its centre at (x, y).
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data.dataroot import Dataroot
+from util.errors import UserError, several
+from util.images import read_image
+from vision.geometry.homography import Registration
+from vision.layers.clean_plate import LEVEL
+from vision.layers.closed_form import solve
+
+EDGE = 3  # pixels of a moving camera's frame, into which small motions would bring what it does not show
+NO_PLATE = 0.05
+"""Unexplained brightness from which on there is no one plate: the camera moves, and is not registered."""
+
+
+def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
+    """Per layer what its people cover: uint8 [F, H, W], by mask/ where there is one, else by iuv/.
+
+    Raises:
+        UserError: there is neither, or a picture is missing.
+    """
+    source = "mask" if (root.path / "mask").is_dir() else "iuv"
+    layers = sorted(int(path.name) for path in (root.path / source).glob("[0-9][0-9]"))
+    if not layers:
+        raise UserError(f"{root.path}: neither mask/01 nor iuv/01; expected a folder of masks or of UV maps for each "
+                        f"layer of people. Make the UV maps: bash datasets/prepare_iuv.sh {root.path}")
+    problems = [problem for layer in layers for problem in root.require(f"{source}/{layer:02d}")]
+    if problems:
+        raise several(problems)
+
+    def matte(layer: int, frame: int) -> np.ndarray:
+        picture = root.file(f"{source}/{layer:02d}", frame)
+        covered = (read_image(picture, "L") if source == "mask" else
+                   np.where(read_image(picture, "RGBA")[..., 0] > 4, 255, 0).astype(np.uint8))
+        return cv2.resize(covered, root.metadata.size, interpolation=cv2.INTER_AREA)
+
+    return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where all frames of a clip lie.
+
+    Attributes:
+        size: (width, height).
+        frame_size: (width, height) of the frames.
+        matrices: [F, 3, 3], homographies from frame to canvas; None: every frame is the canvas.
+    """
+
+    size: tuple[int, int]
+    frame_size: tuple[int, int]
+    matrices: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, registration: Registration | None, frame_size: tuple[int, int], density: float) -> "Canvas":
+        """The canvas that holds all frames; `density` of its pixels per pixel of a moving camera's frame, each way."""
+        width, height = frame_size
+        if registration is None:
+            return cls(tuple(frame_size), tuple(frame_size))
+        scale = np.array(registration.size) / (width, height)
+        to_registered = np.diag([*scale, 1.0])
+        to_registered[:2, 2] = (scale - 1) / 2
+        world = np.linalg.inv(to_registered) @ np.linalg.inv(registration.matrices) @ to_registered
+        corners = np.array([[[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]]], float)
+        reached = np.concatenate([cv2.perspectiveTransform(corners, matrix)[0] for matrix in world])
+        first, last = np.floor(reached.min(0)), np.ceil(reached.max(0))
+        to_canvas = np.array([[density, 0, -density * first[0]], [0, density, -density * first[1]], [0, 0, 1]])
+        return cls(tuple((density * (last - first) + 1).astype(int).tolist()), tuple(frame_size), to_canvas @ world)
+
+    def lay(self, picture: np.ndarray, frame: int, flags: int = cv2.INTER_LINEAR) -> np.ndarray:
+        """A picture [H, W, ...] of a frame laid on the canvas; its edge is repeated around."""
+        if self.matrices is None:
+            return picture
+        return cv2.warpPerspective(picture, self.matrices[frame], self.size, flags=flags,
+                                   borderMode=cv2.BORDER_REPLICATE)
+
+    def place(self, frame: int) -> np.ndarray:
+        """The point of the canvas, (x, y) in [-1, 1] from edge to edge, that each pixel looks at: [2, H, W]."""
+        width, height = self.frame_size
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(1, -1, 2).astype(float)
+        if self.matrices is not None:
+            pixels = cv2.perspectiveTransform(pixels, self.matrices[frame])
+        return ((2 * pixels + 1) / self.size - 1).reshape(height, width, 2).transpose(2, 0, 1).astype(np.float32)
+
+    def seen(self, picture: np.ndarray, frame: int, flags: int = cv2.INTER_LINEAR) -> np.ndarray:
+        """What a frame sees of a picture of the canvas."""
+        if self.matrices is None:
+            return picture
+        return cv2.warpPerspective(picture, self.matrices[frame], self.frame_size,
+                                   flags=flags | cv2.WARP_INVERSE_MAP)
+
+    def in_view(self, frame: int, edge: int = 0) -> np.ndarray:
+        """Where the frame lies on the canvas, without an edge of some pixels: bool [h, w]."""
+        if self.matrices is None:
+            return np.ones(self.size[::-1], bool)
+        inside = np.zeros(self.frame_size[::-1], np.uint8)
+        inside[edge:len(inside) - edge, edge:-edge or None] = 255
+        return cv2.warpPerspective(inside, self.matrices[frame], self.size) > 250
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """The layers of a clip, without training.
+
+    Attributes:
+        canvas: where the plate lies.
+        plate: uint8 [h, w, 3] on the canvas, the scene without people.
+        people: by layer, uint8 [F, H, W], mattes of its people.
+        effects: by layer, uint8 [F, h, w] on the canvas, opacity of their effects.
+        shows_hidden: the mattes of people go on behind others, as those that people draw; those that programs find end
+            there.
+    """
+
+    canvas: Canvas
+    plate: np.ndarray
+    people: dict[int, np.ndarray]
+    effects: dict[int, np.ndarray]
+    shows_hidden: bool
+
+    def background(self, frame: int) -> np.ndarray:
+        """The scene that a frame shows, uint8 [H, W, 3]."""
+        return self.canvas.seen(self.plate, frame, cv2.INTER_CUBIC)
+
+    def person(self, number: int, frame: int) -> np.ndarray:
+        """Opacity of a layer's people in a frame: float32 [H, W] in [0, 1]."""
+        person = self.people[number][frame] * LEVEL
+        return (2 * person + cv2.blur(person, (3, 3))) / 3  # masks are harder than what a camera sees
+
+    def effect(self, number: int, frame: int) -> np.ndarray:
+        """Opacity of their effects in it: float32 [H, W] in [0, 1]."""
+        return self.canvas.seen(self.effects[number][frame], frame) * LEVEL
+
+
+@lru_cache(maxsize=1)
+def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
+    """Decompose the first `length` frames of the clip in folder `path`. The latest result is kept.
+
+    Raises:
+        UserError: masks are missing; or the frames do not show one scene, as where the camera moves and is not
+            registered, or moves between near and far things.
+    """
+    root = Dataroot.open(path)
+    people = {layer: mattes[:length] for layer, mattes in read_mattes(root).items()}
+    canvas = Canvas.of(root.registration() if use_homographies else None, root.metadata.size, density=1)
+    frames = [read_image(root.file("rgb_256", frame), "RGB") for frame in range(length)]
+    laid = np.stack([canvas.lay(image, frame, cv2.INTER_CUBIC) for frame, image in enumerate(frames)])
+    in_view = np.stack([canvas.in_view(frame, EDGE) for frame in range(length)])
+    masks = np.stack([[canvas.lay(mask, frame) for frame, mask in enumerate(mattes)] for mattes in people.values()])
+    solution = solve(laid, in_view, masks)
+    if solution.unexplained > NO_PLATE:
+        remedy = ("homographies cannot describe a camera that moves between near and far things" if use_homographies
+                  else "register the camera (prepare.py) and give --use_homographies")
+        raise UserError(f"--init closed_form: the frames of {root.path} do not show one scene: a quarter of the pixels "
+                        f"beside people differs by {100 * solution.unexplained:.0f} % of white from the best "
+                        f"background, expected less than {100 * NO_PLATE:.0f} %; {remedy}, or train from nothing: "
+                        "--preset published")
+    plate = (255 * solution.plate).clip(0, 255).round().astype(np.uint8)
+    return Decomposition(canvas, plate, people, dict(zip(people, solution.effects)), overlap(list(people.values())))
+
+
+def overlap(mattes: list[np.ndarray]) -> bool:
+    """Whether mattes, uint8 [F, H, W] each, overlap by more than their edges."""
+    inner = [np.stack([cv2.erode(matte, np.ones((5, 5), np.uint8)) for matte in person]) > 127 for person in mattes]
+    return any((one & other).any() for i, one in enumerate(inner) for other in inner[:i])

@@ -1,0 +1,1 @@
+"""Clips that are made, so that everything about them is known."""

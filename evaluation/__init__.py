@@ -1,0 +1,1 @@
+"""How good an export is: measures, worst frames and their page."""

@@ -1,0 +1,432 @@
+"""Edit files: when and how the layers of a clip are shown (docs/retiming.md), and all checking of them.
+
+Frames count from 1 in the file and from 0 here; layers count from 1 in both (0 is the background). The first mistake is
+reported with its line and key. Nothing here reads layers or makes pictures.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from util.checked_json import Mistake, Node, Place, dotted, listed, places, values_from_text
+from util.errors import UserError
+from vision.layers import time_warps
+
+LONGEST = 100_000  # frames
+MOST_SHOWN = 200  # times that layers are shown in one frame, copies of trails included
+INTERPOLATIONS = ("nearest", "blend", "flow")
+TRANSPARENT = "transparent"
+
+Colour = tuple[int, int, int]
+Warp = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What an edit must fit.
+
+    Attributes:
+        length: frames of the clip.
+        layers: numbers of the layers of people.
+        people_layers: person ids of each layer, layer 1 first; None: one person per layer.
+    """
+
+    length: int
+    layers: tuple[int, ...]
+    people_layers: list[list[int]] | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A number that changes between keys: linear between two of them, constant outside."""
+
+    frames: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def at(self, output: float) -> float:
+        """Its value at an output frame."""
+        return self.values[0] if len(self.values) == 1 else float(np.interp(output, self.frames, self.values))
+
+
+ZERO, ONE = Curve((0.0,), (0.0,)), Curve((0.0,), (1.0,))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One showing of a layer, or of the background.
+
+    Attributes:
+        layer: its number.
+        clip_length: frames of the clip.
+        warps: time warps (vision/layers/time_warps.py), the last of them applied first.
+        holds: whether the clip's first and last frame are shown beyond it.
+        begins: first output frame in which it is shown.
+        interpolation: what is shown between two source frames, one of `INTERPOLATIONS`.
+        opacity: in [0, 1].
+        effects: strength of what is not the person, 1 as filmed.
+        x, y: shift in widths and heights of the picture.
+        scale: about the anchor.
+        flip: (left to right, top to bottom).
+        anchor: (x, y) in widths and heights of the picture.
+        saturation, gain, tint: see vision/layers/patches.py, `colour_matrix`.
+        behind: how many copies of a trail nearer it is to its layer; 0 is the layer itself.
+    """
+
+    layer: int
+    clip_length: int
+    warps: tuple[Warp, ...] = ()
+    holds: bool = True
+    begins: float = 0
+    interpolation: str = "nearest"
+    opacity: Curve = ONE
+    effects: Curve = ONE
+    x: Curve = ZERO
+    y: Curve = ZERO
+    scale: Curve = ONE
+    flip: tuple[bool, bool] = (False, False)
+    anchor: tuple[float, float] = (0.5, 0.5)
+    saturation: Curve = ONE
+    gain: Curve = ONE
+    tint: Colour = (255, 255, 255)
+    behind: int = 0
+
+    def unheld_times(self, output: np.ndarray) -> np.ndarray:
+        """Source time at output times [N], both in frames from 0, not held at the clip's ends."""
+        times = np.asarray(output, dtype=float)
+        for warp in reversed(self.warps):
+            times = warp(times)
+        return times
+
+    def source_times(self, output: np.ndarray) -> np.ndarray:
+        """Source time at output times [N], both in frames from 0; NaN where nothing is shown."""
+        times = self.unheld_times(output)
+        held = time_warps.within(times, self.clip_length)
+        if not self.holds:
+            held[np.abs(times - held) >= 0.5] = np.nan
+        held[np.asarray(output) < self.begins] = np.nan
+        return held
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A checked edit.
+
+    Attributes:
+        length: output frames.
+        first, last: those that are rendered, both included.
+        shown: what is shown, in ascending order of layers; showings of the same layer from back to front.
+        background: how the background is shown.
+        replacement: what stands in its place: `TRANSPARENT`, a colour, a picture or video; None: nothing.
+        order: (output frame, layers from back to front), each from its frame on; None: as filmed.
+        warnings: what is probably not meant, a line each.
+    """
+
+    length: int
+    first: int
+    last: int
+    shown: tuple[Shown, ...]
+    background: Shown
+    replacement: str | Colour | Path | None = None
+    order: tuple[tuple[float, tuple[int, ...]], ...] | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def transparent(self) -> bool:
+        """Whether its pictures have alpha."""
+        return self.replacement == TRANSPARENT
+
+
+def edit_from_text(text: str, name: str, facts: ClipFacts, folder: Path | str) -> Edit:
+    """Read an edit.
+
+    Args:
+        text: the file's content.
+        name: what messages call it.
+        facts: the clip.
+        folder: where files of the background are; a file outside it is refused.
+
+    Raises:
+        UserError: the first mistake, with its line and key.
+    """
+    def place(path: Place) -> str:
+        line = next((line for found, line in places(text) if found == path), 1)
+        return f"{name}: line {line}: {dotted(path)}"
+
+    return edit_from_values(values_from_text(text, name), facts, place, folder)
+
+
+def edit_from_values(values: dict, facts: ClipFacts, place: Callable[[Place], str], folder: Path | str) -> Edit:
+    """Check an edit.
+
+    Args:
+        values: the file's JSON object.
+        facts: the clip.
+        place: from keys and indices to what a message calls that place.
+        folder: where files of the background are; a file outside it is refused.
+
+    Raises:
+        UserError: the first mistake.
+    """
+    try:
+        return _Reader(Node(values), facts, Path(folder)).edit()
+    except Mistake as mistake:
+        raise UserError(f"{place(mistake.path)}: {mistake}") from None
+
+
+# ---- frames and what changes with them -------------------------------------------------------------------------------
+
+def frame(node: Node) -> float:
+    """A frame of the edit, from 0; it may lie between two frames, or outside the clip."""
+    return node.number() - 1
+
+
+def keys(node: Node, member: Callable[[Node], object], meaning: str) -> list[tuple[float, object]]:
+    """Keys [[output frame, value], ...], frames ascending."""
+    found = []
+    for key in node.items(f"keys [[output frame, {meaning}], ...]"):
+        pair = key.items(f"[output frame, {meaning}]")
+        if len(pair) != 2:
+            raise key.mistake(f"[output frame, {meaning}]")
+        found.append((frame(pair[0]), member(pair[1])))
+        if len(found) > 1 and found[-1][0] <= found[-2][0]:
+            raise pair[0].mistake(f"a later frame than {found[-2][0] + 1:g}, that of the key before")
+    return found
+
+
+def curve(node: Node, low: float, high: float) -> Curve:
+    """A number that may change: one, or keys."""
+    if not isinstance(node.value, list):
+        return Curve((0.0,), (node.number(low, high, ", or keys [[output frame, number], ...]"),))
+    return Curve(*zip(*keys(node, lambda value: value.number(low, high), "number")))
+
+
+# ---- what stands where ----------------------------------------------------------------------------------------------
+
+EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "order", "background")
+PICTURE_KEYS = ("time", "interpolation", "saturation", "gain", "tint")
+LAYER_KEYS = ("time", "ends", "interpolation", "opacity", "effects", "x", "y", "scale", "flip", "anchor", "saturation",
+              "gain", "tint", "trail")
+CURVES = {"opacity": (0, 1), "effects": (0, 4), "x": (-100, 100), "y": (-100, 100), "scale": (0.01, 100),
+          "saturation": (0, 4), "gain": (0, 16)}
+STEP_KEYS = ("offset", "freeze", "hold", "speed", "reverse", "loop", "pingpong", "align")
+
+
+@dataclass
+class _Reader:
+    """An edit in the making."""
+
+    root: Node
+    facts: ClipFacts
+    folder: Path
+    length: int = 0
+    interpolation: str = "nearest"
+    warnings: list[str] = field(default_factory=list)
+
+    def edit(self) -> Edit:
+        fields = self.root.fields(EDIT_KEYS)
+        self.length = fields["length"].whole(1, LONGEST) if "length" in fields else self.facts.length
+        if "interpolation" in fields:
+            self.interpolation = fields["interpolation"].choice(*INTERPOLATIONS)
+        first, last = self.range(fields["range"]) if "range" in fields else (0, self.length - 1)
+        removed = self.layer_list(fields["remove"]) if "remove" in fields else []
+        kept = self.layer_list(fields["solo"]) if "solo" in fields else self.facts.layers
+        shown = self.layers(fields.get("layers", Node({}, ("layers",))))
+        shown = tuple(one for one in shown if one.layer in kept and one.layer not in removed)
+        order = self.order(fields["order"], {one.layer for one in shown}) if "order" in fields else None
+        background, replacement = self.background(fields.get("background", Node({}, ("background",))))
+        self.warn_of_shared_layers(fields)
+        return Edit(self.length, first, last, shown, background, replacement, order, tuple(self.warnings))
+
+    def range(self, node: Node) -> tuple[int, int]:
+        pair = node.items("[first, last]", most=2)
+        if len(pair) != 2:
+            raise node.mistake("[first, last], output frames from 1")
+        first = pair[0].whole(1, self.length)
+        return first - 1, pair[1].whole(first, self.length) - 1
+
+    def layer_list(self, node: Node) -> list[int]:
+        numbers = []
+        for item in node.items("a list of layers, such as [1, 2]"):
+            if item.value not in self.facts.layers or not isinstance(item.value, int) or isinstance(item.value, bool):
+                raise item.mistake(self.known_layers(item.value))
+            if item.value in numbers:
+                raise item.mistake("each layer once")
+            numbers.append(item.value)
+        return numbers
+
+    def known_layers(self, number) -> str:
+        """What to tell somebody who asked for a layer that is not there."""
+        where = [f". Person {number} is in layer {layer}"
+                 for layer, people in enumerate(self.facts.people_layers or [], start=1)
+                 if isinstance(number, int) and not isinstance(number, bool) and number in people]
+        return f"a layer of this clip: {listed(self.facts.layers)}" + "".join(where)
+
+    def layers(self, node: Node) -> list[Shown]:
+        known = (*map(str, self.facts.layers), "others")
+        if isinstance(node.value, dict):
+            for key in node.value:
+                if key not in known:
+                    number = int(key) if key.isdecimal() and len(key) < 9 else key
+                    raise Mistake((*node.path, key), f"no such layer; expected others, or {self.known_layers(number)}")
+        fields = node.fields(known)
+        others = fields.get("others", Node({}, node.path))
+        shown = []
+        for layer in self.facts.layers:
+            entry = fields.get(str(layer), others)
+            one_or_more = entry.items("", MOST_SHOWN) if isinstance(entry.value, list) and entry.value else [entry]
+            for one in one_or_more:
+                shown += self.showing(one, layer)
+                if len(shown) > MOST_SHOWN:
+                    raise Mistake(one.path, f"found more than {MOST_SHOWN} layers and copies; expected at most that")
+        return shown
+
+    def showing(self, node: Node, layer: int) -> list[Shown]:
+        """A layer, and before it the copies of its trail, the farthest first."""
+        fields = node.fields(LAYER_KEYS)
+        look = {key: curve(fields[key], *CURVES[key]) for key in CURVES if key in fields}
+        if "flip" in fields:
+            word = fields["flip"].choice("horizontal", "vertical", "both")
+            look["flip"] = (word != "vertical", word != "horizontal")
+        if "anchor" in fields:
+            point = fields["anchor"].items("[x, y]", most=2)
+            if len(point) != 2:
+                raise fields["anchor"].mistake("[x, y], from [0, 0] top left to [1, 1] bottom right")
+            look["anchor"] = (point[0].number(-100, 100), point[1].number(-100, 100))
+        holds = "ends" not in fields or fields["ends"].choice("hold", "hide") == "hold"
+        layer_itself = Shown(layer, self.facts.length, holds=holds, **self.picture(fields), **look)
+        return [*self.trail(fields["trail"], layer_itself), layer_itself] if "trail" in fields else [layer_itself]
+
+    def picture(self, fields: dict[str, Node]) -> dict:
+        """What layers and background have in common, but for curves of layers."""
+        common = {"warps": self.warps(fields["time"]) if "time" in fields else (), "interpolation": self.interpolation}
+        if "interpolation" in fields:
+            common["interpolation"] = fields["interpolation"].choice(*INTERPOLATIONS)
+        if "tint" in fields:
+            common["tint"] = fields["tint"].colour()
+        return common
+
+    def trail(self, node: Node, layer: Shown) -> list[Shown]:
+        fields = node.fields(("copies", "spacing", "fade"))
+        copies = fields["copies"].whole(1, MOST_SHOWN) if "copies" in fields else 3
+        spacing = fields["spacing"].number(-LONGEST, LONGEST) if "spacing" in fields else 4.0
+        if not spacing:
+            raise fields["spacing"].mistake("a number of frames other than 0")
+        fade = fields["fade"].number(0, 1) if "fade" in fields else 0.6
+        trail = []
+        for copy in range(copies, 0, -1):
+            # The offset comes last of all steps: the copy does what the layer did that many output frames ago.
+            late = partial(time_warps.offset, frames=copy * spacing)
+            opacity = Curve(layer.opacity.frames, tuple(value * fade ** copy for value in layer.opacity.values))
+            trail.append(replace(layer, warps=(*layer.warps, late), begins=max(copy * spacing, 0), opacity=opacity,
+                                 behind=copy))
+        return trail
+
+    def warps(self, node: Node) -> tuple[Warp, ...]:
+        warps: list[Warp] = []
+        if node.value == []:
+            return ()
+        for step in node.items("a list of time steps, such as [{\"offset\": 12}]", most=100):
+            fields = step.fields((*STEP_KEYS, "ease"))
+            names = [key for key in fields if key != "ease"]
+            if len(names) != 1:
+                raise step.mistake(f"one step: one of {listed(STEP_KEYS)}")
+            if "ease" in fields and (names != ["speed"] or not isinstance(fields["ease"].value, bool)):
+                raise fields["ease"].mistake("true or false, beside speed")
+            warps.append(self.warp(names[0], fields, tuple(warps)))
+        return tuple(warps)
+
+    def warp(self, name: str, fields: dict[str, Node], before: tuple[Warp, ...]) -> Warp:
+        node = fields[name]
+        if name == "offset":
+            return partial(time_warps.offset, frames=node.number())
+        if name == "hold":
+            return partial(time_warps.hold, source=self.source_frame(node))
+        if name == "speed":
+            speeds = curve(node, -100, 100)
+            ease = "ease" in fields and fields["ease"].value
+            return partial(time_warps.speed, keys=tuple(zip(speeds.frames, speeds.values)), ease=ease)
+        if name == "align":
+            return partial(time_warps.align, pins=tuple(keys(node, self.source_frame, "source frame")))
+        if name == "reverse" and node.value is True:
+            return partial(_backwards, last=self.facts.length - 1)
+        expected = {"freeze": "[first, last]", "reverse": "true, or [first, last]",
+                    "loop": "[first, last] or [first, last, times]"}[name if name != "pingpong" else "loop"]
+        values = node.items(expected)
+        if len(values) not in ((2,) if name in ("freeze", "reverse") else (2, 3)):
+            raise node.mistake(expected)
+        first, last = frame(values[0]), frame(values[1])
+        if last < first or (name == "pingpong" and last == first):
+            raise node.mistake(f"{expected} with last after first")
+        if name == "freeze":
+            self.warn_of_freeze(node, first, last, before)
+        frames = {"first": first, "last": last}
+        if len(values) == 3:
+            frames["times"] = values[2].whole(1, LONGEST)
+        return partial(getattr(time_warps, name), **frames)
+
+    def source_frame(self, node: Node) -> float:
+        return node.number(1, self.facts.length) - 1
+
+    def warn_of_freeze(self, node: Node, first: float, last: float, before: tuple[Warp, ...]) -> None:
+        earlier = replace(Shown(0, self.facts.length, before), holds=False)
+        if np.isnan(earlier.source_times(np.array([first]))[0]):
+            self.warnings.append(f"{dotted(node.path)}: stands still beyond the clip, which has {self.facts.length} "
+                                 "frames: what is shown there is its end")
+        elif last >= self.length:
+            self.warnings.append(f"{dotted(node.path)}: frozen until frame {last + 1:g}; the retimed video ends at "
+                                 f"frame {self.length}")
+
+    def order(self, node: Node, shown: set[int]) -> tuple[tuple[float, tuple[int, ...]], ...]:
+        first = node.items("layers from back to front, such as [2, 1], or keys [[output frame, [2, 1]], ...]")[0]
+        if isinstance(first.value, list):
+            return tuple(keys(node, lambda layers: self.whole_order(layers, shown), "layers"))
+        return ((0.0, self.whole_order(node, shown)),)
+
+    def whole_order(self, node: Node, shown: set[int]) -> tuple[int, ...]:
+        layers = self.layer_list(node)
+        if not shown <= set(layers):
+            raise node.mistake(f"each layer that is shown: {listed(sorted(shown))}")
+        return tuple(layers)
+
+    def background(self, node: Node) -> tuple[Shown, str | Colour | Path | None]:
+        fields = node.fields((*PICTURE_KEYS, "replace"))
+        curves = {key: curve(fields[key], *CURVES[key]) for key in ("saturation", "gain") if key in fields}
+        shown = Shown(0, self.facts.length, **self.picture(fields), **curves)
+        return shown, self.replacement(fields["replace"]) if "replace" in fields else None
+
+    def replacement(self, node: Node) -> str | Colour | Path:
+        value = node.value
+        if isinstance(value, Path):  # named on the command line, not in a file that may come from somebody else
+            return value
+        if value == TRANSPARENT:
+            return TRANSPARENT
+        if isinstance(value, str) and value.startswith("#"):
+            return node.colour()
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise node.mistake('"transparent", a colour "#rrggbb", or the file of a picture or video')
+        try:
+            folder = self.folder.resolve()
+            path = (folder / value).resolve()
+            is_inside, is_file = path.is_relative_to(folder), path.is_file()
+        except (OSError, RuntimeError):  # a name that is too long, or links in a circle
+            is_inside, is_file = True, False
+        if not is_inside:
+            raise node.mistake("a file in the folder of the edit. Copy it there")
+        if not is_file:
+            raise node.mistake(f"a picture or video; there is no such file in {self.folder}")
+        return path
+
+    def warn_of_shared_layers(self, fields: dict[str, Node]) -> None:
+        named = {str(number) for key in ("remove", "solo") if key in fields for number in fields[key].value}
+        named |= set(fields["layers"].value) if "layers" in fields else set()
+        for layer, people in enumerate(self.facts.people_layers or [], start=1):
+            if str(layer) in named and len(people) > 1:
+                self.warnings.append(f"layer {layer} holds people {listed(people)}: they are retimed together. To "
+                                     "part them, train again with a layer for each (people_layers in metadata.json)")
+
+
+def _backwards(output: np.ndarray, last: float) -> np.ndarray:
+    return last - output

@@ -1,0 +1,162 @@
+// What an edit file says (docs/retiming.md), as retiming/edit.py and retiming/compositor.py read it. A value that this reading
+// does not know stays in the file as it is; mistakes are told by the server. Frames count from 1 in the file and from 0
+// here.
+"use strict";
+
+const CURVES = {opacity: 1, effects: 1, x: 0, y: 0, scale: 1, saturation: 1, gain: 1};
+const LUMA = [0.2126, 0.7152, 0.0722];
+const IDENTITY = [1, 0, 0, 0, 1, 0, 0, 0, 1];
+const BACKGROUND = "background";
+
+// An edit as the text of a file, lists of numbers in one line.
+const fileText = (values) => `${JSON.stringify(values, null, 2)}\n`.replace(/\[[-\d.eE+[\],\s]*\]/g, (list) =>
+  list.replace(/,\s*\n\s*/g, ", ").replace(/\s*\n\s*/g, ""));
+
+// A number that may change, at an output frame.
+function curveAt(value, frame) {
+  if (!Array.isArray(value)) return value;
+  const keys = value.map(([at, number]) => [at - 1, number]);
+  const next = keys.findIndex(([at]) => at > frame);
+  if (next === 0) return keys[0][1];
+  if (next < 0) return keys[keys.length - 1][1];
+  const [[from, a], [to, b]] = [keys[next - 1], keys[next]];
+  return a + (b - a) * (frame - from) / (to - from);
+}
+
+const stepName = (step) => Object.keys(step).find((key) => key !== "ease");
+
+function warpOf(step, clipLength) {
+  const name = stepName(step), value = step[name];
+  const frames = Array.isArray(value) ? value.map((item) => (Array.isArray(item) ? item : item - 1)) : null;
+  switch (name) {
+    case "offset": return timeWarps.offset(value);
+    case "hold": return timeWarps.hold(value - 1);
+    case "speed":
+      return timeWarps.speed(frames ? value.map(([at, speed]) => [at - 1, speed]) : [[0, value]], step.ease);
+    case "align": return timeWarps.align(value.map(([at, source]) => [at - 1, source - 1]));
+    case "reverse": return value === true ? timeWarps.backwards(clipLength - 1) : timeWarps.reverse(...frames);
+    case "freeze": return timeWarps.freeze(...frames);
+    default: return timeWarps[name](frames[0], frames[1], value[2]);
+  }
+}
+
+// The time steps of a showing, one after the other: a function of output time to source time, not held at the ends.
+function warpOfSteps(steps, clipLength) {
+  const warps = steps.map((step) => warpOf(step, clipLength)).reverse();
+  return (t) => warps.reduce((time, warp) => warp(time), t);
+}
+
+// One showing of a layer, or the background: `sourceTime(output)` is null where nothing is shown.
+function showing(entry, layer, clip, interpolation) {
+  const warp = warpOfSteps(entry.time ?? [], clip.length);
+  const sourceTime = (output, begins = 0) => {
+    const time = warp(output), held = Math.min(Math.max(time, 0), clip.length - 1);
+    return output < begins || (entry.ends === "hide" && Math.abs(time - held) >= 0.5) ? null : held;
+  };
+  return {entry, layer, warp, sourceTime, interpolation: entry.interpolation ?? interpolation, behind: 0};
+}
+
+// Layer number to what the edit file says of its showings, back to front; "others" where it is not named.
+const entriesOf = (values, layer) => {
+  const entry = values.layers?.[layer] ?? values.layers?.others ?? {};
+  return Array.isArray(entry) ? entry : [entry];
+};
+
+// The showings of an edit, copies of trails included; those of one layer back to front.
+function showingsOf(values, clip) {
+  const shown = [];
+  for (const layer of clip.layers) {
+    if (values.remove?.includes(layer) || (values.solo && !values.solo.includes(layer))) continue;
+    for (const entry of entriesOf(values, layer)) {
+      const itself = showing(entry, layer, clip, values.interpolation ?? "nearest");
+      const {copies = 3, spacing = 4, fade = 0.6} = entry.trail ?? {};
+      for (let copy = entry.trail ? copies : 0; copy > 0; copy--) {
+        const late = copy * spacing;
+        shown.push({...itself, behind: copy, fade: fade ** copy,
+                    sourceTime: (output) => (output < late ? null : itself.sourceTime(output - late))});
+      }
+      shown.push(itself);
+    }
+  }
+  return shown;
+}
+
+const lengthOf = (values, clip) => values.length ?? clip.length;
+const nearest = (time) => Math.floor(time + 0.5);
+const orderAsFilmed = (clip, frame) => clip.order?.[frame] ?? clip.layers;
+
+function orderOf(values, output) {
+  if (!values.order) return null;
+  if (!Array.isArray(values.order[0])) return values.order;
+  return values.order.filter(([at], i) => i === 0 || at - 1 <= output).at(-1)[1];
+}
+
+// What RGB is multiplied with, row by row.
+function colourMatrix(entry, output) {
+  const saturation = curveAt(entry.saturation ?? 1, output), gain = curveAt(entry.gain ?? 1, output);
+  const tint = colourOf(entry.tint ?? "#ffffff");
+  return IDENTITY.map((one, i) =>
+    gain * tint[Math.floor(i / 3)] * (one * saturation + (1 - saturation) * LUMA[i % 3]));
+}
+
+const colourOf = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16) / 255);
+
+// What is drawn in an output frame: the background's time and camera, and the layers back to front, as
+// Compositor.draws gives them.
+function drawsOf(values, clip, output) {
+  const background = showing(values.background ?? {}, BACKGROUND, clip, values.interpolation ?? "nearest");
+  const camera = nearest(background.sourceTime(output));
+  const [given, filmed] = [orderOf(values, output), orderAsFilmed(clip, camera)];
+  const draws = [], depth = {};
+  showingsOf(values, clip).map((shown, index) => [shown, index]).reverse().forEach(([shown, index]) => {
+    const time = shown.sourceTime(output), {entry, layer} = shown;
+    if (time === null) return;
+    if (shown.behind === 0 || !(layer in depth)) {
+      const order = given ?? orderAsFilmed(clip, nearest(time));
+      depth[layer] = [order.indexOf(layer), filmed.indexOf(layer), index];
+    }
+    const fade = shown.fade ?? 1;
+    draws.push({
+      depth: [...depth[layer], -shown.behind], layer, time: shown.interpolation === "nearest" ? nearest(time) : time,
+      interpolation: shown.interpolation, opacity: fade * curveAt(entry.opacity ?? 1, output),
+      effects: curveAt(entry.effects ?? 1, output), colour: colourMatrix(entry, output),
+      placement: placement(entry, clip, output),
+    });
+  });
+  draws.sort((a, b) => a.depth.reduce((found, value, i) => found || value - b.depth[i], 0));
+  const time = background.sourceTime(output);
+  return {
+    camera, draws: draws.filter((draw) => draw.opacity > 0),
+    background: {time: background.interpolation === "nearest" ? camera : time,
+                 colour: colourMatrix(background.entry, output), replace: background.entry.replace},
+  };
+}
+
+// ---- matrices, as rows of 9 numbers --------------------------------------------------------------------------
+
+const product = (a, b) => IDENTITY.map((_, i) =>
+  [0, 1, 2].reduce((sum, k) => sum + a[3 * Math.floor(i / 3) + k] * b[3 * k + i % 3], 0));
+
+function inverse([a, b, c, d, e, f, g, h, i]) {
+  const cofactors = [e * i - f * h, c * h - b * i, b * f - c * e, f * g - d * i, a * i - c * g, c * d - a * f,
+                     d * h - e * g, b * g - a * h, a * e - b * d];
+  const determinant = a * cofactors[0] + b * cofactors[3] + c * cofactors[6];
+  return cofactors.map((value) => value / determinant);
+}
+
+// From pixels of a picture to where they are shown; null: the same place.
+function placement(entry, clip, output) {
+  const [x, y, scale] = ["x", "y", "scale"].map((key) => curveAt(entry[key] ?? CURVES[key], output));
+  if (!x && !y && scale === 1 && !entry.flip) return null;
+  const [width, height] = clip.size, anchor = entry.anchor ?? [0.5, 0.5];
+  const fixed = [anchor[0] * width - 0.5, anchor[1] * height - 0.5];
+  const fx = ["horizontal", "both"].includes(entry.flip) ? -scale : scale;
+  const fy = ["vertical", "both"].includes(entry.flip) ? -scale : scale;
+  return [fx, 0, fixed[0] + x * width - fx * fixed[0], 0, fy, fixed[1] + y * height - fy * fixed[1], 0, 0, 1];
+}
+
+// How the camera moves from a source frame to another; null: not.
+function cameraMotion(clip, source, camera) {
+  if (!clip.cameras || source === camera) return null;
+  return product(inverse(clip.cameras[camera]), clip.cameras[source]);
+}

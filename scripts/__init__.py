@@ -1,0 +1,1 @@
+"""Commands around the programs: downloads, recipes, and the laboratory."""

@@ -1,0 +1,1 @@
+"""The laboratory: benchmarks, fuzz tests, broken runs, and the pages they write."""

@@ -1,0 +1,466 @@
+"""Measure training and export on this machine, beside the published computation, and write it into docs/performance.md.
+
+    python scripts/benchmark.py
+
+takes a GPU if there is one. Every figure is measured in a process of its own. Processes that are compared take their
+steps in turn, so that whatever else the machine does meets all of them. The machine gets a section and plots of its
+own; those of other machines stay.
+"""
+
+import contextlib
+import io
+import multiprocessing
+import os
+import platform
+import re
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from data.loading import create_dataset, create_test_loader, create_training_loader  # noqa: E402
+from models.base_model import Phase  # noqa: E402
+from models.lnr_model import LnrModel  # noqa: E402
+from models.lnr_networks import LayeredRenderer  # noqa: E402
+from options.test_options import TestOptions  # noqa: E402
+from options.train_options import TrainOptions  # noqa: E402
+from scripts.lab.published_reference import PublishedRenderer  # noqa: E402
+from util.allocator import keep_freed_memory  # noqa: E402
+from util.command_line import OneLineParser  # noqa: E402
+from util.errors import UserError, reported_in_one_line  # noqa: E402
+from util.files import write_text, written_atomically  # noqa: E402
+from util.images import write_png  # noqa: E402
+
+PROGRAMS = {"published": (), "fp32": (), "bf16": ("--amp", "bf16")}
+"""What is compared: the published computation, and this program with options."""
+WORK = ("phase 1", "phase 2", "export", "export, upsampled")
+EPOCHS = {"phase 1": 2000, "phase 2": 500}
+"""The published schedule."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large everything is that is measured.
+
+    Attributes:
+        size: width and height of the frames at low resolution, pixels.
+        batch: frames per step of each kind of work; 1 for export.
+        repeats: steps of which the median is taken, after `warm_up` steps.
+        layers: numbers of people, each with a layer, besides the background.
+        frames: lengths of clips.
+        edge: side of the matrices whose product shows the machine's peak.
+    """
+
+    size: tuple[int, int] = (448, 256)
+    num_filters: int = 64
+    batch: dict[str, int] = field(default_factory=lambda: {"phase 1": 4, "phase 2": 4})
+    warm_up: int = 1
+    repeats: int = 5
+    layers: tuple[int, ...] = (1, 2, 4, 7)
+    frames: tuple[int, ...] = (10, 50, 200)
+    edge: int = 2048
+
+
+QUICK = Scale((96, 64), 4, {"phase 1": 2, "phase 2": 2}, 0, 1, (1, 2), (2, 4), 128)
+ON_CPU = Scale()
+ON_GPU = Scale(batch={"phase 1": 32, "phase 2": 16}, warm_up=10, repeats=20, edge=8192)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one process measures: a kind of work by a program on a clip."""
+
+    work: str
+    program: str
+    people: int = 1
+    frames: int = 0  # 0: two batches
+
+
+@dataclass
+class Figures:
+    """What was measured. Seconds and FLOP are per frame.
+
+    Attributes:
+        seconds: of computing.
+        loading: seconds of making a frame's part of the batch from what is in memory.
+        reading: seconds of reading a frame from disk into memory, before training.
+        memory: peak, bytes: of the process, or on the GPU.
+        speed: how many times as fast as the published computation, which took its steps in turn with this.
+    """
+
+    seconds: float
+    loading: float
+    reading: float
+    flop: float
+    memory: int
+    speed: float = 1.0
+
+
+def main() -> None:
+    """Measure, plot, write."""
+    opt = parse()
+    on_gpu = torch.cuda.is_available() and not opt.cpu
+    scale = QUICK if opt.quick else ON_GPU if on_gpu else ON_CPU
+    machine = torch.cuda.get_device_name() if on_gpu else f"{processor()}, {os.cpu_count()} cores"
+    # Processes start as copies of one that has done nothing but import torch: starting from nothing takes seconds.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "matplotlib.pyplot", "data", "models.lnr_model"])
+    with tempfile.TemporaryDirectory() as folder:
+        laboratory = Laboratory(context, scale, "0" if on_gpu else "-1", Path(folder))
+        peaks = laboratory.peaks()
+        speed = {work: compared(laboratory, work) for work in WORK}
+        layers = {n: laboratory.measure([Task("phase 1", "fp32", people=n)])[0] for n in scale.layers}
+        clips = {n: laboratory.measure([Task("phase 1", "fp32", frames=n)])[0] for n in scale.frames}
+        exports = {n: laboratory.measure([Task("export", "fp32", frames=n)], repeats=n)[0] for n in scale.frames}
+        peaks = {key: max(value, peaks[key]) for key, value in laboratory.peaks().items()}  # the machine may be busy
+    slug = re.sub(r"[^a-z0-9]+", "_", machine.lower()).strip("_")
+    plots = {"speed": f"performance/{slug}_speed.svg", "scaling": f"performance/{slug}_scaling.svg"}
+    plot_speed(opt.out / plots["speed"], speed, machine)
+    plot_scaling(opt.out / plots["scaling"], layers, clips, exports)
+    text = section(machine, scale, on_gpu, peaks, speed, layers, clips, exports, plots)
+    page = opt.out / "performance.md"
+    write_text(page, with_section(page.read_text(encoding="utf-8") if page.exists() else "# Performance\n", text))
+    print(f"{text}\nwritten to {page}")
+
+
+def parse() -> Namespace:
+    """The command line."""
+    parser = OneLineParser(description="Measure training and export on this machine; write docs/performance.md.")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works; figures mean nothing")
+    parser.add_argument("--cpu", action="store_true", help="the CPU, although there is a GPU")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", metavar="DIR",
+                        help="folder of performance.md and performance/ (default: docs)")
+    return parser.parse_args()
+
+
+def processor() -> str:
+    """The name of the CPU."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def compared(laboratory: "Laboratory", work: str) -> dict[str, Figures]:
+    """Figures of every program; each of ours takes turns with the published one, whose first figures count."""
+    figures = {}
+    for program in PROGRAMS:
+        if program != "published":
+            theirs, ours = laboratory.measure([Task(work, "published"), Task(work, program)])
+            figures |= {"published": figures.get("published", theirs), program: ours}
+    return figures
+
+
+class Laboratory:
+    """Starts the processes that measure.
+
+    Args:
+        scale: how large everything is.
+        gpu_ids: 0, or -1 for the CPU.
+        folder: an empty one for clips.
+    """
+
+    def __init__(self, context, scale: Scale, gpu_ids: str, folder: Path):
+        self.context, self.scale, self.gpu_ids, self.folder = context, scale, gpu_ids, folder
+
+    def peaks(self) -> dict[tuple[str, str], float]:
+        """FLOP per second of a matrix product and of a 3x3 convolution, by ("matmul" or "conv", program)."""
+        with self.context.Pool(1) as pool:
+            return pool.apply(measure_peaks, (self.scale.edge, self.gpu_ids))
+
+    def measure(self, tasks: list[Task], repeats: int | None = None) -> list[Figures]:
+        """Figures of tasks whose steps are taken in turn, each in a process of its own."""
+        print(*(f"{task.work}, {task.program}, {task.people} people" for task in tasks), sep=" | ", flush=True)
+        with contextlib.ExitStack() as stack:
+            workers = [stack.enter_context(self.worker(task)) for task in tasks]
+            told = [received(worker) for worker in workers]
+            steps = np.array([[asked(worker) for worker in workers] for _ in range(repeats or self.scale.repeats)])
+            for worker in workers:
+                worker.send("end")
+            memory = [received(worker) for worker in workers]
+        figures = []
+        for i, task in enumerate(tasks):
+            batch, (reading, flop) = self.scale.batch.get(task.work, 1), told[i]
+            loading, seconds = np.median(steps[:, i], axis=0) / batch
+            speed = statistics.median(steps[:, 0, 1] / steps[:, i, 1])
+            figures.append(Figures(seconds, loading, reading, flop / batch, memory[i], speed))
+        return figures
+
+    @contextlib.contextmanager
+    def worker(self, task: Task) -> Iterator:
+        """A connection to a process that is ready for a task; see `serve`."""
+        frames = task.frames or 2 * self.scale.batch.get(task.work, 1)
+        clip = self.folder / f"{task.people}_people_{frames}_frames"
+        if not clip.exists():
+            make_clip(clip, frames, task.people, self.scale.size)
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=serve, args=(theirs, task, self.scale, self.gpu_ids, clip), daemon=True)
+        process.start()
+        theirs.close()
+        try:
+            yield ours
+        finally:
+            ours.close()
+            process.join()
+
+
+def asked(worker) -> tuple[float, float]:
+    """Seconds of loading and computing of the step that a process is asked to take."""
+    worker.send("step")
+    return received(worker)
+
+
+def received(worker):
+    """What a process sends.
+
+    Raises:
+        UserError: it ended instead.
+    """
+    try:
+        return worker.recv()
+    except EOFError:
+        raise UserError("a process that measures ended early; its own message is above") from None
+
+
+def make_clip(folder: Path, frames: int, people: int, size: tuple[int, int]) -> None:
+    """A dataroot (docs/data.md) of noise, with people that are moving boxes."""
+    width, height = size
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (2 * height, 2 * width + 2 * frames, 3), np.uint8)
+    for i in range(frames):
+        frame = noise[:, 2 * i:2 * (width + i)]
+        write_png(folder / f"rgb_512/{i + 1:04d}.png", frame)
+        write_png(folder / f"rgb_256/{i + 1:04d}.png", np.ascontiguousarray(frame[::2, ::2]))
+        for person in range(1, people + 1):
+            uv = np.zeros((height, width, 4), np.uint8)
+            left = (width * person // (people + 1) + i) % (3 * width // 4)
+            box = uv[height // 4:3 * height // 4, left:left + width // 6]
+            rows, columns = np.linspace(0, 23.99, len(box)), np.linspace(0, 255, box.shape[1])
+            box[..., 0] = 10 * (1 + rows.astype(int))[:, None]
+            box[..., 1], box[..., 2], box[..., 3] = columns, (255 * (rows % 1))[:, None], 255 - person
+            write_png(folder / f"iuv/{person:02d}/{i + 1:04d}.png", uv)
+    write_text(folder / "metadata.json", f'{{"alphapose_input_size": [{width}, {height}], "size_LR": [{width}, '
+                                         f'{height}], "n_textures": {24 * people + 1}}}')
+
+
+def serve(connection, task: Task, scale: Scale, gpu_ids: str, clip: Path) -> None:
+    """Do a task: send (seconds of reading a frame, FLOP of a step), then take a step at each "step".
+
+    For each step (seconds of loading, seconds of computing) is sent, and at the "end" the peak memory.
+    """
+    if task.program != "published":
+        keep_freed_memory()
+    with reported_in_one_line(), contextlib.redirect_stdout(io.StringIO()):
+        load, compute, reading = prepare(task, scale, gpu_ids, clip)
+        for _ in range(scale.warm_up):
+            compute(load())
+        with FlopCounterMode(display=False) as counter:  # not of the first step, which may prepare what later ones use
+            compute(load())
+        connection.send((reading, counter.get_total_flops()))
+        while connection.recv() == "step":
+            loading, batch = timed(load)
+            connection.send((loading, timed(lambda batch=batch: compute(batch))[0]))
+        on_gpu = gpu_ids != "-1"
+        memory = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        connection.send(memory if on_gpu or sys.platform == "darwin" else 1024 * memory)
+
+
+def prepare(task: Task, scale: Scale, gpu_ids: str, clip: Path) -> tuple[Callable, Callable, float]:
+    """What loads a batch, what computes a step with it, and the seconds that it took to read a frame from disk."""
+    batch = scale.batch.get(task.work, 1)
+    options = ["--dataroot", str(clip), "--num_filters", str(scale.num_filters), "--gpu_ids", gpu_ids,
+               "--checkpoints_dir", str(clip / "checkpoints"), "--num_threads", "0", *PROGRAMS[task.program]]
+    kind = PublishedModel if task.program == "published" else LnrModel
+    if task.work.startswith("export"):
+        opt = TestOptions().parse(options + ["--do_upsampling"] * (task.work == "export, upsampled"))
+        dataset, model = create_dataset(opt), kind(opt)
+        return endless(lambda: create_test_loader(dataset)), model.export, 0.0
+    opt = TrainOptions().parse([*options, "--batch_size", str(batch), "--batch_size_upsample", str(batch)])
+    model = kind(opt)
+    phase = model.phases()[WORK.index(task.work)]
+    dataset = create_dataset(phase.opt)
+    seconds, _ = timed(dataset.preload)
+    model.start_phase(phase)
+    model.start_epoch(phase.epochs.start)
+    return endless(lambda: create_training_loader(dataset, phase.opt, phase.epochs)), model.optimize_parameters, (
+        seconds / len(dataset))
+
+
+class Renderer(PublishedRenderer):
+    """The published computation for those who call `LayeredRenderer`."""
+
+    base_parameters = LayeredRenderer.base_parameters
+    upsampling_parameters = LayeredRenderer.upsampling_parameters
+
+    def forward(self, uv_map, pids, upsample=False, crop=None, static_background=False, background=None):
+        """Render all layers of all items."""
+        return super().forward(uv_map, pids, upsample, crop)
+
+
+class PublishedModel(LnrModel):
+    """Trains and exports with the published computation."""
+
+    def __init__(self, opt: Namespace):
+        super().__init__(opt)
+        self.renderer = Renderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures).to(self.device)
+        self.networks = {"LNR": self.renderer}
+
+    def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
+        """Adam as it was published."""
+        groups = super().make_optimizers(phase)["LNR"].param_groups
+        return {"LNR": torch.optim.Adam(groups[0]["params"], lr=phase.opt.lr)}
+
+
+def endless(loader: Callable) -> Callable:
+    """A function that gives batch after batch, from loader after loader."""
+    batches = (batch for _ in iter(int, 1) for batch in loader())
+    return lambda: next(batches)
+
+
+def timed(function: Callable) -> tuple[float, object]:
+    """Seconds that a call took, with all that it asked of a GPU; and its result."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    begun = time.perf_counter()
+    result = function()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun, result
+
+
+def measure_peaks(edge: int, gpu_ids: str) -> dict[tuple[str, str], float]:
+    """FLOP per second: the best of ten matrix products, and of ten 3x3 convolutions of 256 channels."""
+    device, peaks = "cpu" if gpu_ids == "-1" else "cuda", {}
+    for program, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        a = torch.randn(edge, edge, device=device, dtype=dtype)
+        x = torch.randn(edge // 128, 256, 64, 64, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        w = torch.randn(256, 256, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        for kind, function in (("matmul", lambda a=a: a @ a), ("conv", lambda x=x, w=w: F.conv2d(x, w, padding=1))):
+            with FlopCounterMode(display=False) as counter:
+                function()
+            peaks[kind, program] = counter.get_total_flops() / min(timed(function)[0] for _ in range(10))
+    return peaks
+
+
+def section(machine: str, scale: Scale, on_gpu: bool, peaks: dict, speed: dict[str, dict[str, Figures]],
+            layers: dict[int, Figures], clips: dict[int, Figures], exports: dict[int, Figures], plots: dict) -> str:
+    """The machine's part of the page, as Markdown."""
+    width, height = scale.size
+    lines = [
+        f"## {machine}", "",
+        f"{date.today():%B %Y}, torch {torch.__version__.split('+')[0]}, {torch.get_num_threads()} threads; frames of "
+        f"{width}×{height}, background and one person, {scale.num_filters} filters, "
+        f"{scale.batch['phase 1']} and {scale.batch['phase 2']} frames per step of the two phases. Memory is that of "
+        f"{'the GPU' if on_gpu else 'the process'} at its peak.", "",
+        f"![How many times as fast]({plots['speed']})", "",
+        "| | GFLOP per frame | s per frame | speed | share of the peak | memory |", "|---|---|---|---|---|---|"]
+    for work, programs in speed.items():
+        for program, f in programs.items():
+            peak = peaks["conv", "bf16" if program == "bf16" else "fp32"]
+            lines.append(f"| {work}, {program} | {f.flop / 1e9:.4g} | {f.seconds:.3g} | {f.speed:.2f} | "
+                         f"{f.flop / f.seconds / peak:.0%} | {gigabytes(f.memory)} |")
+    rates = {key: f"{value / 1e9:.0f}" for key, value in peaks.items()}
+    lines += ["", f"Peak, GFLOP/s: convolution {rates['conv', 'fp32']} (fp32), {rates['conv', 'bf16']} (bf16); matrix "
+              f"product {rates['matmul', 'fp32']}, {rates['matmul', 'bf16']}.", "",
+              "The published schedule (2000 + 500 epochs) for a clip of 70 frames takes " + ", ".join(
+                  f"{schedule_hours(speed, program):.3g} hours ({program})" for program in PROGRAMS) + ".", "",
+              f"![Scaling]({plots['scaling']})", "",
+              *table("layers of people", layers, {"s per frame, phase 1": lambda f: f"{f.seconds:.3g}",
+                                                  "memory": lambda f: gigabytes(f.memory)}), "",
+              *table("frames of the clip", clips, {"reading it, s": lambda f, n: f"{n * f.reading:.3g}",
+                                                   "memory, phase 1": lambda f: gigabytes(f.memory)}),
+              *table("", exports, {"memory, export": lambda f: gigabytes(f.memory),
+                                   "s per frame, export": lambda f: f"{f.seconds:.3g}"})[2:]]
+    fastest = speed["phase 1"]["bf16"]
+    return "\n".join([*lines, "", f"In phase 1 a frame takes one core {1000 * fastest.loading:.2g} ms to load from "
+                      f"memory, and {1000 * fastest.seconds:.3g} ms to compute with (bf16).", ""])
+
+
+def table(title: str, figures: dict[int, Figures], rows: dict[str, Callable]) -> list[str]:
+    """A table with a column for each number; rows are functions of the figures, or of figures and number."""
+    lines = [f"| {title} | " + " | ".join(map(str, figures)) + " |", "|---" * (1 + len(figures)) + "|"]
+    for name, cell in rows.items():
+        cells = [cell(f, n) if cell.__code__.co_argcount == 2 else cell(f) for n, f in figures.items()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def schedule_hours(speed: dict[str, dict[str, Figures]], program: str, frames: int = 70) -> float:
+    """Hours that the published schedule takes."""
+    return sum(epochs * frames * speed[work][program].seconds for work, epochs in EPOCHS.items()) / 3600
+
+
+def gigabytes(memory: int) -> str:
+    """Bytes in GiB."""
+    return f"{memory / 2**30:.2f} GiB"
+
+
+def with_section(page: str, text: str) -> str:
+    """`page` with the section of the same heading replaced by `text`, or with `text` at its end."""
+    parts = re.split(r"(?m)^(?=## )", page)
+    headings = [part.split("\n")[0] for part in parts]
+    heading = text.split("\n")[0]
+    place = headings.index(heading) if heading in headings else len(parts)
+    parts[place:place + 1] = [text]
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def plot_speed(path: Path, speed: dict[str, dict[str, Figures]], machine: str) -> None:
+    """Bars: how many times as fast as the published computation every program is, for every kind of work."""
+    figure, axes = plt.subplots(1, len(speed), figsize=(9, 2.6), layout="constrained", facecolor="white")
+    for ax, (work, programs) in zip(axes, speed.items()):
+        bars = ax.bar(list(programs), [f.speed for f in programs.values()], color=["0.7", "tab:blue", "tab:orange"])
+        ax.bar_label(bars, [f"{f.speed:.1f}" for f in programs.values()], padding=2)
+        ax.set_title(work, fontsize=10)
+        ax.margins(y=0.15)
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("times as fast")
+    figure.suptitle(machine, fontsize=10)
+    save(figure, path)
+
+
+def plot_scaling(path: Path, layers: dict[int, Figures], clips: dict[int, Figures],
+                 exports: dict[int, Figures]) -> None:
+    """Time and memory over layers, and memory over frames."""
+    figure, axes = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained", facecolor="white")
+    axes[0].plot(list(layers), [f.seconds for f in layers.values()], "o-")
+    axes[0].set(xlabel="layers of people", ylabel="s per frame, phase 1")
+    axes[1].plot(list(layers), [f.memory / 2**30 for f in layers.values()], "o-")
+    axes[1].set(xlabel="layers of people", ylabel="memory, GiB, phase 1")
+    for label, figures in (("phase 1", clips), ("export", exports)):
+        axes[2].plot(list(figures), [f.memory / 2**30 for f in figures.values()], "o-", label=label)
+    axes[2].set(xlabel="frames of the clip", ylabel="memory, GiB")
+    axes[2].legend(frameon=False)
+    for ax, figures in zip(axes, (layers, layers, clips)):
+        ax.set_xticks(list(figures))
+        ax.margins(y=0.15)
+        ax.set_ylim(bottom=0)
+        ax.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+def save(figure, path: Path) -> None:
+    """As SVG, the same bytes for the same figures."""
+    with written_atomically(path) as temporary, plt.rc_context({"svg.hashsalt": path.stem, "svg.fonttype": "none"}):
+        figure.savefig(temporary, metadata={"Date": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    with reported_in_one_line():
+        main()

@@ -1,0 +1,247 @@
+"""Step "poses": files of all forms become tracked people of this clip, numbered by how much they are seen."""
+
+import json
+import sys
+from argparse import Namespace
+
+import numpy as np
+import pytest
+
+from data.tracked_poses import read_poses
+from preparation import estimators, poses
+from preparation.estimators import moving_boxes, search_boxes, surest
+from preparation.steps import perform, write_values
+from util.errors import UserError
+from util.images import write_png
+
+STANDING = np.array([(50, 5), (52, 3), (48, 3), (55, 5), (45, 5), (62, 20), (38, 20), (68, 38), (32, 38), (70, 55),
+                     (30, 55), (58, 58), (42, 58), (58, 80), (42, 80), (58, 100), (42, 100)], float)
+SIZE = (300, 120)
+FRAMES = 20
+
+
+def skeleton(x, score=0.9):
+    return np.concatenate([STANDING + (x, 5), np.full((17, 1), score)], axis=1)
+
+
+def entry(x, **more):
+    return {"keypoints": skeleton(x).ravel().tolist(), "scores": 2.0, **more}
+
+
+@pytest.fixture
+def root(tmp_path):
+    for number in range(1, FRAMES + 1):
+        write_png(tmp_path / "root/rgb" / f"{number:04d}.png", np.zeros((*SIZE[::-1], 3), np.uint8))
+    write_values(tmp_path / "root/metadata.json", {"source": {"file": "a.mp4", "frames": list(range(FRAMES))}})
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def prepare(root, tmp_path):
+    def prepare(content, **options):
+        path = tmp_path / "poses.json"
+        path.write_text(json.dumps(content))
+        opt = Namespace(**{"poses": path, "people": None, "min_frames": None, **options})
+        outcome, _ = perform(poses.STEP, root, opt)
+        return outcome, read_poses(root / "keypoints.json")
+    return prepare
+
+
+def place(people):
+    """x of everybody, by number."""
+    return {pose.person: round(pose.keypoints[:, 0].mean()) - 50 for pose in people}
+
+
+def white(root, number, frame, columns):
+    mask = np.zeros(SIZE[::-1], np.uint8)
+    mask[:, columns] = 255
+    write_png(root / "mask" / f"{number:02d}" / f"{frame:04d}.png", mask)
+
+
+def test_untracked_people_are_tracked_and_numbered_by_the_frames_they_are_in(prepare):
+    content = {f"{n:04d}.png": [entry(150 - n)] * (n > 6) + [entry(2 * n)] for n in range(1, FRAMES + 1)}
+    outcome, people = prepare(content)
+    assert "2 people (tracked poses by frame, COCO-17; frames matched by name; tracked here" in outcome.summary
+    assert [place(people[f"{n:04d}"]) for n in (1, 7, 20)] == [{1: 2}, {1: 14, 2: 143}, {1: 40, 2: 130}]
+
+
+def test_ids_of_a_tracker_are_kept_however_they_are_numbered(prepare):
+    content = {f"{n:04d}.png": [entry(150, idx=317)] * (n > 3) + [entry(0, idx=0)] for n in range(1, FRAMES + 1)}
+    _, people = prepare(content)
+    assert place(people["0020"]) == {1: 0, 2: 150}
+
+
+@pytest.mark.parametrize("names, first", [
+    ("frame_{:04d}.png", None), ("{}.jpg", 0), ("clip_{:012d}_keypoints.json", 0), ("../../{:04d}.png", 1)])
+def test_frames_are_matched_by_name_else_by_number_from_0(prepare, names, first):
+    content = {names.format(n + (first or 0)): [entry(3 * n, idx=1)] for n in range(FRAMES)}
+    _, people = prepare(content)
+    assert [place(people[f"{n:04d}"])[1] for n in (1, 9, 20)] == [0, 24, 57]
+
+
+@pytest.mark.parametrize("names, indices, expected, words", [
+    ("{:04d}.png", range(1, 41), range(10, 30), "the first of the whole video taken to be 1"),
+    ("{}.jpg", range(40), range(10, 30), "the first of the whole video being 0"),
+    ("{}.jpg", range(5, 40), range(10, 30), "the first of the whole video taken to be 0"),
+    ("{:04d}.png", range(1, 41), range(0, 40, 2), "the first of the whole video taken to be 1"),
+    ("{}.jpg", range(15), sorted([*range(15), *range(0, 10, 2)]), "the first of the whole video being 0"),
+    ("{:04d}.png", range(1, 21), range(10, 30), "the first of those chosen from it taken to be 1"),
+    ("{}.jpg", range(20), range(0, 40, 2), "the first of those chosen from it being 0"),
+])
+def test_poses_of_the_whole_video_find_the_frames_that_were_chosen_from_it(prepare, root, names, indices, expected,
+                                                                           words):
+    """x of each pose is twice the frame's index, in the video or among those chosen; the first number is 0 or 1."""
+    write_values(root / "metadata.json", {"source": {"file": "a.mp4", "frames": list(expected)}})
+    first = 0 if names == "{}.jpg" else 1
+    outcome, people = prepare({names.format(n): [entry(2 * (n - first), idx=1)] for n in indices})
+    places = [place(people[f"{n:04d}"])[1] for n in range(1, FRAMES + 1)]
+    assert places == [2 * i for i in (expected if "whole" in words else range(FRAMES))]
+    assert words in outcome.summary
+
+
+def test_frames_of_a_folder_keep_their_names_whichever_were_chosen(prepare, root):
+    names = [f"{n:04d}" for n in range(21, 41)]
+    write_values(root / "metadata.json", {"source": {"file": "shot", "frames": list(range(20, 40)), "names": names}})
+    _, people = prepare({f"{n:04d}.png": [entry(n, idx=1)] for n in range(1, 41)})
+    assert [place(people[f"{n:04d}"])[1] for n in (1, 20)] == [21, 40]
+
+
+def test_coco_results_are_matched_by_the_number_in_the_name(prepare):
+    content = [{"image_id": n, "score": 1.0, **entry(3 * n)} for n in range(1, FRAMES + 1)]
+    assert place(prepare(content)[1]["0009"]) == {1: 27}
+
+
+def test_people_who_are_seldom_seen_are_left_out_and_named(prepare):
+    content = {f"{n:04d}.png": [entry(0)] + [entry(150)] * (n > 15) for n in range(1, FRAMES + 1)}
+    assert place(prepare(content)[1]["0020"]) == {1: 0, 2: 150}
+    outcome, people = prepare(content, people=1)
+    assert place(people["0020"]) == {1: 0} and "1 more people were left out" in str(outcome.findings)
+    assert place(prepare(content, min_frames=6)[1]["0020"]) == {1: 0}
+
+
+def test_short_gaps_are_filled_and_long_ones_told(prepare):
+    content = {f"{n:04d}.png": [entry(4 * n, idx=1)] if n not in (5, 6) and not 9 <= n <= 15 else []
+               for n in range(1, FRAMES + 1)}
+    outcome, people = prepare(content)
+    assert [place(people[f"{n:04d}"]) for n in (5, 6, 10)] == [{1: 20}, {1: 24}, {}]
+    assert any("missing in 7 of 20 frames" in finding.text and "0009" in finding.text for finding in outcome.findings)
+
+
+def test_people_have_the_numbers_of_their_masks_and_things_have_no_pose(prepare, root):
+    for n in range(1, FRAMES + 1):
+        white(root, 1, n, slice(280, 300))
+        white(root, 2, n, slice(150, 260))
+    content = {f"{n:04d}.png": [entry(0, idx=1), entry(150, idx=2)] for n in range(1, FRAMES + 1)}
+    assert place(prepare(content)[1]["0004"]) == {2: 150}
+    assert place(prepare(content, people=3)[1]["0004"]) == {2: 150, 3: 0}
+
+
+def test_where_a_person_has_a_mask_but_no_pose_the_nearest_moves_with_the_mask(prepare, root):
+    for n in range(1, FRAMES + 1):
+        white(root, 1, n, slice(5 * n, 5 * n + 100))
+    content = {f"{n:04d}.png": [entry(5 * n)] if n <= 10 else [] for n in range(1, FRAMES + 1)}
+    assert place(prepare(content)[1]["0020"]) == {1: 100}
+
+
+@pytest.mark.parametrize("content, found", [
+    ({"a.png": [entry(0)]}, "has poses of a.png; expected frames like 0001 to 0020"),
+    ({f"{n:04d}.png": [] for n in range(FRAMES)}, "nobody was found"),
+    ([], "has poses of no frame at all"),
+    ({"0001.png": [entry(400)], "0002.png": [entry(400)]}, "the frames have 300x120 pixels"),
+])
+def test_poses_that_do_not_fit_the_clip_are_refused_in_one_line(prepare, root, content, found):
+    with pytest.raises(UserError) as error:
+        prepare(content)
+    assert found in str(error.value) and "\n" not in str(error.value)
+    assert not (root / "keypoints.json").exists()
+
+
+def test_an_estimator_goes_on_where_it_was_interrupted(root, monkeypatch):
+    calls = []
+
+    def find(frame, picture, before):
+        assert picture.shape == (*SIZE[::-1], 3) and len(before) == (frame != "0001")
+        calls.append(frame)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return [skeleton(2 * int(frame))]
+    monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
+    opt = Namespace(poses=None, people=None, min_frames=None)
+    with pytest.raises(KeyboardInterrupt):
+        perform(poses.STEP, root, opt)
+    perform(poses.STEP, root, opt)
+    assert len(calls) == FRAMES + 1 and place(read_poses(root / "keypoints.json")["0020"]) == {1: 40}
+
+
+def test_weights_that_cannot_be_fetched_are_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="keypointrcnn_resnet50_fpn_coco-.*mediapipe") as error:
+        estimators.keypoint_rcnn()
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_mediapipe_is_told_with_the_way_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    with pytest.raises(UserError, match="pip install -r requirements-mediapipe.txt"):
+        estimators.mediapipe({}, {})
+
+
+class Landmarks:
+    """A network that sees its person on a diagonal of whatever it is shown, and notes what that was."""
+
+    def process(self, crop):
+        self.shown = crop
+        marks = [Namespace(x=i / 32, y=1 - i / 32, visibility=0.8) for i in range(33)]
+        return Namespace(pose_landmarks=Namespace(landmark=marks))
+
+
+@pytest.fixture
+def blazepose():
+    network = object.__new__(estimators._BlazePose)
+    network._network = Landmarks()
+    return network
+
+
+def test_joints_found_in_a_crop_lie_where_they_are_in_the_picture(blazepose):
+    picture = np.zeros((200, 300, 3), np.uint8)
+    picture[50:150, 120:160] = 255
+    found = blazepose.in_box(picture, (120, 50, 160, 150), margin=0.25)
+    # A square of 150 px around (140, 100); COCO's joints are BlazePose's 0, 2, 5, ..., 28.
+    assert found[0].tolist() == pytest.approx([65, 175, 0.8]) and found[16, :2].tolist() == pytest.approx(
+        [65 + 150 * 28 / 32, 25 + 150 * 4 / 32])
+    shown = blazepose._network.shown[..., 0] > 127
+    assert shown.mean() == pytest.approx(100 * 40 / 150 ** 2, rel=0.03)
+
+
+def test_a_crop_around_a_mask_shows_nobody_else(blazepose):
+    picture = np.full((200, 300, 3), 255, np.uint8)
+    mask, others = np.zeros((2, 200, 300), bool)
+    mask[50:150, 120:160], others[50:150, 150:200] = True, True
+    views = []
+    blazepose.in_box = lambda view, box, margin: views.append(view)
+    assert blazepose.in_mask(picture, mask, others) is None
+    assert all((view[mask] == 255).all() and (view[50:150, 165:200] == 128).all() for view in views)
+
+
+def test_one_person_found_twice_counts_once_and_the_surer_stays():
+    kept = surest([skeleton(0, 0.7), skeleton(1, 0.9), skeleton(120, 0.8), skeleton(200, 0.2)])
+    assert [round(pose[0, 2], 1) for pose in kept] == [0.9, 0.8]
+
+
+def test_what_moves_before_a_still_background_is_boxed():
+    background = np.full((100, 200, 3), 90, np.uint8)
+    picture = background.copy()
+    picture[20:80, 100:130] = 200
+    (left, top, right, bottom), = moving_boxes(picture, background)
+    assert 90 < left <= 100 and 10 < top <= 20 and 130 <= right < 140 and 80 <= bottom < 90
+    assert moving_boxes(255 - background, background) == []
+
+
+@pytest.mark.parametrize("height, width", [(100, 200), (200, 100), (64, 64), (64, 65)])
+def test_the_whole_picture_is_searched(height, width):
+    covered = np.zeros((height, width), int)
+    for left, top, right, bottom in search_boxes(height, width):
+        assert 0 <= left < right <= width + 1e-9 and 0 <= top < bottom <= height + 1e-9
+        covered[int(top):round(bottom), int(left):round(right)] += 1
+    assert covered.min() >= 2

@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import prepare
+from data.dataroot import Dataroot
+from preparation.page import panorama
+from preparation.steps import read_values
+from tests.preparation.test_frames import steady, write_video
+from util.errors import UserError
+from util.images import write_png
+
+FRAMES, SIZE = 5, (160, 96)
+
+
+def run(monkeypatch, *arguments) -> int:
+    monkeypatch.setattr("sys.argv", ["prepare.py", *map(str, arguments)])
+    return prepare.main()
+
+
+def write_poses(path: Path) -> None:
+    joints = np.array([(0, -36), (2, -38), (-2, -38), (4, -37), (-4, -37), (8, -28), (-8, -28), (11, -16), (-11, -16),
+                       (12, -6), (-12, -6), (5, 0), (-5, 0), (6, 16), (-6, 16), (6, 32), (-6, 32)], float)
+    poses = {}
+    for i in range(FRAMES):
+        keypoints = np.column_stack([joints + [60 + 8 * i, 50], np.ones(17)])
+        poses[f"{i + 1:04d}.png"] = [{"keypoints": keypoints.ravel().tolist(), "scores": 2.5, "idx": 1}]
+    path.write_text(json.dumps(poses))
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    write_poses(tmp_path / "poses.json")
+    video = write_video(tmp_path / "clip.mp4", steady(FRAMES), SIZE)
+    options = ("--poses", tmp_path / "poses.json", "--uv", "drawn")
+    assert run(monkeypatch, video, "--dataroot", tmp_path / "root", *options) == 0
+    return tmp_path / "root"
+
+
+def test_a_video_becomes_a_dataroot_that_training_can_read_and_nothing_is_done_twice(prepared, monkeypatch, capsys):
+    root = Dataroot.open(prepared)
+    assert root.layer_numbers() == [1] and len(root.frames) == FRAMES and not root.require("rgb_512")
+    assert not root.require("iuv/01") and root.metadata.original_size == SIZE
+    page = (prepared / "prepare" / "index.html").read_text()
+    assert "pictures/0001.png" in page and (prepared / "prepare" / "pictures" / "0001.png").exists()
+
+    before = {path: path.stat().st_mtime_ns for path in prepared.rglob("*") if path.is_file()}
+    run(monkeypatch, "--dataroot", prepared)
+    again = capsys.readouterr().out
+    assert again.count("(unchanged)") == len(prepare.STEPS)
+    assert f"python train.py --name root --dataroot {prepared}" in again
+    changed = {path for path, time in before.items() if path.stat().st_mtime_ns != time}
+    assert all(path.parent.name in ("prepare", "pictures") for path in changed)
+
+
+def test_one_step_is_run_alone_and_those_that_need_it_follow(prepared, monkeypatch, capsys):
+    capsys.readouterr()
+    poses = json.loads((prepared / "keypoints.json").read_text())
+    poses["0001.png"][0]["keypoints"][0] += 1
+    (prepared / "keypoints.json").write_text(json.dumps(poses))
+    run(monkeypatch, "--dataroot", prepared, "--steps", "uv")
+    assert "uv:      1 layer drawn from the poses\n" in capsys.readouterr().out
+    run(monkeypatch, "--dataroot", prepared)
+    lines = {line.split(":")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["poses"].endswith("(unchanged)") and not lines["layers"].endswith("(unchanged)")
+    assert json.loads((prepared / "keypoints.json").read_text()) == poses
+
+
+def test_after_some_of_the_steps_the_others_are_asked_for_and_nothing_is_called_wrong(tmp_path, monkeypatch, capsys):
+    video = write_video(tmp_path / "clip.mp4", steady(2), SIZE)
+    assert run(monkeypatch, video, "--dataroot", tmp_path / "root", "--steps", "frames") == 0
+    said = capsys.readouterr().out
+    assert "ERROR" not in said and f"then:    python prepare.py --dataroot {tmp_path / 'root'}\n" in said
+
+
+def test_checking_alone_changes_nothing_and_its_status_says_how_bad_it_is(prepared, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in prepared.rglob("*")}
+    assert run(monkeypatch, "--dataroot", prepared, "--check") in (0, 1)
+    assert {path: path.stat().st_mtime_ns for path in prepared.rglob("*")} == before
+    (prepared / "rgb_256" / "0002.png").unlink()
+    assert run(monkeypatch, "--dataroot", prepared, "--check") == 2
+
+
+def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path, monkeypatch):
+    for arguments, words in ((["clip.mp4"], "--dataroot"), (["--dataroot", tmp_path / "x", "--steps", "pose"], "pose"),
+                             (["--dataroot", tmp_path / "x", "--hight", "3"], "--height"),
+                             ([tmp_path / "none.mp4", "--dataroot", tmp_path / "x"], "no such file")):
+        with pytest.raises(UserError, match=words):
+            run(monkeypatch, *arguments)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_panorama_shows_each_place_where_the_homographies_put_it(tmp_path):
+    world = np.random.default_rng(0).integers(0, 255, (64, 192, 3)).astype(np.uint8).repeat(2, 0).repeat(2, 1)
+    shifts = (0, 60, 128)
+    for number, x in enumerate(shifts, start=1):
+        write_png(tmp_path / "rgb_256" / f"{number:04d}.png", world[:, x:x + 256])
+    lines = ["size: 256 128", "bounds: 0 384 0 128"] + [f"1 0 {-x} 0 1 0 0 0 1" for x in shifts]
+    (tmp_path / "homographies.txt").write_text("\n".join(lines) + "\n")
+    picture = panorama(tmp_path, ["0001", "0002", "0003"])
+    assert abs(picture.shape[1] / picture.shape[0] - 3) < 0.02
+    scale = picture.shape[1] / 384
+    places = np.array([(21, 31), (150, 71), (301, 101)])
+    found = [picture[round(y * scale), round(x * scale)] for x, y in places]
+    assert np.abs(np.array(found, int) - [world[y, x] for x, y in places]).mean() < 40
+    assert read_values(tmp_path / "metadata.json") == {}

@@ -1,0 +1,173 @@
+"""Edit files: what they mean, and what is said about their mistakes."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retiming.edit import ClipFacts, Edit, edit_from_text
+from util.checked_json import places
+from util.errors import UserError
+
+FACTS = ClipFacts(20, (1, 2, 3), [[1], [2, 4], [3]])
+
+
+def edit(values: dict | str, folder=".") -> Edit:
+    return edit_from_text(values if isinstance(values, str) else json.dumps(values), "edit.json", FACTS, folder)
+
+
+def source_frames(*steps: dict, **keys) -> list:
+    """The source frames, from 1, that layer 1 shows in the first ten output frames."""
+    shown = edit({"layers": {"1": {"time": list(steps), **keys}}}).shown[0]
+    return (shown.source_times(np.arange(10)) + 1).tolist()
+
+
+def test_the_empty_edit_shows_every_layer_as_filmed():
+    empty = edit({})
+    assert (empty.length, empty.first, empty.last, empty.warnings) == (20, 0, 19, ())
+    assert [shown.layer for shown in empty.shown] == [1, 2, 3]
+    for shown in (*empty.shown, empty.background):
+        assert shown.source_times(np.arange(20)).tolist() == list(range(20))
+
+
+@pytest.mark.parametrize("step, frames", [
+    ({"offset": 3}, [1, 1, 1, 1, 2, 3, 4, 5, 6, 7]),
+    ({"freeze": [3, 6]}, [1, 2, 3, 3, 3, 3, 4, 5, 6, 7]),
+    ({"hold": 5}, [5] * 10),
+    ({"speed": 2}, [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]),
+    ({"speed": [[1, 0], [2, 0], [3, 1]]}, [1, 1, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5]),
+    ({"reverse": True}, [20, 19, 18, 17, 16, 15, 14, 13, 12, 11]),
+    ({"reverse": [2, 4]}, [1, 4, 3, 2, 5, 6, 7, 8, 9, 10]),
+    ({"loop": [2, 3]}, [1, 2, 3, 2, 3, 2, 3, 2, 3, 2]),
+    ({"loop": [2, 3, 2]}, [1, 2, 3, 2, 3, 4, 5, 6, 7, 8]),
+    ({"pingpong": [2, 4]}, [1, 2, 3, 4, 3, 2, 3, 4, 3, 2]),
+    ({"align": [[5, 9]]}, [5, 6, 7, 8, 9, 10, 11, 12, 13, 14]),
+])
+def test_frames_of_time_steps_count_from_one(step, frames):
+    np.testing.assert_allclose(source_frames(step), frames)
+
+
+def test_each_step_works_on_what_those_before_it_made():
+    assert source_frames({"freeze": [3, 6]}, {"offset": 2}) == [1, 1, 1, 2, 3, 3, 3, 3, 4, 5]
+    assert source_frames({"offset": 2}, {"freeze": [3, 6]}) == [1, 1, 1, 1, 1, 1, 2, 3, 4, 5]
+
+
+def test_what_lies_beyond_the_clip_is_held_or_hidden():
+    assert source_frames({"offset": 3})[:4] == [1, 1, 1, 1]
+    assert np.isnan(source_frames({"offset": 3}, ends="hide")[:3]).all()
+    assert source_frames({"offset": 3}, ends="hide")[3:5] == [1, 2]
+
+
+def test_a_trail_lies_behind_its_layer_and_begins_later():
+    shown = edit({"layers": {"1": {"opacity": 0.5, "trail": {"copies": 2, "spacing": 3, "fade": 0.5}}}}).shown[:3]
+    assert [one.behind for one in shown] == [2, 1, 0]
+    assert [one.opacity.at(0) for one in shown] == [0.125, 0.25, 0.5]
+    assert shown[0].source_times(np.arange(5, 8)).tolist()[1:] == [0, 1]
+    assert np.isnan(shown[0].source_times(np.arange(6))).all()
+
+
+def test_layers_that_are_not_named_are_shown_like_others():
+    shown = edit({"layers": {"2": {}, "others": {"saturation": 0}}}).shown
+    assert [one.saturation.at(5) for one in shown] == [0, 1, 0]
+
+
+def test_removed_layers_are_gone_and_solo_keeps_only_its_own():
+    assert [one.layer for one in edit({"remove": [2]}).shown] == [1, 3]
+    assert [one.layer for one in edit({"solo": [2, 3], "remove": [3]}).shown] == [2]
+
+
+def test_numbers_change_linearly_between_keys_and_not_outside():
+    opacity = edit({"layers": {"1": {"opacity": [[3, 0], [5, 1]]}}}).shown[0].opacity
+    assert [opacity.at(output) for output in range(6)] == [0, 0, 0, 0.5, 1, 1]
+
+
+def test_a_background_comes_from_the_folder_of_the_edit_and_from_nowhere_else(tmp_path):
+    (tmp_path / "edits").mkdir()
+    for file in (tmp_path / "edits" / "beach.png", tmp_path / "secret.png"):
+        file.touch()
+    (tmp_path / "edits" / "link.png").symlink_to(tmp_path / "secret.png")
+    def found(name):
+        return edit({"background": {"replace": name}}, tmp_path / "edits").replacement
+    assert found("beach.png") == tmp_path / "edits" / "beach.png"
+    for outside in ("../secret.png", str(tmp_path / "secret.png"), "link.png"):
+        with pytest.raises(UserError, match="background.replace: .*expected a file in the folder of the edit"):
+            found(outside)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("{", "edit.json: line 1: not JSON"),
+    ("[]", "line 1: found []; expected an object"),
+    ('{"layers": {"7": {}}}', "layers.7: no such layer; expected others, or a layer of this clip: 1, 2, 3"),
+    ('{"remove": [4]}', "remove[0]: found 4; expected a layer of this clip: 1, 2, 3. Person 4 is in layer 2"),
+    ('{\n"layers": {\n"2": {"time": [\n{"offset": 1},\n{"freez": [1, 2]}]}}}',
+     "edit.json: line 5: layers.2.time[1].freez: no such key; did you mean freeze?"),
+    ('{"layers": {"1": {"time": [{"freeze": [9, 2]}]}}}', "found [9, 2]; expected [first, last] with last after first"),
+    ('{"layers": {"1": {"time": [{"offset": 1e400}]}}}', "time[0].offset: found Infinity; expected a number"),
+    ('{"layers": {"1": {"time": [{"offset": 1e9}]}}}', "time[0].offset: found 1000000000.0; expected a number"),
+    ('{"layers": {"1": {"time": [{"offset": NaN}]}}}', "time[0].offset: found NaN; expected a number"),
+    ('{"layers": {"1": {"time": [{"align": [[4, 90]]}]}}}', "align[0][1]: found 90; expected a number from 1 to 20"),
+    ('{"layers": {"1": {"time": [{"align": [[4, 9], [4, 8]]}]}}}', "align[1][0]: found 4; expected a later frame"),
+    ('{"layers": {"1": {"time": [{"loop": [1, 5, -3]}]}}}', "loop[2]: found -3; expected a whole number"),
+    ('{"layers": {"1": {"time": [{"offset": 1, "hold": 2}]}}}', "expected one step: one of offset, freeze"),
+    ('{"layers": {"1": null}}', "layers.1: found null; expected an object"),
+    ('{"layers": {"1": {"opacity": "a"}}}', "expected a number from 0 to 1, or keys [[output frame, number], ...]"),
+    ('{"layers": {"1": {"tint": "red"}}}', 'tint: found "red"; expected a colour "#rrggbb"'),
+    ('{"layers": {"1": {"trail": {"copies": 1000000}}}}', "copies: found 1000000; expected a whole number from 1 to"),
+    ('{"layers": {"1": [' + ", ".join(["{}"] * 100_000) + "]}}", "layers.1: found 100000 items; expected at most"),
+    ('{"layers": {"1": [{"trail": {"copies": 150}}, {"trail": {"copies": 150}}]}}', "layers.1[1]: found more than 200"),
+    ('{"length": -4}', "length: found -4; expected a whole number from 1"),
+    ('{"length": 5, "length": 6}', "length: given twice"),
+    ('{"length": ' + "9" * 6000 + "}", "edit.json: not readable as JSON"),
+    ('{"range": [5, 2]}', "range[1]: found 2; expected a whole number from 5 to 20"),
+    ('{"order": [1, 2]}', "order: found [1, 2]; expected each layer that is shown: 1, 2, 3"),
+    ('{"background": {"replace": "' + "a" * 5000 + '"}}', "there is no such file"),
+    ("[" * 100_000, "nested too deeply"),
+    ('{"layers": {"1": ' + "[" * 500 + "]" * 500 + "}}", "layers.1[0]: found [[[["),
+    (" " * 1_000_001, "1000001 characters; expected at most 1000000"),
+])
+def test_a_mistake_is_told_in_one_line_with_its_line_and_key(text, message):
+    with pytest.raises(UserError) as error:
+        edit(text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 30) | st.floats() | st.sampled_from(["hold", "", "#123456", "é\"\\"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["time", "layers", "1", "others", "offset", "freeze", "speed", "length", "order", "trail", "x",
+                         "background", "replace", "align", "loop", "tint", "range", "solo", "anchor", "odd"]),
+        inner, max_size=4), max_leaves=12)
+
+
+@given(st.dictionaries(st.sampled_from(["layers", "length", "order", "background", "remove", "range"]), json_values))
+def test_whatever_an_edit_holds_it_is_read_or_refused(values):
+    try:
+        found = edit(values)
+    except UserError:
+        return
+    assert all(np.isfinite(times).all() for times in
+               (shown.source_times(np.arange(found.length))[:50] for shown in found.shown if shown.holds))
+
+
+@given(json_values, st.sampled_from([None, 2]))
+def test_every_value_of_a_json_text_is_found_in_its_line(value, indent):
+    text = json.dumps(value, indent=indent)
+    for path, line in places(text):
+        found = value
+        for key in path:
+            found = found[key]
+        start = json.dumps(found)[0]
+        assert start in text.split("\n")[line - 1]
+
+
+@pytest.mark.parametrize("values, warning", [
+    ({"layers": {"1": {"time": [{"freeze": [25, 30]}]}}}, "layers.1.time[0].freeze: stands still beyond the clip"),
+    ({"layers": {"1": {"time": [{"freeze": [5, 30]}]}}}, "frozen until frame 30; the retimed video ends at frame 20"),
+    ({"remove": [2]}, "layer 2 holds people 2, 4: they are retimed together"),
+])
+def test_what_is_probably_not_meant_is_a_warning(values, warning):
+    assert warning in edit(values).warnings[0]
+    assert len(edit(values).warnings) == 1

@@ -1,0 +1,187 @@
+"""The editor's server: who may ask it for what, and what it answers. The page itself: test_editor_in_browser.py."""
+
+import http.client
+import io
+import json
+import re
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.dataroot import Dataroot
+from data.layer_folder import LayerFolder
+from datasets.make_sample import make_sample
+from retiming.compositor import Compositor
+from retiming.edit import edit_from_values
+from retiming.editor.page import SCRIPTS, write_page
+from retiming.editor.server import Session, serve
+from retiming.short_forms import parse
+from util.errors import UserError
+
+FREEZE = {"layers": {"1": {"time": [{"freeze": [2, 5]}]}}}
+
+
+@pytest.fixture(scope="module")
+def compositor(tmp_path_factory):
+    clip = make_sample(tmp_path_factory.mktemp("editor") / "clip", frames=6, width=96, height=64, people=2)
+    return Compositor(LayerFolder.open(clip / "gt"), Dataroot.open(clip))
+
+
+@pytest.fixture
+def session(compositor, tmp_path):
+    return Session(compositor, "<b>clip</b>", {}, tmp_path / "retimed")
+
+
+@pytest.fixture
+def ask(session):
+    """Asks a server for a path, as the page does: gives status, headers and body."""
+    addresses = []
+    threading.Thread(target=serve, args=(session, 0, addresses.append), daemon=True).start()
+    while not addresses:
+        time.sleep(0.01)
+    port = int(re.search(r":(\d+)/", addresses[0])[1])
+
+    def question(path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body),
+                           {"Host": f"localhost:{port}", "X-Token": session.token, **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    question.port = port
+    return question
+
+
+def picture(answer):
+    status, _, body = answer
+    assert status == 200
+    return np.asarray(Image.open(io.BytesIO(body)))
+
+
+def test_a_frame_is_what_is_rendered(ask, compositor, tmp_path):
+    edit = edit_from_values(FREEZE, compositor.facts, str, tmp_path)
+    assert np.array_equal(picture(ask("/frame", {"edit": FREEZE, "frame": 3})), compositor.frame(edit, 3))
+
+
+def test_pictures_put_together_in_their_places_are_the_layers(ask, compositor):
+    answer = ask("/picture/1/2")
+    x, y = map(int, answer[1]["X-Place"].split())
+    cut, layer = picture(answer), compositor.layers.layer(1, 2)
+    assert np.array_equal(cut, layer[y:y + cut.shape[0], x:x + cut.shape[1]])
+    assert layer[..., 3].sum() == cut[..., 3].sum(dtype=int)
+    assert picture(ask("/person/1/2")).shape == cut.shape[:2]
+
+
+@pytest.mark.parametrize("headers", [{"X-Token": "wrong"}, {"X-Token": ""}, {"Host": "evil.example"},
+                                     {"Host": "localhost:1"}])
+def test_only_the_page_itself_is_answered(ask, session, headers):
+    for path, body in (("/files", None), ("/picture/1/0", None), ("/save", {"name": "a", "edit": "{}"}),
+                       ("/render", {"name": "a.mp4", "edit": {}})):
+        status, _, text = ask(path, body, **headers)
+        assert status == 403 and b"error" in text
+    assert not session.folder.exists()
+
+
+def test_the_page_is_not_given_under_a_foreign_name(ask):
+    assert ask("/", Host="rebound.example")[0] == 403
+    assert ask("/", **{"X-Token": ""})[0] == 200
+
+
+def test_the_page_forbids_whatever_is_not_its_own_and_names_are_escaped(ask):
+    _, headers, body = ask("/")
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert b"<b>" not in body.replace(b"<b>Drag the curve</b>", b"").replace(b"<b>Double-click</b>", b"") \
+        .replace(b"<b>Align:</b>", b"")
+    assert b"://" not in body
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden", "a\0b", "x" * 100, None, 3, "a.json"])
+def test_names_cannot_leave_the_folder(ask, session, name):
+    status, _, text = ask("/save", {"name": name, "edit": "{}"})
+    assert status == 200 and "expected letters" in json.loads(text)["error"]
+    assert not list(session.folder.parent.rglob("*.json"))
+
+
+@pytest.mark.parametrize("name, expected", [("../a.mp4", "expected letters"), ("a.exe", "expected one of mp4"),
+                                            ("a", "expected one of mp4"), (None, "expected one of mp4")])
+def test_what_is_rendered_has_a_safe_name_and_a_known_format(session, name, expected):
+    with pytest.raises(UserError, match=expected):
+        session.render({"name": name, "edit": {}})
+
+
+@pytest.mark.parametrize("path, body", [
+    ("/picture/9/0", None), ("/picture/1/99", None), ("/picture/..%2F..%2Fx/0", None), ("/edit/nothing", None),
+    ("/replacement/..%2F..%2Fpyproject.toml", None), ("/frame", {"edit": {}, "frame": 6}), ("/frame", {"edit": {}}),
+    ("/check", {"edit": None}), ("/check", {}), ("/check", [1]),
+    ("/save", {"name": "a", "edit": {}}), ("/save", {"name": "a", "edit": '{"length": 0}'}),
+    ("/check", {"edit": "{"}), ("/nothing", None), ("/editor.py", None), ("/../retime.py", None)])
+def test_what_cannot_be_done_is_told_in_one_line(ask, path, body):
+    status, _, text = ask(path, body)
+    assert status in (200, 404)
+    assert json.loads(text)["error"] and "\n" not in json.loads(text)["error"]
+
+
+def test_a_mistake_names_its_key_and_in_a_file_its_line(ask):
+    wrong = {"layers": {"1": {"time": [{"freeze": [5]}]}}}
+    assert json.loads(ask("/check", {"edit": wrong})[2])["error"].startswith("layers.1.time[0].freeze: found [5]")
+    error = json.loads(ask("/check", {"edit": json.dumps(wrong, indent=1)})[2])["error"]
+    assert error.startswith("edit: line 6: layers.1.time[0].freeze: found [5]")
+
+
+def test_a_saved_edit_is_opened_again_with_all_that_it_says(ask, session):
+    values = {**FREEZE, "order": [[1, [2, 1]], [4, [1, 2]]], "background": {"gain": [[1, 0.5], [6, 1]]}}
+    assert ask("/save", {"name": "my edit", "edit": json.dumps(values)})[0] == 200
+    assert json.loads(ask("/files")[2])["edits"] == ["my edit"]
+    assert json.loads(ask("/edit/my%20edit")[2]) == values
+    assert json.loads((session.folder / "my edit.json").read_text()) == values
+
+
+def test_rendering_is_followed_and_can_be_stopped(session):
+    assert session.progress() == {"state": "none"}
+    session.render({"name": "video.mp4", "edit": {"length": 100_000}})
+    with pytest.raises(UserError, match="being rendered"):
+        session.render({"name": "other.mp4", "edit": {}})
+    session.cancel()
+    assert finished(session)["state"] == "cancelled"
+    assert not list(session.folder.glob("*"))
+    session.render({"name": "pictures.png", "edit": FREEZE})
+    assert finished(session)["state"] == "done"
+    assert len(list((session.folder / "pictures").glob("*.png"))) == 6
+    session.render({"name": "video.mp4", "edit": {"background": {"replace": "transparent"}}})
+    assert "cannot hold alpha" in finished(session)["failure"]
+
+
+def finished(session):
+    until = time.monotonic() + 30
+    while session.progress()["state"] == "running" and time.monotonic() < until:
+        time.sleep(0.02)
+    return session.progress()
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ("", "--out: missing; expected one of --out PATH, --page FILE.html, --serve"),
+    ("--serve --out a.mp4", "--serve: given with --out; expected one of"),
+    ("--serve --page a.html", "--serve: given with --page; expected one of"),
+    ("--serve --layer 1", "--layer: given with --serve; expected with --out alone"),
+    ("--serve --port -1", "--port: found '-1'")])
+def test_options_that_contradict_each_other_are_told(arguments, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        parse(["--layers", "a", "--dataroot", "b", *arguments.split()])
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(ask, session):
+    with pytest.raises(UserError, match=rf"--port {ask.port}: cannot be used"):
+        serve(session, ask.port, print)
+    with pytest.raises(UserError, match="--port 99999: cannot be used"):
+        serve(session, 99999, print)
+
+
+def test_the_page_as_one_file_needs_no_other(compositor, tmp_path):
+    write_page(tmp_path / "page.html", compositor, "</script><b>", FREEZE, tmp_path)
+    text = (tmp_path / "page.html").read_text()
+    assert "://" not in text and "</script><b>" not in text
+    assert not any(f'src="{name}"' in text for name in SCRIPTS)
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
+    assert data["edit"] == FREEZE and len(data["clip"]["pictures"]["layers"]["1"]) == 6

@@ -1,0 +1,184 @@
+"""retime.py: from the command line to files."""
+
+import json
+import re
+import shutil
+import sys
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+import retime
+from data.dataroot import Dataroot
+from data.layer_folder import LayerFolder
+from datasets.make_sample import make_sample
+from retiming import compositor
+from retiming.compositor import Compositor
+from retiming.edit import ClipFacts
+from retiming.short_forms import parse, read_edit
+from util.images import read_image, write_png
+
+LENGTH = 8
+FACTS = ClipFacts(60, (1, 2, 3), None)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return make_sample(tmp_path_factory.mktemp("retime") / "clip", frames=LENGTH, width=96, height=64, people=2)
+
+
+@pytest.fixture
+def run(clip, tmp_path, monkeypatch, capsys):
+    """Runs retime.py in an empty folder; gives its exit status and what it said on stderr, without the progress."""
+    monkeypatch.chdir(tmp_path)
+
+    def start(*arguments, layers=("--layers", str(clip / "gt"), "--dataroot", str(clip))):
+        monkeypatch.setattr(sys, "argv", ["retime.py", *layers, *arguments])
+        status = 0
+        try:
+            with retime.reported_in_one_line():
+                retime.main()
+        except SystemExit as stop:
+            status = stop.code
+        return status, re.sub(r"retime: .*\r?|\r", "", capsys.readouterr().err).strip()
+    return start
+
+
+def changed(*arguments, values=None):
+    """The edit file that short forms amount to."""
+    opt = parse(["--layers", "a", "--dataroot", "b", "--out", "c.mp4", *arguments])
+    return read_edit(opt, FACTS)[1] if values is None else opt
+
+
+@pytest.mark.parametrize("arguments, values", [
+    ("--freeze 2:30-60 --offset 1:+12", {"layers": {"2": {"time": [{"freeze": [30, 60]}]},
+                                                    "1": {"time": [{"offset": 12}]}}}),
+    ("--align 1:40,2:55,3:31@45", {"layers": {n: {"time": [{"align": [[45, source]]}]}
+                                              for n, source in (("1", 40), ("2", 55), ("3", 31))}}),
+    ("--remove 3 --order 2,1", {"remove": [3], "order": [2, 1]}),
+    ("--speed others:0.5 --hold background:30 --length 120", {
+        "layers": {"others": {"time": [{"speed": 0.5}]}}, "background": {"time": [{"hold": 30}]}, "length": 120}),
+    ("--offset 1:-3 --duplicate 1:12 --effects 1:0", {"layers": {"1": [
+        {"time": [{"offset": -3}, {"offset": 12}], "effects": 0}, {"time": [{"offset": -3}], "effects": 0}]}}),
+    ("--trail 1:5,4,0.6 --reverse 2 --loop 3:1-9", {"layers": {
+        "1": {"trail": {"copies": 5, "spacing": 4, "fade": 0.6}}, "2": {"time": [{"reverse": True}]},
+        "3": {"time": [{"loop": [1, 9]}]}}}),
+    ("--solo 1 --background transparent --range 2-9 --interpolation flow", {
+        "solo": [1], "background": {"replace": "transparent"}, "range": [2, 9], "interpolation": "flow"}),
+])
+def test_short_forms_amount_to_an_edit_file(arguments, values):
+    assert changed(*arguments.split()) == values
+
+
+def test_short_forms_go_on_from_the_edit_file(tmp_path):
+    file = tmp_path / "edit.json"
+    file.write_text('{"layers": {"1": [{}, {"time": [{"offset": 5}]}], "others": {"saturation": 0}}}')
+    assert changed("--edit", str(file), "--freeze", "1:3-9", "--opacity", "2:0.5") == {"layers": {
+        "1": [{"time": [{"freeze": [3, 9]}]}, {"time": [{"offset": 5}, {"freeze": [3, 9]}]}],
+        "2": {"saturation": 0, "opacity": 0.5}, "others": {"saturation": 0}}}
+
+
+def test_pictures_are_those_of_the_engine_and_an_edit_can_be_kept(run, clip, tmp_path):
+    assert run("--freeze", "2:3-6", "--range", "2-7", "--out", "made/", "--save_edit", "edit.json") == (0, "")
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [f"{n:04d}.png" for n in range(2, 8)]
+    assert run("--edit", "edit.json", "--out", "again/%04d.png") == (0, "")
+    engine = Compositor(LayerFolder.open(clip / "gt"), Dataroot.open(clip))
+    opt = parse(["--layers", "a", "--dataroot", "b", "--out", "c", "--edit", str(tmp_path / "edit.json")])
+    edit, _ = read_edit(opt, engine.facts)
+    for n in range(2, 8):
+        made = read_image(tmp_path / "made" / f"{n:04d}.png", "RGB")
+        assert (made == engine.frame(edit, n - 1)).all()
+        assert (made == read_image(tmp_path / "again" / f"{n:04d}.png", "RGB")).all()
+
+
+@pytest.mark.parametrize("original, size", [([200, 128], (100, 64)), ([90, 64], (96, 68)), ([96, 64], (96, 64))])
+def test_what_is_retimed_has_the_form_of_the_source_again(run, clip, tmp_path, original, size):
+    root = shutil.copytree(clip, tmp_path / "clip")
+    values = json.loads((root / "metadata.json").read_text())
+    (root / "metadata.json").write_text(json.dumps({**values, "original_size": original}))
+    for arguments, mode in (((), "RGB"), (("--layer", "1"), "RGBA")):
+        assert run("--range", "2-2", *arguments, "--out", "made/",
+                   layers=("--layers", str(root / "gt"), "--dataroot", str(root))) == (0, "")
+        with Image.open(tmp_path / "made" / "0002.png") as made:
+            assert made.size == size and made.mode == mode
+
+
+def test_a_run_that_was_exported_is_found_by_its_name(run, clip, tmp_path):
+    known = LayerFolder.open(clip / "gt")
+    for frame, name in enumerate(known.frames):
+        for layer in (0, *known.numbers):
+            pixels = np.dstack([known.background(frame), np.full((64, 96), 255, np.uint8)]) if layer == 0 else (
+                known.layer(layer, frame))
+            write_png(tmp_path / "results" / "me" / "test_latest" / "images" / f"{name}_rgba_l{layer}.png", pixels)
+    (tmp_path / "checkpoints" / "me").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "me" / "train_opt.json").write_text(json.dumps({"dataroot": str(clip)}))
+    assert run("--out", "named/", layers=("--name", "me")) == run("--out", "known/") == (0, "")
+    for name in known.frames:
+        found, expected = (read_image(tmp_path / folder / f"{name}.png", "RGB") for folder in ("named", "known"))
+        assert (found == expected).all()
+    assert "train_opt.json does not say it" in run("--out", "x/", layers=("--name", "other"))[1]
+
+
+def test_a_layer_alone_keeps_its_alpha(run, clip, tmp_path):
+    assert run("--layer", "1", "--out", "one/") == (0, "")
+    assert run("--layer", "1", "--out", "one.webm") == (0, "")
+    found, true = (read_image(path, "RGBA") for path in (tmp_path / "one" / "0004.png", clip / "gt/layer_01/0004.png"))
+    assert (found[..., 3] == true[..., 3]).all()
+    assert np.abs((found.astype(int) - true)[true[..., 3] > 0]).max() <= 1
+    with av.open(str(tmp_path / "one.webm")) as container:
+        assert container.streams.video[0].metadata["ALPHA_MODE"] == "1"
+    assert run("--layer", "0", "--out", "background/") == (0, "")
+    assert (read_image(tmp_path / "background/0004.png", "RGB") == read_image(clip / "gt/bg.png", "RGB")).all()
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ("--out a.mp4 --freeze 2:30", "--freeze: found '2:30'; expected LAYER:FIRST-LAST, such as 2:30-60"),
+    ("--out a.mp4 --freeze 2:6-3", "--freeze 2:6-3: found [6, 3]; expected [first, last] with last after first"),
+    ("--out a.mp4 --offset 7:3", "--offset 7:3: no such layer; expected others, or a layer of this clip: 1, 2"),
+    ("--out a.mp4 --align 1:40@5", "--align 1:40@5: found 40; expected a number from 1 to 8"),
+    ("--out a.mp4 --edit none.json", "--edit none.json: not readable"),
+    ("--out a.mp4 --background none.jpg", "none.jpg: no such file"),
+    ("--out a.mp4 --background transparent", "--out a.mp4: .mp4 cannot hold alpha, and there is no background"),
+    ("--out a.avi", "--out a.avi: unknown ending; expected .mp4, .webm, .mov, .gif, a folder, or folder/%04d.exr"),
+    ("--out a.png", "--out a.png: one name for all frames; expected a place for their number: %04d.png"),
+    ("--out a.mp4 --layer 3", "--layer 3: no such layer"),
+    ("--out a.mp4 --freze 1:2-3", "--freze: no such option; did you mean --freeze?"),
+])
+def test_a_mistake_is_told_in_one_line_and_leaves_nothing(run, tmp_path, arguments, message):
+    status, said = run(*arguments.split())
+    assert status == 2
+    assert said.startswith(f"error: {message}") and "\n" not in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("out", ["a.mp4", "folder/"])
+def test_a_layer_that_breaks_on_the_way_leaves_nothing(run, clip, tmp_path, out, monkeypatch):
+    broken = clip / "gt" / "layer_02" / "0006.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:len(whole) // 2])
+    status, said = run("--out", out)
+    broken.write_bytes(whole)
+    assert status == 2 and re.fullmatch(r"error: .*0006.png: not a readable image .*", said)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_probably_not_meant_is_a_warning_and_is_rendered(run, tmp_path):
+    assert run("--freeze", "1:4-30", "--out", "a.gif") == (
+        0, "warning: layers.1.time[0].freeze: frozen until frame 30; the retimed video ends at frame 8")
+    assert (tmp_path / "a.gif").exists()
+
+
+def test_memory_is_bounded_and_results_do_not_depend_on_it(clip, monkeypatch):
+    def frames():
+        engine = Compositor(LayerFolder.open(clip / "gt"), Dataroot.open(clip))
+        opt = parse(["--layers", "a", "--dataroot", "b", "--out", "c", "--trail", "1:3,1,0.5"])
+        edit, _ = read_edit(opt, engine.facts)
+        return engine, [engine.frame(edit, n) for n in range(LENGTH)]
+    _, expected = frames()
+    monkeypatch.setattr(compositor, "CACHE_BYTES", 40_000)
+    engine, found = frames()
+    assert all((a == b).all() for a, b in zip(found, expected))
+    assert engine._cache.bytes <= 40_000 and engine._cache.bytes == sum(
+        part[2].nbytes for part in engine._cache.kept.values())

@@ -1,0 +1,62 @@
+"""The Slurm script for many clips: what one task of its array does, with a scontrol that only notes what it is told."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.program import ROOT, copy_program
+
+OPTIONS = ("--num_filters", "4", "--batch_size", "2", "--batch_size_upsample", "2", "--num_threads", "0",
+           "--gpu_ids", "-1", "--no_html", "--print_freq", "1")
+
+
+@pytest.fixture
+def project(golden, tmp_path):
+    """A copy of the program, with a list of two clips of which only the second is there."""
+    copy_program(tmp_path)
+    shutil.copytree(golden / "clip", tmp_path / "datasets/shot")
+    (tmp_path / "clips.txt").write_text("datasets/missing/\ndatasets/shot/\n")
+    (tmp_path / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n')
+    (tmp_path / "scontrol").chmod(0o755)
+    return tmp_path
+
+
+def task(project, number, *options):
+    environment = os.environ | {"PYTHON": sys.executable, "SLURM_SUBMIT_DIR": str(project), "SLURM_ARRAY_JOB_ID": "77",
+                                "SLURM_ARRAY_TASK_ID": str(number), "PATH": f"{project}:{os.environ['PATH']}"}
+    return subprocess.Popen(["bash", str(ROOT / "scripts/train_many.slurm"), "clips.txt", *OPTIONS, *options],
+                            env=environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_task_out_of_time_saves_and_returns_to_the_queue_then_finishes_and_is_not_done_again(project):
+    first = task(project, 2, "--n_epochs", "5000", "--n_epochs_upsample", "0")
+    log = project / "checkpoints/shot/loss_log.txt"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    first.send_signal(signal.SIGTERM)
+    output, errors = first.communicate(timeout=60)
+    assert first.returncode == 0 and "stopped and saved in epoch" in output, errors
+    assert (project / "told").read_text() == "requeue 77_2\n"
+
+    epochs = int(output.split("stopped and saved in epoch ")[1].split(";")[0])
+    second = task(project, 2, "--n_epochs", str(epochs), "--n_epochs_upsample", "1")
+    output, errors = second.communicate(timeout=120)
+    assert second.returncode == 0, errors
+    assert (project / "results/shot/test_latest/images/0001_rgba_l2.png").exists()
+    assert log.read_text().startswith("(epoch: 1, step: 1,")  # the same run
+
+    output, _ = task(project, 2).communicate(timeout=30)
+    assert output == "shot is exported already: results/shot/test_latest/index.html\n"
+
+
+def test_a_clip_that_is_not_there_is_told_with_its_line(project):
+    process = task(project, 1)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert errors == "error: clips.txt, line 1: found 'datasets/missing/'; expected the folder of a clip\n"

@@ -1,0 +1,247 @@
+"""Layers without training: plate, effects and their owners, against what is known."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from data.dataroot import Dataroot
+from data.decomposition import Canvas, decompose, read_mattes
+from datasets.make_sample import make_sample
+from util.errors import UserError
+from util.images import read_image
+from vision.layers import clean_plate, closed_form, effects
+
+RNG = np.random.default_rng(0)
+FRAMES, WIDTH, HEIGHT = 24, 192, 112
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A clip of two people who cross, with their shadows."""
+    return make_sample(tmp_path_factory.mktemp("clips") / "pair", frames=FRAMES, width=WIDTH, height=HEIGHT, people=2)
+
+
+@pytest.fixture(scope="module")
+def decomposed(clip):
+    return decompose(clip, use_homographies=False, length=FRAMES)
+
+
+def psnr(picture, truth):
+    return -10 * np.log10(((picture.astype(float) - truth) ** 2).mean() / 255 ** 2)
+
+
+def true_background(clip):
+    return cv2.resize(read_image(clip / "gt/bg.png", "RGB"), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+
+
+def truth(clip, part, number):
+    paths = sorted((clip / f"gt/{part}_{number:02d}").glob("*.png"))
+    return np.stack([cv2.resize(read_image(path, "L"), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+                     for path in paths]) / 255
+
+
+# ---- a whole clip ---------------------------------------------------------------------------------------------------
+
+def test_the_plate_is_cleaner_than_the_median(clip, decomposed):
+    root = Dataroot.open(clip)
+    frames = np.stack([read_image(root.file("rgb_256", k), "RGB") for k in range(FRAMES)])
+    clear = sum(read_mattes(root).values()) == 0
+    median = 255 * clean_plate.open_quantile(frames, clear, 0.5)[0]
+    made = psnr(decomposed.plate, true_background(clip))
+    assert made > 38 and made > psnr(median, true_background(clip)) + 3
+
+
+def test_shadows_lie_with_their_owners(clip, decomposed):
+    people = np.max([truth(clip, "person", number) for number in (1, 2)], axis=0)
+    for number in (1, 2):
+        shadow, others = truth(clip, "shadow", number), truth(clip, "shadow", 3 - number)
+        where = (shadow > 0.03) & (people < 0.05) & (others < 0.01)
+        total = shadow[where].sum()
+        assert total > 100
+        own, other = (np.minimum(decomposed.effects[n] / 255, shadow)[where].sum() for n in (number, 3 - number))
+        assert own > 0.7 * total and other < 0.2 * total
+
+
+def test_nothing_has_effects_where_nobody_casts_any(clip, decomposed):
+    untouched = np.max([truth(clip, part, number) for part in ("person", "shadow") for number in (1, 2)], axis=0) == 0
+    assert max(decomposed.effects[number][untouched].mean() for number in (1, 2)) < 255 * 0.005
+
+
+def test_a_matte_holds_the_person_and_its_effects(decomposed):
+    people, effects = decomposed.person(1, 5), decomposed.effect(1, 5)
+    person = cv2.erode(decomposed.people[1][5], np.ones((5, 5), np.uint8)) == 255
+    assert (people[person] > 0.99).all()
+    shadow = (decomposed.effects[1][5] > 50) & (cv2.dilate(decomposed.people[1][5], np.ones((5, 5), np.uint8)) == 0)
+    assert shadow.any() and (people[shadow] == 0).all() and (effects[shadow] > 0.15).all()
+
+
+def test_flicker_and_shake_are_taken_out(tmp_path):
+    shaken = make_sample(tmp_path / "clip", frames=FRAMES, width=WIDTH, height=HEIGHT, shake=0.4, flicker=2)
+    root = Dataroot.open(shaken)
+    frames = np.stack([read_image(root.file("rgb_256", k), "RGB") for k in range(FRAMES)])
+    masks = np.stack(list(read_mattes(root).values()))
+    clear = closed_form.uncovered(masks.max(axis=0), np.ones(frames.shape[:3], bool), 2)
+    exposed, flows, _ = closed_form.small_motion(frames, clear, [effects.pose_vectors(mask) for mask in masks])
+    steady = closed_form.moved(exposed, flows)
+    always = clear.all(axis=0)
+    always[:4] = always[-4:] = always[:, :4] = always[:, -4:] = False
+    restless = [np.median(pictures[:, always].astype(float).std(axis=0)) for pictures in (frames, steady)]
+    assert restless[1] < 0.5 * restless[0]
+
+
+def test_frames_that_do_not_move_stay_as_they_are():
+    frames = np.tile(RNG.integers(0, 256, (1, 64, 64, 3), np.uint8), (12, 1, 1, 1))
+    masks = np.zeros((12, 64, 64), np.uint8)
+    for frame, mask in enumerate(masks):
+        mask[20:50, 3 * frame:3 * frame + 12] = 255
+    frames[masks > 0] = 90
+    clear = closed_form.uncovered(masks, np.ones(masks.shape, bool), 2)
+    same, flows, _ = closed_form.small_motion(frames, clear, [effects.pose_vectors(masks)])
+    assert same is frames and flows is None
+
+
+def test_a_moving_camera_needs_its_homographies(tmp_path):
+    clip = make_sample(tmp_path / "clip", frames=12, width=WIDTH, height=HEIGHT, camera="moving")
+    registered = decompose(clip, use_homographies=True, length=12)
+    frames = Dataroot.open(clip).frames
+    for frame in (0, 11):
+        seen = cv2.resize(read_image(clip / f"gt/bg/{frames[frame]}.png", "RGB"), (WIDTH, HEIGHT),
+                          interpolation=cv2.INTER_AREA)
+        assert psnr(registered.background(frame)[4:-4, 4:-4], seen[4:-4, 4:-4]) > 25
+        plate = torch.from_numpy(registered.plate.transpose(2, 0, 1).astype(np.float32))[None]
+        place = torch.from_numpy(registered.canvas.place(frame))[None].movedim(1, 3)
+        looked_up = torch.nn.functional.grid_sample(plate, place, mode="bicubic", align_corners=False)
+        found = looked_up[0].movedim(0, 2).numpy()[4:-4, 4:-4]
+        assert psnr(found, registered.background(frame)[4:-4, 4:-4]) > 40
+    with pytest.raises(UserError, match="do not show one scene.*--use_homographies.*--preset published"):
+        decompose(clip, use_homographies=False, length=12)
+
+
+def test_masks_that_go_on_behind_others_are_told_from_those_that_end_there(tmp_path):
+    for masks, whole in (("whole", True), ("visible", False)):
+        clip = make_sample(tmp_path / masks, frames=12, width=WIDTH, height=HEIGHT, touch=True, masks=masks)
+        assert decompose(clip, use_homographies=False, length=12).shows_hidden is whole
+
+
+def test_without_masks_the_bodies_of_the_uv_maps_are_taken(clip, tmp_path):
+    copy = tmp_path / "clip"
+    shutil.copytree(clip, copy)
+    shutil.rmtree(copy / "mask")
+    with pytest.raises(UserError, match="neither mask/01 nor iuv/01"):
+        decompose(copy, use_homographies=False, length=FRAMES)
+
+
+def test_a_plate_gets_the_sharpness_back_that_moving_frames_costs():
+    scene = cv2.GaussianBlur(RNG.random((72, 96, 3)).astype(np.float32), (0, 0), 1)
+    scene = (scene - scene.min()) / np.ptp(scene)
+    shifts = RNG.uniform(-0.6, 0.6, (20, 2)).astype(np.float32)
+    flows = np.broadcast_to(shifts[:, None, None], (20, 72, 96, 2)).copy()
+    frames = np.stack([cv2.warpAffine(255 * scene, np.array([[1, 0, x], [0, 1, y]]), (96, 72), flags=cv2.INTER_CUBIC,
+                                      borderMode=cv2.BORDER_REPLICATE) for x, y in shifts])
+    frames = frames.clip(0, 255).round().astype(np.uint8)
+    clear = np.ones(frames.shape[:3], bool)
+    blurred, _ = clean_plate.open_quantile(closed_form.moved(frames, flows), clear, 0.5)
+    sharp = closed_form.sharpened(blurred, frames, flows, clear, np.ones((72, 96), bool))
+    inside = (slice(4, -4), slice(4, -4))
+    assert np.abs(sharp - scene)[inside].mean() < 0.6 * np.abs(blurred - scene)[inside].mean()
+    kept = closed_form.sharpened(blurred, frames, flows, clear, np.zeros((72, 96), bool))
+    assert (kept == blurred).all()
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_hardly_any_frames_are_enough(clip, length):
+    made = decompose(clip, use_homographies=False, length=length)
+    assert made.person(1, 0).shape == made.effect(1, 0).shape == (HEIGHT, WIDTH)
+
+
+# ---- its parts ------------------------------------------------------------------------------------------------------
+
+def test_an_open_quantile_is_that_of_what_is_open():
+    frames = RNG.integers(0, 256, (9, 40, 6, 3), np.uint8)
+    is_open = RNG.random((9, 40, 6)) > 0.4
+    is_open[:, 3, 4] = False
+    for share in (0.5, 0.95):
+        found, seen = clean_plate.open_quantile(frames, is_open, share)
+        assert (seen == is_open.sum(axis=0)).all() and (found[3, 4] == 0).all()
+        values = np.where(is_open[..., None], frames, np.nan)
+        values[:, 3, 4] = 0
+        np.testing.assert_allclose(255 * found, np.nanquantile(values, share, axis=0), atol=1e-3)
+
+
+def test_a_settled_value_is_one_that_repeats():
+    frames = RNG.integers(0, 120, (20, 4, 4, 3), np.uint8)
+    frames[::3] = 180 + RNG.integers(-1, 2, frames[::3].shape)
+    value, share = clean_plate.settled_value(frames, np.ones((20, 4, 4), bool), np.full((4, 4), 0.7, np.float32),
+                                             np.full((4, 4), 4 / 255, np.float32))
+    np.testing.assert_allclose(255 * value, 180, atol=1)
+    np.testing.assert_allclose(share, 7 / 20)
+
+
+def test_relighting_gives_a_shaded_part_the_brightness_around_it_and_leaves_the_rest():
+    plate = (0.5 + 0.05 * RNG.random((40, 60, 3))).astype(np.float32)
+    shaded = plate.copy()
+    shaded[15:25, 20:40] *= 0.7
+    trusted = np.ones((40, 60), bool)
+    trusted[15:25, 20:40] = False
+    lit = clean_plate.relit(shaded, trusted, np.ones_like(trusted))
+    assert (lit[trusted] == plate[trusted]).all()
+    assert np.abs(lit - plate)[~trusted].mean() < 0.25 * np.abs(shaded - plate)[~trusted].mean()
+
+
+@pytest.mark.parametrize("film", [0, 1])
+def test_the_least_opacity_is_that_of_a_film_of_black_or_white(film):
+    plate = RNG.random((30, 30, 3)).astype(np.float32)
+    dark_light = effects.least_opacity(0.7 * plate + 0.3 * film, plate, np.ones((30, 30), np.float32), 1.0)
+    np.testing.assert_allclose(dark_light[film], 0.3, atol=1e-4)
+    assert dark_light[1 - film].mean() < 0.01
+
+
+def test_what_depends_on_the_pose_follows_it_and_what_moves_by_itself_does_not():
+    poses = np.cumsum(RNG.normal(size=(60, 5)), axis=0).astype(np.float32)
+    modes = effects.pose_modes(poses, 10)
+    caused = np.tanh(poses @ RNG.normal(size=(5, 24 * 24)) / 5).reshape(60, 24, 24).astype(np.float32)
+    swaying = np.sin(np.arange(60)[:, None, None] / 3 + 6 * RNG.random((24, 24))).astype(np.float32)
+    caused, swaying = (series - series.mean(axis=0) for series in (caused, swaying))
+    assert effects.following(caused, modes).mean() > 0.5
+    assert effects.following(swaying, modes).mean() < 0.1
+
+
+def test_travelling_inside_an_effect_is_short():
+    opacity, mask = np.zeros((20, 40), np.float32), np.zeros((20, 40), np.float32)
+    mask[10, 2], opacity[10, 2:] = 1, 0.4
+    distance = effects.geodesic_distance(opacity, mask)
+    assert distance[10, 39] < 5 and distance[1, 39] > distance[10, 39] + 8
+
+
+def test_one_who_jumps_stands_on_the_ground_below():
+    masks = np.zeros((30, 40, 40), np.float32)
+    for frame, mask in enumerate(masks):
+        foot = 20 if 10 <= frame < 14 else 30
+        mask[foot - 15:foot, 18:22] = 1
+    places = effects.standing(masks)
+    np.testing.assert_allclose(places[:, 0], 19.5)
+    assert (places[:, 1] > 28).all()
+
+
+def test_a_canvas_holds_all_frames_and_gives_them_back():
+    matrices = np.stack([np.array([[1, 0, shift], [0, 1, 0], [0, 0, 1]], float) for shift in (0, 7, 12)])
+    canvas = Canvas((60, 30), (40, 30), matrices)
+    picture = cv2.GaussianBlur(RNG.random((30, 40, 3)).astype(np.float32), (0, 0), 2)
+    for frame in range(3):
+        np.testing.assert_allclose(canvas.seen(canvas.lay(picture, frame), frame), picture, atol=1e-5)
+        assert canvas.in_view(frame).sum() == 30 * 40 and canvas.in_view(frame, 3).sum() == 24 * 34
+
+
+def test_the_solution_does_not_depend_on_torch_and_its_threads(clip, decomposed):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        decompose.cache_clear()
+        again = decompose(clip, use_homographies=False, length=FRAMES)
+    finally:
+        torch.set_num_threads(before)
+    assert (again.plate == decomposed.plate).all()
+    assert all((again.effects[number] == decomposed.effects[number]).all() for number in (1, 2))

@@ -1,0 +1,95 @@
+"""Compositing, detail transfer and trimaps."""
+
+import numpy as np
+import torch
+
+from vision.layers.mattes import (
+    composite_over,
+    in_front,
+    opacity,
+    over_checkerboard,
+    share_detail,
+    transfer_detail,
+    trimap,
+    visibilities,
+)
+
+
+def random_layers(n_layers=3):
+    return torch.rand(2, n_layers, 4, 8, 6, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def test_opaque_layers_hide_what_is_behind_and_transparent_ones_nothing():
+    layers = random_layers()
+    layers[:, 1, 3], layers[:, 2, 3] = 1, -1
+    torch.testing.assert_close(composite_over(layers)[:, :3], layers[:, 1, :3])
+
+
+def test_the_back_layer_counts_as_opaque():
+    layers = random_layers(1)
+    torch.testing.assert_close(composite_over(layers), layers[:, 0])
+
+
+def test_detail_makes_an_opaque_layer_reproduce_the_frame():
+    layers = random_layers()
+    layers[:, 2, 3] = 1
+    frame = torch.rand(2, 3, 8, 6) * 2 - 1
+    detailed = transfer_detail(layers, frame, composite_over(layers))
+    torch.testing.assert_close(composite_over(detailed)[:, :3], frame)
+
+
+def test_detail_goes_to_a_hidden_layer_only_as_far_as_it_is_seen():
+    layers = random_layers()
+    layers[:, 2, 3] = 1
+    frame = torch.rand(2, 3, 8, 6) * 2 - 1
+    detailed = transfer_detail(layers, frame, composite_over(layers))
+    torch.testing.assert_close(detailed[:, 1], layers[:, 1])
+
+
+def test_the_background_takes_no_detail_and_becomes_opaque():
+    layers = random_layers()
+    detailed = transfer_detail(layers, torch.ones(2, 3, 8, 6), composite_over(layers))
+    torch.testing.assert_close(detailed[:, 0, :3], layers[:, 0, :3])
+    assert (opacity(detailed[:, 0]) == 1).all()
+
+
+def test_shared_detail_explains_the_frame_also_where_a_layer_is_faint():
+    layers = random_layers()
+    layers[:, 1:, 3] = layers[:, 1:, 3].clamp(-0.6, 0.2)
+    layers[:, :, :3] *= 0.3
+    frame = composite_over(layers)[:, :3] + 0.02 * (torch.rand(2, 3, 8, 6) - 0.5)
+    shared = share_detail(layers, frame)
+    torch.testing.assert_close(composite_over(shared)[:, :3], frame, atol=1e-4, rtol=0)
+    torch.testing.assert_close(shared[:, 0, :3], layers[:, 0, :3])
+    as_published = composite_over(transfer_detail(layers, frame, composite_over(layers)))[:, :3]
+    assert (as_published - frame).abs().mean() > 1e-3
+
+
+def test_what_is_seen_of_all_layers_is_one_whole():
+    layers = random_layers()
+    background = 1 - visibilities(layers).sum(dim=1)
+    torch.testing.assert_close(background, (1 - opacity(layers[:, 1:])).prod(dim=1))
+    assert (in_front(layers)[:, -1] == 1).all()
+    torch.testing.assert_close(in_front(layers)[:, 0], 1 - opacity(layers[:, 2]))
+
+
+def test_a_trimap_is_unknown_around_the_person_and_known_elsewhere():
+    person = np.zeros((40, 40), bool)
+    person[15:25, 15:25] = True
+    found = trimap(person, 7)
+    assert (found[person] == 1).all()
+    assert found[20, 12] == found[20, 27] == found[12, 20] == found[27, 20] == 0
+    assert found[20, 11] == found[20, 28] == found[11, 20] == found[28, 20] == -1
+
+
+def test_a_trimap_of_width_0_has_no_unknown_pixel():
+    person = np.random.default_rng(0).random((9, 9)) > 0.5
+    assert (trimap(person, 0) == np.where(person, 1, -1)).all()
+
+
+def test_a_transparent_layer_shows_the_checkerboard_and_an_opaque_one_hides_it():
+    layer = random_layers()[0, 0]
+    layer[3, :, :3], layer[3, :, 3:] = 1, -1
+    shown = over_checkerboard(layer, cell=1)
+    torch.testing.assert_close(shown[:, :, :3], layer[:3, :, :3])
+    assert set(shown[:, :, 3:].unique().tolist()) == {0.2, -0.2} or shown[:, :, 3:].abs().allclose(torch.tensor(0.2))

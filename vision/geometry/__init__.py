@@ -1,0 +1,1 @@
+"""Cameras and planes: homographies and panoramas."""

@@ -1,0 +1,1 @@
+"""People in pictures: poses, tracks, drawn bodies, UV maps."""
