@@ -6,9 +6,10 @@
 What an edit can say is in docs/retiming.md.
 """
 
+import argparse
 import json
 import sys
-from argparse import Namespace
+from argparse import Action, ArgumentParser, Namespace
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,13 +18,15 @@ from tqdm import tqdm
 
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
+from options.result_options import add_result_options, resolve_result_options
 from retiming.compositor import Compositor
-from retiming.edit import TRANSPARENT, Edit, edit_from_values
+from retiming.edit import TRANSPARENT, ClipFacts, Edit, edit_from_values
 from retiming.editor.page import write_page
 from retiming.editor.server import Session, serve
 from retiming.rendering import render
-from retiming.short_forms import parse, read_edit
+from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from util.checked_json import dotted
+from util.command_line import OneLineParser, whole
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 
@@ -45,6 +48,75 @@ def main() -> None:
     if opt.save_edit is not None:
         write_text(opt.save_edit, json.dumps(values, indent=2, default=str) + "\n")
     print(f"retimed video: {opt.out}")
+
+
+class _Change(Action):
+    """Keeps short forms in the order in which they are given: each works on what those before it made."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        namespace.changes = [*namespace.changes, (self.dest, values)]
+
+
+def parse(argv: list[str] | None = None) -> Namespace:
+    """Parse a command line (default: that of the process).
+
+    Returns:
+        the options. `layers` and `dataroot` are folders, whichever way they were given; `changes` are the short forms,
+        each (option, text).
+
+    Raises:
+        UserError: options are missing, unknown or contradict each other.
+    """
+    parser = OneLineParser(description="Show the layers of a clip at other times (docs/retiming.md).",
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
+    opt = parser.parse_args(argv)
+    resolve_result_options(opt)
+    wanted = [option for option in ("out", "page", "serve") if getattr(opt, option)]
+    if len(wanted) != 1:
+        found = f"--{wanted[1]}: given with --{wanted[0]}" if wanted else "--out: missing"
+        raise UserError(f"{found}; expected one of --out PATH, --page FILE.html, --serve")
+    for option in ("layer", "save_edit"):
+        if opt.out is None and getattr(opt, option) is not None:
+            raise UserError(f"--{option}: given with --{wanted[0]}; expected with --out alone")
+    return opt
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add all options."""
+    add_result_options(parser)
+    group = parser.add_argument_group("result")
+    group.add_argument("--out", metavar="PATH",
+                       help="file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%%04d.exr")
+    group.add_argument("--layer", type=whole(0), metavar="N",
+                       help="write this layer alone, with alpha; 0 is the background")
+    group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
+    group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/retiming.md.")
+    group.add_argument("--serve", action="store_true", help="edit in the browser, at an address of this machine")
+    group.add_argument("--port", type=whole(0), default=8098, metavar="N", help="of that address; 0 takes a free one")
+    group.add_argument("--page", type=Path, metavar="FILE.html",
+                       help="write the editor as one page with the layers inside, to be sent to somebody")
+    group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")
+    group.add_argument("--edit", type=Path, metavar="FILE", help="edit file")
+    for option, form in SHORT_FORMS.items():
+        group.add_argument(f"--{option}", action=_Change, metavar=form.form,
+                           help=f"{form.help} (such as {form.example})")
+    parser.set_defaults(changes=[])
+
+
+def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
+    """The edit of the edit file and the short forms, and the same as the values of an edit file.
+
+    Raises:
+        UserError: a mistake in either.
+    """
+    if opt.edit is None:
+        return edit_with_short_forms("{}", "edit", opt.changes, facts, Path())
+    try:
+        text = opt.edit.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UserError(f"--edit {opt.edit}: not readable ({error})") from None
+    return edit_with_short_forms(text, str(opt.edit), opt.changes, facts, opt.edit.parent)
 
 
 def edit_in_browser(opt: Namespace, compositor: Compositor, values: dict) -> None:

@@ -1,15 +1,15 @@
 """The options that train.py and test.py share, and the one parse of a command line."""
 
 import argparse
-import json
 import math
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 import torch
 
 from data.loading import find_dataset
 from models import find_model
+from options.saved import SAVED_OPTIONS as SAVED_OPTIONS
+from options.saved import saved_options as saved_options
 from util import distributed
 from util.command_line import OneLineParser, auto_or, folder_name, number, whole
 from util.errors import UserError
@@ -112,24 +112,6 @@ class BaseOptions:
 
     def claim(self, opt: Namespace, deciding: set[str]) -> None:
         """Make sure that the program may go on with these options; `deciding` are the ones that a run keeps."""
-
-
-SAVED_OPTIONS = "train_opt.json"
-
-
-def saved_options(run_folder: Path) -> dict:
-    """The options that a run was trained with; none where it was not trained here.
-
-    Raises:
-        UserError: they cannot be read.
-    """
-    path = run_folder / SAVED_OPTIONS
-    if not path.exists():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: not readable ({error}); remove it and give the options of the training") from None
 
 
 def _as_written(value: object) -> object:

@@ -14,11 +14,11 @@ from PIL import Image
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
+from retime import parse
 from retiming.compositor import Compositor
 from retiming.edit import edit_from_values
 from retiming.editor.page import SCRIPTS, write_page
 from retiming.editor.server import Session, serve
-from retiming.short_forms import parse
 from util.errors import UserError
 
 FREEZE = {"layers": {"1": {"time": [{"freeze": [2, 5]}]}}}
