@@ -15,8 +15,8 @@ from util.checked_json import Place, dotted, values_from_text
 from util.errors import UserError
 
 Change = Callable[[str, str, dict], list[Place]]
-"""Of an option, the text given with it, and the values of an edit file, which it changes; returns keys and indices of what
-was changed. Raises ValueError where the text is not of the option's form."""
+"""Of an option, the text given with it, and the values of an edit file, which it changes; returns keys and indices of
+what was changed. Raises ValueError where the text is not of the option's form."""
 
 
 def edit_with_short_forms(text: str, name: str, given: Iterable[tuple[str, str]], facts: ClipFacts,

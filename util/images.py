@@ -5,6 +5,7 @@ Arrays are uint8 [H, W, C] (or [H, W] for one channel), colours in RGB order, al
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -31,11 +32,22 @@ def read_image(path: Path | str, mode: str) -> np.ndarray:
 
 
 def write_png(path: Path | str, pixels: np.ndarray) -> None:
-    """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as PNG, atomically.
-
-    Compressed a quarter as long as by default, for files that are a tenth larger.
-    """
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[..., 0]
+    """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as PNG, atomically."""
+    data = png(pixels)
     with written_atomically(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
+        temporary.write_bytes(data)
+
+
+def png(pixels: np.ndarray, compression: int | None = 3) -> bytes:
+    """Uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as PNG.
+
+    Args:
+        pixels: the picture.
+        compression: from 0 to 9; 3 takes half the time of the usual 6, for files that are a tenth larger. None is what
+            can be made fastest: a third of the time of 3, a tenth larger again.
+    """
+    pixels = np.ascontiguousarray(pixels)
+    if pixels.ndim == 3 and pixels.shape[2] > 1:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    settings = [] if compression is None else [cv2.IMWRITE_PNG_COMPRESSION, compression]
+    return cv2.imencode(".png", pixels, settings)[1].tobytes()

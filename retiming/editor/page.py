@@ -9,7 +9,6 @@ import io
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -101,13 +100,6 @@ def write_page(path: Path, compositor: Compositor, name: str, edit: dict, folder
             f"<style>{(FOLDER / STYLES).read_text(encoding='utf-8')}</style>")
     scripts = "\n".join(f"<script>{(FOLDER / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
     write_text(path, _filled(head, scripts, values, edit))
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """Uint8 RGB, RGBA or grey as PNG, made quickly."""
-    if pixels.ndim == 3:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
-    return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
 def _filled(head: str, scripts: str, values: dict, edit: dict) -> str:

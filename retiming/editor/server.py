@@ -21,11 +21,12 @@ from data.dataroot import IMAGE_SUFFIXES
 from retiming.compositor import Compositor
 from retiming.edit import Edit, edit_from_text, edit_from_values
 from retiming.editor import page
-from retiming.editor.page import Cut, clip_values, png
+from retiming.editor.page import Cut, clip_values
 from retiming.rendering import render
 from util.checked_json import dotted, values_from_text
 from util.errors import UserError
 from util.files import write_text
+from util.images import png
 
 MOST_BYTES = 2_000_000  # of a request
 FORMATS = ("mp4", "webm", "mov", "gif", "png", "exr")
@@ -281,7 +282,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
         if isinstance(result, tuple):
             x, y, pixels = result
-            self._send(png(pixels), "image/png", {"X-Place": f"{x} {y}"})
+            self._send(png(pixels, compression=None), "image/png", {"X-Place": f"{x} {y}"})
         elif isinstance(result, str):
             self._send(result.encode(), "text/plain; charset=utf-8")
         elif result is None:

@@ -12,7 +12,7 @@ from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
 from retiming.compositor import Compositor
 from retiming.edit import edit_from_text
-from retiming.rendering import Uncovered
+from retiming.uncovered import Uncovered
 from util.errors import UserError
 from util.images import read_image, write_png
 
