@@ -136,11 +136,12 @@ def edit_in_browser(opt: Namespace, compositor: Compositor, values: dict) -> Non
 def alone(edit: Edit, layer: int, compositor: Compositor) -> Edit:
     """The edit with one layer alone: with alpha, but for the background."""
     if layer == 0:
-        return replace(edit, shown=())
+        return replace(edit, instances=())
     if layer not in compositor.facts.layers:
         raise UserError(f"--layer {layer}: no such layer; expected one of {list(compositor.facts.layers)}, or 0 for "
                         "the background")
-    return replace(edit, shown=tuple(shown for shown in edit.shown if shown.layer == layer), replacement=TRANSPARENT)
+    return replace(edit, instances=tuple(one for one in edit.instances if one.layer == layer),
+                   replacement=TRANSPARENT)
 
 
 def warn(text: str) -> None:

@@ -49,7 +49,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
                         ".mov, .gif or a folder")
     outputs = range(edit.first, edit.last + 1)
     shown = displayed_size(compositor.size, compositor.root.metadata.original_size)
-    uncovered = Uncovered(compositor, edit) if edit.replacement is None and edit.shown else None
+    uncovered = Uncovered(compositor, edit) if edit.replacement is None and edit.instances else None
 
     def picture(output: int) -> np.ndarray:
         patches = compositor.patches(edit, output)

@@ -21,8 +21,9 @@ from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
 from retiming.compositor import Compositor
-from retiming.edit import ClipFacts, edit_from_values
+from retiming.edit import CURVES, LIMITS, STEP_KEYS, TRAIL, ClipFacts, edit_from_values
 from retiming.editor.page import write_page
+from retiming.editor.server import FILE_NAME, FORMATS
 from util.images import write_png
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -326,6 +327,34 @@ def test_every_tool_makes_an_edit_that_the_server_takes(page):
     assert page.values == {}
 
 
+def test_limits_and_defaults_of_the_page_are_those_that_edits_are_checked_by(page):
+    assert page.run("return LIMITS") == LIMITS
+    steps, sliders = page.run("return [Object.keys(STEP_HELP), NUMBERS]")
+    assert tuple(steps) == STEP_KEYS and set(sliders) == set(CURVES)
+    assert all(CURVES[key].low <= low < high <= CURVES[key].high for key, (_, low, high, _) in sliders.items())
+    page.select("1.0")
+    for key, (low, high, default) in CURVES.items():
+        field = f"document.querySelector('[data-key={key}]')"
+        assert float(page.run(f"return {field}.value")) == default
+        for wanted, kept in ((low - 1, low), (high + 1, high)):
+            page.run(f"const exact = {field}.nextElementSibling; exact.value = arguments[0];"
+                     "exact.dispatchEvent(new Event('change'))", wanted)
+            assert page.values.get("layers", {}).get("1", {}).get(key, default) == kept
+    page.values = {}
+    page.click("[data-key=trail]")
+    page.until("!editor.pending.panels")
+    assert page.values == {"layers": {"1": {"trail": {key: limit.default for key, limit in TRAIL.items()}}}}
+    fields = page.run("const box = document.querySelector('[data-key=trail]').closest('section');"
+                      "return [...box.querySelectorAll('[type=number]')].map(({min, max}) => [+min, +max])")
+    assert fields == [[limit.low, limit.high] for limit in TRAIL.values()]
+    formats = page.run("return [...document.querySelector('#render-format').options].map(({value}) => value)")
+    assert tuple(formats) == FORMATS
+    for name, is_fine in {"jump 2": True, "J\u00fcrgen_-": True, "../evil": False, "": False, "x" * 62: False}.items():
+        assert is_fine == page.run("const input = document.querySelector('#render-name'); input.value = arguments[0];"
+                                   "const found = input.checkValidity(); input.value = 'retimed'; return found", name)
+        assert is_fine == bool(FILE_NAME.fullmatch(name))
+
+
 def test_mistakes_are_told_where_they_are_seen(page):
     page.run("editor.load('{\"layers\": {\"9\": {}}}', 'other')")
     page.until("document.querySelector('#message').className === 'error'")
@@ -362,10 +391,10 @@ def test_source_times_are_those_of_the_engine(page):
         entry = {"time": random.choice(steps, random.integers(1, 4), replace=False).tolist(),
                  "ends": str(random.choice(["hold", "hide"]))}
         edit = edit_from_values({"layers": {"1": entry}}, ClipFacts(length, (1,)), str, Path())
-        found = page.run("const shown = showing(arguments[0], 1, {length: arguments[1]}, 'nearest');"
-                         "return arguments[2].map((output) => shown.sourceTime(output))",
+        found = page.run("const instance = layerInstance(arguments[0], 1, {length: arguments[1]}, 'nearest');"
+                         "return arguments[2].map((output) => instance.sourceTime(output))",
                          entry, length, outputs.tolist())
-        found, expected = np.array(found, float), edit.shown[0].source_times(outputs)
+        found, expected = np.array(found, float), edit.instances[0].source_times(outputs)
         # Where a hidden end is half a frame away, or a loop starts again, rounding decides.
         wrong = ~np.isclose(found, expected, atol=1e-6, equal_nan=True)
         assert wrong.mean() < 0.02, (entry, outputs[wrong], found[wrong], expected[wrong])
