@@ -36,6 +36,7 @@ from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 from util.images import write_png
 from vision.geometry.homography import apply_homography
+from vision.layers.patches import over
 
 RATE = 25  # frames per second
 SHORTEST = 1.6  # seconds of action: a clip with fewer frames shows it in quick motion
@@ -267,7 +268,7 @@ class Clip:
             background = self.background(k)
             frame = background
             for layer in order:
-                frame = _over(shots[layer].layer, frame)
+                frame = over(shots[layer].layer, frame)
             write_frame(folder, name, frame + rng.normal(0, self.content.noise / 255, frame.shape))
             uncovered = np.ones_like(shots[1].matte)
             for layer in reversed(order):
@@ -320,11 +321,11 @@ class Clip:
                 shadow = self._filmed(shade, place, k) + shadow * (1 - self._filmed(body, place, k))
         layer = np.dstack([np.zeros((*shadow.shape, 3), np.float32), shadow])
         if self.content.mirror_floor:
-            layer = _over(self._filmed(*self._drawn(parts, ground, mirrored=True), k), layer)
+            layer = over(self._filmed(*self._drawn(parts, ground, mirrored=True), k), layer)
         places = self._places(person.keypoints(skeleton), ground)
         places = apply_homography(self.homographies[k], places.T).T
         keypoints = np.column_stack([places, np.full(len(places), 0.95)]).round(3).ravel().tolist()
-        layer = _over(matte, layer)
+        layer = over(matte, layer)
         layer[..., :3] *= self.gains[k]
         return Shot(layer, matte[..., 3], shadow, keypoints)
 
@@ -452,11 +453,6 @@ def write_layer(folder: Path, layer: str, name: str, shot: Shot, uncovered: np.n
 def _sight(ground: np.ndarray) -> np.ndarray:
     """Direction [3] in which the camera sees a place on the ground, z component 1."""
     return (ground - (0, EYE, 0)) / ground[2]
-
-
-def _over(front: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """Premultiplied RGBA over premultiplied RGBA or over RGB."""
-    return front[..., : back.shape[2]] + back * (1 - front[..., 3:])
 
 
 def _softened(picture: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from util.command_line import OneLineParser, whole
 from util.errors import UserError, reported_in_one_line
 from util.files import written_atomically
 from util.images import read_image
+from vision.layers.patches import premultiplied, put_over, to_straight
 
 ROWS = 3
 MARGIN, HEADING, GAP = 70, 20, 4  # pixels
@@ -111,10 +112,10 @@ def sheet(rows: dict[str, dict[str, np.ndarray]], width: int) -> np.ndarray:
 
 def over(background: np.ndarray, layers: list[np.ndarray]) -> np.ndarray:
     """Layers, uint8 straight RGBA, back to front, over a picture."""
-    picture = background.astype(np.float32)
+    canvas = background.transpose(2, 0, 1).astype(np.float32)
     for layer in layers:
-        picture += (layer[..., :3] - picture) * (layer[..., 3:] / np.float32(255))
-    return np.rint(picture).astype(np.uint8)
+        put_over(canvas, premultiplied(0, 0, layer), 1)
+    return to_straight(canvas)
 
 
 def checkerboard(size: tuple[int, int], cell_size: int = 8) -> np.ndarray:

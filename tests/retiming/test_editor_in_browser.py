@@ -24,6 +24,7 @@ from retiming.compositor import Compositor
 from retiming.edit import CURVES, LIMITS, STEP_KEYS, TRAIL, ClipFacts, edit_from_values
 from retiming.editor.page import write_page
 from retiming.editor.server import FILE_NAME, FORMATS
+from tests.compositing_case import compositing_case
 from util.images import write_png
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -325,6 +326,35 @@ def test_every_tool_makes_an_edit_that_the_server_takes(page):
     while page.run("return editor.model.past.length"):
         page.run("editor.model.undo()")
     assert page.values == {}
+
+
+def test_webgl_meets_the_compositing_case(browser, tmp_path):
+    case, side = compositing_case(), 64  # what a clip has at least
+    height, width = case.background.shape[:2]
+    # The page as one file has its background as JPEG; as the layer furthest back it is without loss.
+    opaque = np.dstack([case.background, np.full_like(case.background[..., :1], 255)])
+    for name in ("rgb_256/0001.png", "gt/bg.png"):
+        write_png(tmp_path / "clip" / name, np.zeros((side, side, 3), np.uint8))
+    for number, layer in enumerate([opaque, *case.layers], start=1):
+        write_png(tmp_path / f"clip/gt/layer_{number:02d}/0001.png",
+                  np.pad(layer, ((0, side - height), (0, side - width), (0, 0))))
+    (tmp_path / "clip/metadata.json").write_text(json.dumps({
+        "size_LR": [side, side], "alphapose_input_size": [side, side], "n_textures": 97}))
+    compositor = Compositor(LayerFolder.open(tmp_path / "clip/gt"), Dataroot.open(tmp_path / "clip"))
+    write_page(tmp_path / "page.html", compositor, "case", {}, tmp_path)
+    page = Page(browser, compositor, (tmp_path / "page.html").as_uri())
+    for removed, expected in (([], np.dstack([case.over_background, opaque[..., 3]])),
+                              ([1], case.over_nothing * [1, 1, 1, 255])):
+        page.values = {"background": {"replace": "transparent"}, "remove": removed}
+        page.until("editor.isDrawn")
+        pixels = page.run("const {gl} = editor.compositor, [width, height] = arguments;"
+                          "const pixels = new Uint8Array(4 * width * height); editor.show();"
+                          "const bottom = gl.drawingBufferHeight - height;"
+                          "gl.readPixels(0, bottom, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);"
+                          "return [...pixels]", width, height)
+        found = np.array(pixels).reshape(height, width, 4)[::-1]
+        assert np.abs(found - expected).max() <= 1.5  # 8 bits after each layer
+    page.run("editor.model.saved = JSON.stringify(editor.model.values)")
 
 
 def test_limits_and_defaults_of_the_page_are_those_that_edits_are_checked_by(page):
