@@ -15,8 +15,6 @@ import cv2
 import numpy as np
 import torch
 
-from vision.layers import patches
-
 LEVELS = 255
 NOTHING = 0.02  # opacity below which there is nothing: 5 of 255 levels
 EFFECT = 0.06  # colour change that counts as an effect: 15 of 255 levels
@@ -124,7 +122,7 @@ def over(background: np.ndarray, layers: Iterable[np.ndarray]) -> np.ndarray:
     """Composite layers, back to front, over a background [H, W, 3]."""
     picture = background
     for layer in layers:
-        picture = patches.over(layer, picture)
+        picture = layer[..., :3] + (1 - layer[..., 3:]) * picture
     return picture
 
 

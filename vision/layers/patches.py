@@ -214,16 +214,6 @@ def _shifted_window(patch: Patch, x: int, y: int) -> tuple[slice, slice]:
     return slice(patch.y - y, patch.y - y + height), slice(patch.x - x, patch.x - x + width)
 
 
-def over(front: np.ndarray, behind: np.ndarray) -> np.ndarray:
-    """Composite a whole picture over another.
-
-    Args:
-        front: RGBA [H, W, 4], premultiplied.
-        behind: RGBA [H, W, 4], premultiplied, or opaque RGB [H, W, 3]; so is the result.
-    """
-    return front[..., :behind.shape[2]] + (1 - front[..., 3:]) * behind
-
-
 def put_over(canvas: np.ndarray, patch: Patch, opacity: float) -> None:
     """Composite a patch over a premultiplied canvas, in place.
 
@@ -267,6 +257,16 @@ def to_straight(canvas: np.ndarray) -> np.ndarray:
     scale = 1 / np.maximum(canvas[3], 1e-6)
     return cv2.merge([cv2.convertScaleAbs(np.minimum(plane * scale, 255)) for plane in canvas[:3]]
                      + [cv2.convertScaleAbs(canvas[3], alpha=255)])
+
+
+def over(front: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    """Composite a whole picture over another.
+
+    Args:
+        front: RGBA [H, W, 4], premultiplied.
+        behind: RGBA [H, W, 4], premultiplied, or opaque RGB [H, W, 3]; so is the result.
+    """
+    return front[..., :behind.shape[2]] + (1 - front[..., 3:]) * behind
 
 
 def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
