@@ -110,7 +110,7 @@ def red(layer):
     return np.dstack([grey, 0.5 * grey, 0 * grey, layer[..., 3]])
 
 
-LOOKS = {  # keys of layer 2, and what becomes of its premultiplied picture
+APPEARANCES = {  # keys of layer 2, and what becomes of its premultiplied picture
     "opacity": ({"opacity": [[1, 1], [9, 0]]}, lambda layer: layer * (1 - 5 / 8)),
     "colour": ({"saturation": 0, "tint": "#ff8000"}, red),
     "gain": ({"gain": 0.5}, lambda layer: layer * [0.5, 0.5, 0.5, 1]),
@@ -120,9 +120,9 @@ LOOKS = {  # keys of layer 2, and what becomes of its premultiplied picture
 }
 
 
-@pytest.mark.parametrize("name", LOOKS)
-def test_every_look_gives_the_true_picture(still, name):
-    keys, change = LOOKS[name]
+@pytest.mark.parametrize("name", APPEARANCES)
+def test_every_appearance_gives_the_true_picture(still, name):
+    keys, change = APPEARANCES[name]
     height, width = still.layer(2, 5).shape[:2]
     if name == "shift":
         keys = {"x": 32 / width, "y": -32 / height}
