@@ -81,19 +81,20 @@ class LayeredVideoDataset(BaseDataset):
                                help="export at twice the resolution, through the upsampling module")
 
     @staticmethod
-    def resolve_options(opt) -> None:
-        """Take n_textures, width and height from metadata.json; tell the clip from others by its first frame.
+    def resolve_options(opt) -> dict:
+        """n_textures, width and height from metadata.json; the clip is told from others by its first frame.
 
-        With --init closed_form set n_frames, and canvas_size as (width, height) of what the camera saw of the scene.
+        With --init closed_form also n_frames, and canvas_size as (width, height) of what the camera saw of the scene.
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
-        opt.n_textures = metadata.n_textures
-        opt.width, opt.height = metadata.size
         frames = list_images(Path(opt.dataroot) / "rgb_256")
+        values = {"n_textures": metadata.n_textures, "width": metadata.size[0], "height": metadata.size[1],
+                  "data_id": f"{len(frames)} frames, {zlib.crc32(read_image(next(iter(frames.values())), 'RGB')):08x}"}
         if opt.init == "closed_form":
             registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
-            opt.n_frames, opt.canvas_size = len(frames), Canvas.of(registration, metadata.size, density=1).size
-        opt.clip = f"{len(frames)} frames, {zlib.crc32(read_image(next(iter(frames.values())), 'RGB')):08x}"
+            values |= {"n_frames": len(frames),
+                       "canvas_size": Canvas.of(registration, metadata.size, density=1).size}
+        return values
 
     def __len__(self) -> int:
         return self.length
@@ -119,7 +120,7 @@ class LayeredVideoDataset(BaseDataset):
         if problems:
             raise several(problems)
 
-    def item(self, index: int, rng: np.random.Generator | None) -> dict:
+    def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
         """Frame `index`; zoomed and cropped at random where there is an `rng`, except with `do_upsampling`."""
         frame, iuvs, masks = self.loaded.get(index) or self._read(index)
         background = background_uv(self.opt.height, self.opt.width, self.registration, index)

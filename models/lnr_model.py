@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.base_model import BaseModel, Export, Phase, frozen_statistics
-from models.lnr_cost import Cost, training_cost
+from models.base_model import BaseModel, Cost, Export, Phase
+from models.lnr_cost import process_gib, training_cost
 from models.lnr_losses import alpha_regularization, mask_loss, prior_loss
 from models.lnr_networks import LayeredRenderer, biases_without_effect
+from models.parallel import frozen_statistics
 from models.scene import Scene, scene_losses
 from util.command_line import auto_or, number, whole
 from util.distributed import everywhere, total
@@ -51,9 +52,13 @@ class LnrModel(BaseModel):
         scene: what is learned of the background, with --init closed_form.
         rolloff_epoch: the epoch from which the mask loss weighs a tenth (at twice this epoch: nothing); -1 until it is
             known.
+        moving_background: the background is exported as each frame shows it, with what `scene` has learned of that.
         exported_background: UV map [1, 2, H, W] and RGBA [1, 4, H', W'] of the background that was exported last.
     """
 
+    dataset_mode = "layered_video"
+    largest_auto_batch = 32  # as published; larger ones mean fewer steps per epoch, hence another training
+    to_save_memory = "smaller --num_filters or smaller frames"
     presets = {
         "published": {},
         "draft": {**CLOSED_FORM, "n_epochs": 0},
@@ -76,41 +81,42 @@ class LnrModel(BaseModel):
     def __init__(self, opt: Namespace):
         super().__init__(opt)
         self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures,
-                                        bf16=getattr(opt, "amp", "off") == "bf16")
+                                        amp=self.amp_dtype)
         self.renderer.to(self.device, memory_format=torch.channels_last)
         self.networks = {"LNR": self.renderer}
         if opt.init == "closed_form":
             self.renderer.silence()
             self.scene = Scene(opt.n_frames, opt.canvas_size, (opt.width, opt.height)).to(self.device)
             self.networks["scene"] = self.scene
-        elif getattr(opt, "n_epochs_background", 0):
+        elif opt.is_train and opt.n_epochs_background:
             raise UserError(f"--n_epochs_background: found {opt.n_epochs_background} with --init random; expected 0, "
                             "or --init closed_form")
-        self.rolloff_epoch = getattr(opt, "mask_loss_rolloff_epoch", -1)
+        self.rolloff_epoch = opt.mask_loss_rolloff_epoch if opt.is_train else -1
+        self.moving_background = not opt.is_train and opt.moving_background
         self.exported_background: tuple[Tensor, Tensor] | None = None
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
         """Options of the renderer, and of its losses and second phase."""
         group = parser.add_argument_group("lnr model")
+        group.add_argument("--num_filters", type=whole(1), default=64, metavar="N",
+                           help="channels after the network's first step")
         group.add_argument("--texture_res", type=whole(1), default=16, metavar="PX", help="side of one atlas tile")
         group.add_argument("--texture_channels", type=whole(1), default=16, metavar="N",
                            help="channels of the neural texture")
         group.add_argument("--n_textures", type=whole(1), default=25, metavar="N",
                            help="tiles in the atlas, 24 per person and 1 for the background; metadata.json decides")
-        group.add_argument("--amp", default="off", choices=("off", "bf16"),
-                           help="bf16: convolve in bfloat16, faster where the processor has it; off: in 32-bit floats")
         group.add_argument("--detail_transfer", default="published", choices=("published", "shared"),
                            help="how layers get what the network missed of a frame: as published, by transmittance; or "
                                 "shared, as the least change of colours that explains the frame")
-        parser.deciding |= {"texture_res", "texture_channels", "n_textures"}
+        parser.deciding |= {"num_filters", "texture_res", "texture_channels", "n_textures"}
+        parser.set_defaults(batch_size=32)
         if not is_train:
             group.add_argument("--moving_background", action="store_true",
                                help="export the background as each frame shows it, with what --n_epochs_background has "
                                     "learned of shake, sway and flicker; else it is at rest")
-            group.add_argument("--eval", action="store_true",
-                               help="normalise with the statistics gathered in training, not those of each frame")
             return
+        parser.set_defaults(n_epochs=2000, lr=0.001)
         group.add_argument("--lambda_alpha_l1", type=number(0), default=0.01, metavar="W",
                            help="weight of the L1 alpha regularization")
         group.add_argument("--lambda_alpha_l0", type=number(0), default=0.005, metavar="W",
@@ -173,8 +179,7 @@ class LnrModel(BaseModel):
         return {"LNR": torch.optim.Adam(trained, lr=phase.opt.lr, fused=True)}
 
     def start_epoch(self, epoch: int) -> None:
-        """Learning rate, loss weights and jitter of `epoch`."""
-        super().start_epoch(epoch)
+        """Loss weights and jitter of `epoch`."""
         self.weights = loss_weights(self.opt, epoch, self.rolloff_epoch)
         self.jitter = self.opt.jitter_rgb if epoch < self.opt.jitter_epochs and not self.upsampling else 0.0
 
@@ -189,10 +194,7 @@ class LnrModel(BaseModel):
         """One Adam step on the sum of the losses."""
         losses = self.background_losses(batch) if self.phase.name == "background" else self.layer_losses(batch)
         losses["total"] = sum(losses.values())
-        (optimizer,) = self.optimizers.values()
-        optimizer.zero_grad()
-        losses["total"].backward()
-        optimizer.step()
+        self.gradient_step(losses["total"], *self.optimizers)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def background_losses(self, batch: dict) -> dict[str, Tensor]:
@@ -252,8 +254,9 @@ class LnrModel(BaseModel):
         layers, height, width = item["mask"].shape
         if phase.name == "coarse":
             height, width = -(-height // 2), -(-width // 2)
-        return training_cost((width, height), layers, items, (batch_size, batch_size),
+        cost = training_cost((width, height), layers, items, (batch_size, batch_size),
                              self.opt.num_filters)[phase.opt.do_upsampling]
+        return cost._replace(gib=process_gib(cost))
 
     def extra_state(self) -> dict:
         """The mask loss's schedule."""
@@ -288,7 +291,6 @@ class LnrModel(BaseModel):
     def export(self, batch: dict) -> Export:
         """Layers after detail transfer, named by layer number (`l0` is the background), whatever their order."""
         batch = self.to_device(batch)
-        self.renderer.train(not self.opt.eval)
         background_uv, background = batch["uv_map"][:, :2], None
         if self.exported_background and torch.equal(background_uv, self.exported_background[0]):
             background = self.exported_background[1]
@@ -336,7 +338,7 @@ class LnrModel(BaseModel):
         """
         still = self.scene.still(batch["plate"], batch["place"])
         shown, _ = self.scene.seen_by(batch["frame"], still)
-        plate = shown if getattr(self.opt, "moving_background", False) else still
+        plate = shown if self.moving_background else still
         scale = batch["image"].shape[-1] // self.opt.width
         items = zip(*(tensor.detach().cpu().numpy() for tensor in (
             (batch["image"] + 1).movedim(1, 3) / 2, (shown + 1).movedim(1, 3) / 2, batch["people"], batch["effects"])))

@@ -178,12 +178,13 @@ class LayeredRenderer(UNet):
         texture_channels: channels C of the neural texture.
         texture_res: side of one atlas tile in texels.
         n_textures: tiles in the atlas, 24 per person and one for the background.
-        bf16: convolve in bfloat16; texture, the last layer at low resolution and all that follows stay in float32.
+        amp: a type to convolve in, such as torch.bfloat16, or None; texture, the last layer at low resolution and all
+            that follows stay in float32.
     """
 
-    def __init__(self, nf=64, texture_channels=16, texture_res=16, n_textures=25, bf16=False):
+    def __init__(self, nf=64, texture_channels=16, texture_res=16, n_textures=25, amp=None):
         super().__init__(texture_channels + 1, nf, BatchNorm, bottleneck=(4, 2))
-        self.bf16 = bf16
+        self.amp = amp
         self.texture = nn.Parameter(torch.randn(1, texture_channels, texture_res, texture_res * n_textures))
         self.final_rgba = ConvBlock(nn.Conv2d, nf, 4, 4, activation=nn.Tanh())
         self.upsample_block = nn.Sequential(
@@ -230,7 +231,7 @@ class LayeredRenderer(UNet):
                 norm.copies = copies
         height, width = uv.shape[-2:]
         x = pad_to_multiple(torch.cat((self.sample_texture(uv), pid), dim=1), UNET_STRIDE)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(x.device.type, self.amp, enabled=self.amp is not None):
             x = self.features(x)
         rgba = self.final_rgba(x.to(uv.dtype))[..., :height, :width]
         return self.upsample(rgba, x[..., :height, :width], uv, pid, crop) if upsample else rgba
@@ -240,7 +241,7 @@ class LayeredRenderer(UNet):
         """Double the size of one layer and add the detail that the upsampling module predicts."""
         rgba, features, uv, pid = (doubled(x, crop) for x in (rgba, features, uv, pid))
         x = torch.cat([x.to(features.dtype) for x in (rgba, self.sample_texture(uv), pid, features)], dim=1)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(x.device.type, self.amp, enabled=self.amp is not None):
             residual = self.upsample_block(x)
         return (rgba + 0.01 * residual).clamp(-1, 1)
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from options.base_options import SAVED_OPTIONS, saved_options
+from options.saved import SAVED_OPTIONS, saved_options
 from util.command_line import folder_name
 from util.errors import UserError
 

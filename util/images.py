@@ -39,3 +39,15 @@ def write_png(path: Path | str, pixels: np.ndarray) -> None:
         pixels = pixels[..., 0]
     with written_atomically(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
+
+
+def write_image(path: Path | str, pixels: np.ndarray) -> None:
+    """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] in the format of the path's ending, atomically.
+
+    PNG as `write_png` does; others, such as .jpg, as Pillow does by default.
+    """
+    if Path(path).suffix.lower() == ".png":
+        write_png(path, pixels)
+        return
+    with written_atomically(path) as temporary:
+        Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(temporary)

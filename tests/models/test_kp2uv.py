@@ -46,7 +46,7 @@ def run(command, **options):
 
 
 def options(clip, folder):
-    return Namespace(dataroot=clip, max_dataset_size=float("inf"), gpu_ids=[], num_filters=64, name="kp2uv",
+    return Namespace(dataroot=clip, max_dataset_size=float("inf"), gpu_ids=[], amp="off", num_filters=64, name="kp2uv",
                      model="kp2uv", checkpoints_dir=folder)
 
 

@@ -157,7 +157,7 @@ def test_cropping_before_doubling_is_cropping_after_it_to_the_last_bit(data):
 def test_bf16_changes_layers_by_little_and_stays_float32_outside(renderer):
     uv, pids = two_frames(torch.float32)
     exact = renderer(uv, pids, upsample=True)["layers"]
-    renderer.bf16 = True
+    renderer.amp = torch.bfloat16
     rounded = renderer(uv, pids, upsample=True)["layers"]
     assert rounded.dtype == torch.float32
     assert 0 < (rounded - exact).square().mean().sqrt() < 0.02

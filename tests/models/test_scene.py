@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from data.loading import create_dataset
+from data.loading import create_dataset, resolved
 from datasets.keypoints_to_iuv import make_iuv
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
 from models.scene import Scene, scene_losses
 from options.train_options import TrainOptions
+from training.budget import within_budget
 from util.errors import UserError
 from vision.layers.closed_form import effects_over
 from vision.layers.mattes import composite_over, continued, matted
@@ -195,35 +196,37 @@ def clip(tmp_path_factory):
 def test_the_phase_comes_first_and_a_budget_leaves_it_as_it_is(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["--dataroot", str(clip), "--preset", "fast", "--num_filters", "4", "--gpu_ids", "-1"]
-    opt = TrainOptions().parse([*arguments, "--n_epochs", "30000", "--n_epochs_coarse", "90000", "--budget", "30s"])
+    opt = within_budget(resolved(TrainOptions().parse(
+        [*arguments, "--n_epochs", "30000", "--n_epochs_coarse", "90000", "--budget", "30s"])))
     assert opt.n_epochs_background == 40 and 1 < opt.n_epochs < 30000
     assert abs(opt.n_epochs_coarse - 3 * opt.n_epochs) <= 2
     phases = LnrModel(opt).phases()
     assert [(phase.name, phase.brief) for phase in phases] == [
         ("background", True), ("coarse", False), ("layers", False)]
     assert phases[0].epochs == range(1, 41) and phases[1].epochs.start == 41
-    hurried = TrainOptions().parse([*arguments, "--name", "hurried", "--n_epochs_background", "90000",
-                                    "--budget", "10s"])
+    hurried = within_budget(resolved(TrainOptions().parse(
+        [*arguments, "--name", "hurried", "--n_epochs_background", "90000", "--budget", "10s"])))
     assert 1 < hurried.n_epochs_background < 90000
 
 
 def test_there_is_nothing_to_learn_it_from_without_the_closed_form(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    opt = TrainOptions().parse(["--dataroot", str(clip), "--n_epochs_background", "3", "--gpu_ids", "-1"])
+    opt = resolved(TrainOptions().parse(["--dataroot", str(clip), "--n_epochs_background", "3", "--gpu_ids", "-1"]))
     with pytest.raises(UserError, match="--n_epochs_background: found 3 with --init random"):
         LnrModel(opt)
 
 
 def test_the_background_is_at_rest_or_moves_as_in_the_frames(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    opt = TrainOptions().parse(["--dataroot", str(clip), "--preset", "draft", "--num_filters", "4", "--gpu_ids", "-1"])
+    opt = resolved(TrainOptions().parse(["--dataroot", str(clip), "--preset", "draft", "--num_filters", "4",
+                                         "--gpu_ids", "-1"]))
     model, dataset = LnrModel(opt), create_dataset(opt)
     with torch.no_grad():
         model.scene.motion[1::2], model.scene.exposure[::2] = 0.8, 0.02
     batch = default_collate([dataset[0], dataset[1]])
     resting = model.rendered(batch, upsample=False)["layers"][:, 0]
     assert torch.equal(resting[0], resting[1])
-    opt.moving_background = True
+    model.moving_background = True
     moving = model.rendered(batch, upsample=False)["layers"][:, 0]
     shown, _ = model.scene(batch["plate"], batch["place"], batch["frame"])
     assert torch.equal(moving[:, :3], shown.clamp(-1, 1)) and (moving[0] - moving[1]).abs().mean() > 0.005
