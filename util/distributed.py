@@ -77,13 +77,13 @@ def largest(number: int) -> int:
     return int(value)
 
 
-def everywhere(condition: bool) -> bool:
+def all_processes(condition: bool) -> bool:
     """Whether the condition holds in all processes."""
     return largest(int(not condition)) == 0
 
 
 def average(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Scalars by name, averaged over the processes: the same bits everywhere, so that all decide alike."""
+    """Scalars by name, averaged over the processes: the same bits in each, so that all decide alike."""
     if count() == 1 or not values:
         return values
     mean = torch.stack([value.detach().float() for value in values.values()])
@@ -91,7 +91,7 @@ def average(values: dict[str, Tensor]) -> dict[str, Tensor]:
     return dict(zip(values, (mean / count()).unbind()))
 
 
-def total(x: Tensor) -> Tensor:
+def sum_over_processes(x: Tensor) -> Tensor:
     """Sum of `x` over the processes, for formulas that need sums over the whole batch.
 
     Its gradient is such that the average over the processes, which is what DDP takes, is the gradient of the sum.
