@@ -114,11 +114,11 @@ class Decomposition:
 
     Attributes:
         canvas: where the plate lies.
-        plate: uint8 [h, w, 3] on the canvas, the scene without people.
+        plate: uint8 [h, w, 3] on the canvas, the clean plate: the scene without people.
         people: by layer, uint8 [F, H, W], mattes of its people.
-        effects: by layer, uint8 [F, h, w] on the canvas, opacity of their effects.
-        shows_hidden: the mattes of people go on behind others, as those that people draw; those that programs find end
-            there.
+        effects: by layer, uint8 [F, h, w] on the canvas, alpha of their shadows and reflections.
+        shows_hidden: the mattes of people go on behind others (amodal), as those that people draw; those that programs
+            find end there.
     """
 
     canvas: Canvas
@@ -131,13 +131,13 @@ class Decomposition:
         """The scene that a frame shows, uint8 [H, W, 3]."""
         return self.canvas.seen(self.plate, frame, cv2.INTER_CUBIC)
 
-    def person(self, number: int, frame: int) -> np.ndarray:
-        """Opacity of a layer's people in a frame: float32 [H, W] in [0, 1]."""
+    def person_alpha(self, number: int, frame: int) -> np.ndarray:
+        """Alpha of a layer's people in a frame: float32 [H, W] in [0, 1]."""
         person = self.people[number][frame] * LEVEL
         return (2 * person + cv2.blur(person, (3, 3))) / 3  # masks are harder than what a camera sees
 
-    def effect(self, number: int, frame: int) -> np.ndarray:
-        """Opacity of their effects in it: float32 [H, W] in [0, 1]."""
+    def effect_alpha(self, number: int, frame: int) -> np.ndarray:
+        """Alpha of their shadows and reflections in it: float32 [H, W] in [0, 1]."""
         return self.canvas.seen(self.effects[number][frame], frame) * LEVEL
 
 

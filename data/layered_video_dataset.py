@@ -38,8 +38,8 @@ class LayeredVideoDataset(BaseDataset):
     with --init closed_form also what is known without training, at the size of the image:
         frame, its number,
         place [2, H, W] in [-1, 1], where on the canvas of the whole clip each pixel of a low-resolution frame looks,
-        plate [3, H, W] in [-1, 1], what it would see there without people,
-        people, effects [L, H, W] in [0, 1], opacity of each layer's people and of their effects, and
+        plate [3, H, W] in [-1, 1], the clean plate: what it would see there without people,
+        people, effects [L, H, W] in [0, 1], alpha of each layer's people and of their shadows and reflections, and
         shows_hidden, whether `people` holds also behind other people.
     """
 
@@ -140,7 +140,7 @@ class LayeredVideoDataset(BaseDataset):
         item = {"image": to_tensor(frame), "uv_map": torch.from_numpy(np.concatenate(uv_map)),
                 "mask": torch.from_numpy(np.stack(mask)), "pids": torch.from_numpy(np.stack(pids)).float()}
         if self.opt.init == "closed_form":
-            item |= self._without_training(index, order, frame.shape[1::-1])
+            item |= self._closed_form(index, order, frame.shape[1::-1])
         if rng is not None and not (self.opt.no_zoom or self.opt.do_upsampling):
             item = zoomed_at_random(item, rng)
         return {**item, "layer_ids": torch.tensor([0, *order]),
@@ -151,13 +151,13 @@ class LayeredVideoDataset(BaseDataset):
         """The clip's layers without training."""
         return decompose(self.root.path, self.opt.use_homographies, len(self))
 
-    def _without_training(self, index: int, order: list[int], size: tuple[int, int]) -> dict:
+    def _closed_form(self, index: int, order: list[int], size: tuple[int, int]) -> dict:
         known = self.decomposition
         plate = cv2.resize(known.background(index), size)
         nobody = np.zeros(size[::-1], np.float32)
-        people, effects = (torch.from_numpy(np.stack([nobody, *(cv2.resize(opacity(layer, index), size)
+        people, effects = (torch.from_numpy(np.stack([nobody, *(cv2.resize(alpha(layer, index), size)
                                                                 for layer in order)]))
-                           for opacity in (known.person, known.effect))
+                           for alpha in (known.person_alpha, known.effect_alpha))
         return {"frame": index, "place": torch.from_numpy(known.canvas.place(index)), "plate": to_tensor(plate),
                 "people": people, "effects": effects, "shows_hidden": known.shows_hidden}
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.base_model import BaseModel, Export, Phase
-from models.lnr_networks import KeypointToUV
+from models.kp2uv_networks import KeypointToUV
 from util.command_line import whole
 from util.errors import UserError
 

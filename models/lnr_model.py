@@ -21,23 +21,23 @@ from models.lnr_networks import LayeredRenderer, biases_without_effect
 from models.parallel import frozen_statistics
 from models.scene import Scene, scene_losses
 from util.command_line import auto_or, number, whole
-from util.distributed import everywhere, total
+from util.distributed import all_processes, sum_over_processes
 from util.errors import UserError
-from vision.layers.closed_form import effects_over
+from vision.layers.closed_form import remeasured_effects
 from vision.layers.mattes import (
     composite_over,
-    continued,
-    in_front,
-    matted,
+    layers_from_mattes,
     opacity,
     opaque,
     over_checkerboard,
+    pull_push,
     share_detail,
     transfer_detail,
     transmittance,
-    united,
+    transmittance_in_front,
+    union_alpha,
 )
-from vision.layers.patches import PERSON_MARGIN
+from vision.people.person_mask import PERSON_MARGIN
 
 UPSAMPLING_CROP = 256
 BACKGROUND_BATCH = 4
@@ -85,7 +85,7 @@ class LnrModel(BaseModel):
         self.renderer.to(self.device, memory_format=torch.channels_last)
         self.networks = {"LNR": self.renderer}
         if opt.init == "closed_form":
-            self.renderer.silence()
+            self.renderer.zero_output_layer()
             self.scene = Scene(opt.n_frames, opt.canvas_size, (opt.width, opt.height)).to(self.device)
             self.networks["scene"] = self.scene
         elif opt.is_train and opt.n_epochs_background:
@@ -168,7 +168,7 @@ class LnrModel(BaseModel):
             self.render = self.parallel(self.scene)
             return {"scene": torch.optim.Adam(self.scene.parameter_groups(), betas=(0.9, 0.99))}
         if self.opt.init == "closed_form":
-            self.renderer.speak()
+            self.renderer.reset_output_layer()
         trained = self.renderer.upsampling_parameters() if self.upsampling else self.renderer.base_parameters()
         self.renderer.requires_grad_(False)
         for parameter in trained:
@@ -205,7 +205,7 @@ class LnrModel(BaseModel):
 
     def layer_losses(self, batch: dict) -> dict[str, Tensor]:
         """Losses of the layers, at the size of the phase."""
-        static = everywhere(has_static_background(batch["uv_map"]))
+        static = all_processes(has_static_background(batch["uv_map"]))
         batch = self.to_device(batch)
         if self.phase.name == "coarse":
             batch = halved(batch)
@@ -218,7 +218,7 @@ class LnrModel(BaseModel):
             target = (target + brightness).clamp(-1, 1)
         background = expected = None
         if "plate" in batch:
-            background, expected = opaque(batch["plate"]), united(batch["people"], batch["effects"])
+            background, expected = opaque(batch["plate"]), union_alpha(batch["people"], batch["effects"])
             if crop is not None:
                 background = background[..., crop[0]:crop[1], crop[2]:crop[3]]
         outputs = self.render(batch["uv_map"], batch["pids"], self.upsampling, crop, static, background)
@@ -239,12 +239,12 @@ class LnrModel(BaseModel):
         if expected is not None and not self.upsampling:
             learned, wanted, view = (x[:, :, 0] for x in (
                 opacity(outputs["layers"][:, 1:]), expected, transmittance(expected)))
-            losses["prior"] = self.opt.lambda_prior * prior_loss(learned, wanted, view, total)
+            losses["prior"] = self.opt.lambda_prior * prior_loss(learned, wanted, view, sum_over_processes)
         elif not self.upsampling:
             weights = self.weights
             losses["alpha_reg"] = alpha_regularization(opacity(reconstruction), weights["alpha_l1"],
                                                        weights["alpha_l0"])
-            losses["mask"] = weights["mask"] * mask_loss(outputs["layers"][:, :, 3], masks, total)
+            losses["mask"] = weights["mask"] * mask_loss(outputs["layers"][:, :, 3], masks, sum_over_processes)
         return losses
 
     def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
@@ -316,22 +316,22 @@ class LnrModel(BaseModel):
         return result
 
     def rendered(self, batch: dict, upsample: bool, background: Tensor | None = None) -> dict[str, Tensor]:
-        """Layers and reconstruction of a batch as `LayeredRenderer` returns them, completed from `prior` if there.
+        """Layers and reconstruction of a batch as `LayeredRenderer` returns them; of known mattes where there are.
 
         Args:
             background: [B, 4, H, W], layer 0 of an earlier call with the same input and weights.
         """
         if "plate" not in batch:
             return self.renderer(batch["uv_map"], batch["pids"], upsample, background=background)
-        if not self.scene.is_silent():
-            batch = self.refined(batch)
-        layers = prior = matted(batch["plate"], batch["image"], batch["people"], batch["effects"])
-        if not self.renderer.is_silent():
+        if not self.scene.is_untrained():
+            batch = self.with_learned_scene(batch)
+        layers = prior = layers_from_mattes(batch["plate"], batch["image"], batch["people"], batch["effects"])
+        if not self.renderer.is_untrained():
             learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
-            layers = completed(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()))
+            layers = fill_hidden(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()))
         return {"layers": layers, "reconstruction": composite_over(layers)}
 
-    def refined(self, batch: dict) -> dict:
+    def with_learned_scene(self, batch: dict) -> dict:
         """A batch with the learned scene as its plate, and with the effects that are seen over that.
 
         The plate is the scene at rest, or with --moving_background as the frame shows it.
@@ -342,11 +342,11 @@ class LnrModel(BaseModel):
         scale = batch["image"].shape[-1] // self.opt.width
         items = zip(*(tensor.detach().cpu().numpy() for tensor in (
             (batch["image"] + 1).movedim(1, 3) / 2, (shown + 1).movedim(1, 3) / 2, batch["people"], batch["effects"])))
-        effects = np.stack([effects_over(*item, scale) for item in items])
+        effects = np.stack([remeasured_effects(*item, scale) for item in items])
         return {**batch, "plate": plate.clamp(-1, 1), "effects": torch.from_numpy(effects).to(shown)}
 
 
-def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:
+def fill_hidden(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:
     """Layers as expected where they are in view, and as learned where another one hides them: [B, L, 4, H, W].
 
     By how much the learned colours miss those in view is continued into what is hidden. That is a person's body:
@@ -357,10 +357,10 @@ def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) 
         pids: [B, L, h, w] person ids of the UV maps, where bodies are, hidden or not.
         shows_hidden: the expected alpha holds also where another layer hides it; only the colours are learned there.
     """
-    view, alpha = in_front(prior), prior[:, 1:, 3:]
+    view, alpha = transmittance_in_front(prior), prior[:, 1:, 3:]
     error = (prior - learned)[:, 1:, :3]
     known = view * opacity(prior[:, 1:])
-    error = continued(error.flatten(0, 1), known.flatten(0, 1)).unflatten(0, error.shape[:2])
+    error = pull_push(error.flatten(0, 1), known.flatten(0, 1)).unflatten(0, error.shape[:2])
     colour = view * prior[:, 1:, :3] + (1 - view) * (learned[:, 1:, :3] + error).clamp(-1, 1)
     if not shows_hidden:
         side = 2 * int(pids.shape[-2] * PERSON_MARGIN) + 1

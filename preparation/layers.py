@@ -15,9 +15,9 @@ from data.masks import mask_files, read_mask
 from data.tracked_poses import HIGHEST_PERSON, poses_of_frames
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
 from util.errors import UserError
-from vision.layers.depth_order import hides, orders_back_to_front
-from vision.layers.mattes import box_of
+from vision.layers.depth_order import occlusion, orders_back_to_front
 from vision.people.drawn_body import draw_body
+from vision.people.person_mask import bounding_box
 from vision.people.pose_formats import Pose
 
 _STEADINESS_S = 0.25
@@ -87,11 +87,11 @@ def depth_cues(frames: list[str], people: list[list[Pose]], layers: list[list[in
                     bodies[i] = np.any([draw_body(pose.keypoints, pose_size, size)[0] > 0 for pose in members], axis=0)
                     seen[i] = mask
             elif mask.any():
-                feet[f, i] = box_of(mask)[3] / size[1]
+                feet[f, i] = bounding_box(mask)[3] / size[1]
         for i in bodies:
             for j in bodies:
                 if i < j:
-                    in_front[f, i, j] = hides(bodies[i], seen[i], bodies[j], seen[j])
+                    in_front[f, i, j] = occlusion(bodies[i], seen[i], bodies[j], seen[j])
                     in_front[f, j, i] = -in_front[f, i, j]
     return feet, in_front
 

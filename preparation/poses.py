@@ -23,7 +23,7 @@ from util.command_line import whole
 from util.errors import UserError
 from util.files import write_text
 from util.images import read_image
-from vision.layers.mattes import box_of
+from vision.people.person_mask import bounding_box
 from vision.people.pose_formats import Pose, PoseFile, read_pose_file, shown
 from vision.people.tracking import assign_to_masks, by_frames_seen, track
 
@@ -237,7 +237,7 @@ def moved_into_masks(frames: list[str], people: list[list[Pose]],
                 continue
             masks_of_both = [read_image(path, "L") > 127 for path in (here, there)]
             if all(mask.any() for mask in masks_of_both):
-                to, origin = (np.reshape(box_of(mask), (2, 2)) for mask in masks_of_both)
+                to, origin = (np.reshape(bounding_box(mask), (2, 2)) for mask in masks_of_both)
                 keypoints = known[nearest].keypoints.copy()
                 keypoints[:, :2] = (keypoints[:, :2] - origin[0]) / (origin[1] - origin[0]) * (to[1] - to[0]) + to[0]
                 filled[f].append(replace(known[nearest], keypoints=keypoints))

@@ -83,7 +83,7 @@ def smallest(number: int) -> int:
     return -largest(-number)
 
 
-def everywhere(condition: bool) -> bool:
+def all_processes(condition: bool) -> bool:
     """Whether the condition holds in all processes."""
     return largest(int(not condition)) == 0
 
@@ -106,7 +106,7 @@ def average(values: dict[str, Tensor]) -> dict[str, Tensor]:
     return dict(zip(values, (mean / count()).unbind()))
 
 
-def total(x: Tensor) -> Tensor:
+def sum_over_processes(x: Tensor) -> Tensor:
     """Sum of `x` over the processes, for formulas that need sums over the whole batch.
 
     Its gradient is such that the average over the processes, which is what DDP takes, is the gradient of the sum.
