@@ -17,13 +17,13 @@ from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from util.errors import UserError
 from vision.layers.depth_order import hides, orders_back_to_front
 from vision.layers.mattes import box_of
+from vision.people.coco import ANKLES
 from vision.people.drawn_body import draw_body
 from vision.people.pose_formats import Pose
 
 _STEADINESS_S = 0.25
 _CUE_HEIGHT = 256
 _MOST_TESTED = 7
-_ANKLES = [15, 16]
 _SURE_SCORE = 0.3
 
 
@@ -99,5 +99,5 @@ def depth_cues(frames: list[str], people: list[list[Pose]], layers: list[list[in
 def lowest(keypoints: np.ndarray) -> float:
     """The y of a skeleton's lower ankle, or of its lowest joint where no ankle is sure."""
     sure = keypoints[:, 2] > _SURE_SCORE
-    ankles = [joint for joint in _ANKLES if sure[joint]]
+    ankles = [joint for joint in ANKLES if sure[joint]]
     return float(keypoints[ankles or (np.flatnonzero(sure).tolist() or slice(None)), 1].max())

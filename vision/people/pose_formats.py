@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from util.errors import UserError, several
+from vision.people.coco import JOINTS
 
-JOINTS = 17
 _COCO_FIRST = {17: "COCO-17", 26: "Halpe-26", 133: "COCO-WholeBody", 136: "Halpe-136"}
 # Places of COCO's 17 joints; the neck, the middle of the hips and the feet are left out.
 _OPENPOSE = {18: ("COCO-18", (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)),
