@@ -16,10 +16,9 @@ from urllib.error import URLError
 import cv2
 import numpy as np
 
-from data.masks import read_mask
+from data.masks import box_of, read_mask
 from util.errors import UserError
 from util.images import read_image
-from vision.layers.mattes import box_of
 from vision.people.drawn_body import draw_body
 from vision.people.tracking import joints_inside, likeness
 

@@ -11,12 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
-from data.masks import mask_files, read_mask
+from data.masks import box_of, mask_files, read_mask
 from data.tracked_poses import HIGHEST_PERSON, poses_of_frames
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
 from util.errors import UserError
 from vision.layers.depth_order import hides, orders_back_to_front
-from vision.layers.mattes import box_of
 from vision.people.coco import ANKLES
 from vision.people.drawn_body import draw_body
 from vision.people.pose_formats import Pose

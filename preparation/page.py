@@ -20,6 +20,7 @@ from util.files import folder_filled_atomically
 from util.html import Media, Page
 from util.images import read_image, write_png
 from vision.geometry.homography import Registration
+from vision.people.iuv import is_body
 from vision.people.keypoints import overlay_skeleton
 
 MOST_FRAMES, MOST_IN_PANORAMA = 12, 9
@@ -96,7 +97,7 @@ def contact_sheet(root: Path, names: list[str]) -> Iterator[tuple[str, np.ndarra
             for of_layer in layers:
                 if name in of_layer:
                     iuv = read_image(of_layer[name], "RGBA")
-                    uv = np.where(iuv[..., :1] > 0, iuv[..., :3], uv)
+                    uv = np.where(is_body(iuv)[..., None], iuv[..., :3], uv)
             rows.append(uv)
         yield name, np.concatenate(rows)
 

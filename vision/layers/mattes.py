@@ -171,16 +171,3 @@ def over_checkerboard(image: Tensor, cell: int = 16) -> Tensor:
     board = torch.where((rows + columns) % 2 == 0, 0.2, -0.2)
     alpha = opacity(image)
     return image[..., :3, :, :] * alpha + board * (1 - alpha)
-
-
-def box_of(mask: np.ndarray) -> tuple[float, float, float, float]:
-    """The box around a mask.
-
-    Args:
-        mask: bool [H, W], not empty.
-
-    Returns:
-        x of the first column, y of the first row, x after the last column, y after the last row.
-    """
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from vision.people.coco import BONES, JOINTS
+from vision.people.iuv import is_body
 
 CROP_SIZE = 256
 _BOX_IN_CROP = 192
@@ -105,7 +106,7 @@ def paste_iuv(canvas: np.ndarray, prediction: np.ndarray, keypoints: np.ndarray,
     patch = prediction[from_rows][:, from_columns]
     patch = np.dstack([patch, np.full(patch.shape[:2], 255 - person, np.uint8)])
     target = canvas[rows, columns]
-    target[...] = np.where(patch[..., :1] > 0, patch, target)
+    target[...] = np.where(is_body(patch)[..., None], patch, target)
 
 
 def _crop_indices(center: float, side: float, input_length: int, length: int) -> tuple[slice, np.ndarray]:
