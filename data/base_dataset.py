@@ -1,10 +1,11 @@
 """The contract between datasets and the two programs that read them, train.py and test.py."""
 
 from abc import ABC, abstractmethod
-from fractions import Fraction
 
 import numpy as np
 from torch.utils.data import Dataset
+
+from util.clips import DEFAULT_FRAME_RATE
 
 
 class BaseDataset(Dataset, ABC):
@@ -15,7 +16,7 @@ class BaseDataset(Dataset, ABC):
         frame_rate: frames per second of videos that are made from its items in order.
     """
 
-    frame_rate = Fraction(25)
+    frame_rate = DEFAULT_FRAME_RATE
 
     def __init__(self, opt):
         self.opt = opt

@@ -14,6 +14,7 @@ from data.dataroot import list_images
 from data.masks import box_of, mask_files, read_mask
 from data.tracked_poses import HIGHEST_PERSON, poses_of_frames
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
+from util.clips import DEFAULT_FRAME_RATE
 from util.errors import UserError
 from vision.layers.depth_order import hides, orders_back_to_front
 from vision.people.coco import ANKLES
@@ -42,7 +43,7 @@ def run(job: Job) -> Outcome:
     elif ids != list(range(1, len(ids) + 1)):
         made["people_layers"] = layers
     feet, in_front = depth_cues(frames, people, layers, masks, values["alphapose_input_size"])
-    steadiness = _STEADINESS_S * float(Fraction(values.get("frame_rate", "25/1")))
+    steadiness = _STEADINESS_S * float(Fraction(values.get("frame_rate", DEFAULT_FRAME_RATE)))
     orders = [[index + 1 for index in order] for order in orders_back_to_front(feet, in_front, steadiness)]
     write_values(job.made / METADATA, {**made, "composite_order": orders})
 

@@ -16,6 +16,7 @@ from data.dataroot import list_images, read_homographies
 from data.masks import mask_files, read_mask
 from data.tracked_poses import read_poses
 from preparation.steps import METADATA, Finding, Outcome, read_values
+from util.clips import evenly_spread
 from util.files import folder_filled_atomically
 from util.html import Media, Page
 from util.images import read_image, write_png
@@ -52,7 +53,7 @@ def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding])
     page.add_table(("step", "result"), [(name, outcome.summary) for name, outcome in outcomes.items()])
     with folder_filled_atomically(folder) as temporary:
         frames = list(list_images(root / "rgb_256"))
-        chosen = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, MOST_FRAMES).astype(int))]
+        chosen = [frames[i] for i in evenly_spread(len(frames), MOST_FRAMES)]
         page.add_header("Frames, people and UV maps")
         page.add_text("Skeletons and numbers of people; outlines are masks. Each number must stay with one person, and "
                       "each person needs a UV map wherever they are seen.")
@@ -116,7 +117,7 @@ def panorama(root: Path, frames: list[str]) -> np.ndarray:
     size = (max(1, round((xmax - xmin) * scale)), max(1, round((ymax - ymin) * scale)))
     to_picture = np.diag([scale, scale, 1]) @ np.array([[1, 0, -xmin], [0, 1, -ymin], [0, 0, 1]])
     placed = []
-    for index in np.unique(np.linspace(0, len(frames) - 1, MOST_IN_PANORAMA).astype(int)):
+    for index in evenly_spread(len(frames), MOST_IN_PANORAMA):
         pixels = read_image(files[frames[index]], "RGBA")
         placed.append(cv2.warpPerspective(pixels, to_picture @ from_frame(registration, index, pixels), size))
     stack = np.stack(placed).astype(np.float32)

@@ -7,15 +7,12 @@ covers it. Nothing here knows files, options or networks.
 import cv2
 import numpy as np
 
+from util.clips import evenly_spread
+
 STRIPE = 32  # rows that are sorted at once
 MOST_SORTED = 120  # frames that a quantile looks at: more add nothing but time and memory
 LEVEL = np.float32(1 / 255)
 MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3, np.float32)
-
-
-def evenly_spread(length: int, most: int) -> np.ndarray:
-    """Indices of at most `most` of `length` things, evenly spread."""
-    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))
 
 
 def open_quantile(frames: np.ndarray, is_open: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from util.clips import evenly_spread
 from vision.layers import clean_plate, effects
 from vision.layers.clean_plate import LEVEL, grey
 
@@ -104,7 +105,7 @@ def small_motion(frames: np.ndarray, clear: np.ndarray,
     exposed = np.stack([(frame / gain).clip(0, 255).round().astype(np.uint8) for frame, gain in zip(frames, gains)])
     flows = np.stack([optical_flow(goal, np.where(is_open, grey(frame * LEVEL), goal))
                       for frame, is_open in zip(exposed, clear)])
-    flows -= np.median(flows[clean_plate.evenly_spread(len(flows), clean_plate.MOST_SORTED)], axis=0)
+    flows -= np.median(flows[evenly_spread(len(flows), clean_plate.MOST_SORTED)], axis=0)
     still = np.quantile(np.abs(flows), 0.9) < 0.03
     if still and np.std(gains) < 0.002:
         return frames, None, zone_of_effects(frames, clear, middle, poses)
@@ -153,7 +154,7 @@ def sharpened(plate: np.ndarray, frames: np.ndarray, flows: np.ndarray, clear: n
         clear: bool [F, H, W], where they show the plate, when it is moved to it.
         where: bool [H, W], what may change.
     """
-    used = clean_plate.evenly_spread(len(frames), clean_plate.MOST_SORTED)
+    used = evenly_spread(len(frames), clean_plate.MOST_SORTED)
     places = np.stack(np.meshgrid(*(np.arange(side, dtype=np.float32) for side in plate.shape[1::-1])), axis=-1)
 
     def sampled(picture: np.ndarray, flow: np.ndarray, flags: int = cv2.INTER_CUBIC) -> np.ndarray:
