@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from datasets.keypoints_to_iuv import make_iuv
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
+from preparation.uv import make_iuv
 from util.command_line import duration
 from util.errors import UserError
 
