@@ -9,6 +9,7 @@ from PIL import Image
 
 from models.lnr_cost import training_cost
 from preparation.check import check
+from prepare import training_cost_in_words
 from util.images import read_image, write_png
 from vision.people.iuv import encode_iuv
 
@@ -51,7 +52,7 @@ def clip(whole, tmp_path):
 
 
 def worst(clip):
-    findings = check(clip)
+    findings = check(clip, training_cost_in_words)
     assert findings == sorted(findings, key=lambda finding: -finding.harm)
     assert all("\n" not in finding.text for finding in findings)
     return findings[0].harm, "; ".join(finding.text for finding in findings if finding.harm == findings[0].harm)
@@ -104,7 +105,7 @@ def test_frames_that_are_not_the_same_or_are_repeated_are_named(clip):
     assert "1 frames show another picture than in rgb_256, first 0020" in worst(clip)[1]
     for folder in ("rgb_256", "rgb_512"):
         shutil.copy(clip / folder / "0003.png", clip / folder / "0004.png")
-    assert "the same as the one before, first 0004" in str(check(clip))
+    assert "the same as the one before, first 0004" in str(check(clip, training_cost_in_words))
 
 
 def test_a_jump_and_poses_outside_the_frame_are_named(clip):
@@ -130,7 +131,7 @@ def test_uv_maps_away_from_the_mask_of_somebody_else_or_of_nobody_are_named(clip
 def test_people_who_stand_still_are_told(clip):
     for path in (clip / "iuv/01").iterdir():
         shutil.copy(clip / "iuv/01/0001.png", path) if path.name != "0001.png" else None
-    assert "100% of the people's area is covered in nearly all frames" in str(check(clip))
+    assert "100% of the people's area is covered in nearly all frames" in str(check(clip, training_cost_in_words))
 
 
 def test_the_layout_of_omnimatte_is_read_and_the_way_on_is_told(clip):
@@ -139,7 +140,7 @@ def test_the_layout_of_omnimatte_is_read_and_the_way_on_is_told(clip):
     harm, text = worst(clip)
     assert harm == 3 and f"python prepare.py {clip / 'rgb'} --masks {clip / 'mask'}" in text
     (clip / "mask/01/0002.png").unlink()
-    assert "the first is 0002" in str(check(clip))
+    assert "the first is 0002" in str(check(clip, training_cost_in_words))
 
 
 def test_cost_grows_with_frames_layers_and_size():
