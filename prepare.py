@@ -35,7 +35,7 @@ def main() -> int:
     unfinished = len(set(opt.steps)) < len(STEPS) and not opt.check and not (opt.dataroot / "iuv").is_dir()
     if not unfinished:
         findings += check(opt.dataroot, training_cost_in_words)
-    findings.sort(key=lambda finding: -finding.harm)
+    findings.sort(key=lambda finding: -finding.severity)
     tell(findings)
     status = exit_status(findings)
     if opt.check:
@@ -78,14 +78,14 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
 def tell(findings: list[Finding]) -> None:
     """Print findings, the worst first."""
     for finding in findings:
-        print(f"{WORDS[finding.harm]}: {finding.text}")
-    worst = max((finding.harm for finding in findings), default=0)
+        print(f"{WORDS[finding.severity]}: {finding.text}")
+    worst = max((finding.severity for finding in findings), default=0)
     print(f"check: {MEANING[worst]}" if worst else "check: all in order")
 
 
 def exit_status(findings: list[Finding]) -> int:
     """0: all in order, 1: warnings, 2: training cannot run."""
-    return (0, 1, 1, 2)[max((finding.harm for finding in findings), default=0)]
+    return (0, 1, 1, 2)[max((finding.severity for finding in findings), default=0)]
 
 
 def training_cost_in_words(size: tuple[int, int], n_layers: int, n_frames: int) -> str:

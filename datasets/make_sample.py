@@ -105,7 +105,7 @@ def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, hei
             raise UserError(f"{name}: {size} is not a multiple of 16; the nearest is {max(round(size / 16), 1) * 16}")
     dataroot = Path(dataroot).resolve()
     check_place(dataroot, overwrite)
-    clip = Clip(View(2 * width, 2 * height), frames, Content(**content))
+    clip = SampleClip(View(2 * width, 2 * height), frames, Content(**content))
     with tempfile.TemporaryDirectory(prefix=f".{dataroot.name}.", suffix=".part", dir=dataroot.parent) as beside:
         new = Path(beside, "new")
         clip.write(new)
@@ -224,7 +224,7 @@ def camera_motion(view: View, frames: int, rng: np.random.Generator) -> np.ndarr
     return np.stack(matrices)
 
 
-class Clip:
+class SampleClip:
     """Everything that decides what is in a clip; draws and writes it frame by frame."""
 
     def __init__(self, view: View, frames: int, content: Content):

@@ -55,13 +55,13 @@ def check(root: Path, estimate: Estimate) -> list[Finding]:
                     findings += part(dataroot)
                 except UserError as error:
                     findings += problems(error)
-    return sorted(findings, key=lambda finding: -finding.harm)
+    return sorted(findings, key=lambda finding: -finding.severity)
 
 
-def problems(error: UserError, harm: int = 3) -> Iterator[Finding]:
+def problems(error: UserError, severity: int = 3) -> Iterator[Finding]:
     """A finding for each line of an error."""
     for line in str(error).split("\n"):
-        yield Finding(harm, line.strip())
+        yield Finding(severity, line.strip())
 
 
 def omnimatte_layout(root: Path, estimate: Estimate) -> Iterator[Finding]:

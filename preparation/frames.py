@@ -30,7 +30,7 @@ _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMW
 _EXIF_ORIENTATION = 0x112
 
 
-class Clip(NamedTuple):
+class ChosenFrames(NamedTuple):
     """Frames that were chosen from a source.
 
     Attributes:
@@ -93,7 +93,7 @@ STEP = Step("frames", run, (), (
                                       "color_range", "audio", "source"))), add_options)
 
 
-def open_clip(job: Job) -> Clip:
+def open_clip(job: Job) -> ChosenFrames:
     """The frames that the options choose.
 
     Raises:
@@ -112,7 +112,7 @@ def open_clip(job: Job) -> Clip:
     return choose(source, job, start, end, every)
 
 
-def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) -> Clip:
+def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) -> ChosenFrames:
     """Choose frames of a video, and copy its sound.
 
     Raises:
@@ -146,7 +146,7 @@ def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) ->
             if index < 0:
                 return
 
-    return Clip(frames(), len(chosen), video.size, values, findings)
+    return ChosenFrames(frames(), len(chosen), video.size, values, findings)
 
 
 def unsteady(path: Path, times: list[float], chosen: list[int], rate: Fraction) -> Finding:
@@ -159,7 +159,7 @@ def unsteady(path: Path, times: list[float], chosen: list[int], rate: Fraction) 
                    f"ones of {len(times)}, {twice} of them shown again")
 
 
-def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int) -> Clip:
+def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int) -> ChosenFrames:
     """Choose frames of a folder of pictures; their names are kept where they sort as they count.
 
     Raises:
@@ -195,7 +195,7 @@ def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int)
                                 f"{size[0]}x{size[1]}, the size of {files[stems[0]].name}")
             yield name, pixels, files[stem] if as_stored else None
 
-    return Clip(frames(), len(stems), size, values, findings)
+    return ChosenFrames(frames(), len(stems), size, values, findings)
 
 
 def frames_between(start: float, end: float, rate: Fraction) -> tuple[int, int | None]:
@@ -204,7 +204,7 @@ def frames_between(start: float, end: float, rate: Fraction) -> tuple[int, int |
     return first, stop
 
 
-def network_size(job: Job, clip: Clip) -> tuple[tuple[int, int], str]:
+def network_size(job: Job, clip: ChosenFrames) -> tuple[tuple[int, int], str]:
     """Size of the low resolution, with the least change of the aspect ratio, and a sentence on it."""
     values = read_values(job.root / METADATA)
     original = clip.values["original_size"]

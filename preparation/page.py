@@ -46,7 +46,7 @@ def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding])
     page = Page(f"{root.resolve().name}: prepared")
     page.add_header("What to look out for")
     if findings:
-        page.add_table(("", "what", "means"), [(WORDS[f.harm], f.text, MEANING[f.harm]) for f in findings])
+        page.add_table(("", "what", "means"), [(WORDS[f.severity], f.text, MEANING[f.severity]) for f in findings])
     else:
         page.add_text("Nothing found.")
     page.add_header("Steps")
