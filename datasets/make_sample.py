@@ -306,7 +306,7 @@ class SampleClip:
             scene = swayed(scene, self.leaves, 2 * DENSITY * sway, self.times[k], self.content.rng(6))
         return self._filmed(scene, self.area[:2], k) * np.float32(self.gains[k])
 
-    def shoot(self, layer: int, k: int) -> "Shot":
+    def shoot(self, layer: int, k: int) -> "RenderedPerson":
         """The person of a layer in frame k."""
         person = self.actors[layer - 1].person
         skeleton, parts, ground = self._posed(layer, k)
@@ -326,7 +326,7 @@ class SampleClip:
         keypoints = np.column_stack([places, np.full(len(places), 0.95)]).round(3).ravel().tolist()
         layer = _over(matte, layer)
         layer[..., :3] *= self.gains[k]
-        return Shot(layer, matte[..., 3], shadow, keypoints)
+        return RenderedPerson(layer, matte[..., 3], shadow, keypoints)
 
     def _posed(self, layer: int, k: int) -> tuple[Skeleton, list[Part], np.ndarray]:
         """How the person of a layer stands in frame k, his parts and the place [3] on the ground they are about."""
@@ -421,7 +421,7 @@ class SampleClip:
 
 
 @dataclass(frozen=True)
-class Shot:
+class RenderedPerson:
     """One person in one frame at double size: float32 [H, W] or [H, W, 4] in [0, 1], the layer premultiplied."""
 
     layer: np.ndarray
@@ -439,7 +439,7 @@ def write_frame(folder: Path, name: str, frame: np.ndarray) -> None:
     write_png(folder / "rgb_256" / name, _halved(pixels))
 
 
-def write_layer(folder: Path, layer: str, name: str, shot: Shot, uncovered: np.ndarray) -> None:
+def write_layer(folder: Path, layer: str, name: str, shot: RenderedPerson, uncovered: np.ndarray) -> None:
     """Write one person's layer, matte, shadow and mask at single size; the mask is what of the matte is `uncovered`."""
     rgba = _halved(shot.layer)
     rgba[..., :3] /= np.maximum(rgba[..., 3:], 1e-6)

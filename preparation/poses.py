@@ -23,7 +23,7 @@ from util.command_line import whole
 from util.errors import UserError
 from util.files import write_text
 from util.images import read_image
-from vision.people.pose_formats import Pose, PoseFile, read_pose_file, shown
+from vision.people.pose_formats import Pose, PoseFile, printable, read_pose_file
 from vision.people.tracking import assign_to_masks, by_frames_seen, track
 
 _ESTIMATORS = ("keypoint_rcnn", "mediapipe", "none")
@@ -111,7 +111,7 @@ def matched(path: Path, file: PoseFile, frames: list[str], source: dict) -> tupl
     names, how = named_in(file.poses, frames, source, usual_first=int(file.form.startswith("COCO results")))
     if any(names):
         return [file.poses.get(name, []) for name in names], how
-    found = shown(next(iter(file.names.values()))) if file.names else "no frame at all"
+    found = printable(next(iter(file.names.values()))) if file.names else "no frame at all"
     expected = source.get("names", frames)
     raise UserError(f"{path}: has poses of {found}; expected frames like {expected[0]} to {expected[-1]}. "
                     "Name them alike, or find the poses on this video")
