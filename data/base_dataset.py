@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 from torch.utils.data import Dataset, default_collate
 
 from data.sampler import ItemKey
+from util.clips import DEFAULT_FRAME_RATE
 
 
 class BaseDataset(Dataset, ABC):
@@ -18,7 +18,7 @@ class BaseDataset(Dataset, ABC):
         frame_rate: frames per second of videos that are made from its items in order.
     """
 
-    frame_rate = Fraction(25)
+    frame_rate = DEFAULT_FRAME_RATE
 
     def __init__(self, opt):
         self.opt = opt

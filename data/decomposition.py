@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 
 from data.dataroot import Dataroot
+from data.masks import read_matte
 from util.errors import UserError, several
 from util.images import read_image
 from vision.geometry.homography import Registration
 from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import solve
+from vision.people.iuv import is_body
 
 EDGE = 3  # pixels of a moving camera's frame, into which small motions would bring what it does not show
 NO_PLATE = 0.05
@@ -40,8 +42,9 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
 
     def matte(layer: int, frame: int) -> np.ndarray:
         picture = root.file(f"{source}/{layer:02d}", frame)
-        covered = (read_image(picture, "L") if source == "mask" else
-                   np.where(read_image(picture, "RGBA")[..., 0] > 4, 255, 0).astype(np.uint8))
+        if source == "mask":
+            return read_matte(picture, root.metadata.size)
+        covered = 255 * is_body(read_image(picture, "RGBA")).astype(np.uint8)
         return cv2.resize(covered, root.metadata.size, interpolation=cv2.INTER_AREA)
 
     return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}

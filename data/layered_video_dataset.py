@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from data.base_dataset import BaseDataset
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from data.decomposition import Canvas, Decomposition, decompose
+from data.masks import read_matte
 from util.command_line import whole
 from util.errors import UserError, several
 from util.images import read_image
 from util.tensors import to_tensor
 from vision.layers.mattes import trimap
-from vision.people.iuv import atlas_uv, background_uv, decode_iuv
+from vision.people.iuv import decode_iuv, is_body
+from vision.people.texture_atlas import atlas_uv, background_uv
 
 KEPT_BYTES = 2**31
 """Of decoded files in memory: 600 frames of 448x256 with seven people, hence all of most clips."""
@@ -168,14 +170,13 @@ class LayeredVideoDataset(BaseDataset):
         for layer in self.layers:
             path = self.root.file(f"iuv/{layer:02d}", index)
             iuvs[layer] = read_image(path, "RGBA")
-            highest = int(np.where(iuvs[layer][..., 0] > 4, 255 - iuvs[layer][..., 3].astype(int), 0).max())
+            highest = int(np.where(is_body(iuvs[layer]), 255 - iuvs[layer][..., 3], 0).max())
             if highest > self.metadata.n_people:
                 raise UserError(f"{path}: shows person {highest}; n_textures {self.metadata.n_textures} of "
                                 f"metadata.json has tiles for {self.metadata.n_people}. Set n_textures to "
                                 f"{24 * highest + 1}")
             if self.opt.use_mask_images:
-                mask = read_image(self.root.file(f"mask/{layer:02d}", index), "L")
-                masks[layer] = cv2.resize(mask, self.metadata.size, interpolation=cv2.INTER_AREA)
+                masks[layer] = read_matte(self.root.file(f"mask/{layer:02d}", index), self.metadata.size)
         return frame, iuvs, masks
 
     def _check_files(self) -> None:

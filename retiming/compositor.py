@@ -14,6 +14,7 @@ import numpy as np
 
 from data.dataroot import IMAGE_SUFFIXES, Dataroot, list_images
 from data.layer_folder import LayerFolder
+from data.masks import read_mask
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, Shown
 from util.errors import UserError
 from util.images import read_image
@@ -22,6 +23,7 @@ from vision.geometry.homography import placement
 from vision.layers import patches as pixels
 from vision.layers.effects import scaled_effects
 from vision.layers.patches import Patch
+from vision.people.iuv import is_body
 from vision.people.person_mask import person_weight
 
 CACHE_BYTES = 256 * 2 ** 20
@@ -170,9 +172,9 @@ class Compositor:
         """Frame name to a file that tells where the person is, and how to read it as bool [h, w]."""
         mask, iuv = (self.root.path / name / f"{layer:02d}" for name in ("mask", "iuv"))
         if mask.is_dir():
-            return list_images(mask), lambda file: read_image(file, "L") > 127
+            return list_images(mask), read_mask
         if iuv.is_dir():
-            return list_images(iuv), lambda file: read_image(file, "RGBA")[..., 3] > 0
+            return list_images(iuv), lambda file: is_body(read_image(file, "RGBA"))
         raise UserError(f"effects of layer {layer}: neither mask/{layer:02d} nor iuv/{layer:02d} in {self.root.path} "
                         "tells where the person is; make the UV maps first: "
                         f"bash datasets/prepare_iuv.sh {self.root.path}")

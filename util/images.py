@@ -30,6 +30,12 @@ def read_image(path: Path | str, mode: str) -> np.ndarray:
         raise UserError(f"{path}: not a readable image ({error}); make this file again") from None
 
 
+def checkerboard(size: tuple[int, int], cell: int = 8) -> np.ndarray:
+    """Grey squares of `cell` pixels for transparent pictures to stand on: uint8 [H, W, 3] of size (width, height)."""
+    rows, columns = np.indices(size[::-1]) // cell
+    return np.where((rows + columns)[..., None] % 2, 165, 215).astype(np.uint8).repeat(3, axis=2)
+
+
 def write_png(path: Path | str, pixels: np.ndarray) -> None:
     """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as PNG, atomically.
 

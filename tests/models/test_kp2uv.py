@@ -13,9 +13,9 @@ import torch
 
 from data.kpuv_dataset import KpuvDataset
 from data.tracked_poses import read_poses
-from datasets.keypoints_to_iuv import make_iuv
 from models.kp2uv_model import Kp2uvModel, uv_picture
 from models.kp2uv_networks import KeypointToUV
+from preparation.uv import make_iuv
 from tests.program import ROOT, copy_program
 from util.errors import UserError
 from util.images import read_image, write_png

@@ -7,11 +7,11 @@ import torch
 from torch.utils.data import default_collate
 
 from data.loading import create_dataset, resolved
-from datasets.keypoints_to_iuv import make_iuv
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
 from models.scene import Scene, scene_losses
 from options.train_options import TrainOptions
+from preparation.uv import make_iuv
 from training.budget import within_budget
 from util.errors import UserError
 from vision.layers.closed_form import remeasured_effects

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from data.loading import resolved
-from datasets.keypoints_to_iuv import make_iuv
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
+from preparation.uv import make_iuv
 from training.budget import within_budget
 from util.command_line import duration
 from util.errors import UserError

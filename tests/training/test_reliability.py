@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 import train
 from data.layered_video_dataset import LayeredVideoDataset
-from datasets.keypoints_to_iuv import make_iuv
 from datasets.make_sample import make_sample
 from models.checkpoints import fingerprint
 from models.lnr_model import LnrModel
+from preparation.uv import make_iuv
 from scripts.lab.check_reliability import equal
 from tests.program import ROOT, program_files
 from training import batch_size

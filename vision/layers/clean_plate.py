@@ -7,6 +7,7 @@ nobody covers it. Nothing here knows files, options or networks.
 import cv2
 import numpy as np
 
+from util.clips import evenly_spread
 from vision.geometry.flow import backward_warp, inverse_flow
 
 STRIPE = 32  # rows that are sorted at once
@@ -14,11 +15,6 @@ MOST_SORTED = 120  # frames that a quantile looks at: more add nothing but time 
 LEVEL = np.float32(1 / 255)
 BACK_PROJECTIONS = 4
 MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3, np.float32)
-
-
-def evenly_spread(length: int, most: int) -> np.ndarray:
-    """Indices of at most `most` of `length` things, evenly spread."""
-    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))
 
 
 def visible_quantile(frames: np.ndarray, visible: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:

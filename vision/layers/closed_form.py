@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from util.clips import evenly_spread
 from vision.geometry.flow import optical_flow, warp_frames
 from vision.layers import clean_plate, effects
 from vision.layers.clean_plate import LEVEL, grey
@@ -104,7 +105,7 @@ def small_motion(frames: np.ndarray, clear: np.ndarray,
     exposed = np.stack([(frame / gain).clip(0, 255).round().astype(np.uint8) for frame, gain in zip(frames, gains)])
     flows = np.stack([small_flow(goal, np.where(visible, grey(frame * LEVEL), goal))
                       for frame, visible in zip(exposed, clear)])
-    flows -= np.median(flows[clean_plate.evenly_spread(len(flows), clean_plate.MOST_SORTED)], axis=0)
+    flows -= np.median(flows[evenly_spread(len(flows), clean_plate.MOST_SORTED)], axis=0)
     still = np.quantile(np.abs(flows), 0.9) < 0.03
     if still and np.std(gains) < 0.002:
         return frames, None, find_effect_zone(frames, clear, middle, poses)
