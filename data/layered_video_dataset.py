@@ -11,11 +11,12 @@ import torch.nn.functional as F
 
 from data.base_dataset import BaseDataset
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
-from data.decomposition import Canvas, Decomposition, decompose
+from data.decomposition import Decomposition, decompose
 from util.command_line import whole
 from util.errors import UserError, several
 from util.images import read_image
 from util.tensors import to_tensor
+from vision.geometry.canvas import Canvas
 from vision.layers.mattes import trimap
 from vision.people.iuv import atlas_uv, background_uv, decode_iuv
 
@@ -92,7 +93,7 @@ class LayeredVideoDataset(BaseDataset):
         frames = list_images(Path(opt.dataroot) / "rgb_256")
         if opt.init == "closed_form":
             registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
-            opt.n_frames, opt.canvas_size = len(frames), Canvas.of(registration, metadata.size, density=1).size
+            opt.n_frames, opt.canvas_size = len(frames), Canvas.of(registration, metadata.size).size
         opt.clip = f"{len(frames)} frames, {zlib.crc32(read_image(next(iter(frames.values())), 'RGB')):08x}"
 
     def __len__(self) -> int:
