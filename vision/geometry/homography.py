@@ -71,5 +71,5 @@ class Registration:
 
 
 def still(size: tuple[int, int], frames: int) -> Registration:
-    """A camera that does not move."""
+    """A camera that does not move, for frames of `size` (width, height)."""
     return Registration(size, (0, size[0] - 1, 0, size[1] - 1), np.tile(np.eye(3), (frames, 1, 1)))
