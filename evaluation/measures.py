@@ -22,6 +22,7 @@ from evaluation import metrics
 from evaluation.metrics import Sum, mean, pooled, squared_error
 from util.errors import UserError, several
 from util.images import read_image
+from vision.geometry.canvas import Canvas
 from vision.layers.time_warps import align, freeze, offset, within
 
 LATE = 15  # frames by which a layer is late in the retiming `offset`
@@ -133,19 +134,11 @@ class Clip:
         is known."""
         if self._registration is None:
             return None
-        start, end = (self._registration.to_world(self._index[frame], self.made.size) for frame in (earlier, later))
-        return np.linalg.inv(end) @ start
+        return self._registration.between(self._index[earlier], self._index[later], self.made.size)
 
-    def on_panorama(self, frame: int, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]] | None:
-        """Homography from pixels of a frame to those of a picture of all that the camera saw, and that picture's size;
-        None where no motion of the camera is known."""
-        if self._registration is None:
-            return None
-        xmin, xmax, ymin, ymax = self._registration.bounds
-        scale = min(size[0] / self._registration.size[0], LARGEST_PANORAMA / max(xmax - xmin, ymax - ymin))
-        place = np.array([[scale, 0, -scale * xmin], [0, scale, -scale * ymin], [0, 0, 1]])
-        extent = (int(scale * (xmax - xmin)) + 2, int(scale * (ymax - ymin)) + 2)
-        return place @ self._registration.to_world(self._index[frame], size), extent
+    def panorama(self, size: tuple[int, int]) -> tuple[Canvas, list[int]]:
+        """All that the camera saw, for pictures of `size`, and the number there of each frame."""
+        return Canvas.of(self._registration, size, largest=LARGEST_PANORAMA), self._index
 
     def _frame_folder(self, layers: LayerFolder) -> str:
         small = self.dataroot.metadata.size
@@ -344,14 +337,11 @@ def never_seen(clip: Clip) -> list[np.ndarray]:
     for frame, order in enumerate(clip.orders):
         behind, *_ = metrics.transmittances(clip.true.layer(number, frame)[..., 3] for number in order)
         free.append(behind >= 1 - metrics.NOTHING)
-    places = [clip.on_panorama(frame, size) for frame in range(len(free))]
-    if places[0] is None:
-        return [~np.logical_or.reduce(free)] * len(free)
-    seen = np.zeros(places[0][1][::-1], np.uint8)
-    for shown, (matrix, extent) in zip(free, places):
-        seen |= cv2.warpPerspective(shown.astype(np.uint8), matrix, extent, flags=cv2.INTER_NEAREST)
-    return [~shown & (cv2.warpPerspective(seen, matrix, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP) == 0)
-            for shown, (matrix, _) in zip(free, places)]
+    panorama, numbers = clip.panorama(size)
+    seen = np.zeros(panorama.size[::-1], np.uint8)
+    for shown, number in zip(free, numbers):
+        seen |= panorama.lay(shown.astype(np.uint8), number, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+    return [~shown & (panorama.seen(seen, number, cv2.INTER_NEAREST) == 0) for shown, number in zip(free, numbers)]
 
 
 def background_truth(clip: Clip, frame: int, unseen: np.ndarray) -> dict[str, Sum]:

@@ -8,8 +8,7 @@ import torch
 
 from evaluation import metrics
 from tests.compositing_case import compositing_case
-from vision.layers.mattes import composite_over
-from vision.layers.patches import over, premultiplied, put_over
+from vision.layers import mattes, patches
 
 CASE = compositing_case()
 CLOSE = 2e-4  # of 255: what float32 loses
@@ -30,7 +29,7 @@ def test_torch_with_gradients():
     opaque = np.dstack([CASE.background, np.full_like(CASE.background[..., :1], 255)])
     layers = torch.from_numpy(np.stack([opaque, *CASE.layers])).movedim(-1, 1)[None].float() / 127.5 - 1
     layers.requires_grad_()
-    composite = composite_over(layers)[0, :3]
+    composite = mattes.composite_over(layers)[0, :3]
     assert np.abs((composite.detach().movedim(0, -1).numpy() + 1) * 127.5 - CASE.over_background).max() < CLOSE
     composite.sum().backward()
     share = layers.grad[0, :, 0].double()  # of each layer in the composite
@@ -43,7 +42,7 @@ def test_patches():
         canvas = np.zeros((4, *expected.shape[:2]), np.float32) if below is None else (
             np.moveaxis(below, -1, 0).astype(np.float32))
         for layer in CASE.layers:
-            put_over(canvas, premultiplied(0, 0, layer), 1)
+            patches.composite_over(canvas, patches.premultiplied(0, 0, layer), 1)
         assert np.abs(np.moveaxis(canvas, 0, -1) - expected).max() < CLOSE
 
 
@@ -58,7 +57,7 @@ def test_two_premultiplied_pictures():
     for behind, expected in ((background, CASE.over_background / 255),
                              (np.zeros_like(layers[0]), CASE.over_nothing / [255, 255, 255, 1])):
         for layer in layers:
-            behind = over(layer, behind)
+            behind = patches.over(layer, behind)
         assert np.abs(behind - expected).max() < CLOSE / 255
 
 

@@ -31,6 +31,12 @@ def read_image(path: Path | str, mode: str) -> np.ndarray:
         raise UserError(f"{path}: not a readable image ({error}); make this file again") from None
 
 
+def checkerboard(size: tuple[int, int], cell: int = 8) -> np.ndarray:
+    """Grey squares of `cell` pixels for transparent pictures to stand on: uint8 [H, W, 3] of size (width, height)."""
+    rows, columns = np.indices(size[::-1]) // cell
+    return np.where((rows + columns)[..., None] % 2, 165, 215).astype(np.uint8).repeat(3, axis=2)
+
+
 def write_png(path: Path | str, pixels: np.ndarray) -> None:
     """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as PNG, atomically."""
     data = png(pixels)
@@ -51,3 +57,15 @@ def png(pixels: np.ndarray, compression: int | None = 3) -> bytes:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
     settings = [] if compression is None else [cv2.IMWRITE_PNG_COMPRESSION, compression]
     return cv2.imencode(".png", pixels, settings)[1].tobytes()
+
+
+def write_image(path: Path | str, pixels: np.ndarray) -> None:
+    """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] in the format of the path's ending, atomically.
+
+    PNG as `write_png` does; others, such as .jpg, as Pillow does by default.
+    """
+    if Path(path).suffix.lower() == ".png":
+        write_png(path, pixels)
+        return
+    with written_atomically(path) as temporary:
+        Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(temporary)

@@ -25,8 +25,8 @@ from retiming.edit import edit_from_values
 from util.command_line import OneLineParser, whole
 from util.errors import UserError, reported_in_one_line
 from util.files import written_atomically
-from util.images import read_image
-from vision.layers.patches import premultiplied, put_over, to_straight
+from util.images import checkerboard, read_image
+from vision.layers.patches import composite_over, premultiplied, to_straight
 
 ROWS = 3
 MARGIN, HEADING, GAP = 70, 20, 4  # pixels
@@ -114,14 +114,8 @@ def over(background: np.ndarray, layers: list[np.ndarray]) -> np.ndarray:
     """Layers, uint8 straight RGBA, back to front, over a picture."""
     canvas = background.transpose(2, 0, 1).astype(np.float32)
     for layer in layers:
-        put_over(canvas, premultiplied(0, 0, layer), 1)
+        composite_over(canvas, premultiplied(0, 0, layer), 1)
     return to_straight(canvas)
-
-
-def checkerboard(size: tuple[int, int], cell_size: int = 8) -> np.ndarray:
-    """Grey squares that fill (width, height)."""
-    rows, columns = np.indices(size[::-1]) // cell_size
-    return np.where((rows + columns)[..., None] % 2, 165, 215).astype(np.uint8).repeat(3, axis=2)
 
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:
