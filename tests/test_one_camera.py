@@ -15,7 +15,7 @@ from retiming.rendering import Uncovered
 from tests import true_camera
 from vision.geometry.canvas import Canvas
 from vision.geometry.homography import scaling
-from vision.people.iuv import background_uv
+from vision.people.texture_atlas import background_uv
 
 SIZE, DOUBLE, FRAMES = (448, 256), (896, 512), 3
 CLOSE = 1e-6  # pixels

@@ -3,13 +3,13 @@
 import cv2
 import numpy as np
 
-from datasets.make_sample import Clip, Content
+from datasets.make_sample import Content, SampleClip
 from datasets.synthetic.scene import View
 
 
 def of_sample(size: tuple[int, int], frames: int) -> np.ndarray:
     """[F, 3, 3] of a moving sample clip with frames of `size`: first frame to each, in pixels at twice that size."""
-    return Clip(View(2 * size[0], 2 * size[1]), frames, Content(camera="moving")).homographies
+    return SampleClip(View(2 * size[0], 2 * size[1]), frames, Content(camera="moving")).homographies
 
 
 def in_larger(places: np.ndarray, size: tuple[int, int], larger: tuple[int, int]) -> np.ndarray:
