@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "vision.layers": {"util", "vision.geometry", "vision.people"},
     "data": {"util", *VISION},
     "models": {"util", *VISION},
-    "training": {"util", "data", "models"},
+    "training": {"util", "data", "models", "options"},
     "options": {"util", "data", "models"},
     "web": {"util"},
     "retiming": {"util", *VISION, "data", "web"},
