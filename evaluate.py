@@ -13,9 +13,11 @@ from pathlib import Path
 
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
-from evaluation.measures import Clip, evaluate
-from evaluation.metrics import load_lpips
-from evaluation.page import console_text, tables, write_figures, write_page
+from evaluation.clip import Clip
+from evaluation.images import load_lpips
+from evaluation.layer_tables import plots, tables
+from evaluation.measures import evaluate
+from evaluation.page import console_text, drawings, write_figures, write_page
 from evaluation.worst_frames import worst_frames
 from options.result_options import add_result_options, resolve_result_options
 from util.command_line import OneLineParser
@@ -38,8 +40,8 @@ def main() -> None:
     result = {**facts(opt, training, clip, {} if lpips else {"LPIPS": reason}), **evaluate(clip, lpips)}
     with folder_filled_atomically(opt.out) as temporary:
         write_figures(temporary, result)
-        write_page(temporary, f"How good the layers are: {opt.layers}", sentences(result), result,
-                   worst_frames(clip, result))
+        write_page(temporary, f"How good the layers are: {opt.layers}", sentences(result), tables(result),
+                   drawings(plots(result), result["frames"]), worst_frames(clip, result))
     print("\n".join([*sentences(result), "", console_text(tables(result))]))
     print(f"evaluation: {opt.out / 'index.html'}")
 
