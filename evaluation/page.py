@@ -43,6 +43,25 @@ class Table(NamedTuple):
     rows: list[tuple[Measure, list[str]]]
 
 
+def run_sentences(result: Mapping) -> list[str]:
+    """The run that was measured, where it was one, for people."""
+    run = result["run"]
+    if not run:
+        return []
+    training = ", ".join(f"{name} {value}" for name, value in run["training"].items())
+    return [f"Run: {run['name']}, epoch {run['epoch']}, seed {run['seed']}; {training}."]
+
+
+def left_out_sentences(result: Mapping) -> list[str]:
+    """What was not measured, and why."""
+    return [f"Left out: {name}, because {reason}." for name, reason in result["left_out"].items()]
+
+
+def by(size: Sequence[int]) -> str:
+    """(width, height) for people."""
+    return f"{size[0]}x{size[1]}"
+
+
 def shown(value: float | None, unit: str = "") -> str:
     """A figure as text; a dash where there is none."""
     if value is None:

@@ -45,6 +45,16 @@ def read_deep_image(path: Path | str) -> np.ndarray:
     return pixels[..., :3]
 
 
+def image_size(path: Path | str) -> tuple[int, int]:
+    """(width, height) of an image, of which only the beginning is read.
+
+    Raises:
+        UserError: the file is missing, or no image.
+    """
+    with _opened(path) as image:
+        return image.size
+
+
 @contextmanager
 def _opened(path: Path | str) -> Iterator[Image.Image]:
     try:

@@ -1,12 +1,16 @@
-"""What is shown of an evaluation of layers: names and meanings of its measures, tables and plots.
+"""What is shown of an evaluation of layers: facts, names and meanings of its measures, tables and plots.
 
 A result is a dict as `metrics.json` holds it (docs/evaluation.md). Nothing here measures anything.
 """
 
 from collections.abc import Mapping
 
-from evaluation.page import Measure, Plot, Table, shown
+from evaluation.page import Measure, Plot, Table, by, left_out_sentences, run_sentences, shown
 
+TRAINING = ("model", "preset", "n_epochs_background", "n_epochs_coarse", "n_epochs", "n_epochs_decay",
+            "n_epochs_upsample", "batch_size", "num_filters", "lr", "lambda_mask", "mask_loss_rolloff_epoch",
+            "use_mask_images", "use_homographies")
+"""Options of the training that are shown, where the run has them."""
 SHARE = "share of the true shadow"
 FROM_0_TO_1 = (-0.03, 1.03)
 
@@ -59,6 +63,17 @@ MEASURES = {
                                      "true one."),
     },
 }
+
+
+def sentences(result: Mapping) -> list[str]:
+    """What was measured, and with what, for people."""
+    return [f"Layers: {result['layers']}, measured by version {result['version']}.",
+            f"Clip: {result['dataroot']}, {len(result['frames'])} frames of {by(result['size'])}, layers of people: "
+            f"{', '.join(map(str, result['people']))}.",
+            *run_sentences(result),
+            f"True layers: {result['truth']}, compared at {by(result['truth_size'])}." if result["truth"] else
+            "True layers: not known, so nothing says whether the right things are in the layers.",
+            *left_out_sentences(result)]
 
 
 def tables(result: Mapping) -> list[Table]:
