@@ -49,7 +49,7 @@ def run_sentences(result: Mapping) -> list[str]:
     if not run:
         return []
     training = ", ".join(f"{name} {value}" for name, value in run["training"].items())
-    return [f"Run: {run['name']}, epoch {run['epoch']}, seed {run['seed']}; {training}."]
+    return [f"Run: {run['name']}, epoch {run['epoch']}" + (f", seed {run['seed']}; {training}." if training else ".")]
 
 
 def left_out_sentences(result: Mapping) -> list[str]:

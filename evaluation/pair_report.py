@@ -16,8 +16,9 @@ MEASURES = {
     "psnr": Measure("PSNR", "dB", "higher", "Of all pixels of all pictures together. Above 40 a difference is hardly "
                     "seen, below 30 it is plain."),
     "psnr_mean": Measure("PSNR, mean", "dB", "higher", "Mean over the pictures' own, as papers give it."),
-    "ssim": Measure("SSIM", "", "higher", "The same for structure: 1 is identical."),
-    "lpips": Measure("LPIPS", "", "lower", "The same as a trained network sees it: 0 is identical."),
+    "ssim": Measure("SSIM", "", "higher", "Likeness of structure: 1 is identical."),
+    "lpips": Measure("LPIPS", "", "lower", "Difference as a trained network sees it: 0 is "
+                     "identical."),
     "flicker": Measure("flicker, levels", "levels", "lower", "Change from frame to frame that the targets do not have, "
                        "in levels of 255, where frames follow each other."),
 }
