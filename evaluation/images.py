@@ -118,3 +118,8 @@ def load_lpips() -> tuple[Lpips | None, str]:
         pair = [torch.from_numpy(picture.clip(0, 1).transpose(2, 0, 1)[None].copy()) for picture in (one, other)]
         return float(network(*pair))
     return lpips, ""
+
+
+def size_text(size: Sequence[int]) -> str:
+    """(width, height) for people."""
+    return f"{size[0]}x{size[1]}"

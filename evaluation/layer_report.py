@@ -5,7 +5,8 @@ A result is a dict as `metrics.json` holds it (docs/evaluation.md). Nothing here
 
 from collections.abc import Mapping
 
-from evaluation.page import Measure, Plot, Table, by, left_out_sentences, run_sentences, shown
+from evaluation.images import size_text
+from evaluation.page import Measure, Plot, Table, left_out_sentences, run_sentences, shown
 
 TRAINING = ("model", "preset", "n_epochs_background", "n_epochs_coarse", "n_epochs", "n_epochs_decay",
             "n_epochs_upsample", "batch_size", "num_filters", "lr", "lambda_mask", "mask_loss_rolloff_epoch",
@@ -68,10 +69,10 @@ MEASURES = {
 def sentences(result: Mapping) -> list[str]:
     """What was measured, and with what, for people."""
     return [f"Layers: {result['layers']}, measured by version {result['version']}.",
-            f"Clip: {result['dataroot']}, {len(result['frames'])} frames of {by(result['size'])}, layers of people: "
-            f"{', '.join(map(str, result['people']))}.",
+            f"Clip: {result['dataroot']}, {len(result['frames'])} frames of {size_text(result['size'])}, layers of "
+            f"people: {', '.join(map(str, result['people']))}.",
             *run_sentences(result),
-            f"True layers: {result['truth']}, compared at {by(result['truth_size'])}." if result["truth"] else
+            f"True layers: {result['truth']}, compared at {size_text(result['truth_size'])}." if result["truth"] else
             "True layers: not known, so nothing says whether the right things are in the layers.",
             *left_out_sentences(result)]
 

@@ -57,11 +57,6 @@ def left_out_sentences(result: Mapping) -> list[str]:
     return [f"Left out: {name}, because {reason}." for name, reason in result["left_out"].items()]
 
 
-def by(size: Sequence[int]) -> str:
-    """(width, height) for people."""
-    return f"{size[0]}x{size[1]}"
-
-
 def shown(value: float | None, unit: str = "") -> str:
     """A figure as text; a dash where there is none."""
     if value is None:

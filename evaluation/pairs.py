@@ -17,14 +17,25 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from evaluation.images import Lpips, Sum, figures, flicker, levels, mean, perceptual_distance, squared_error, ssim_map
-from evaluation.page import by
+from evaluation.images import (
+    Lpips,
+    Sum,
+    figures,
+    flicker,
+    levels,
+    mean,
+    perceptual_distance,
+    pooled,
+    size_text,
+    squared_error,
+    ssim_map,
+)
 from util.errors import UserError
 from util.images import image_size, read_deep_image, unit_range
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-RESULTS = "metrics.json"
-"""A folder that has it holds an evaluation and no pictures to measure."""
+RESULTS = ("metrics.json", "frames.csv")
+"""A folder within the one to measure that has these holds an evaluation, with pictures for its page."""
 
 
 class Pictures(NamedTuple):
@@ -51,7 +62,8 @@ class Pictures(NamedTuple):
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: no such folder; expected pictures, also in folders within it")
         shape = re.compile("(.+)".join(map(re.escape, self.names.split("*"))))
-        results = {path.parent for path in self.folder.rglob(RESULTS)}
+        results = {path.parent for path in self.folder.glob(f"**/*/{RESULTS[0]}")
+                   if path.with_name(RESULTS[1]).exists()}
         files: dict[str, Path] = {}
         for path in sorted(self.folder.rglob("*")):
             place = path.relative_to(self.folder)
@@ -78,11 +90,16 @@ class Pair(NamedTuple):
         """The folder that it is in, `.` for the one that was given."""
         return Path(self.name).parent.as_posix()
 
+    @property
+    def number(self) -> int | None:
+        """The number that ends its name."""
+        found = re.search(r"\d{1,18}$", self.name)
+        return int(found[0]) if found else None
+
     def follows(self, earlier: "Pair") -> bool:
-        """Whether it is the next frame of the same sequence, by the numbers that end their names."""
-        numbers = [re.search(r"(\d{1,18})$", pair.name) for pair in (earlier, self)]
-        return self.sequence == earlier.sequence and None not in numbers and int(numbers[1][1]) == int(
-            numbers[0][1]) + 1
+        """Whether it is the next frame of the same sequence, by their numbers."""
+        return (self.sequence == earlier.sequence and self.number is not None and earlier.number is not None
+                and self.number == earlier.number + 1)
 
 
 def matched(images: Pictures, targets: Pictures, only_common: bool = False) -> tuple[list[Pair], dict[str, int]]:
@@ -119,8 +136,8 @@ def matched(images: Pictures, targets: Pictures, only_common: bool = False) -> t
     wrong = [(pair, *both) for pair, both in zip(pairs, sizes) if both[0] != both[1]]
     if wrong:
         pair, size, expected = wrong[0]
-        raise UserError(f"{pair.image}: {by(size)} pixels; its target {pair.target} has {by(expected)} ({len(wrong)} "
-                        f"such picture{'s' * (len(wrong) > 1)}). Make them of one size; none is scaled here")
+        raise UserError(f"{pair.image}: {size_text(size)} pixels; its target {pair.target} has {size_text(expected)} "
+                        f"({len(wrong)} such picture{'s' * (len(wrong) > 1)}). Make them of one size; none is scaled here")
     return pairs, {"images": len(made) - len(pairs), "targets": len(true) - len(pairs)}
 
 
@@ -145,12 +162,12 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None) -> dict:
         pixels = read_deep_image(pair.image), read_deep_image(pair.target)
         for which, one in zip(bits, pixels):
             bits[which].add(8 * one.dtype.itemsize)
-        sizes[by(pixels[0].shape[1::-1])] += 1
+        sizes[size_text(pixels[0].shape[1::-1])] += 1
         made, true = map(unit_range, pixels)
         error = squared_error(made, true)
         in_order = earlier is not None and pair.follows(earlier[0]) and made.shape == earlier[1].shape
         sums.append({"images": {
-            "psnr": error, "psnr_mean": Sum(error.figure(error.total / error.weight), 1),
+            "psnr": error, "psnr_mean": Sum(pooled([error]), 1),
             "ssim": mean(ssim_map(made, true)), "lpips": perceptual_distance(lpips, made, true),
             "flicker": flicker(made, earlier[1], true, earlier[2]) if in_order else Sum(0, 0, levels)}})
         earlier = pair, made, true

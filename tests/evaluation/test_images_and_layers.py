@@ -117,3 +117,18 @@ def test_without_a_network_perceptual_distance_is_left_out_and_the_reason_is_tol
     lpips, reason = images.load_lpips()
     assert lpips is None
     assert reason.startswith("its weights could not be loaded") and "\n" not in reason
+
+
+def test_perceptual_distance_is_loaded_from_weights_that_lie_there_without_a_network(tmp_path, monkeypatch):
+    from torchvision.models import alexnet
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("VIDEO_PRETRAINED", "off")
+    assert images.load_lpips()[0] is None and "VIDEO_PRETRAINED=off forbids" in images.load_lpips()[1]
+    state = alexnet().state_dict()
+    small = {name: value[:1, :1].clone().expand_as(value) if "classifier" in name and value.ndim == 2 else value
+             for name, value in state.items()}  # not used by LPIPS, and 200 MB
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    torch.save(small, tmp_path / "hub/checkpoints" / images.LPIPS.file_name)
+    lpips, reason = images.load_lpips()
+    noise = np.random.default_rng(1).random((64, 64, 3), dtype=np.float32)
+    assert reason == "" and lpips(noise, noise) == 0 < lpips(noise, noise[::-1])

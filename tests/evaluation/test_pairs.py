@@ -257,3 +257,9 @@ def test_a_mistake_of_the_command_line_is_one_line(folders, monkeypatch, argumen
     with pytest.raises(UserError) as error:
         evaluate_program.main()
     assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+def test_a_folder_of_pictures_with_somebody_s_metrics_beside_them_is_measured(folders):
+    Path("made/metrics.json").write_text("{}")
+    Path("made/frames.csv").write_text("")
+    assert len(matched(*folders)[0]) == 6
