@@ -137,7 +137,7 @@ def matched(images: Pictures, targets: Pictures, only_common: bool = False) -> t
     if wrong:
         pair, size, expected = wrong[0]
         raise UserError(f"{pair.image}: {size_text(size)} pixels; its target {pair.target} has {size_text(expected)} "
-                        f"({len(wrong)} such picture{'s' * (len(wrong) > 1)}). Make them of one size; none is scaled here")
+                        f"({len(wrong)} such picture{'s' * (len(wrong) > 1)}). Make them of one size; none is scaled")
     return pairs, {"images": len(made) - len(pairs), "targets": len(true) - len(pairs)}
 
 
