@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data.masks import box_of, mask_files, read_mask, read_matte
+from data.masks import mask_files, read_mask, read_matte
 from util.errors import UserError
 from util.images import write_png
 
