@@ -14,6 +14,9 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from models.lnr_cost import training_cost
+from models.lnr_model import LnrModel
+from options.train_options import TrainOptions
 from preparation import camera, frames, layers, masks, poses, uv
 from preparation.check import check
 from preparation.page import MEANING, WORDS, make_page
@@ -31,8 +34,8 @@ def main() -> int:
     findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
     unfinished = len(set(opt.steps)) < len(STEPS) and not opt.check and not (opt.dataroot / "iuv").is_dir()
     if not unfinished:
-        findings += check(opt.dataroot)
-    findings.sort(key=lambda finding: -finding.harm)
+        findings += check(opt.dataroot, training_cost_in_words)
+    findings.sort(key=lambda finding: -finding.severity)
     tell(findings)
     status = exit_status(findings)
     if opt.check:
@@ -75,14 +78,43 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
 def tell(findings: list[Finding]) -> None:
     """Print findings, the worst first."""
     for finding in findings:
-        print(f"{WORDS[finding.harm]}: {finding.text}")
-    worst = max((finding.harm for finding in findings), default=0)
+        print(f"{WORDS[finding.severity]}: {finding.text}")
+    worst = max((finding.severity for finding in findings), default=0)
     print(f"check: {MEANING[worst]}" if worst else "check: all in order")
 
 
 def exit_status(findings: list[Finding]) -> int:
     """0: all in order, 1: warnings, 2: training cannot run."""
-    return (0, 1, 1, 2)[max((finding.harm for finding in findings), default=0)]
+    return (0, 1, 1, 2)[max((finding.severity for finding in findings), default=0)]
+
+
+def training_cost_in_words(size: tuple[int, int], n_layers: int, n_frames: int) -> str:
+    """Memory and time of training with the defaults of train.py.
+
+    Args:
+        size: (width, height) of the low resolution.
+        n_layers: with the background.
+        n_frames: of the clip.
+    """
+    opt = training_defaults()
+    batches, epochs = (opt.batch_size, opt.batch_size_upsample), (opt.n_epochs, opt.n_epochs_upsample)
+    costs = training_cost(size, n_layers, n_frames, batches, opt.num_filters)
+    tflop = sum(cost.tflop * count for cost, count in zip(costs, epochs))
+    days = sum(cost.cpu_seconds * count for cost, count in zip(costs, epochs)) / 86400
+    return (f"estimate: {n_frames} frames of {size[0]}x{size[1]}, {n_layers} layers with the background: at least "
+            f"{costs[0].gib:.1f} GiB at --batch_size {min(batches[0], n_frames)}, {costs[1].gib:.1f} GiB at "
+            f"--batch_size_upsample {min(batches[1], n_frames)}; {tflop / 1000:.1f} PFLOP in all at the default "
+            f"epochs: {tflop / 10 / 3600:.1f} h on a GPU that does 10 TFLOP/s, {days:.1f} days on two CPU cores "
+            f"(counted on the network with {opt.num_filters} filters; {opt.num_filters // 2} need a quarter of the "
+            "time)")
+
+
+def training_defaults() -> Namespace:
+    """The options of train.py that training costs depend on, as they are when none is given."""
+    parser = OneLineParser()
+    TrainOptions().add_options(parser)
+    LnrModel.add_options(parser, is_train=True)
+    return parser.parse_args([])
 
 
 def train_command(root: Path) -> str:

@@ -1,14 +1,14 @@
-"""Export what a trained model makes of its clip.
+"""Export what a trained model makes of its data.
 
     python test.py --name my_run
 
-Clip, model and network size are those of the training. For the model lnr: one straight-alpha PNG per layer and frame,
+Data, model and network size are those of the training. For the model lnr: one straight-alpha PNG per layer and frame,
 named by layer (l0 is the background), a video per layer, and a page to look at them, in
-results/<name>/test_<epoch>/.
+results/<name>/test_<epoch>/. Where the data have several sequences, each has a folder and a page of its own there.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from argparse import Namespace
+from fractions import Fraction
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -16,68 +16,139 @@ from torch import Tensor
 from tqdm import tqdm
 
 from data.base_dataset import BaseDataset
-from data.loading import create_dataset, create_test_loader
+from data.loading import create_dataset, create_test_loader, resolved
 from models import create_model
 from models.base_model import BaseModel, Export
 from options.test_options import TestOptions
 from util.allocator import keep_freed_memory
-from util.errors import reported_in_one_line
-from util.files import folder_filled_atomically
+from util.command_line import folder_name
+from util.errors import UserError, reported_in_one_line
+from util.files import folder_filled_atomically, written_atomically
 from util.html import Media, Page
-from util.images import write_png
+from util.images import write_image
 from util.tensors import to_pixels
 from util.video import VideoWriter
 
 
-def main() -> None:
-    """Load, export, and say where the results are."""
+def main(argv: list[str] | None = None) -> None:
+    """Export as the command line says, and say where the results are."""
     keep_freed_memory()
-    opt = TestOptions().parse()
+    options = TestOptions()
+    opt = resolved(options.parse(argv))
+    print(options.as_text(opt))
+    print(f"results: {test(opt) / 'index.html'}")
+
+
+def test(opt: Namespace) -> Path:
+    """Load the model and export all items; returns the folder of the results."""
     dataset = create_dataset(opt)
     model = create_model(opt)
     model.load_networks(opt.epoch)
+    model.set_mode(training=not opt.eval)
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}"
+    title = f"{opt.name}, {opt.phase}, epoch {opt.epoch}"
     with folder_filled_atomically(folder) as temporary:
-        stems, last = export(model, dataset, temporary, opt)
-        write_page(temporary / "index.html", f"{opt.name}, {opt.phase}, epoch {opt.epoch}", stems, last,
-                   opt.display_winsize)
-    print(f"results: {folder / 'index.html'}")
+        export(model, dataset, temporary, title, opt)
+    return folder
 
 
-def export(model: BaseModel, dataset: BaseDataset, folder: Path, opt) -> tuple[list[str], Export]:
-    """Write images/<item>_<name>.png and videos/<name>.webm, with one item in memory at a time.
-
-    Returns:
-        names of the items, and what was written for the last of them.
-    """
-    stems, result = [], Export()
+def export(model: BaseModel, dataset: BaseDataset, folder: Path, title: str, opt: Namespace) -> None:
+    """Write what the model makes of every item, with one item in memory at a time, and the pages to look at it."""
+    made: dict[str, SequenceResults] = {}
+    current: SequenceResults | None = None
     count = int(min(len(dataset), opt.num_test))
-    with open_videos(folder / "videos", dataset.frame_rate) as videos:
-        for _, batch in zip(tqdm(range(count), desc="export", unit="frame"), create_test_loader(dataset)):
-            result = model.export(batch)
-            stems.append(Path(batch["image_path"][0]).stem)
-            for name, image in result.images.items():
-                write_png(folder / "images" / f"{stems[-1]}_{name}.png", to_pixels(stretched(image, opt.aspect_ratio)))
-            for name, image in result.video_frames.items():
-                videos(name).add(to_pixels(stretched(image, opt.aspect_ratio).expand(3, -1, -1)))
-    return stems, result
-
-
-@contextmanager
-def open_videos(folder: Path, frame_rate) -> Iterator:
-    """Yield a function from a name to the writer of that video, opened when it is first asked for."""
-    writers: dict[str, VideoWriter] = {}
-
-    def video(name: str) -> VideoWriter:
-        if name not in writers:
-            writers[name] = VideoWriter(folder / f"{name}.webm", frame_rate)
-        return writers[name]
-
     try:
-        yield video
+        for _, batch in zip(tqdm(range(count), desc="export", unit="item"), create_test_loader(dataset)):
+            sequence = folder_name(batch["sequence"][0]) if "sequence" in batch else ""
+            if current is None or sequence != current.name:
+                if current is not None:
+                    current.close()
+                if sequence in made:
+                    raise UserError(f"{batch['image_path'][0]}: sequence {sequence} goes on here after another one; "
+                                    "expected the items of a sequence to follow each other")
+                current = made[sequence] = SequenceResults(sequence, folder / sequence, dataset.frame_rate, opt)
+            current.add(Path(batch["image_path"][0]).stem, model.export(batch))
     finally:
-        for writer in writers.values():
-            writer.close()
+        if current is not None:
+            current.close()
+    for name, results in made.items():
+        results.write_page(f"{title}, {name}" if name else title)
+    if "" not in made:
+        page = Page(title)
+        for name, results in made.items():
+            page.add_header(name)
+            page.add_link(f"{name}/index.html", f"{len(results.items)} items")
+            page.add_videos(results.videos_on_page(f"{name}/"), opt.display_winsize)
+        page.save(folder / "index.html")
+
+
+class SequenceResults:
+    """The results of one sequence of items: pictures, videos and a page in a folder of their own.
+
+    Args:
+        name: of the sequence; "" where the data have none.
+        folder: where they lie.
+        frame_rate: of the videos.
+        opt: aspect_ratio, display_winsize.
+
+    Attributes:
+        items: the pictures of each item, as paths in the folder with their titles.
+    """
+
+    def __init__(self, name: str, folder: Path, frame_rate: Fraction, opt: Namespace):
+        self.name, self.folder, self.frame_rate, self.opt = name, folder, frame_rate, opt
+        self.items: dict[str, list[tuple[str, str]]] = {}
+        self.captions: dict[str, str] = {}
+        self.videos: dict[str, VideoWriter] = {}
+
+    def add(self, stem: str, made: Export) -> None:
+        """Write what was made of an item."""
+        if stem in self.items:
+            raise UserError(f"{self.folder.name}: two items are called {stem}; expected other names, or `sequence` in "
+                            "the dataset's items")
+        pictures = self.items[stem] = []
+        for name, image in made.images.items():
+            pictures.append((f"images/{stem}_{name}.png", name))
+            write_image(self.folder / pictures[-1][0], self.pixels(image))
+        for name, content in made.files.items():
+            path = self.folder / folder_name(name)
+            if path.exists():
+                raise UserError(f"{name}: two items are written to this file; expected one each")
+            if isinstance(content, Tensor):
+                pictures.append((name, name))
+                write_image(path, self.pixels(content))
+            else:
+                with written_atomically(path) as temporary:
+                    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        for name, image in made.video_frames.items():
+            if name not in self.videos:
+                self.videos[name] = VideoWriter(self.folder / f"videos/{name}.webm", self.frame_rate)
+            self.videos[name].add(self.pixels(image.expand(-1, 3, -1, -1)))
+        self.captions |= made.captions
+
+    def pixels(self, image: Tensor):
+        """An image [1, C, H, W] as uint8 [H, W, C] of the wanted aspect ratio."""
+        return to_pixels(stretched(image, self.opt.aspect_ratio))
+
+    def close(self) -> None:
+        """Finish the videos."""
+        for video in self.videos.values():
+            video.close()
+
+    def videos_on_page(self, folder: str = "") -> list[Media]:
+        """The videos, for a page in front of `folder`."""
+        return [Media(f"{folder}videos/{name}.webm", name, self.captions.get(name, "")) for name in self.videos]
+
+    def write_page(self, title: str) -> None:
+        """A page with all videos, and for each item a row of its pictures."""
+        page = Page(title)
+        if self.videos:
+            page.add_header("Videos")
+            page.add_videos(self.videos_on_page(), self.opt.display_winsize)
+        for stem, pictures in self.items.items():
+            page.add_header(stem)
+            page.add_images([Media(path, title) for path, title in pictures], self.opt.display_winsize)
+        page.save(self.folder / "index.html")
 
 
 def stretched(image: Tensor, aspect_ratio: float) -> Tensor:
@@ -87,19 +158,6 @@ def stretched(image: Tensor, aspect_ratio: float) -> Tensor:
     height, width = image.shape[-2:]
     size = (height, round(width * aspect_ratio)) if aspect_ratio > 1 else (round(height / aspect_ratio), width)
     return F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=True)[0]
-
-
-def write_page(path: Path, title: str, stems: list[str], made: Export, width: int) -> None:
-    """A page with all videos, and for each item a row of its images, which are named as those of `made`."""
-    page = Page(title)
-    if made.video_frames:
-        page.add_header("Videos")
-        page.add_videos([Media(f"videos/{name}.webm", name, made.captions.get(name, ""))
-                         for name in made.video_frames], width)
-    for stem in stems:
-        page.add_header(stem)
-        page.add_images([Media(f"images/{stem}_{name}.png", name) for name in made.images], width)
-    page.save(path)
 
 
 if __name__ == "__main__":

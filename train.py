@@ -1,4 +1,4 @@
-"""Train a model on one clip.
+"""Train a model.
 
     python train.py --name my_run --dataroot datasets/my_clip
 
@@ -14,14 +14,16 @@ import time
 
 import numpy as np
 import torch
-from torch.utils.data import default_collate
 
 from data.base_dataset import BaseDataset
-from data.loading import create_dataset, create_training_loader
+from data.loading import create_dataset, create_training_loader, resolved
 from models import create_model
-from models.base_model import BaseModel, Phase, Position
+from models.base_model import BaseModel, Phase
+from models.schedules import Progress
 from options.train_options import TrainOptions
 from training.batch_size import estimate, out_of_memory_explained, with_batch_size
+from training.budget import within_budget
+from training.run import Position, TrainingRun
 from util import distributed
 from util.allocator import keep_freed_memory
 from util.errors import reported_in_one_line
@@ -30,69 +32,82 @@ from util.tensors import to_pixels
 from util.visualizer import NoVisualizer, Visualizer
 
 
-def main() -> None:
-    """Train all phases."""
+def main(argv: list[str] | None = None) -> None:
+    """Train as the command line says; exit with the number of the signal that stopped it, if one did."""
     keep_freed_memory()
-    options = TrainOptions()  # the run is this process's as long as they are here
-    opt = options.parse()
+    options = TrainOptions()
+    stopped_by = train(options, options.parse(argv))
+    if stopped_by:
+        sys.exit(stopped_by)
+
+
+def train(options: TrainOptions, opt) -> int:
+    """Train all phases; returns 0, or the exit status of the signal that it was stopped by."""
+    opt = resolved(opt)
+    run = TrainingRun(opt, options.deciding)  # it is this process's as long as this is here
+    opt = within_budget(opt)
+    text = options.as_text(opt)
+    print(text)
     seed_everything(opt.seed)
     model = create_model(opt)
     model.print_networks(opt.verbose)
-    position, resumed = model.load_training_state() if opt.continue_train else (Position(), None)
+    position, resumed = run.begin(model)
     phases = [phase for phase in model.phases() if phase.epochs.stop > position.epoch]
     if opt.continue_train and not phases:
         print(f"nothing left to train: {position.epoch - 1} epochs are done; ask for more with --n_epochs")
-        return
+        return 0
     datasets = [create_dataset(phase.opt) for phase in phases]  # all, so that mistakes show before the first step
     if not phases:
         create_dataset(opt).preload()  # whose mistakes show here, and not when it is exported
-    options.save(opt)
+    run.save_options(opt, text)
     shown = Visualizer(opt, model.captions) if distributed.rank() == 0 else NoVisualizer()
     with StopRequest() as stop, shown as visualizer:
         for phase in phases:  # a phase's images leave memory when it ends
-            position = train_phase(model, phase, datasets.pop(0), position, resumed, visualizer, stop)
+            position = train_phase(model, phase, datasets.pop(0), run, position, resumed, visualizer, stop)
             if stop.asked() and position.epoch < phases[-1].epochs.stop:
                 print(f"stopped and saved in epoch {position.epoch}; --continue_train goes on from there")
-                sys.exit(stop.exit_status)
+                return stop.exit_status
         if not phases:
-            model.save_training_state(position)
+            run.save(model, position)
             print(f"nothing to train, saved as it is; export it with: python test.py --name {opt.name}")
+    return 0
 
 
-def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, position: Position, resumed: dict | None,
-                visualizer: Visualizer | NoVisualizer, stop: StopRequest) -> Position:
+def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, run: TrainingRun, position: Position,
+                resumed: dict | None, visualizer: Visualizer | NoVisualizer, stop: StopRequest) -> Position:
     """Train from `position` to the end of a phase, or until a stop is asked for; returns where the run stands."""
     dataset.preload()
     phase = with_batch_size(model, phase, dataset, resumed)
-    model.start_phase(phase, resumed)
+    run.start_phase(model, phase, resumed)
     position = max(position, Position(phase.epochs.start))
-    model.save_training_state(position)  # from now on there is something to continue
+    run.save(model, position)  # from now on there is something to continue
     epochs = range(position.epoch, phase.epochs.stop)
     loader = create_training_loader(dataset, phase.opt, epochs, skip=position.items)
     batches, steps = iter(loader), len(phase.epochs) * loader.batch_sampler.batches_per_epoch
-    preview = default_collate([dataset[len(dataset) // 2]])
+    done = steps - len(loader)
+    preview = dataset.collate([dataset.item(len(dataset) // 2, None, phase.epochs.start)])
     print(estimate(model, phase, dataset), flush=True)
-    visualizer.start_phase(phase.name, total_steps=steps, done_steps=steps - len(loader), epoch=position.epoch)
+    visualizer.start_phase(phase.name, total_steps=steps, done_steps=done, epoch=position.epoch)
     with out_of_memory_explained(model, phase, dataset):
         for epoch in epochs:
             model.start_epoch(epoch)
             for items in range(position.items, len(dataset), phase.opt.batch_size):
                 position, stopping = Position(epoch, items), stop.asked()
-                if stopping or time.monotonic() - model.saved_at > 60 * phase.opt.save_latest_minutes:
-                    model.save_training_state(position)
+                if stopping or time.monotonic() - run.saved_at > 60 * phase.opt.save_latest_minutes:
+                    run.save(model, position)
                 if stopping:
                     return position
                 seed_everything(phase.opt.seed, epoch, items)
+                model.set_learning_rates(Progress(epoch, done, steps))
                 losses = distributed.average(model.optimize_parameters(next(batches)))
-                model.stop_at_bad_losses(losses, position)
+                run.check_losses(losses, position, phase)
                 visualizer.step(epoch, losses)
+                done += 1
             model.end_epoch(epoch, losses)
             position, is_last = Position(epoch + 1), epoch == epochs[-1]
             visualizer.end_epoch(epoch, is_last, lambda: pictures(model, preview))
             if is_last or epoch % phase.opt.save_latest_freq == 0:
-                if phase.opt.save_by_epoch:
-                    model.save_networks(f"epoch_{epoch}")
-                model.save_training_state(position)
+                run.save(model, position, f"epoch_{epoch}" if phase.opt.save_by_epoch else None)
     return position
 
 

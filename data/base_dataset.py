@@ -1,38 +1,42 @@
-"""The contract between datasets and the two programs that read them, train.py and test.py."""
+"""The contract between datasets and the two programs that read them, train.py and test.py (docs/new_model.md)."""
 
 from abc import ABC, abstractmethod
-from fractions import Fraction
+from collections.abc import Sequence
 
 import numpy as np
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
+
+from data.sampler import ItemKey
+from util.clips import DEFAULT_FRAME_RATE
 
 
 class BaseDataset(Dataset, ABC):
-    """A list of items, each a dict of tensors, numbers and strings that torch's default collation can batch.
+    """A list of items, each a dict of tensors, numbers and strings.
 
     Attributes:
         opt: the options it was made with.
         frame_rate: frames per second of videos that are made from its items in order.
     """
 
-    frame_rate = Fraction(25)
+    frame_rate = DEFAULT_FRAME_RATE
 
     def __init__(self, opt):
         self.opt = opt
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
-        """Add the dataset's options to the parser.
+        """Add the dataset's options to the parser; those that a model needs too are the model's.
 
         Names of options that decide what the data are go into `parser.deciding` as well.
         """
 
     @staticmethod
-    def resolve_options(opt) -> None:
-        """Set those options whose values the data decide. Called once, while the options are being parsed.
+    def resolve_options(opt) -> dict:
+        """Values of options that the data decide, by name; called once, after the command line was parsed.
 
-        `opt.clip` tells these data from others: a run is only continued on the same.
+        `data_id` tells these data from others: a run is only continued on the same.
         """
+        return {}
 
     def preload(self) -> None:
         """Read into memory what training will need again and again. Called once, before the first epoch."""
@@ -42,15 +46,23 @@ class BaseDataset(Dataset, ABC):
         """Number of items."""
 
     @abstractmethod
-    def item(self, index: int, rng: np.random.Generator | None) -> dict:
-        """Item `index`, augmented with random numbers from `rng`, or as it is where `rng` is None.
+    def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
+        """Item `index` as epoch `epoch` sees it.
 
-        An item of a dataset for test.py has the string `image_path`, whose stem names the results.
+        For test.py an item has the string `image_path`, whose stem names the results; items of several sequences have
+        the string `sequence` besides, the folder of their results.
+
+        Args:
+            rng: the source of all that is random in it; None: it is taken as it is.
+            epoch: from 1. What depends on it, such as the length of a clip, depends on nothing else.
         """
 
-    def __getitem__(self, key: int | tuple[int, tuple[int, ...]]) -> dict:
-        """Item by index, or by (index, seed of its augmentation)."""
-        if isinstance(key, tuple):
-            index, seed = key
-            return self.item(index, np.random.default_rng(seed))
-        return self.item(key, None)
+    def collate(self, items: Sequence[dict]) -> dict:
+        """A batch of items; by default tensors are stacked and strings listed."""
+        return default_collate(list(items))
+
+    def __getitem__(self, key: int | ItemKey) -> dict:
+        """Item by its key in training; or by its index, without augmentation."""
+        if isinstance(key, ItemKey):
+            return self.item(key.index, key.rng(), key.epoch)
+        return self.item(key, None, 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from util.clips import DEFAULT_FRAME_RATE, frame_rate_of
 from util.errors import UserError, several
 from vision.geometry.homography import Registration
 
@@ -42,7 +43,7 @@ class Metadata:
     n_textures: int
     people_layers: list[list[int]] | None = None
     composite_order: list[list[int]] | None = None
-    frame_rate: Fraction = Fraction(25)
+    frame_rate: Fraction = DEFAULT_FRAME_RATE
     audio: Path | None = None
     original_size: tuple[int, int] | None = None
 
@@ -241,15 +242,11 @@ class _MetadataChecks:
 
     def frame_rate(self) -> Fraction:
         """Frames per second."""
-        value = self.values.get("frame_rate", "25/1")
         try:
-            rate = Fraction(str(value)).limit_denominator(1_000_000)
-        except (ValueError, ZeroDivisionError):
-            rate = Fraction(0)
-        if not 0 < rate <= 1000:
+            return frame_rate_of(str(self.values.get("frame_rate", DEFAULT_FRAME_RATE)))
+        except ValueError:
             self.problem("frame_rate", 'frames per second as a fraction, such as "25/1" or "30000/1001"')
-            return Fraction(25)
-        return rate
+            return DEFAULT_FRAME_RATE
 
     def audio(self) -> Path | None:
         """The file with the sound; None: there is none."""

@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 
 from data.dataroot import Dataroot
+from data.masks import read_matte
 from util.errors import UserError, several
 from util.images import read_image
 from vision.geometry.homography import Registration
 from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import solve
+from vision.people.iuv import is_body
 
 EDGE = 3  # pixels of a moving camera's frame, into which small motions would bring what it does not show
 NO_PLATE = 0.05
@@ -40,8 +42,9 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
 
     def matte(layer: int, frame: int) -> np.ndarray:
         picture = root.file(f"{source}/{layer:02d}", frame)
-        covered = (read_image(picture, "L") if source == "mask" else
-                   np.where(read_image(picture, "RGBA")[..., 0] > 4, 255, 0).astype(np.uint8))
+        if source == "mask":
+            return read_matte(picture, root.metadata.size)
+        covered = 255 * is_body(read_image(picture, "RGBA")).astype(np.uint8)
         return cv2.resize(covered, root.metadata.size, interpolation=cv2.INTER_AREA)
 
     return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}
@@ -114,11 +117,11 @@ class Decomposition:
 
     Attributes:
         canvas: where the plate lies.
-        plate: uint8 [h, w, 3] on the canvas, the scene without people.
+        plate: uint8 [h, w, 3] on the canvas, the clean plate: the scene without people.
         people: by layer, uint8 [F, H, W], mattes of its people.
-        effects: by layer, uint8 [F, h, w] on the canvas, opacity of their effects.
-        shows_hidden: the mattes of people go on behind others, as those that people draw; those that programs find end
-            there.
+        effects: by layer, uint8 [F, h, w] on the canvas, alpha of their shadows and reflections.
+        shows_hidden: the mattes of people go on behind others (amodal), as those that people draw; those that programs
+            find end there.
     """
 
     canvas: Canvas
@@ -131,13 +134,13 @@ class Decomposition:
         """The scene that a frame shows, uint8 [H, W, 3]."""
         return self.canvas.seen(self.plate, frame, cv2.INTER_CUBIC)
 
-    def person(self, number: int, frame: int) -> np.ndarray:
-        """Opacity of a layer's people in a frame: float32 [H, W] in [0, 1]."""
+    def person_alpha(self, number: int, frame: int) -> np.ndarray:
+        """Alpha of a layer's people in a frame: float32 [H, W] in [0, 1]."""
         person = self.people[number][frame] * LEVEL
         return (2 * person + cv2.blur(person, (3, 3))) / 3  # masks are harder than what a camera sees
 
-    def effect(self, number: int, frame: int) -> np.ndarray:
-        """Opacity of their effects in it: float32 [H, W] in [0, 1]."""
+    def effect_alpha(self, number: int, frame: int) -> np.ndarray:
+        """Alpha of their shadows and reflections in it: float32 [H, W] in [0, 1]."""
         return self.canvas.seen(self.effects[number][frame], frame) * LEVEL
 
 

@@ -29,8 +29,8 @@ class KpuvDataset(BaseDataset):
     def __len__(self) -> int:
         return len(self.poses)
 
-    def item(self, index: int, rng: np.random.Generator | None) -> dict:
-        """Person and frame number `index`; the same with or without `rng`."""
+    def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
+        """Person and frame number `index`; always the same."""
         frame, pose = self.poses[index]
         skeleton = draw_skeleton(crop_keypoints(pose.keypoints))
         return {"keypoint_image": to_tensor(skeleton), "image_path": f"{pose.person:02d}_{frame}.png"}

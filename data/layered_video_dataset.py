@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from data.base_dataset import BaseDataset
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from data.decomposition import Canvas, Decomposition, decompose
+from data.masks import read_matte
 from util.command_line import whole
 from util.errors import UserError, several
 from util.images import read_image
 from util.tensors import to_tensor
 from vision.layers.mattes import trimap
-from vision.people.iuv import atlas_uv, background_uv, decode_iuv
+from vision.people.iuv import decode_iuv, is_body
+from vision.people.texture_atlas import atlas_uv, background_uv
 
 KEPT_BYTES = 2**31
 """Of decoded files in memory: 600 frames of 448x256 with seven people, hence all of most clips."""
@@ -38,8 +40,8 @@ class LayeredVideoDataset(BaseDataset):
     with --init closed_form also what is known without training, at the size of the image:
         frame, its number,
         place [2, H, W] in [-1, 1], where on the canvas of the whole clip each pixel of a low-resolution frame looks,
-        plate [3, H, W] in [-1, 1], what it would see there without people,
-        people, effects [L, H, W] in [0, 1], opacity of each layer's people and of their effects, and
+        plate [3, H, W] in [-1, 1], the clean plate: what it would see there without people,
+        people, effects [L, H, W] in [0, 1], alpha of each layer's people and of their shadows and reflections, and
         shows_hidden, whether `people` holds also behind other people.
     """
 
@@ -81,19 +83,20 @@ class LayeredVideoDataset(BaseDataset):
                                help="export at twice the resolution, through the upsampling module")
 
     @staticmethod
-    def resolve_options(opt) -> None:
-        """Take n_textures, width and height from metadata.json; tell the clip from others by its first frame.
+    def resolve_options(opt) -> dict:
+        """n_textures, width and height from metadata.json; the clip is told from others by its first frame.
 
-        With --init closed_form set n_frames, and canvas_size as (width, height) of what the camera saw of the scene.
+        With --init closed_form also n_frames, and canvas_size as (width, height) of what the camera saw of the scene.
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
-        opt.n_textures = metadata.n_textures
-        opt.width, opt.height = metadata.size
         frames = list_images(Path(opt.dataroot) / "rgb_256")
+        values = {"n_textures": metadata.n_textures, "width": metadata.size[0], "height": metadata.size[1],
+                  "data_id": f"{len(frames)} frames, {zlib.crc32(read_image(next(iter(frames.values())), 'RGB')):08x}"}
         if opt.init == "closed_form":
             registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
-            opt.n_frames, opt.canvas_size = len(frames), Canvas.of(registration, metadata.size, density=1).size
-        opt.clip = f"{len(frames)} frames, {zlib.crc32(read_image(next(iter(frames.values())), 'RGB')):08x}"
+            values |= {"n_frames": len(frames),
+                       "canvas_size": Canvas.of(registration, metadata.size, density=1).size}
+        return values
 
     def __len__(self) -> int:
         return self.length
@@ -119,7 +122,7 @@ class LayeredVideoDataset(BaseDataset):
         if problems:
             raise several(problems)
 
-    def item(self, index: int, rng: np.random.Generator | None) -> dict:
+    def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
         """Frame `index`; zoomed and cropped at random where there is an `rng`, except with `do_upsampling`."""
         frame, iuvs, masks = self.loaded.get(index) or self._read(index)
         background = background_uv(self.opt.height, self.opt.width, self.registration, index)
@@ -139,7 +142,7 @@ class LayeredVideoDataset(BaseDataset):
         item = {"image": to_tensor(frame), "uv_map": torch.from_numpy(np.concatenate(uv_map)),
                 "mask": torch.from_numpy(np.stack(mask)), "pids": torch.from_numpy(np.stack(pids)).float()}
         if self.opt.init == "closed_form":
-            item |= self._without_training(index, order, frame.shape[1::-1])
+            item |= self._closed_form(index, order, frame.shape[1::-1])
         if rng is not None and not (self.opt.no_zoom or self.opt.do_upsampling):
             item = zoomed_at_random(item, rng)
         return {**item, "layer_ids": torch.tensor([0, *order]),
@@ -150,13 +153,13 @@ class LayeredVideoDataset(BaseDataset):
         """The clip's layers without training."""
         return decompose(self.root.path, self.opt.use_homographies, len(self))
 
-    def _without_training(self, index: int, order: list[int], size: tuple[int, int]) -> dict:
+    def _closed_form(self, index: int, order: list[int], size: tuple[int, int]) -> dict:
         known = self.decomposition
         plate = cv2.resize(known.background(index), size)
         nobody = np.zeros(size[::-1], np.float32)
-        people, effects = (torch.from_numpy(np.stack([nobody, *(cv2.resize(opacity(layer, index), size)
+        people, effects = (torch.from_numpy(np.stack([nobody, *(cv2.resize(alpha(layer, index), size)
                                                                 for layer in order)]))
-                           for opacity in (known.person, known.effect))
+                           for alpha in (known.person_alpha, known.effect_alpha))
         return {"frame": index, "place": torch.from_numpy(known.canvas.place(index)), "plate": to_tensor(plate),
                 "people": people, "effects": effects, "shows_hidden": known.shows_hidden}
 
@@ -167,14 +170,13 @@ class LayeredVideoDataset(BaseDataset):
         for layer in self.layers:
             path = self.root.file(f"iuv/{layer:02d}", index)
             iuvs[layer] = read_image(path, "RGBA")
-            highest = int(np.where(iuvs[layer][..., 0] > 4, 255 - iuvs[layer][..., 3].astype(int), 0).max())
+            highest = int(np.where(is_body(iuvs[layer]), 255 - iuvs[layer][..., 3], 0).max())
             if highest > self.metadata.n_people:
                 raise UserError(f"{path}: shows person {highest}; n_textures {self.metadata.n_textures} of "
                                 f"metadata.json has tiles for {self.metadata.n_people}. Set n_textures to "
                                 f"{24 * highest + 1}")
             if self.opt.use_mask_images:
-                mask = read_image(self.root.file(f"mask/{layer:02d}", index), "L")
-                masks[layer] = cv2.resize(mask, self.metadata.size, interpolation=cv2.INTER_AREA)
+                masks[layer] = read_matte(self.root.file(f"mask/{layer:02d}", index), self.metadata.size)
         return frame, iuvs, masks
 
     def _check_files(self) -> None:

@@ -6,6 +6,7 @@ finds it there.
 
 import os
 import signal
+from argparse import Namespace
 
 from torch.utils.data import DataLoader
 
@@ -13,7 +14,7 @@ from data.base_dataset import BaseDataset
 from data.sampler import TrainingBatches
 from util import distributed
 from util.errors import UserError
-from util.plugins import find_class
+from util.plugins import find_class, known_names
 
 
 def find_dataset(mode: str) -> type[BaseDataset]:
@@ -22,15 +23,29 @@ def find_dataset(mode: str) -> type[BaseDataset]:
     Raises:
         UserError: there is none.
     """
-    return find_class("data", f"{mode}_dataset", BaseDataset, option="--dataset_mode", name=mode)
+    return find_class(__package__, f"{mode}_dataset", BaseDataset, option="--dataset_mode", name=mode)
 
 
-def create_dataset(opt) -> BaseDataset:
+def known_datasets() -> str:
+    """Names of all dataset modes, for people."""
+    return known_names(__package__, "_dataset")
+
+
+def resolved(opt: Namespace) -> Namespace:
+    """A copy of the options, with the values that the data decide.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    return Namespace(**{**vars(opt), **find_dataset(opt.dataset_mode).resolve_options(opt)})
+
+
+def create_dataset(opt: Namespace) -> BaseDataset:
     """The dataset that the options name, checked and ready to be read."""
     return find_dataset(opt.dataset_mode)(opt)
 
 
-def create_training_loader(dataset: BaseDataset, opt, epochs: range, skip: int = 0) -> DataLoader:
+def create_training_loader(dataset: BaseDataset, opt: Namespace, epochs: range, skip: int = 0) -> DataLoader:
     """Batches of all `epochs` in one go, so that the workers never stop between two of them.
 
     Raises:
@@ -43,12 +58,12 @@ def create_training_loader(dataset: BaseDataset, opt, epochs: range, skip: int =
                               distributed.rank(), distributed.count())
     workers = min(opt.num_threads, max(1, (os.cpu_count() or 1) // distributed.count_on_this_machine()))
     return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, pin_memory=bool(opt.gpu_ids),
-                      worker_init_fn=_leave_signals_to_the_main_process)
+                      collate_fn=dataset.collate, worker_init_fn=_leave_signals_to_the_main_process)
 
 
 def create_test_loader(dataset: BaseDataset) -> DataLoader:
     """One item at a time, in order."""
-    return DataLoader(dataset, batch_size=1, shuffle=False)
+    return DataLoader(dataset, batch_size=1, shuffle=False, collate_fn=dataset.collate)
 
 
 def _leave_signals_to_the_main_process(_worker: int) -> None:

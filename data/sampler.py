@@ -1,16 +1,35 @@
 """The order of the data in training: batches that depend on nothing but the seed."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
 
+class ItemKey(NamedTuple):
+    """What a dataset is asked for in training.
+
+    Attributes:
+        index: number of the item.
+        epoch: in which it is seen, from 1; a clip may grow with it.
+        seed: of the run; with epoch and index it decides all random numbers of the item.
+    """
+
+    index: int
+    epoch: int
+    seed: int
+
+    def rng(self) -> np.random.Generator:
+        """The random numbers of the item."""
+        return np.random.default_rng((self.seed, self.epoch, self.index))
+
+
 class TrainingBatches(Sampler):
     """Every batch of a training phase, in an order that depends on nothing but the seed.
 
-    Epoch e visits all items once, in a random order; the last batch of an epoch may be smaller. Items are named by
-    (index, seed of their augmentation), so a run that is continued at any batch sees what it would have seen.
+    Epoch e visits all items once, in a random order; the last batch of an epoch may be smaller. The keys of items carry
+    all that decides them, so a run that is continued at any batch sees what it would have seen.
 
     Processes that train together see the batches that one would see: each has an equal, contiguous share of every
     batch. A batch that cannot be shared equally is filled up with items of its own.
@@ -18,7 +37,7 @@ class TrainingBatches(Sampler):
     Args:
         size: number of items.
         batch_size: items per batch, of all processes together.
-        seed: first component of every seed.
+        seed: of the run.
         shuffle: visit items in random order.
         epochs: the epochs to go through, in order.
         skip: items of the first epoch to leave out.
@@ -32,7 +51,7 @@ class TrainingBatches(Sampler):
         self.epochs, self.skip = epochs, skip
         self.rank, self.processes = rank, processes
 
-    def __iter__(self) -> Iterator[list[tuple[int, tuple[int, int, int]]]]:
+    def __iter__(self) -> Iterator[list[ItemKey]]:
         skip = self.skip
         for epoch in self.epochs:
             order = np.arange(self.size)
@@ -40,7 +59,7 @@ class TrainingBatches(Sampler):
                 np.random.default_rng((self.seed, epoch)).shuffle(order)
             for start in range(skip, self.size, self.batch_size):
                 share = self.share(order[start:start + self.batch_size])
-                yield [(int(i), (self.seed, epoch, int(i))) for i in share]
+                yield [ItemKey(int(index), epoch, self.seed) for index in share]
             skip = 0
 
     def share(self, batch: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Tracked poses of a clip (keypoints.json), and who is in which layer (docs/data.md).
 
-The file may have any form that `data.pose_formats` knows, as long as everybody in it has an id.
+The file may have any form that `vision.people.pose_formats` knows, as long as everybody in it has an id.
 """
 
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from data.dataroot import Metadata
 from util.errors import UserError, several
-from vision.people.pose_formats import Pose, read_pose_file, shown
+from vision.people.pose_formats import Pose, printable, read_pose_file
 
 HIGHEST_PERSON = 254
 """A person's id is stored as an alpha level, 255 - id, of a picture in which 0 is nobody."""
@@ -28,7 +28,7 @@ def read_poses(path: Path | str) -> dict[str, list[Pose]]:
     for frame, people in file.poses.items():
         ids = [pose.person for pose in people]
         for number, person in enumerate(ids):
-            where = f"{path}: frame {shown(file.names[frame])}, "
+            where = f"{path}: frame {printable(file.names[frame])}, "
             if person is None:
                 problems.append(f"{where}entry {number + 1}: no idx, so nobody was tracked; expected the person's "
                                 f"number. Let prepare.py track them: --poses {path}")
@@ -56,8 +56,8 @@ def poses_of_frames(path: Path | str, frames: list[str]) -> list[list[Pose]]:
     poses = read_poses(path)
     found = [poses.get(frame, []) for frame in frames]
     if any(poses.values()) and not any(found):
-        raise UserError(f"{path}: its frames are named like {shown(next(iter(poses)))}; the frames of the clip like "
-                        f"{frames[0]}, and none is in both. Name them alike")
+        raise UserError(f"{path}: its frames are named like {printable(next(iter(poses)))}; the frames of the clip "
+                        f"like {frames[0]}, and none is in both. Name them alike")
     return found
 
 

@@ -24,7 +24,7 @@ from util.command_line import OneLineParser
 from util.errors import reported_in_one_line
 from util.files import folder_filled_atomically
 from util.images import read_image, write_png
-from vision.layers.clean_plate import open_quantile
+from vision.layers.clean_plate import visible_quantile
 
 DENSITY = 2  # canvas pixels per pixel of a moving camera's frame, each way: resampling twice costs less sharpness
 
@@ -80,7 +80,7 @@ def median_background(frames: np.ndarray, uncovered: np.ndarray, canvas: Canvas)
     laid = np.stack([canvas.lay(frame, k, cv2.INTER_CUBIC) for k, frame in enumerate(frames)])
     inside = np.stack([canvas.in_view(k) for k in range(len(frames))])
     clear = inside & np.stack([canvas.lay(np.uint8(255) * there, k) > 250 for k, there in enumerate(uncovered)])
-    median, _ = open_quantile(laid, np.where(clear.any(axis=0), clear, inside), 0.5)
+    median, _ = visible_quantile(laid, np.where(clear.any(axis=0), clear, inside), 0.5)
     return np.rint(255 * median).astype(np.uint8)
 
 

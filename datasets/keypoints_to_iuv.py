@@ -3,140 +3,46 @@
     python datasets/keypoints_to_iuv.py --dataroot datasets/my_clip --source drawn
 
 `network` puts the pictures that the model kp2uv made (test.py --model kp2uv) back into the frames; `drawn` draws the
-bodies from the keypoints and needs no weights. A folder per layer of people, an RGBA picture for every frame; a layer
-whose people are all absent from a frame gets an empty one. With --use_mask_images the masks in mask/ bound the UV maps.
+bodies from the keypoints and needs no weights; `auto` runs the model if its weights are there, and draws if not. With
+--use_mask_images the masks in mask/ bound the UV maps.
 """
 
 import sys
 from argparse import Namespace
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.dataroot import Dataroot, wrong_sizes
-from data.masks import mask_files, read_mask
-from data.tracked_poses import people_layers, poses_of_frames
+from preparation.uv import SOURCES, WEIGHTS, automatic_source, make_iuv, predict
 from util.command_line import OneLineParser
-from util.errors import reported_in_one_line, several
-from util.files import folder_filled_atomically
-from util.images import read_image, write_png
-from vision.people.drawn_body import draw_body
-from vision.people.iuv import bounded_by_mask, encode_iuv
-from vision.people.keypoints import CROP_SIZE, paste_iuv
-from vision.people.pose_formats import Pose
-
-PREDICTIONS = "kp2uv/test_latest/images"
+from util.errors import reported_in_one_line
 
 
 def main() -> None:
     """Make the UV maps, and say where they are."""
     opt = parse()
-    print(f"UV maps ({opt.source}): {make_iuv(opt.dataroot, opt.source, opt.use_mask_images)}")
+    source = opt.source
+    if source == "auto":
+        source = automatic_source(opt.dataroot)
+        if source == "network":
+            predict(Path(opt.dataroot))
+        elif not WEIGHTS.exists():
+            print("no weights in checkpoints/kp2uv (scripts/download_kp2uv_model.sh fetches them): drawing the UV maps "
+                  "instead", flush=True)
+    print(f"UV maps ({source}): {make_iuv(opt.dataroot, source, opt.use_mask_images)}")
 
 
 def parse() -> Namespace:
     """The command line."""
     parser = OneLineParser(description="Make a clip's UV maps (iuv/) from its poses (keypoints.json).")
     parser.add_argument("--dataroot", required=True, metavar="DIR", help="folder of the clip, see docs/data.md")
-    parser.add_argument("--source", choices=("network", "drawn"), default="network",
-                        help="network: pictures that test.py --model kp2uv has made; drawn: from the keypoints alone "
-                             "(default: %(default)s)")
+    parser.add_argument("--source", choices=(*SOURCES, "auto"), default="network",
+                        help="network: pictures that test.py --model kp2uv has made; drawn: from the keypoints alone; "
+                             "auto: let kp2uv make the pictures if its weights are there, else drawn (default: "
+                             "%(default)s)")
     parser.add_argument("--use_mask_images", action="store_true",
                         help="let the masks in mask/ bound the UV maps; what has a mask needs no pose")
     return parser.parse_args()
-
-
-def make_iuv(dataroot: Path | str, source: str, use_mask_images: bool = False, folder: Path | None = None) -> Path:
-    """Write the folder iuv of a dataroot, in place of one that is there.
-
-    Args:
-        dataroot: with rgb_256, metadata.json and keypoints.json.
-        source: "network" or "drawn".
-        use_mask_images: let the masks in mask/ bound the UV maps, and give what has a mask but no pose a UV map too.
-        folder: where iuv is written; None: into the dataroot.
-
-    Returns:
-        the folder.
-
-    Raises:
-        UserError: the dataroot is not in order, or the network's pictures are missing.
-    """
-    root = Dataroot.open(dataroot)
-    keypoints = root.path / "keypoints.json"
-    frames = poses_of_frames(keypoints, root.frames)
-    masks = complete_masks(root) if use_mask_images else {}
-    layers = people_layers(root.metadata, keypoints, frames, masks)
-    if source == "network":
-        check_predictions(root, frames, layers)
-    paint = {"network": paste_prediction, "drawn": draw_pose}[source]
-    width, height = root.metadata.size
-    folder = folder or root.path
-    with folder_filled_atomically(folder) as temporary:
-        for index, (frame, people) in enumerate(zip(tqdm(root.frames, desc="UV maps", unit="frame"), frames)):
-            seen = {number: read_mask(files[frame], root.metadata.size) for number, files in masks.items()}
-            in_front = np.zeros((height, width), bool)
-            for number in reversed(root.composite_order(index, list(range(1, len(layers) + 1)))):
-                layer = layers[number - 1]
-                iuv = np.zeros((height, width, 4), np.uint8)
-                for pose in sorted((p for p in people if p.person in layer), key=lambda p: layer.index(p.person)):
-                    paint(root, frame, pose, iuv)
-                if number in seen:
-                    iuv = bounded_by_mask(iuv, seen[number], in_front, layer[0])
-                    in_front |= seen[number]
-                write_png(temporary / "iuv" / f"{number:02d}" / f"{frame}.png", iuv)
-    return folder / "iuv"
-
-
-def complete_masks(root: Dataroot) -> dict[int, dict[str, Path]]:
-    """The masks of all frames by the number of the layer.
-
-    Raises:
-        UserError: some layer has no mask for some frame.
-    """
-    masks = mask_files(root.path)
-    problems = [problem for number in masks for problem in root.require(f"mask/{number:02d}")]
-    if problems:
-        raise several(problems)
-    return masks
-
-
-def draw_pose(root: Dataroot, _frame: str, pose: Pose, iuv: np.ndarray) -> None:
-    """Draw a body on `iuv` [H, W, 4]."""
-    part, u, v = draw_body(pose.keypoints, root.metadata.pose_size, root.metadata.size)
-    iuv[part > 0] = encode_iuv(part, u, v, pose.person)[part > 0]
-
-
-def paste_prediction(root: Dataroot, frame: str, pose: Pose, iuv: np.ndarray) -> None:
-    """Paste what the network predicted for a pose on `iuv` [H, W, 4]."""
-    prediction = read_image(prediction_path(root, frame, pose), "RGB")
-    paste_iuv(iuv, prediction, pose.keypoints, pose.person, root.metadata.pose_size)
-
-
-def prediction_path(root: Dataroot, frame: str, pose: Pose) -> Path:
-    """Where test.py put the prediction for a pose."""
-    return root.path / PREDICTIONS / f"{pose.person:02d}_{frame}_output_uv.png"
-
-
-def check_predictions(root: Dataroot, frames: list[list[Pose]], layers: list[list[int]]) -> None:
-    """Refuse to begin while predictions are missing.
-
-    Raises:
-        UserError: for some pose there is no picture, or one of another size.
-    """
-    people = {person for layer in layers for person in layer}
-    paths = [prediction_path(root, name, pose)
-             for name, present in zip(root.frames, frames) for pose in present if pose.person in people]
-    missing = [path for path in paths if not path.exists()]
-    problems = wrong_sizes([p for p in paths if p.exists()], (CROP_SIZE, CROP_SIZE), "as the model kp2uv makes them")
-    if missing:
-        problems.insert(0, f"{missing[0]}: no such file, and {len(missing) - 1} more; expected a prediction for each "
-                           f"of {len(paths)} poses. Run test.py --model kp2uv (see datasets/prepare_iuv.sh), or give "
-                           "--source drawn")
-    if problems:
-        raise several(problems)
 
 
 if __name__ == "__main__":

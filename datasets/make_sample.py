@@ -105,7 +105,7 @@ def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, hei
             raise UserError(f"{name}: {size} is not a multiple of 16; the nearest is {max(round(size / 16), 1) * 16}")
     dataroot = Path(dataroot).resolve()
     check_place(dataroot, overwrite)
-    clip = Clip(View(2 * width, 2 * height), frames, Content(**content))
+    clip = SampleClip(View(2 * width, 2 * height), frames, Content(**content))
     with tempfile.TemporaryDirectory(prefix=f".{dataroot.name}.", suffix=".part", dir=dataroot.parent) as beside:
         new = Path(beside, "new")
         clip.write(new)
@@ -224,7 +224,7 @@ def camera_motion(view: View, frames: int, rng: np.random.Generator) -> np.ndarr
     return np.stack(matrices)
 
 
-class Clip:
+class SampleClip:
     """Everything that decides what is in a clip; draws and writes it frame by frame."""
 
     def __init__(self, view: View, frames: int, content: Content):
@@ -306,7 +306,7 @@ class Clip:
             scene = swayed(scene, self.leaves, 2 * DENSITY * sway, self.times[k], self.content.rng(6))
         return self._filmed(scene, self.area[:2], k) * np.float32(self.gains[k])
 
-    def shoot(self, layer: int, k: int) -> "Shot":
+    def shoot(self, layer: int, k: int) -> "RenderedPerson":
         """The person of a layer in frame k."""
         person = self.actors[layer - 1].person
         skeleton, parts, ground = self._posed(layer, k)
@@ -326,7 +326,7 @@ class Clip:
         keypoints = np.column_stack([places, np.full(len(places), 0.95)]).round(3).ravel().tolist()
         layer = _over(matte, layer)
         layer[..., :3] *= self.gains[k]
-        return Shot(layer, matte[..., 3], shadow, keypoints)
+        return RenderedPerson(layer, matte[..., 3], shadow, keypoints)
 
     def _posed(self, layer: int, k: int) -> tuple[Skeleton, list[Part], np.ndarray]:
         """How the person of a layer stands in frame k, his parts and the place [3] on the ground they are about."""
@@ -421,7 +421,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Shot:
+class RenderedPerson:
     """One person in one frame at double size: float32 [H, W] or [H, W, 4] in [0, 1], the layer premultiplied."""
 
     layer: np.ndarray
@@ -439,7 +439,7 @@ def write_frame(folder: Path, name: str, frame: np.ndarray) -> None:
     write_png(folder / "rgb_256" / name, _halved(pixels))
 
 
-def write_layer(folder: Path, layer: str, name: str, shot: Shot, uncovered: np.ndarray) -> None:
+def write_layer(folder: Path, layer: str, name: str, shot: RenderedPerson, uncovered: np.ndarray) -> None:
     """Write one person's layer, matte, shadow and mask at single size; the mask is what of the matte is `uncovered`."""
     rgba = _halved(shot.layer)
     rgba[..., :3] /= np.maximum(rgba[..., 3:], 1e-6)

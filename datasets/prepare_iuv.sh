@@ -13,11 +13,4 @@ if [ ! -d "$1" ]; then
 fi
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/environment.sh"
 
-if [ -f "$ROOT/checkpoints/kp2uv/latest_net_Kp2uv.pth" ]; then
-  "$PYTHON" "$ROOT/test.py" --model kp2uv --dataset_mode kpuv --name kp2uv --checkpoints_dir "$ROOT/checkpoints" \
-    --dataroot "$1" --results_dir "$1"
-  "$PYTHON" "$ROOT/datasets/keypoints_to_iuv.py" --dataroot "$1" --source network
-else
-  echo "no weights in checkpoints/kp2uv (scripts/download_kp2uv_model.sh fetches them): drawing the UV maps instead"
-  "$PYTHON" "$ROOT/datasets/keypoints_to_iuv.py" --dataroot "$1" --source drawn
-fi
+exec "$PYTHON" "$ROOT/datasets/keypoints_to_iuv.py" --dataroot "$1" --source auto

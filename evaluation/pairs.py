@@ -6,7 +6,8 @@
     result["total"]["images"]["psnr"]
 
 A name is a path within its folder, without ending: a/0001.png is the picture of a/0001.jpg. Folders within it are
-sequences. Pictures of 8 or 16 bits are compared as RGB in [0, 1]. Knows nothing of models and runs.
+sequences; a folder `images`, into which test.py writes, is not part of the name. Pictures of 8 or 16 bits are compared
+as RGB in [0, 1]. Knows nothing of models and runs.
 """
 
 import re
@@ -30,10 +31,12 @@ from evaluation.images import (
     squared_error,
     ssim_map,
 )
+from util.clips import natural_order
 from util.errors import UserError
 from util.images import image_size, read_deep_image, unit_range
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+IMAGES = "images"
 RESULTS = ("metrics.json", "frames.csv")
 """A folder within the one to measure that has these holds an evaluation, with pictures for its page."""
 
@@ -71,7 +74,8 @@ class Pictures(NamedTuple):
             if (found is None or path.suffix.lower() not in SUFFIXES or any(part[0] == "." for part in place.parts)
                     or results & set(path.parents)):
                 continue
-            name = (place.parent / found[1]).as_posix()
+            sequence = place.parent.parent if place.parent.name == IMAGES else place.parent
+            name = (sequence / found[1]).as_posix()
             if name in files:
                 raise UserError(f"{path}: {files[name].name} has the same name; expected one picture of each name")
             files[name] = path
@@ -185,4 +189,4 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None) -> dict:
 def _in_order(name: str) -> tuple:
     """A key that sorts sequences by name, and frame 10 behind frame 9."""
     path = Path(name)
-    return path.parent.parts, [int(part) if part.isdecimal() else part for part in re.split(r"(\d{1,18})", path.name)]
+    return path.parent.parts, natural_order(path.name)

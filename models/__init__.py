@@ -4,7 +4,9 @@ A model `NAME` is a file `models/NAME_model.py` with one subclass of `BaseModel`
 """
 
 from models.base_model import BaseModel
-from util.plugins import find_class
+from util.plugins import find_class, known_names
+
+DEFAULT_MODEL = "lnr"
 
 
 def find_model(name: str) -> type[BaseModel]:
@@ -13,7 +15,12 @@ def find_model(name: str) -> type[BaseModel]:
     Raises:
         UserError: there is none.
     """
-    return find_class("models", f"{name}_model", BaseModel, option="--model", name=name)
+    return find_class(__name__, f"{name}_model", BaseModel, option="--model", name=name)
+
+
+def known_models() -> str:
+    """Names of all models, for people."""
+    return known_names(__name__, "_model")
 
 
 def create_model(opt) -> BaseModel:

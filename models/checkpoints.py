@@ -1,17 +1,26 @@
 """Files of weights and training states: written whole, and read with suspicion."""
 
-import io
+import collections
+import hashlib
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
 
-from util import distributed
 from util.errors import UserError
 from util.files import written_atomically
+
+
+def weights_path(folder: Path, label: str, network: str) -> Path:
+    """Where a network's weights are: label `latest`, or an epoch's number (`5_net_G.pth` of other programs too)."""
+    path = folder / f"{label}_net_{network}.pth"
+    if label.isdecimal() and not path.exists():
+        return folder / f"epoch_{label}_net_{network}.pth"
+    return path
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
@@ -21,22 +30,53 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
         UserError: names or shapes differ; names the first difference.
     """
     expected = network.state_dict()
-    if not (isinstance(weights, dict) and all(isinstance(tensor, Tensor) for tensor in weights.values())):
-        raise UserError(f"{path}: holds something else than weights by name. Name a checkpoint of this --model")
+    check_weights(weights, path)
     for name, tensor in expected.items():
         if name not in weights:
             raise UserError(f"{path}: weights '{name}' are missing; this is not a checkpoint of this network. "
                             "Name the --model it was trained with")
         if weights[name].shape != tensor.shape:
             raise UserError(f"{path}: '{name}' is {list(weights[name].shape)}; these options make it "
-                            f"{list(tensor.shape)}. Give the options of its training (--num_filters, ...)")
-        if not weights[name].isfinite().all():
-            raise UserError(f"{path}: weights '{name}' are not all finite numbers; use another checkpoint")
+                            f"{list(tensor.shape)}. Give the options of its training")
     unknown = sorted(map(str, weights.keys() - expected.keys()))
     if unknown:
         raise UserError(f"{path}: unknown weights '{unknown[0]}'; this is not a checkpoint of this network. "
                         "Name the --model it was trained with")
     network.load_state_dict(weights)
+
+
+def load_matching(network: nn.Module, weights: dict[str, Tensor], path: Path) -> str:
+    """Copy those of `weights` that `network` has under the same name and in the same shape.
+
+    Returns:
+        what was left out, by module, for people; "" if nothing was.
+
+    Raises:
+        UserError: `path` holds something else than weights, or numbers that are not finite.
+    """
+    check_weights(weights, path)
+    expected = network.state_dict()
+    fits = {name: weights[name] for name, tensor in expected.items()
+            if name in weights and weights[name].shape == tensor.shape}
+    network.load_state_dict(fits, strict=False)
+    fresh = collections.Counter(name.split(".")[0] for name in expected.keys() - fits.keys())
+    unused = collections.Counter(str(name).split(".")[0] for name in weights.keys() - expected.keys())
+    parts = [f"{title}: {', '.join(f'{module} ({count})' for module, count in sorted(counted.items()))}"
+             for title, counted in (("begin afresh", fresh), ("not used", unused)) if counted]
+    return "; ".join(parts)
+
+
+def check_weights(weights: object, path: Path) -> None:
+    """See that what was read from `path` is weights by name.
+
+    Raises:
+        UserError: it is not, or they are not all finite numbers.
+    """
+    if not (isinstance(weights, dict) and all(isinstance(tensor, Tensor) for tensor in weights.values())):
+        raise UserError(f"{path}: holds something else than weights by name. Name a checkpoint of this --model")
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise UserError(f"{path}: weights '{name}' are not all finite numbers; use another checkpoint")
 
 
 def continue_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
@@ -74,20 +114,51 @@ def _first_line(error: Exception) -> str:
     return str(error).split("\n")[0][:120] or type(error).__name__
 
 
+class _Stream:
+    """A file for torch.save, which hides what the file system says."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.error = file, None
+
+    def write(self, data) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
 def write_checkpoint(state: dict, path: Path) -> None:
-    """Write a checkpoint, whole or not at all; of several processes the first one does.
+    """Write a checkpoint, whole or not at all, without a copy of it in memory.
 
     Raises:
-        UserError: its folder is gone, or it cannot be written.
+        UserError: its folder is gone.
+        OSError: it cannot be written.
     """
-    if distributed.rank() > 0:
-        return
     if not path.parent.is_dir():
         raise UserError(f"{path.parent}: the folder of this run was removed while it was trained; stopped")
-    content = io.BytesIO()
-    torch.save(state, content)  # not to the file, as it hides what the file system says
-    with written_atomically(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    with written_atomically(path) as temporary, open(temporary, "wb") as file:
+        stream = _Stream(file)
+        try:
+            torch.save(state, stream)
+        except Exception:
+            if stream.error is not None:
+                raise stream.error from None
+            raise
+
+
+def fingerprint(path: Path) -> str:
+    """A word that differs between checkpoints of other contents: made of the checksums in the file.
+
+    Raises:
+        OSError, zipfile.BadZipFile: it is not there, or no checkpoint.
+    """
+    with zipfile.ZipFile(path) as archive:
+        checksums = [(entry.filename, entry.CRC, entry.file_size) for entry in archive.infolist()]
+    return hashlib.sha256(repr(checksums).encode()).hexdigest()[:16]
 
 
 def read_checkpoint(path: Path, remedy: str) -> dict:

@@ -6,17 +6,27 @@ import torch
 from torch import Tensor
 
 from models.base_model import BaseModel, Export, Phase
-from models.lnr_networks import KeypointToUV
+from models.kp2uv_networks import KeypointToUV
+from util.command_line import whole
 from util.errors import UserError
 
 
 class Kp2uvModel(BaseModel):
     """Which part of the body, and where on it, at each pixel of a 256x256 crop around a skeleton."""
 
+    dataset_mode = "kpuv"
+
     def __init__(self, opt: Namespace):
         super().__init__(opt)
         self.network = KeypointToUV(opt.num_filters).to(self.device)
         self.networks = {"Kp2uv": self.network}
+
+    @staticmethod
+    def add_options(parser, is_train: bool) -> None:
+        """The size of the network."""
+        parser.add_argument("--num_filters", type=whole(1), default=64, metavar="N",
+                            help="channels after the network's first step")
+        parser.deciding |= {"num_filters"}
 
     @torch.no_grad()
     def export(self, batch: dict) -> Export:

@@ -6,7 +6,7 @@ of the doubled frame. Work grows with the square of the filters, activations wit
 two CPU cores: 190 GFLOP/s in phase 1, 97 in phase 2.
 """
 
-from typing import NamedTuple
+from models.base_model import Cost
 
 CPU_GFLOPS = (190.0, 97.0)
 """Two cores, phase 1 and 2."""
@@ -17,22 +17,10 @@ _COPIES_OF_PARAMETERS = 4
 """Themselves, their gradients, and Adam's two moments."""
 
 
-class Cost(NamedTuple):
-    """One phase of training.
-
-    Attributes:
-        tflop: of one epoch.
-        gib: memory that a batch needs, in GiB, without what the libraries themselves take.
-        cpu_seconds: of one epoch on two CPU cores; small networks take up to twice as long.
-    """
-
-    tflop: float
-    gib: float
-    cpu_seconds: float
-
-
 def process_gib(cost: Cost) -> float:
-    """Memory of the whole process, in GiB: what docs/performance.md measured on the CPU, from 2 to 8 layers."""
+    """Memory of the whole process, in GiB, where `cost.gib` is that of a batch: what docs/performance.md measured on
+    the CPU, from 2 to 8 layers.
+    """
     return 0.5 + 1.4 * cost.gib
 
 

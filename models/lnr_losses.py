@@ -25,39 +25,42 @@ def alpha_regularization(alpha: Tensor, lambda_l1: float, lambda_l0: float) -> T
     return loss
 
 
-def mask_loss(alpha: Tensor, trimap: Tensor, total: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
-    """Mean absolute difference of alpha and trimap, foreground and background balanced (paper, equation 4).
+def mask_loss(alpha: Tensor, trimap: Tensor, reduce_sum: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
+    """The mask loss that bootstraps the mattes: mean absolute difference of alpha and trimap (paper, equation 4).
+
+    Foreground and background are balanced.
 
     Args:
         alpha: [B, L, H, W] in [-1, 1].
         trimap: [B, L, H, W]: +1 foreground, -1 background, soft values count by their sign; 0 (unknown) is left out.
-        total: adds a sum up over all that share the batch, as `util.distributed.total` does.
+        reduce_sum: adds a sum up over all that share the batch, as `util.distributed.sum_over_processes` does.
 
     Returns:
         scalar, unweighted.
     """
     difference = (alpha - trimap).abs()
     foreground, background = (trimap > 0).to(alpha.dtype), (trimap < 0).to(alpha.dtype)
-    return 0.5 * (total((difference * foreground).sum()) / (1 + total(foreground.sum()))
-                  + total((difference * background).sum()) / (1 + total(background.sum())))
+    return 0.5 * (reduce_sum((difference * foreground).sum()) / (1 + reduce_sum(foreground.sum()))
+                  + reduce_sum((difference * background).sum()) / (1 + reduce_sum(background.sum())))
 
 
-def prior_loss(alpha: Tensor, prior: Tensor, view: Tensor, total: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
+def prior_loss(alpha: Tensor, prior: Tensor, transmittance: Tensor,
+               reduce_sum: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
     """Mean absolute difference of alpha and what it is expected to be, over three classes of pixels that count alike.
 
-    The classes are people (expected above 0.9), films (shadows, reflections) and nothing (below 0.03): without the
+    The classes are people (expected above 0.9), effects (shadows, reflections) and nothing (below 0.03): without the
     balance it would be best to leave out what is rare.
 
     Args:
         alpha: [B, L, H, W] in [0, 1].
         prior: [B, L, H, W] in [0, 1], what is expected.
-        view: [B, L, H, W] in [0, 1], how far a layer is in view: behind another one everything is allowed.
-        total: as in `mask_loss`.
+        transmittance: [B, L, H, W] in [0, 1], of what is in front of a layer: behind another one all is allowed.
+        reduce_sum: as in `mask_loss`.
 
     Returns:
         scalar, unweighted.
     """
     difference = (alpha - prior).abs()
     solid, nothing = prior > 0.9, prior < 0.03
-    parts = [(where * view) for where in (solid, ~solid & ~nothing, nothing)]
-    return sum(total((difference * part).sum()) / (1 + total(part.sum())) for part in parts) / len(parts)
+    parts = [(where * transmittance) for where in (solid, ~solid & ~nothing, nothing)]
+    return sum(reduce_sum((difference * part).sum()) / (1 + reduce_sum(part.sum())) for part in parts) / len(parts)

@@ -14,29 +14,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.base_model import BaseModel, Export, Phase, frozen_statistics
-from models.lnr_cost import Cost, training_cost
+from models.base_model import BaseModel, Cost, Export, Phase
+from models.lnr_cost import process_gib, training_cost
 from models.lnr_losses import alpha_regularization, mask_loss, prior_loss
 from models.lnr_networks import LayeredRenderer, biases_without_effect
+from models.parallel import frozen_statistics
 from models.scene import Scene, scene_losses
 from util.command_line import auto_or, number, whole
-from util.distributed import everywhere, total
+from util.distributed import all_processes, sum_over_processes
 from util.errors import UserError
-from vision.layers.closed_form import effects_over
+from vision.layers.closed_form import remeasured_effects
 from vision.layers.mattes import (
     composite_over,
-    continued,
-    in_front,
-    matted,
+    layers_from_mattes,
     opacity,
     opaque,
     over_checkerboard,
+    pull_push,
     share_detail,
     transfer_detail,
     transmittance,
-    united,
+    transmittance_in_front,
+    union_alpha,
 )
-from vision.layers.patches import PERSON_MARGIN
+from vision.people.person_mask import PERSON_MARGIN
 
 UPSAMPLING_CROP = 256
 BACKGROUND_BATCH = 4
@@ -51,9 +52,13 @@ class LnrModel(BaseModel):
         scene: what is learned of the background, with --init closed_form.
         rolloff_epoch: the epoch from which the mask loss weighs a tenth (at twice this epoch: nothing); -1 until it is
             known.
+        moving_background: the background is exported as each frame shows it, with what `scene` has learned of that.
         exported_background: UV map [1, 2, H, W] and RGBA [1, 4, H', W'] of the background that was exported last.
     """
 
+    dataset_mode = "layered_video"
+    largest_auto_batch = 32  # as published; larger ones mean fewer steps per epoch, hence another training
+    to_save_memory = "smaller --num_filters or smaller frames"
     presets = {
         "published": {},
         "draft": {**CLOSED_FORM, "n_epochs": 0},
@@ -76,41 +81,42 @@ class LnrModel(BaseModel):
     def __init__(self, opt: Namespace):
         super().__init__(opt)
         self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures,
-                                        bf16=getattr(opt, "amp", "off") == "bf16")
+                                        amp=self.amp_dtype)
         self.renderer.to(self.device, memory_format=torch.channels_last)
         self.networks = {"LNR": self.renderer}
         if opt.init == "closed_form":
-            self.renderer.silence()
+            self.renderer.zero_output_layer()
             self.scene = Scene(opt.n_frames, opt.canvas_size, (opt.width, opt.height)).to(self.device)
             self.networks["scene"] = self.scene
-        elif getattr(opt, "n_epochs_background", 0):
+        elif opt.is_train and opt.n_epochs_background:
             raise UserError(f"--n_epochs_background: found {opt.n_epochs_background} with --init random; expected 0, "
                             "or --init closed_form")
-        self.rolloff_epoch = getattr(opt, "mask_loss_rolloff_epoch", -1)
+        self.rolloff_epoch = opt.mask_loss_rolloff_epoch if opt.is_train else -1
+        self.moving_background = not opt.is_train and opt.moving_background
         self.exported_background: tuple[Tensor, Tensor] | None = None
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
         """Options of the renderer, and of its losses and second phase."""
         group = parser.add_argument_group("lnr model")
+        group.add_argument("--num_filters", type=whole(1), default=64, metavar="N",
+                           help="channels after the network's first step")
         group.add_argument("--texture_res", type=whole(1), default=16, metavar="PX", help="side of one atlas tile")
         group.add_argument("--texture_channels", type=whole(1), default=16, metavar="N",
                            help="channels of the neural texture")
         group.add_argument("--n_textures", type=whole(1), default=25, metavar="N",
                            help="tiles in the atlas, 24 per person and 1 for the background; metadata.json decides")
-        group.add_argument("--amp", default="off", choices=("off", "bf16"),
-                           help="bf16: convolve in bfloat16, faster where the processor has it; off: in 32-bit floats")
         group.add_argument("--detail_transfer", default="published", choices=("published", "shared"),
                            help="how layers get what the network missed of a frame: as published, by transmittance; or "
                                 "shared, as the least change of colours that explains the frame")
-        parser.deciding |= {"texture_res", "texture_channels", "n_textures"}
+        parser.deciding |= {"num_filters", "texture_res", "texture_channels", "n_textures"}
+        parser.set_defaults(batch_size=32)
         if not is_train:
             group.add_argument("--moving_background", action="store_true",
                                help="export the background as each frame shows it, with what --n_epochs_background has "
                                     "learned of shake, sway and flicker; else it is at rest")
-            group.add_argument("--eval", action="store_true",
-                               help="normalise with the statistics gathered in training, not those of each frame")
             return
+        parser.set_defaults(n_epochs=2000, lr=0.001)
         group.add_argument("--lambda_alpha_l1", type=number(0), default=0.01, metavar="W",
                            help="weight of the L1 alpha regularization")
         group.add_argument("--lambda_alpha_l0", type=number(0), default=0.005, metavar="W",
@@ -162,7 +168,7 @@ class LnrModel(BaseModel):
             self.render = self.parallel(self.scene)
             return {"scene": torch.optim.Adam(self.scene.parameter_groups(), betas=(0.9, 0.99))}
         if self.opt.init == "closed_form":
-            self.renderer.speak()
+            self.renderer.reset_output_layer()
         trained = self.renderer.upsampling_parameters() if self.upsampling else self.renderer.base_parameters()
         self.renderer.requires_grad_(False)
         for parameter in trained:
@@ -173,8 +179,7 @@ class LnrModel(BaseModel):
         return {"LNR": torch.optim.Adam(trained, lr=phase.opt.lr, fused=True)}
 
     def start_epoch(self, epoch: int) -> None:
-        """Learning rate, loss weights and jitter of `epoch`."""
-        super().start_epoch(epoch)
+        """Loss weights and jitter of `epoch`."""
         self.weights = loss_weights(self.opt, epoch, self.rolloff_epoch)
         self.jitter = self.opt.jitter_rgb if epoch < self.opt.jitter_epochs and not self.upsampling else 0.0
 
@@ -189,10 +194,7 @@ class LnrModel(BaseModel):
         """One Adam step on the sum of the losses."""
         losses = self.background_losses(batch) if self.phase.name == "background" else self.layer_losses(batch)
         losses["total"] = sum(losses.values())
-        (optimizer,) = self.optimizers.values()
-        optimizer.zero_grad()
-        losses["total"].backward()
-        optimizer.step()
+        self.gradient_step(losses["total"], *self.optimizers)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def background_losses(self, batch: dict) -> dict[str, Tensor]:
@@ -203,7 +205,7 @@ class LnrModel(BaseModel):
 
     def layer_losses(self, batch: dict) -> dict[str, Tensor]:
         """Losses of the layers, at the size of the phase."""
-        static = everywhere(has_static_background(batch["uv_map"]))
+        static = all_processes(has_static_background(batch["uv_map"]))
         batch = self.to_device(batch)
         if self.phase.name == "coarse":
             batch = halved(batch)
@@ -216,7 +218,7 @@ class LnrModel(BaseModel):
             target = (target + brightness).clamp(-1, 1)
         background = expected = None
         if "plate" in batch:
-            background, expected = opaque(batch["plate"]), united(batch["people"], batch["effects"])
+            background, expected = opaque(batch["plate"]), union_alpha(batch["people"], batch["effects"])
             if crop is not None:
                 background = background[..., crop[0]:crop[1], crop[2]:crop[3]]
         outputs = self.render(batch["uv_map"], batch["pids"], self.upsampling, crop, static, background)
@@ -237,12 +239,12 @@ class LnrModel(BaseModel):
         if expected is not None and not self.upsampling:
             learned, wanted, view = (x[:, :, 0] for x in (
                 opacity(outputs["layers"][:, 1:]), expected, transmittance(expected)))
-            losses["prior"] = self.opt.lambda_prior * prior_loss(learned, wanted, view, total)
+            losses["prior"] = self.opt.lambda_prior * prior_loss(learned, wanted, view, sum_over_processes)
         elif not self.upsampling:
             weights = self.weights
             losses["alpha_reg"] = alpha_regularization(opacity(reconstruction), weights["alpha_l1"],
                                                        weights["alpha_l0"])
-            losses["mask"] = weights["mask"] * mask_loss(outputs["layers"][:, :, 3], masks, total)
+            losses["mask"] = weights["mask"] * mask_loss(outputs["layers"][:, :, 3], masks, sum_over_processes)
         return losses
 
     def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
@@ -252,8 +254,9 @@ class LnrModel(BaseModel):
         layers, height, width = item["mask"].shape
         if phase.name == "coarse":
             height, width = -(-height // 2), -(-width // 2)
-        return training_cost((width, height), layers, items, (batch_size, batch_size),
+        cost = training_cost((width, height), layers, items, (batch_size, batch_size),
                              self.opt.num_filters)[phase.opt.do_upsampling]
+        return cost._replace(gib=process_gib(cost))
 
     def extra_state(self) -> dict:
         """The mask loss's schedule."""
@@ -288,7 +291,6 @@ class LnrModel(BaseModel):
     def export(self, batch: dict) -> Export:
         """Layers after detail transfer, named by layer number (`l0` is the background), whatever their order."""
         batch = self.to_device(batch)
-        self.renderer.train(not self.opt.eval)
         background_uv, background = batch["uv_map"][:, :2], None
         if self.exported_background and torch.equal(background_uv, self.exported_background[0]):
             background = self.exported_background[1]
@@ -314,37 +316,37 @@ class LnrModel(BaseModel):
         return result
 
     def rendered(self, batch: dict, upsample: bool, background: Tensor | None = None) -> dict[str, Tensor]:
-        """Layers and reconstruction of a batch as `LayeredRenderer` returns them, completed from `prior` if there.
+        """Layers and reconstruction of a batch as `LayeredRenderer` returns them; of known mattes where there are.
 
         Args:
             background: [B, 4, H, W], layer 0 of an earlier call with the same input and weights.
         """
         if "plate" not in batch:
             return self.renderer(batch["uv_map"], batch["pids"], upsample, background=background)
-        if not self.scene.is_silent():
-            batch = self.refined(batch)
-        layers = prior = matted(batch["plate"], batch["image"], batch["people"], batch["effects"])
-        if not self.renderer.is_silent():
+        if not self.scene.is_untrained():
+            batch = self.with_learned_scene(batch)
+        layers = prior = layers_from_mattes(batch["plate"], batch["image"], batch["people"], batch["effects"])
+        if not self.renderer.is_untrained():
             learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
-            layers = completed(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()))
+            layers = fill_hidden(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()))
         return {"layers": layers, "reconstruction": composite_over(layers)}
 
-    def refined(self, batch: dict) -> dict:
+    def with_learned_scene(self, batch: dict) -> dict:
         """A batch with the learned scene as its plate, and with the effects that are seen over that.
 
         The plate is the scene at rest, or with --moving_background as the frame shows it.
         """
         still = self.scene.still(batch["plate"], batch["place"])
         shown, _ = self.scene.seen_by(batch["frame"], still)
-        plate = shown if getattr(self.opt, "moving_background", False) else still
+        plate = shown if self.moving_background else still
         scale = batch["image"].shape[-1] // self.opt.width
         items = zip(*(tensor.detach().cpu().numpy() for tensor in (
             (batch["image"] + 1).movedim(1, 3) / 2, (shown + 1).movedim(1, 3) / 2, batch["people"], batch["effects"])))
-        effects = np.stack([effects_over(*item, scale) for item in items])
+        effects = np.stack([remeasured_effects(*item, scale) for item in items])
         return {**batch, "plate": plate.clamp(-1, 1), "effects": torch.from_numpy(effects).to(shown)}
 
 
-def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:
+def fill_hidden(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:
     """Layers as expected where they are in view, and as learned where another one hides them: [B, L, 4, H, W].
 
     By how much the learned colours miss those in view is continued into what is hidden. That is a person's body:
@@ -355,10 +357,10 @@ def completed(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) 
         pids: [B, L, h, w] person ids of the UV maps, where bodies are, hidden or not.
         shows_hidden: the expected alpha holds also where another layer hides it; only the colours are learned there.
     """
-    view, alpha = in_front(prior), prior[:, 1:, 3:]
+    view, alpha = transmittance_in_front(prior), prior[:, 1:, 3:]
     error = (prior - learned)[:, 1:, :3]
     known = view * opacity(prior[:, 1:])
-    error = continued(error.flatten(0, 1), known.flatten(0, 1)).unflatten(0, error.shape[:2])
+    error = pull_push(error.flatten(0, 1), known.flatten(0, 1)).unflatten(0, error.shape[:2])
     colour = view * prior[:, 1:, :3] + (1 - view) * (learned[:, 1:, :3] + error).clamp(-1, 1)
     if not shows_hidden:
         side = 2 * int(pids.shape[-2] * PERSON_MARGIN) + 1

@@ -140,32 +140,6 @@ class UNet(nn.Module):
         return x
 
 
-class KeypointToUV(UNet):
-    """Skeleton image to DensePose parts and their UV coordinates (model `kp2uv`).
-
-    Args:
-        nf: channels after the first step; 64 in the published weights (9,617,660 parameters).
-    """
-
-    def __init__(self, nf=64):
-        super().__init__(3, nf, InstanceNorm, bottleneck=(3, 1))
-        self.id_pred = ConvBlock(nn.Conv2d, nf + 3, 25, 3)
-        self.uv_pred = ConvBlock(nn.Conv2d, nf + 3, 48, 3, activation=nn.Tanh())
-
-    def forward(self, keypoint_image: Tensor) -> dict[str, Tensor]:
-        """Predict parts and coordinates.
-
-        Args:
-            keypoint_image: [B, 3, H, W] in [-1, 1]; H and W multiples of 32 (256 in practice).
-
-        Returns:
-            part_logits: [B, 25, H, W]; 0 is the background, 1..24 are DensePose's parts.
-            part_uv: [B, 48, H, W] in [-1, 1]; u and v of part p are channels 2(p-1) and 2(p-1)+1.
-        """
-        x = torch.cat((self.features(keypoint_image), keypoint_image), dim=1)
-        return {"part_logits": self.id_pred(x), "part_uv": self.uv_pred(x)}
-
-
 class LayeredRenderer(UNet):
     """The layered neural renderer (model `lnr`): neural texture, U-Net and upsampling module.
 
@@ -178,12 +152,13 @@ class LayeredRenderer(UNet):
         texture_channels: channels C of the neural texture.
         texture_res: side of one atlas tile in texels.
         n_textures: tiles in the atlas, 24 per person and one for the background.
-        bf16: convolve in bfloat16; texture, the last layer at low resolution and all that follows stay in float32.
+        amp: a type to convolve in, such as torch.bfloat16, or None; texture, the last layer at low resolution and all
+            that follows stay in float32.
     """
 
-    def __init__(self, nf=64, texture_channels=16, texture_res=16, n_textures=25, bf16=False):
+    def __init__(self, nf=64, texture_channels=16, texture_res=16, n_textures=25, amp=None):
         super().__init__(texture_channels + 1, nf, BatchNorm, bottleneck=(4, 2))
-        self.bf16 = bf16
+        self.amp = amp
         self.texture = nn.Parameter(torch.randn(1, texture_channels, texture_res, texture_res * n_textures))
         self.final_rgba = ConvBlock(nn.Conv2d, nf, 4, 4, activation=nn.Tanh())
         self.upsample_block = nn.Sequential(
@@ -230,7 +205,7 @@ class LayeredRenderer(UNet):
                 norm.copies = copies
         height, width = uv.shape[-2:]
         x = pad_to_multiple(torch.cat((self.sample_texture(uv), pid), dim=1), UNET_STRIDE)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(x.device.type, self.amp, enabled=self.amp is not None):
             x = self.features(x)
         rgba = self.final_rgba(x.to(uv.dtype))[..., :height, :width]
         return self.upsample(rgba, x[..., :height, :width], uv, pid, crop) if upsample else rgba
@@ -240,7 +215,7 @@ class LayeredRenderer(UNet):
         """Double the size of one layer and add the detail that the upsampling module predicts."""
         rgba, features, uv, pid = (doubled(x, crop) for x in (rgba, features, uv, pid))
         x = torch.cat([x.to(features.dtype) for x in (rgba, self.sample_texture(uv), pid, features)], dim=1)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(x.device.type, self.amp, enabled=self.amp is not None):
             residual = self.upsample_block(x)
         return (rgba + 0.01 * residual).clamp(-1, 1)
 
@@ -250,18 +225,18 @@ class LayeredRenderer(UNet):
         return F.grid_sample(texture, uv.permute(0, 2, 3, 1), mode="bilinear", padding_mode="zeros",
                              align_corners=False)
 
-    def silence(self) -> None:
+    def zero_output_layer(self) -> None:
         """Let every layer be grey and half transparent, whatever its input: a network that has learned nothing."""
         nn.init.zeros_(self.final_rgba.conv.weight)
         nn.init.zeros_(self.final_rgba.conv.bias)
 
-    def speak(self) -> None:
-        """Let a silent network begin as any other: from zeros Adam would take hundreds of steps to opaque layers."""
-        if self.is_silent():
+    def reset_output_layer(self) -> None:
+        """Let a zeroed network begin as any other: from zeros Adam would take hundreds of steps to opaque layers."""
+        if self.is_untrained():
             self.final_rgba.conv.reset_parameters()
 
-    def is_silent(self) -> bool:
-        """Whether the network has learned nothing since it was silenced."""
+    def is_untrained(self) -> bool:
+        """Whether the network has learned nothing since `zero_output_layer`."""
         return not self.final_rgba.conv.weight.any()
 
     def upsampling_parameters(self) -> list[nn.Parameter]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 CELL = 8  # pixels of a frame between two points whose motion is learned
 LEAST_GRADIENT = 0.3  # as a share of that of a pixel which all frames see
 SMOOTHNESS, STILLNESS = 0.02, 0.002
-SEEN = 0.97
-"""Share of the scene that people and their effects let through, from which on a pixel shows the scene alone."""
+CLEAR = 0.97
+"""Transmittance of people and their shadows and reflections from which on a pixel shows the scene alone."""
 
 
 class Scene(nn.Module):
@@ -47,7 +47,7 @@ class Scene(nn.Module):
         return [{"params": [self.change], "lr": 0.004, "eps": LEAST_GRADIENT / pixels},
                 {"params": [self.motion], "lr": 0.05}, {"params": [self.exposure], "lr": 0.001}]
 
-    def is_silent(self) -> bool:
+    def is_untrained(self) -> bool:
         """Whether nothing has been learned yet."""
         return not self.motion.any()
 
@@ -81,16 +81,16 @@ class Scene(nn.Module):
         return (moved + 1) * (1 + exposure) - 1, motion
 
 
-def scene_losses(shown: Tensor, motion: Tensor, image: Tensor, seen: Tensor) -> dict[str, Tensor]:
+def scene_losses(shown: Tensor, motion: Tensor, image: Tensor, transmittance: Tensor) -> dict[str, Tensor]:
     """How far the scene is from frames where they show it alone, and how unevenly it moves.
 
     Args:
         shown, motion: what `Scene` returns.
         image: [B, 3, H, W], the frames.
-        seen: [B, 1, H, W], share of the scene that people and their effects let through.
+        transmittance: [B, 1, H, W] in [0, 1], share of the scene that people and their effects let through.
     """
-    nearby = -F.max_pool2d(-seen, 3, stride=1, padding=1)
+    least = -F.max_pool2d(-transmittance, 3, stride=1, padding=1)
     missed = ((shown - image) ** 2 + 1e-5).sqrt()  # Charbonnier
     uneven = sum(motion.diff(dim=axis).square().mean() for axis in (2, 3))
-    return {"background": (missed * (nearby > SEEN)).mean(),
+    return {"background": (missed * (least > CLEAR)).mean(),
             "motion": SMOOTHNESS * uneven + STILLNESS * motion.square().mean()}

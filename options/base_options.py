@@ -1,15 +1,13 @@
-"""The options that train.py and test.py share, and the one parse of a command line."""
+"""The options that train.py and test.py share, and the parsing of their command lines, which does nothing else."""
 
 import argparse
-import json
 import math
-from argparse import ArgumentParser, Namespace
-from pathlib import Path
+from argparse import Namespace
 
 import torch
 
-from data.loading import find_dataset
-from models import find_model
+from data.loading import find_dataset, known_datasets
+from models import DEFAULT_MODEL, find_model, known_models
 from util import distributed
 from util.command_line import OneLineParser, auto_or, folder_name, number, whole
 from util.errors import UserError
@@ -21,17 +19,17 @@ class BaseOptions:
     Attributes:
         is_train: whether options that only training needs are there.
         description: what the program does, for `--help`.
-        text: the options that were parsed, for people.
+        deciding: names of the options that decide what networks and data are, after `parse`.
     """
 
     is_train: bool
     description: str
-    text: str = ""
+    deciding: set[str] = set()
 
-    def add_options(self, parser: ArgumentParser) -> None:
+    def add_options(self, parser: OneLineParser) -> None:
         """Add the options of the program itself; models and datasets add theirs when it is known which."""
         group = parser.add_argument_group("run")
-        group.add_argument("--dataroot", metavar="DIR", help="folder of the clip, see docs/data.md (required)")
+        group.add_argument("--dataroot", metavar="DIR", help="folder of the data, see docs/data.md (required)")
         group.add_argument("--name", type=folder_name, default="experiment_name", metavar="NAME",
                            help="name of the run; its files are in CHECKPOINTS_DIR/NAME")
         group.add_argument("--suffix", default="", metavar="FORMAT",
@@ -43,32 +41,34 @@ class BaseOptions:
         group.add_argument("--seed", type=whole(0), default=1, metavar="N", help="seed of all random numbers")
         group.add_argument("--verbose", action="store_true", help="print the networks")
         group = parser.add_argument_group("model and data")
-        group.add_argument("--model", default="lnr", metavar="NAME", help="lnr or kp2uv; a file models/NAME_model.py")
-        group.add_argument("--num_filters", type=whole(1), default=64, metavar="N",
-                           help="channels after the network's first step")
+        group.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME",
+                           help=f"{known_models()}; a file models/NAME_model.py")
         group.add_argument("--epoch", type=folder_name, default="latest", metavar="EPOCH",
                            help="checkpoint to load: latest, or an epoch's number (saved with --save_by_epoch)")
-        group.add_argument("--dataset_mode", default="layered_video", metavar="NAME",
-                           help="layered_video or kpuv; a file data/NAME_dataset.py")
-        group.add_argument("--batch_size", type=auto_or(whole(1)), default=32, metavar="N",
+        group.add_argument("--dataset_mode", metavar="NAME",
+                           help=f"{known_datasets()}; a file data/NAME_dataset.py (default: the model's)")
+        group.add_argument("--batch_size", type=auto_or(whole(1)), default=1, metavar="N",
                            help="items per step of training, of all GPUs and processes together; auto: what fits into "
-                                "memory, up to 32")
+                                "memory, as far as that does no harm to training")
         group.add_argument("--serial_batches", action="store_true", help="take items in order, not at random")
         group.add_argument("--num_threads", type=whole(0), default=4, metavar="N",
                            help="processes that prepare batches, at most one per CPU core; 0: the main one does")
         group.add_argument("--max_dataset_size", type=number(1, infinite=True), default=math.inf, metavar="N",
                            help="use only the first N items")
+        group.add_argument("--amp", default="off", choices=("off", "bf16", "fp16"),
+                           help="compute in bfloat16 or float16 where the model allows it, faster where the processor "
+                                "has it; off: in 32-bit floats")
         group.add_argument("--display_winsize", type=whole(16), default=256, metavar="PX",
                            help="width of images in visdom and on pages")
-        parser.deciding |= {"clip", "seed", "model", "num_filters", "dataset_mode", "serial_batches",
-                            "max_dataset_size"}
+        parser.also(which_epoch="epoch", batchSize="batch_size", nThreads="num_threads")
+        parser.deciding |= {"data_id", "seed", "model", "dataset_mode", "serial_batches", "max_dataset_size"}
 
     def parse(self, argv: list[str] | None = None) -> Namespace:
-        """Parse a command line (default: that of the process); print the options.
+        """Parse a command line (default: that of the process).
 
         Returns:
-            the options of program, model and dataset as they will be used. They do not change after this. `gpu_ids` is
-            a list of numbers, empty for the CPU; of several processes each has its own.
+            the options of program, model and dataset; `data.loading.resolved` adds what the data decide. They do not
+            change after this. `gpu_ids` is a list of numbers, empty for the CPU; of several processes each has its own.
 
         Raises:
             UserError: an option is unknown, missing or out of range.
@@ -77,10 +77,13 @@ class BaseOptions:
                                formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         self.add_options(parser)
         own = parser.parse_known_args(argv)[0]
-        earlier = {name: _as_written(value) for name, value in self.earlier_options(own).items() if value is not None}
+        earlier = {name: as_written(value) for name, value in self.earlier_options(own).items() if value is not None}
         parser.set_defaults(**{name: earlier[name] for name in vars(own) if name in earlier})
         own = parser.parse_known_args(argv)[0]
-        model, dataset = find_model(own.model), find_dataset(own.dataset_mode)
+        model = find_model(own.model)
+        own.dataset_mode = own.dataset_mode or model.dataset_mode or own.model
+        parser.set_defaults(dataset_mode=own.dataset_mode)
+        dataset = find_dataset(own.dataset_mode)
         model.add_options(parser, self.is_train)
         dataset.add_options(parser, self.is_train)
         self.add_presets(parser, model.presets, argv)
@@ -93,47 +96,30 @@ class BaseOptions:
         opt.is_train = self.is_train
         opt.gpu_ids = own_gpus(existing_gpus(opt.gpu_ids))
         opt.name = with_suffix(opt)
-        dataset.resolve_options(opt)
-        self.resolve(opt)
-        self.text = as_text(opt, parser)
-        print(self.text)
-        self.claim(opt, parser.deciding)
+        self.deciding = parser.deciding
+        self._defaults = {name: parser.get_default(name) for name in vars(opt)}
         return opt
 
-    def add_presets(self, parser: ArgumentParser, presets: dict[str, dict], argv: list[str] | None) -> None:
+    def add_presets(self, parser: OneLineParser, presets: dict[str, dict], argv: list[str] | None) -> None:
         """Let values of a preset take the place of defaults, for programs that have presets."""
-
-    def resolve(self, opt: Namespace) -> None:
-        """Set those options whose values this machine decides."""
 
     def earlier_options(self, own: Namespace) -> dict:
         """Options of an earlier program on the same run, whose values take the place of defaults."""
         return {}
 
-    def claim(self, opt: Namespace, deciding: set[str]) -> None:
-        """Make sure that the program may go on with these options; `deciding` are the ones that a run keeps."""
+    def as_text(self, opt: Namespace) -> str:
+        """One line per option, with the default where it differs."""
+        lines = ["----------------- Options ---------------"]
+        for name, value in sorted(vars(opt).items()):
+            shown = ",".join(map(str, value)) or "-1" if name == "gpu_ids" else str(value)
+            default = self._defaults.get(name)
+            note = f"  [default: {default}]" if default is not None and shown != str(default) else ""
+            lines.append(f"{name:>25}: {shown}{note}".rstrip())
+        return "\n".join([*lines, "----------------- End -------------------"])
 
 
-SAVED_OPTIONS = "train_opt.json"
-
-
-def saved_options(run_folder: Path) -> dict:
-    """The options that a run was trained with; none where it was not trained here.
-
-    Raises:
-        UserError: they cannot be read.
-    """
-    path = run_folder / SAVED_OPTIONS
-    if not path.exists():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: not readable ({error}); remove it and give the options of the training") from None
-
-
-def _as_written(value: object) -> object:
-    """A saved value as on the command line, so that it is checked like one; flags stay."""
+def as_written(value: object) -> object:
+    """A value that was saved, or that a table holds, as on the command line, so that it is checked; flags stay."""
     return value if isinstance(value, bool) else str(value)
 
 
@@ -189,14 +175,3 @@ def with_suffix(opt: Namespace) -> str:
     except (KeyError, IndexError, ValueError, AttributeError, TypeError, argparse.ArgumentTypeError) as error:
         raise UserError(f"--suffix: found '{opt.suffix}' ({error}); expected options in braces: "
                         "{model}_{batch_size}") from None
-
-
-def as_text(opt: Namespace, parser: ArgumentParser) -> str:
-    """One line per option, with the default where it differs."""
-    lines = ["----------------- Options ---------------"]
-    for name, value in sorted(vars(opt).items()):
-        shown = ",".join(map(str, value)) or "-1" if name == "gpu_ids" else str(value)
-        default = parser.get_default(name)
-        note = f"  [default: {default}]" if default is not None and shown != str(default) else ""
-        lines.append(f"{name:>25}: {shown}{note}".rstrip())
-    return "\n".join([*lines, "----------------- End -------------------"])

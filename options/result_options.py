@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from options.base_options import SAVED_OPTIONS, saved_options
+from options.saved import SAVED_OPTIONS, saved_options
 from util.command_line import folder_name
 from util.errors import UserError
 
@@ -90,8 +90,7 @@ def resolve_picture_options(opt: Namespace) -> dict:
         raise UserError("--images: give a folder of pictures, or the name of a run with --name NAME (one of the two)")
     training = saved_options(opt.checkpoints_dir / opt.name) if opt.name else {}
     if opt.images is None:
-        export = opt.results_dir / opt.name / f"{opt.phase}_{opt.epoch}"
-        opt.images = export / "images" if (export / "images").is_dir() else export
+        opt.images = opt.results_dir / opt.name / f"{opt.phase}_{opt.epoch}"
     if opt.targets is None and opt.target_names is None:
         raise UserError("--targets: missing; give the folder of what the pictures should look like")
     opt.targets = opt.targets or opt.images

@@ -1,41 +1,30 @@
 """Options of train.py."""
 
-import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from options.base_options import SAVED_OPTIONS, BaseOptions, saved_options
-from training.budget import scaled_epochs
-from util import distributed
-from util.command_line import duration, number, whole
-from util.errors import UserError
-from util.files import locked, write_text
-
-OF_ONE_COMMAND = {"name", "suffix", "checkpoints_dir", "gpu_ids", "continue_train", "epoch", "epoch_count", "verbose",
-                  "is_train", "budget"}
-"""Options that a continued run does not take over."""
+from options.base_options import BaseOptions, as_written
+from options.saved import OF_ONE_COMMAND, saved_options
+from util.command_line import OneLineParser, duration, folder_name, number, whole
 
 
 class TrainOptions(BaseOptions):
-    """Shared options and those of training; saved in the run's folder, for people and for test.py.
-
-    Attributes:
-        lock: keeps other processes from training the same run, as long as it exists.
-    """
+    """Shared options and those of training."""
 
     is_train = True
-    description = "Train a model on a clip. Every run is one video: the network learns this video and no other."
+    description = "Train a model, from nothing or from where a run stopped (docs/core.md)."
 
-    def add_options(self, parser: ArgumentParser) -> None:
+    def add_options(self, parser: OneLineParser) -> None:
         """Add what only training needs."""
         super().add_options(parser)
         group = parser.add_argument_group("training")
-        group.add_argument("--phase", default="train", metavar="NAME", help="label of what is being done")
-        group.add_argument("--n_epochs", "--num_epochs", type=whole(0), default=2000, metavar="N",
+        group.add_argument("--phase", type=folder_name, default="train", metavar="NAME",
+                           help="the part of the data that is trained on, where there are parts")
+        group.add_argument("--n_epochs", "--num_epochs", type=whole(0), default=100, metavar="N",
                            help="epochs at the initial learning rate")
         group.add_argument("--n_epochs_decay", type=whole(0), default=0, metavar="N",
                            help="further epochs in which --lr_policy linear goes to zero")
-        group.add_argument("--lr", type=number(0), default=0.001, metavar="RATE", help="initial learning rate of Adam")
+        group.add_argument("--lr", type=number(0), default=0.0002, metavar="RATE", help="initial learning rate")
         group.add_argument("--lr_policy", default="linear", choices=("linear", "step", "plateau", "cosine"),
                            help="how the learning rate falls")
         group.add_argument("--lr_decay_iters", type=whole(1), default=50, metavar="N",
@@ -48,6 +37,9 @@ class TrainOptions(BaseOptions):
                                 "from those at --epoch")
         group.add_argument("--epoch_count", type=whole(1), default=1, metavar="EPOCH",
                            help="first epoch where --continue_train finds only weights")
+        group.add_argument("--init_from", default="", metavar="RUN[:EPOCH]",
+                           help="begin with the weights of another run, a name in CHECKPOINTS_DIR or a folder, as far "
+                                "as they fit")
         group.add_argument("--save_latest_freq", type=whole(1), default=50, metavar="N",
                            help="epochs between two checkpoints `latest`")
         group.add_argument("--save_latest_minutes", type=number(0), default=5, metavar="MIN",
@@ -57,6 +49,7 @@ class TrainOptions(BaseOptions):
         group.add_argument("--batch_statistics", default="synchronised", choices=("synchronised", "per_process"),
                            help="under torchrun, batch normalisation takes the statistics of the whole batch, as one "
                                 "process does, or of each process's share, as DataParallel does")
+        parser.also(niter="n_epochs", niter_decay="n_epochs_decay", load_pretrain="init_from")
         group = parser.add_argument_group("display")
         group.add_argument("--print_freq", type=whole(1), default=10, metavar="N",
                            help="steps between two lines of losses")
@@ -73,61 +66,24 @@ class TrainOptions(BaseOptions):
         group.add_argument("--display_env", default="main", metavar="NAME", help="visdom environment")
         group.add_argument("--display_port", type=whole(1), default=8097, metavar="PORT", help="visdom port")
 
-    def add_presets(self, parser: ArgumentParser, presets: dict[str, dict], argv: list[str] | None) -> None:
+    def add_presets(self, parser: OneLineParser, presets: dict[str, dict], argv: list[str] | None) -> None:
         """Add --preset, and let the chosen one's values take the place of defaults.
 
         Its budget does not, where --n_epochs is given: that shall be the length.
         """
         tables = "; ".join(f"{name}: {_as_command_line(values) or 'the defaults'}" for name, values in presets.items())
-        parser.add_argument("--preset", default="published", choices=tuple(presets),
+        parser.add_argument("--preset", default=next(iter(presets)), choices=tuple(presets),
                             help="values for options that are not given (but no budget where --n_epochs is given). "
                                  + tables.replace("%", "%%"))
         values = dict(presets[parser.parse_known_args(argv)[0].preset])
         if "n_epochs" in given(parser, argv):
             values.pop("budget", None)
-        parser.set_defaults(**{name: str(value) for name, value in values.items()})
-
-    def resolve(self, opt: Namespace) -> None:
-        """Scale what counts epochs to the time budget of a run that begins."""
-        if opt.budget is not None and not opt.continue_train:
-            scaled = scaled_epochs(opt)
-            print(f"--budget: in {opt.budget:g} s this machine does "
-                  + (", ".join(f"{name} {getattr(opt, name)} -> {value}" for name, value in scaled.items())
-                     or "nothing, for there is nothing to train"))
-            vars(opt).update(scaled)
+        parser.set_defaults(**{name: as_written(value) for name, value in values.items()})
 
     def earlier_options(self, own: Namespace) -> dict:
         """With --continue_train, all that the run was trained with."""
         saved = saved_options(Path(own.checkpoints_dir) / own.name) if own.continue_train else {}
         return {name: value for name, value in saved.items() if name not in OF_ONE_COMMAND}
-
-    def claim(self, opt: Namespace, deciding: set[str]) -> None:
-        """Make the run's folder, and let it belong to this process as long as `self` exists.
-
-        Raises:
-            UserError: another process trains the run, or it cannot be continued with these options.
-        """
-        if distributed.rank() > 0:
-            return
-        folder = Path(opt.checkpoints_dir) / opt.name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.lock = locked(folder / ".lock")
-        except BlockingIOError as error:
-            raise UserError(f"{folder}: process {error} is training this run; wait for it, or give another "
-                            "--name") from None
-        except OSError as error:
-            raise UserError(f"--checkpoints_dir: cannot write to {folder} ({error.strerror}); "
-                            "give a folder that can be written to") from None
-        if opt.continue_train:
-            tell_changes(saved_options(folder), vars(opt), deciding)
-
-    def save(self, opt: Namespace) -> None:
-        """Write `train_opt.txt` for people and `train_opt.json` for programs."""
-        if distributed.rank() == 0:
-            folder = Path(opt.checkpoints_dir) / opt.name
-            write_text(folder / "train_opt.txt", self.text + "\n")
-            write_text(folder / SAVED_OPTIONS, json.dumps(vars(opt), indent=1) + "\n")
 
 
 def given(parser: ArgumentParser, argv: list[str] | None) -> set[str]:
@@ -138,20 +94,4 @@ def given(parser: ArgumentParser, argv: list[str] | None) -> set[str]:
 
 
 def _as_command_line(values: dict) -> str:
-    return " ".join(f"--{name} {value}" for name, value in values.items())
-
-
-def tell_changes(earlier: dict, options: dict, deciding: set[str]) -> None:
-    """Say which options of a continued run are others than before.
-
-    Raises:
-        UserError: some of them decide what the networks or the data are.
-    """
-    changed = {name: f"{name} {earlier[name]} -> {value}" for name, value in options.items()
-               if name in earlier and earlier[name] != value and name not in OF_ONE_COMMAND}
-    harmful = [text for name, text in changed.items() if name in deciding]
-    if harmful:
-        raise UserError(f"--continue_train: these options would make other networks or data of the run: "
-                        f"{', '.join(harmful)}. Give them as they were, or begin another run with another --name")
-    if changed:
-        print(f"continued with other options: {', '.join(changed.values())}")
+    return " ".join(f"--{name}" if value is True else f"--{name} {value}" for name, value in values.items())

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
-from data.masks import mask_files
+from data.masks import mask_files, read_mask
 from data.tracked_poses import read_poses
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from util.errors import UserError
@@ -207,8 +207,7 @@ def people_of_frames(root: Path, names: list[str], size: tuple[int, int]):
         covered = np.zeros((height, width), np.uint8)
         for files in masks:
             if name in files:
-                mask = (read_image(files[name], "L") > 0).astype(np.uint8) * 255
-                covered |= cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+                covered |= 255 * read_mask(files[name], size, above=0).astype(np.uint8)
         if masks:
             return cv2.dilate(covered, kernel)
         for pose in poses.get(name, []):

@@ -1,11 +1,13 @@
 """Check a dataroot whole: everything that is wrong or doubtful in it, at once, and what training on it will cost.
 
 Any dataroot is read: one that prepare.py made, one made for the published programs, and a folder in omnimatte's layout.
-Files are looked at as training would read them. Nothing is changed.
+Files are looked at as training would read them. Nothing is changed. What training costs only a model knows: who calls
+the check hands it the model's estimate.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,7 +17,6 @@ from tqdm import tqdm
 from data.dataroot import Dataroot, list_images, read_homographies, unmatched_frames, wrong_sizes
 from data.masks import mask_files, read_mask
 from data.tracked_poses import people_layers, poses_of_frames
-from models.lnr_cost import training_cost
 from preparation.frames import nearest_width
 from preparation.steps import Finding
 from util.errors import UserError
@@ -32,36 +33,38 @@ _OTHER_PICTURE = 12.0
 """Mean difference in level, of 255, between a frame and its double size from which they are not the same picture."""
 _STILL = 0.9
 """Share of the frames in which a place is covered from which it counts as always covered."""
-_BATCHES, _EPOCHS = (32, 16), (2000, 500)
-"""Defaults of train.py."""
+
+Estimate = Callable[[tuple[int, int], int, int], str]
+"""From (width, height) of the low resolution, layers with the background, and frames to a line on what training costs.
+"""
 
 
-def check(root: Path) -> list[Finding]:
+def check(root: Path, estimate: Estimate) -> list[Finding]:
     """Everything that there is to say about a dataroot, the worst first."""
     findings: list[Finding] = []
     if not (root / "metadata.json").exists() and (root / "rgb").is_dir():
-        findings += omnimatte_layout(root)
+        findings += omnimatte_layout(root, estimate)
     else:
         try:
             dataroot = Dataroot.open(root)
         except UserError as error:
             findings += problems(error)
         else:
-            for part in (frames, poses, layers, camera):
+            for part in (frames, poses, partial(layers, estimate=estimate), camera):
                 try:
                     findings += part(dataroot)
                 except UserError as error:
                     findings += problems(error)
-    return sorted(findings, key=lambda finding: -finding.harm)
+    return sorted(findings, key=lambda finding: -finding.severity)
 
 
-def problems(error: UserError, harm: int = 3) -> Iterator[Finding]:
+def problems(error: UserError, severity: int = 3) -> Iterator[Finding]:
     """A finding for each line of an error."""
     for line in str(error).split("\n"):
-        yield Finding(harm, line.strip())
+        yield Finding(severity, line.strip())
 
 
-def omnimatte_layout(root: Path) -> Iterator[Finding]:
+def omnimatte_layout(root: Path, estimate: Estimate) -> Iterator[Finding]:
     """rgb/, mask/ and homographies.txt, as omnimatte has them: what is wrong in these, and how to go on."""
     try:
         files = list_images(root / "rgb")
@@ -75,7 +78,7 @@ def omnimatte_layout(root: Path) -> Iterator[Finding]:
         if (root / "homographies.txt").exists():
             yield from registration_findings(root, read_homographies(root / "homographies.txt"), list(files), size)
         if layers:
-            yield Finding(0, cost_in_words((nearest_width(size, 256), 256), len(layers) + 1, len(files)))
+            yield Finding(0, estimate((nearest_width(size, 256), 256), len(layers) + 1, len(files)))
     except UserError as error:
         yield from problems(error)
     masks = f" --masks {root / 'mask'}" if (root / "mask").is_dir() else ""
@@ -155,13 +158,13 @@ def poses(root: Dataroot) -> Iterator[Finding]:
                          "swapped. Correct idx from there on, or track again with prepare.py --poses")
 
 
-def layers(root: Dataroot) -> Iterator[Finding]:
+def layers(root: Dataroot, estimate: Estimate) -> Iterator[Finding]:
     """UV maps, masks and order; then what training costs."""
     try:
         numbers = root.layer_numbers()
     except UserError as error:
         yield from problems(error)
-        yield from cost_of_layers_to_come(root)
+        yield from cost_of_layers_to_come(root, estimate)
         return
     masks = mask_files(root.path)
     yield from mask_findings(root, numbers, masks)
@@ -182,15 +185,15 @@ def layers(root: Dataroot) -> Iterator[Finding]:
     if len(numbers) > _MOST_LAYERS:
         yield Finding(1, f"{root.path / 'iuv'}: {len(numbers)} layers; tested were up to {_MOST_LAYERS}. "
                          "Join people in people_layers of metadata.json")
-    yield Finding(0, cost_in_words(root.metadata.size, len(numbers) + 1, len(root.frames)))
+    yield Finding(0, estimate(root.metadata.size, len(numbers) + 1, len(root.frames)))
 
 
-def cost_of_layers_to_come(root: Dataroot) -> Iterator[Finding]:
+def cost_of_layers_to_come(root: Dataroot, estimate: Estimate) -> Iterator[Finding]:
     """What training will cost with the layers that keypoints.json promises, if that can be read."""
     path = root.path / "keypoints.json"
     with contextlib.suppress(UserError):
         count = len(people_layers(root.metadata, path, poses_of_frames(path, root.frames), mask_files(root.path)))
-        yield Finding(0, cost_in_words(root.metadata.size, count + 1, len(root.frames)))
+        yield Finding(0, estimate(root.metadata.size, count + 1, len(root.frames)))
 
 
 def mask_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Finding]:
@@ -283,15 +286,3 @@ def registration_findings(root: Path, registration: Registration, names: list[st
     if beyond:
         yield Finding(2, f"{path}: {len(beyond)} frames reach beyond bounds, first {beyond[0]}; the background smears "
                          "there. Register again: python prepare.py --dataroot DIR")
-
-
-def cost_in_words(size: tuple[int, int], n_layers: int, n_frames: int) -> str:
-    """Memory and time of training with the default schedule."""
-    costs = training_cost(size, n_layers, n_frames, _BATCHES)
-    tflop = [cost.tflop * epochs for cost, epochs in zip(costs, _EPOCHS)]
-    days = sum(cost.cpu_seconds * epochs for cost, epochs in zip(costs, _EPOCHS)) / 86400
-    return (f"estimate: {n_frames} frames of {size[0]}x{size[1]}, {n_layers} layers with the background: at least "
-            f"{costs[0].gib:.1f} GiB at --batch_size {min(_BATCHES[0], n_frames)}, {costs[1].gib:.1f} GiB at "
-            f"--batch_size_upsample {min(_BATCHES[1], n_frames)}; {sum(tflop) / 1000:.1f} PFLOP in all at the default "
-            f"epochs: {sum(tflop) / 10 / 3600:.1f} h on a GPU that does 10 TFLOP/s, {days:.1f} days on two CPU cores "
-            "(counted on the network with 64 filters; 32 need a quarter of the time)")

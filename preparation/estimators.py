@@ -19,8 +19,8 @@ from data.masks import read_mask
 from util.errors import UserError
 from util.images import read_image
 from util.pretrained import Pretrained, weights_at_hand
-from vision.layers.mattes import box_of
 from vision.people.drawn_body import draw_body
+from vision.people.person_mask import bounding_box
 from vision.people.tracking import joints_inside, likeness
 
 KEYPOINT_RCNN = Pretrained(
@@ -147,7 +147,7 @@ class _BlazePose:
             mask: bool [H, W], not empty.
             others: bool [H, W], the other people.
         """
-        box = box_of(mask)
+        box = bounding_box(mask)
         border = max(1, round(0.02 * max(box[2] - box[0], box[3] - box[1])))
         near = _grown(mask, border)
         alone, only = picture.copy(), picture.copy()

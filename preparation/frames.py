@@ -4,7 +4,6 @@ rgb/ holds the frames upright and in their own size, the others what the network
 rate is shown at a steady one.
 """
 
-import re
 import shutil
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
@@ -20,9 +19,10 @@ from tqdm import tqdm
 
 from data.dataroot import SIDE_MULTIPLE, SMALLEST_SIDE, list_images
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
+from util.clips import DEFAULT_FRAME_RATE, frame_rate_of, frame_rate_text, natural_order
 from util.command_line import number, whole
 from util.errors import UserError
-from util.images import read_image
+from util.images import read_image, write_png
 from util.video_reader import VideoReader, nearest_frames, steady_rate
 
 AUDIO = "audio.mka"
@@ -30,7 +30,7 @@ _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMW
 _EXIF_ORIENTATION = 0x112
 
 
-class Clip(NamedTuple):
+class ChosenFrames(NamedTuple):
     """Frames that were chosen from a source.
 
     Attributes:
@@ -57,7 +57,7 @@ def add_options(parser) -> None:
     parser.add_argument("--end", type=number(0), metavar="S", help="second to stop before (default: the end)")
     parser.add_argument("--every", type=whole(1), metavar="N", help="take every Nth frame (default: 1)")
     parser.add_argument("--frame_rate", metavar="FPS", type=frame_rate,
-                        help="of a folder of frames, such as 30 or 30000/1001 (default: 25)")
+                        help=f"of a folder of frames, such as 30 or 30000/1001 (default: {DEFAULT_FRAME_RATE})")
     parser.add_argument("--height", type=whole(SMALLEST_SIDE), metavar="PX",
                         help=f"height of the low resolution, a multiple of {SIDE_MULTIPLE} (default: 256)")
 
@@ -75,9 +75,9 @@ def run(job: Job) -> Outcome:
         elif file is not None:
             shutil.copyfile(file, job.made / "rgb" / f"{name}{file.suffix.lower()}")
         else:
-            write(job.made / "rgb" / f"{name}.jpg", pixels, _JPEG)
-        write(job.made / "rgb_512" / f"{name}.png", double)
-        write(job.made / "rgb_256" / f"{name}.png", small)
+            write_jpeg(job.made / "rgb" / f"{name}.jpg", pixels)
+        write_png(job.made / "rgb_512" / f"{name}.png", double)
+        write_png(job.made / "rgb_256" / f"{name}.png", small)
     values = {"alphapose_input_size": clip.size, "size_LR": size, **clip.values}
     write_values(job.made / METADATA, values)
     rate = Fraction(values["frame_rate"])
@@ -93,7 +93,7 @@ STEP = Step("frames", run, (), (
                                       "color_range", "audio", "source"))), add_options)
 
 
-def open_clip(job: Job) -> Clip:
+def open_clip(job: Job) -> ChosenFrames:
     """The frames that the options choose.
 
     Raises:
@@ -112,7 +112,7 @@ def open_clip(job: Job) -> Clip:
     return choose(source, job, start, end, every)
 
 
-def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) -> Clip:
+def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) -> ChosenFrames:
     """Choose frames of a video, and copy its sound.
 
     Raises:
@@ -129,7 +129,7 @@ def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) ->
     begin, length = first / float(rate), len(chosen) * every / float(rate)
     has_sound = copy_sound(path, job.made / AUDIO, video.first_second + begin, length)
     width, height = video.size
-    values = {"original_size": (round(width * video.pixel_aspect), height), "frame_rate": as_text(rate / every),
+    values = {"original_size": (round(width * video.pixel_aspect), height), "frame_rate": frame_rate_text(rate / every),
               "rotation": video.rotation, "color_range": video.color_range,
               "source": {"file": path.name, "frames": chosen, "first_second": round(begin, 6)}}
     if has_sound:
@@ -146,7 +146,7 @@ def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) ->
             if index < 0:
                 return
 
-    return Clip(frames(), len(chosen), video.size, values, findings)
+    return ChosenFrames(frames(), len(chosen), video.size, values, findings)
 
 
 def unsteady(path: Path, times: list[float], chosen: list[int], rate: Fraction) -> Finding:
@@ -159,28 +159,27 @@ def unsteady(path: Path, times: list[float], chosen: list[int], rate: Fraction) 
                    f"ones of {len(times)}, {twice} of them shown again")
 
 
-def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int) -> Clip:
+def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int) -> ChosenFrames:
     """Choose frames of a folder of pictures; their names are kept where they sort as they count.
 
     Raises:
         UserError: there are no pictures, or not all have one size.
     """
     files = list_images(folder)
-    natural = sorted(files, key=lambda name: [int(part) if part.isdecimal() else part
-                                              for part in re.split(r"(\d+)", name)])
-    rate = job.opt.frame_rate or Fraction(read_values(job.root / METADATA).get("frame_rate", 25))
+    in_order = sorted(files, key=natural_order)
+    rate = job.opt.frame_rate or Fraction(read_values(job.root / METADATA).get("frame_rate", DEFAULT_FRAME_RATE))
     first, stop = frames_between(start, end, rate)
-    chosen = list(range(len(natural)))[first:stop:every]
+    chosen = list(range(len(in_order)))[first:stop:every]
     if not chosen:
-        raise UserError(f"--start {start:g}: {folder} has {len(natural)} frames, {len(natural) / float(rate):.2f} s; "
+        raise UserError(f"--start {start:g}: {folder} has {len(in_order)} frames, {len(in_order) / float(rate):.2f} s; "
                         "expected a start before its end")
-    stems = [natural[i] for i in chosen]
+    stems = [in_order[i] for i in chosen]
     renamed = stems != sorted(stems)
     names = [f"{i:04d}" for i in range(1, len(stems) + 1)] if renamed else stems
     with Image.open(files[stems[0]]) as image:
         upright = image.getexif().get(_EXIF_ORIENTATION, 1) < 5
         size = image.size if upright else image.size[::-1]
-    values = {"original_size": size, "frame_rate": as_text(rate / every),
+    values = {"original_size": size, "frame_rate": frame_rate_text(rate / every),
               "source": {"file": folder.name, "frames": chosen, "names": stems,
                          "first_second": round(first / float(rate), 6)}}
     findings = []
@@ -196,7 +195,7 @@ def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int)
                                 f"{size[0]}x{size[1]}, the size of {files[stems[0]].name}")
             yield name, pixels, files[stem] if as_stored else None
 
-    return Clip(frames(), len(stems), size, values, findings)
+    return ChosenFrames(frames(), len(stems), size, values, findings)
 
 
 def frames_between(start: float, end: float, rate: Fraction) -> tuple[int, int | None]:
@@ -205,7 +204,7 @@ def frames_between(start: float, end: float, rate: Fraction) -> tuple[int, int |
     return first, stop
 
 
-def network_size(job: Job, clip: Clip) -> tuple[tuple[int, int], str]:
+def network_size(job: Job, clip: ChosenFrames) -> tuple[tuple[int, int], str]:
     """Size of the low resolution, with the least change of the aspect ratio, and a sentence on it."""
     values = read_values(job.root / METADATA)
     original = clip.values["original_size"]
@@ -281,22 +280,14 @@ def read_upright(file: Path) -> tuple[np.ndarray, bool]:
     return read_image(file, "RGB"), True
 
 
-def write(path: Path, pixels: np.ndarray, options: list[int] | None = None) -> None:
-    """Write uint8 RGB [H, W, 3] in the format of the path's ending."""
-    path.write_bytes(cv2.imencode(path.suffix, pixels[..., ::-1], options or [])[1])
+def write_jpeg(path: Path, pixels: np.ndarray) -> None:
+    """Write uint8 RGB [H, W, 3], with colours as fine as brightness."""
+    path.write_bytes(cv2.imencode(".jpg", pixels[..., ::-1], _JPEG)[1])
 
 
 def frame_rate(text: str) -> Fraction:
     """An argparse type: frames per second."""
     try:
-        rate = Fraction(text).limit_denominator(1_000_000)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if not 0 < rate <= 1000:
-        raise ArgumentTypeError(f"found '{text}'; expected frames per second, such as 25 or 30000/1001")
-    return rate
-
-
-def as_text(rate: Fraction) -> str:
-    """A frame rate as metadata.json has it."""
-    return f"{rate.numerator}/{rate.denominator}"
+        return frame_rate_of(text)
+    except ValueError:
+        raise ArgumentTypeError(f"found '{text}'; expected frames per second, such as 25 or 30000/1001") from None

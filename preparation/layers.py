@@ -14,16 +14,17 @@ from data.dataroot import list_images
 from data.masks import mask_files, read_mask
 from data.tracked_poses import HIGHEST_PERSON, poses_of_frames
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
+from util.clips import DEFAULT_FRAME_RATE
 from util.errors import UserError
-from vision.layers.depth_order import hides, orders_back_to_front
-from vision.layers.mattes import box_of
+from vision.layers.depth_order import occlusion, orders_back_to_front
+from vision.people.coco import ANKLES
 from vision.people.drawn_body import draw_body
+from vision.people.person_mask import bounding_box
 from vision.people.pose_formats import Pose
 
 _STEADINESS_S = 0.25
 _CUE_HEIGHT = 256
 _MOST_TESTED = 7
-_ANKLES = [15, 16]
 _SURE_SCORE = 0.3
 
 
@@ -43,7 +44,7 @@ def run(job: Job) -> Outcome:
     elif ids != list(range(1, len(ids) + 1)):
         made["people_layers"] = layers
     feet, in_front = depth_cues(frames, people, layers, masks, values["alphapose_input_size"])
-    steadiness = _STEADINESS_S * float(Fraction(values.get("frame_rate", "25/1")))
+    steadiness = _STEADINESS_S * float(Fraction(values.get("frame_rate", DEFAULT_FRAME_RATE)))
     orders = [[index + 1 for index in order] for order in orders_back_to_front(feet, in_front, steadiness)]
     write_values(job.made / METADATA, {**made, "composite_order": orders})
 
@@ -87,11 +88,11 @@ def depth_cues(frames: list[str], people: list[list[Pose]], layers: list[list[in
                     bodies[i] = np.any([draw_body(pose.keypoints, pose_size, size)[0] > 0 for pose in members], axis=0)
                     seen[i] = mask
             elif mask.any():
-                feet[f, i] = box_of(mask)[3] / size[1]
+                feet[f, i] = bounding_box(mask)[3] / size[1]
         for i in bodies:
             for j in bodies:
                 if i < j:
-                    in_front[f, i, j] = hides(bodies[i], seen[i], bodies[j], seen[j])
+                    in_front[f, i, j] = occlusion(bodies[i], seen[i], bodies[j], seen[j])
                     in_front[f, j, i] = -in_front[f, i, j]
     return feet, in_front
 
@@ -99,5 +100,5 @@ def depth_cues(frames: list[str], people: list[list[Pose]], layers: list[list[in
 def lowest(keypoints: np.ndarray) -> float:
     """The y of a skeleton's lower ankle, or of its lowest joint where no ankle is sure."""
     sure = keypoints[:, 2] > _SURE_SCORE
-    ankles = [joint for joint in _ANKLES if sure[joint]]
+    ankles = [joint for joint in ANKLES if sure[joint]]
     return float(keypoints[ankles or (np.flatnonzero(sure).tolist() or slice(None)), 1].max())

@@ -20,6 +20,7 @@ from data.dataroot import IMAGE_SUFFIXES, list_images
 from data.tracked_poses import HIGHEST_PERSON
 from preparation.frame_names import named_in
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from util.clips import natural_order
 from util.errors import UserError
 from util.images import read_image, write_png
 from util.video_reader import VideoReader
@@ -102,9 +103,9 @@ def opened(path: Path, frames: list[str], source: dict):
         return "a video", [1], from_videos([path], frames, source)
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder; expected masks")
-    folders = sorted((p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")), key=natural)
-    images = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
-    if images:
+    entries = sorted((p for p in path.iterdir() if not p.name.startswith(".")), key=lambda p: natural_order(p.name))
+    folders = [p for p in entries if p.is_dir()]
+    if any(p.suffix.lower() in IMAGE_SUFFIXES for p in entries):
         return from_pictures(path, frames, source)
     if folders:
         found = [in_order_of_frames(folder, frames, source) for folder in folders]
@@ -116,7 +117,7 @@ def opened(path: Path, frames: list[str], source: dict):
             return here or None
         names = ", ".join(p.name for p in folders[:5])
         return f"a folder for each: {names}{' ...' if len(folders) > 5 else ''}", numbers, masks_of
-    videos = sorted((p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")), key=natural)
+    videos = [p for p in entries if p.is_file()]
     if not videos:
         raise UserError(f"{path}: an empty folder; expected masks: a folder for each person, index pictures or videos")
     return "a video for each", list(range(1, len(videos) + 1)), from_videos(videos, frames, source)
@@ -175,7 +176,7 @@ def in_order_of_frames(folder: Path, frames: list[str], source: dict) -> dict[st
     names = named_in(files, frames, source, usual_first=1)[0]
     found = {frame: files[name] for frame, name in zip(frames, names) if name}
     if len(found) < len(frames) == len(files):
-        return dict(zip(frames, sorted(files.values(), key=natural)))
+        return dict(zip(frames, sorted(files.values(), key=lambda p: natural_order(p.name))))
     if not found:
         expected = source.get("names", frames)
         raise UserError(f"{folder}: {len(files)} masks, the first is {next(iter(files.values())).name}; expected one "
@@ -207,17 +208,3 @@ def picked(path: Path, places: list[int]) -> Iterator[np.ndarray]:
         while place == index:
             yield np.where(pixels.mean(axis=-1) > 127, np.uint8(255), np.uint8(0))
             place = next(places, -1)
-
-
-def natural(path: Path) -> list:
-    """A sort key by which mask2 comes before mask10."""
-    words, digits = [], ""
-    for character in path.name + "\0":
-        if character.isdecimal():
-            digits += character
-            continue
-        if digits:
-            words.append((0, int(digits), ""))
-            digits = ""
-        words.append((1, 0, character))
-    return words

@@ -16,17 +16,18 @@ from data.dataroot import list_images, read_homographies
 from data.masks import mask_files, read_mask
 from data.tracked_poses import read_poses
 from preparation.steps import METADATA, Finding, Outcome, read_values
+from util.clips import evenly_spread
 from util.files import folder_filled_atomically
 from util.html import Media, Page
 from util.images import read_image, write_png
 from vision.geometry.homography import Registration
+from vision.people.iuv import is_body
+from vision.people.keypoints import overlay_skeleton
 
 MOST_FRAMES, MOST_IN_PANORAMA = 12, 9
 WIDTH, PANORAMA_WIDTH = 360, 1180
 WORDS = ("note", "warning", "WARNING", "ERROR")
 MEANING = ("good to know", "may cost quality", "layers will be visibly wrong", "training cannot run")
-_BONES = ((0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (11, 12), (11, 13), (13, 15),
-          (12, 14), (14, 16), (6, 12), (5, 11))
 _COLOURS = (matplotlib.colormaps["tab10"](np.arange(10))[:, :3] * 255).astype(int).tolist()
 
 
@@ -45,14 +46,14 @@ def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding])
     page = Page(f"{root.resolve().name}: prepared")
     page.add_header("What to look out for")
     if findings:
-        page.add_table(("", "what", "means"), [(WORDS[f.harm], f.text, MEANING[f.harm]) for f in findings])
+        page.add_table(("", "what", "means"), [(WORDS[f.severity], f.text, MEANING[f.severity]) for f in findings])
     else:
         page.add_text("Nothing found.")
     page.add_header("Steps")
     page.add_table(("step", "result"), [(name, outcome.summary) for name, outcome in outcomes.items()])
     with folder_filled_atomically(folder) as temporary:
         frames = list(list_images(root / "rgb_256"))
-        chosen = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, MOST_FRAMES).astype(int))]
+        chosen = [frames[i] for i in evenly_spread(len(frames), MOST_FRAMES)]
         page.add_header("Frames, people and UV maps")
         page.add_text("Skeletons and numbers of people; outlines are masks. Each number must stay with one person, and "
                       "each person needs a UV map wherever they are seen.")
@@ -89,27 +90,17 @@ def contact_sheet(root: Path, names: list[str]) -> Iterator[tuple[str, np.ndarra
                                            cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
                 cv2.drawContours(drawn, outline, -1, colour(number), 1, cv2.LINE_AA)
         for pose in poses.get(name, []):
-            draw_skeleton(drawn, pose.keypoints * [width / pose_size[0], height / pose_size[1], 1], pose.person)
+            overlay_skeleton(drawn, pose.keypoints * [width / pose_size[0], height / pose_size[1], 1],
+                             str(pose.person), colour(pose.person))
         rows = [drawn]
         if layers:
             uv = np.full_like(drawn, 40)
             for of_layer in layers:
                 if name in of_layer:
                     iuv = read_image(of_layer[name], "RGBA")
-                    uv = np.where(iuv[..., :1] > 0, iuv[..., :3], uv)
+                    uv = np.where(is_body(iuv)[..., None], iuv[..., :3], uv)
             rows.append(uv)
         yield name, np.concatenate(rows)
-
-
-def draw_skeleton(pixels: np.ndarray, keypoints: np.ndarray, person: int) -> None:
-    """Draw a skeleton [17, 3] and the person's number on RGB [H, W, 3]; unsure bones are thin."""
-    points = [tuple(int(x) for x in point) for point in np.round(keypoints[:, :2])]
-    for a, b in _BONES:
-        thickness = 2 if min(keypoints[a, 2], keypoints[b, 2]) > 0.3 else 1
-        cv2.line(pixels, points[a], points[b], colour(person), thickness, cv2.LINE_AA)
-    place = (int(keypoints[:5, 0].mean()) - 5, max(12, int(keypoints[:, 1].min()) - 5))
-    for ink, thickness in (((255, 255, 255), 3), (colour(person), 1)):
-        cv2.putText(pixels, str(person), place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, ink, thickness, cv2.LINE_AA)
 
 
 def colour(person: int) -> tuple[int, int, int]:
@@ -126,7 +117,7 @@ def panorama(root: Path, frames: list[str]) -> np.ndarray:
     size = (max(1, round((xmax - xmin) * scale)), max(1, round((ymax - ymin) * scale)))
     to_picture = np.diag([scale, scale, 1]) @ np.array([[1, 0, -xmin], [0, 1, -ymin], [0, 0, 1]])
     placed = []
-    for index in np.unique(np.linspace(0, len(frames) - 1, MOST_IN_PANORAMA).astype(int)):
+    for index in evenly_spread(len(frames), MOST_IN_PANORAMA):
         pixels = read_image(files[frames[index]], "RGBA")
         placed.append(cv2.warpPerspective(pixels, to_picture @ from_frame(registration, index, pixels), size))
     stack = np.stack(placed).astype(np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
-from data.masks import mask_files
+from data.masks import mask_files, read_mask
 from data.tracked_poses import HIGHEST_PERSON
 from preparation import estimators
 from preparation.frame_names import named_in
@@ -23,8 +23,8 @@ from util.command_line import whole
 from util.errors import UserError
 from util.files import write_text
 from util.images import read_image
-from vision.layers.mattes import box_of
-from vision.people.pose_formats import Pose, PoseFile, read_pose_file, shown
+from vision.people.person_mask import bounding_box
+from vision.people.pose_formats import Pose, PoseFile, printable, read_pose_file
 from vision.people.tracking import assign_to_masks, by_frames_seen, track
 
 _ESTIMATORS = ("keypoint_rcnn", "mediapipe", "none")
@@ -112,7 +112,7 @@ def matched(path: Path, file: PoseFile, frames: list[str], source: dict) -> tupl
     names, how = named_in(file.poses, frames, source, usual_first=int(file.form.startswith("COCO results")))
     if any(names):
         return [file.poses.get(name, []) for name in names], how
-    found = shown(next(iter(file.names.values()))) if file.names else "no frame at all"
+    found = printable(next(iter(file.names.values()))) if file.names else "no frame at all"
     expected = source.get("names", frames)
     raise UserError(f"{path}: has poses of {found}; expected frames like {expected[0]} to {expected[-1]}. "
                     "Name them alike, or find the poses on this video")
@@ -161,7 +161,7 @@ def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[i
 def in_masks(people: list[Pose], paths: list[Path | None], numbers: list[int]) -> list[Pose]:
     """Give people the number of the mask that they are in; whoever is in none gets another number, if he had one."""
     present = [(number, path) for number, path in zip(numbers, paths) if path is not None]
-    chosen = assign_to_masks([pose.keypoints for pose in people], [read_image(path, "L") > 127 for _, path in present])
+    chosen = assign_to_masks([pose.keypoints for pose in people], [read_mask(path) for _, path in present])
     others = [pose.person if pose.person is None else pose.person + max(numbers) + 1 for pose in people]
     return [replace(pose, person=present[i][0] if i >= 0 else other)
             for pose, i, other in zip(people, chosen, others)]
@@ -235,9 +235,9 @@ def moved_into_masks(frames: list[str], people: list[list[Pose]],
             here, there = (files.get(frames[i]) for i in (f, nearest))
             if here is None or there is None:
                 continue
-            masks_of_both = [read_image(path, "L") > 127 for path in (here, there)]
+            masks_of_both = [read_mask(path) for path in (here, there)]
             if all(mask.any() for mask in masks_of_both):
-                to, origin = (np.reshape(box_of(mask), (2, 2)) for mask in masks_of_both)
+                to, origin = (np.reshape(bounding_box(mask), (2, 2)) for mask in masks_of_both)
                 keypoints = known[nearest].keypoints.copy()
                 keypoints[:, :2] = (keypoints[:, :2] - origin[0]) / (origin[1] - origin[0]) * (to[1] - to[0]) + to[0]
                 filled[f].append(replace(known[nearest], keypoints=keypoints))

@@ -29,11 +29,11 @@ class Finding:
     """Something that the user should know.
 
     Attributes:
-        harm: 3 training cannot run; 2 layers will be visibly wrong; 1 may cost quality; 0 good to know.
+        severity: 3 training cannot run; 2 layers will be visibly wrong; 1 may cost quality; 0 good to know.
         text: one line: where, what was found, what it means, what to do.
     """
 
-    harm: int
+    severity: int
     text: str
 
 
@@ -240,7 +240,9 @@ def _write_stamp(root: Path, step: Step, **values) -> None:
 
 
 def _outcome(values: dict) -> Outcome:
-    return Outcome(values["summary"], [Finding(**finding) for finding in values["findings"]], values["report"])
+    # Stamps that were written before severity had its name say harm.
+    findings = [Finding(entry.get("severity", entry.get("harm")), entry["text"]) for entry in values["findings"]]
+    return Outcome(values["summary"], findings, values["report"])
 
 
 def _leave_to_others(root: Path, made: Path, step: Step, kept: frozenset[str]) -> None:

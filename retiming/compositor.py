@@ -14,12 +14,17 @@ import numpy as np
 
 from data.dataroot import IMAGE_SUFFIXES, Dataroot, list_images
 from data.layer_folder import LayerFolder
+from data.masks import read_mask
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, Shown
 from util.errors import UserError
 from util.images import read_image
 from util.video_reader import PicturesByTime
+from vision.geometry.homography import placement
 from vision.layers import patches as pixels
+from vision.layers.effects import scaled_effects
 from vision.layers.patches import Patch
+from vision.people.iuv import is_body
+from vision.people.person_mask import person_weight
 
 CACHE_BYTES = 256 * 2 ** 20
 
@@ -87,7 +92,7 @@ class Compositor:
         """`patches` over the background of an output frame, as `frame` gives them."""
         canvas = self._background(edit, output)
         for patch, opacity in patches:
-            pixels.put_over(canvas, patch, opacity)
+            pixels.composite_over(canvas, patch, opacity)
         return pixels.to_straight(canvas)
 
     def draws(self, edit: Edit, output: int) -> list[Draw]:
@@ -120,7 +125,7 @@ class Compositor:
         def at(frame: int) -> Patch | None:
             patch = self.source(draw.layer, frame, draw.effects)
             matrix = _composed(self._camera_motion(frame, camera), draw.placement)
-            return patch if patch is None or matrix is None else pixels.moved(patch, matrix, self.size)
+            return patch if patch is None or matrix is None else pixels.warped(patch, matrix, self.size)
 
         patch = _between(at, draw.time, draw.interpolation)
         return patch if patch is None or draw.colour is None else pixels.coloured(patch, draw.colour)
@@ -128,8 +133,8 @@ class Compositor:
     def _draw(self, shown: Shown, time: float, opacity: float, output: int) -> Draw:
         return Draw(shown.layer, _nearest(time) if shown.interpolation == "nearest" else float(time),
                     shown.interpolation, opacity, shown.effects.at(output), _colour(shown, output),
-                    pixels.placement(self.size, (shown.x.at(output), shown.y.at(output)), shown.scale.at(output),
-                                     shown.flip, shown.anchor))
+                    placement(self.size, (shown.x.at(output), shown.y.at(output)), shown.scale.at(output),
+                              shown.flip, shown.anchor))
 
     def _camera_motion(self, source: int, camera: int) -> np.ndarray | None:
         """The homography [3, 3] from pixels of a source frame to those of another; None: the same."""
@@ -146,7 +151,7 @@ class Compositor:
         if not part[2].size:
             return None
         patch = pixels.premultiplied(*part)
-        return patch if effects == 1 else pixels.with_effects(patch, self.person_weight(layer, frame), effects)
+        return patch if effects == 1 else scaled_effects(patch, self.person_weight(layer, frame), effects)
 
     def person_weight(self, layer: int, frame: int) -> np.ndarray:
         """How much of each pixel of a source frame is the person of a layer, not an effect: uint8 [H, W]."""
@@ -157,7 +162,7 @@ class Compositor:
         if name not in files:
             raise UserError(f"effects of layer {layer}: frame {name} is not in {next(iter(files.values())).parent}; "
                             "expected every frame")
-        return self._cache.get(files[name], lambda file: (0, 0, pixels.person_weight(is_person(file), self.size)))[2]
+        return self._cache.get(files[name], lambda file: (0, 0, person_weight(is_person(file), self.size)))[2]
 
     def knows_person(self, layer: int) -> bool:
         """Whether there are files that tell where the person of a layer is."""
@@ -167,9 +172,9 @@ class Compositor:
         """Frame name to a file that tells where the person is, and how to read it as bool [h, w]."""
         mask, iuv = (self.root.path / name / f"{layer:02d}" for name in ("mask", "iuv"))
         if mask.is_dir():
-            return list_images(mask), lambda file: read_image(file, "L") > 127
+            return list_images(mask), read_mask
         if iuv.is_dir():
-            return list_images(iuv), lambda file: read_image(file, "RGBA")[..., 3] > 0
+            return list_images(iuv), lambda file: is_body(read_image(file, "RGBA"))
         raise UserError(f"effects of layer {layer}: neither mask/{layer:02d} nor iuv/{layer:02d} in {self.root.path} "
                         "tells where the person is; make the UV maps first: "
                         f"bash datasets/prepare_iuv.sh {self.root.path}")
@@ -197,7 +202,7 @@ class Compositor:
             patch = pixels.premultiplied(*self._cache.get(self.layers.files[0][self.layers.frames[frame]],
                                                           lambda path: (0, 0, self.layers.background(frame))))
             matrix = self._camera_motion(frame, camera)
-            return patch if matrix is None else pixels.moved(patch, matrix, self.size)
+            return patch if matrix is None else pixels.warped(patch, matrix, self.size)
 
         canvas = at(camera).planes[:3]
         time = shown.source_times(np.array([output]))[0]
@@ -205,7 +210,7 @@ class Compositor:
             # What a neighbouring frame does not show at the border stays that of the nearest one.
             patch = _between(at, time, shown.interpolation)
             if patch is not None:
-                pixels.put_over(canvas, patch, 1)
+                pixels.composite_over(canvas, patch, 1)
         return canvas
 
     def _other_background(self, path: Path, shown: Shown, output: int) -> np.ndarray:
@@ -262,7 +267,7 @@ def _between(at: Callable[[int], Patch | None], time: float, interpolation: str)
     if before is None and after is None:
         return None
     before, after = before or _nothing_like(after), after or _nothing_like(before)
-    return (pixels.flowed if interpolation == "flow" else pixels.blended)(before, after, time - first)
+    return (pixels.interpolated_by_flow if interpolation == "flow" else pixels.blended)(before, after, time - first)
 
 
 def _nothing_like(patch: Patch) -> Patch:

@@ -41,7 +41,7 @@ def test_a_new_model_trains_continues_and_exports(program):
     assert set(state["optimizers"]) == {"G", "D"}
     assert state["extra"] == {"steps": 9}
     assert {p.name for p in folder.glob("*.pth")} == {"latest_net_G.pth", "latest_net_D.pth", "latest_state.pth",
-                                                       "previous_state.pth"}
+                                                       "previous_state.pth", "previous_net_G.pth", "previous_net_D.pth"}
     records = [json.loads(line) for line in (folder / "loss_log.jsonl").read_text().splitlines()]
     assert set(records[-1]["losses"]) == {"critic", "generator", "total"}
     assert (folder / "web/index.html").exists()

@@ -14,18 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch.utils.data import Dataset, default_collate
 
+from data.base_dataset import BaseDataset
 from models.base_model import BaseModel, Phase
-from models.lnr_cost import process_gib
 from util import distributed
 from util.errors import UserError
 
-LARGEST = 32
-"""The published batch size: larger ones mean fewer steps per epoch, hence another training."""
 
-
-def with_batch_size(model: BaseModel, phase: Phase, dataset: Dataset, resumed: dict | None) -> Phase:
+def with_batch_size(model: BaseModel, phase: Phase, dataset: BaseDataset, resumed: dict | None) -> Phase:
     """The phase, with a number in place of batch size `auto`; a continued run keeps the number that it had.
 
     Raises:
@@ -38,24 +34,26 @@ def with_batch_size(model: BaseModel, phase: Phase, dataset: Dataset, resumed: d
     if resumed and resumed["phase"] == phase.name:
         size = resumed["batch_size"]
     elif model.device.type == "cuda":
-        size = largest_by_trying(model, phase, dataset, LARGEST)
+        size = largest_by_trying(model, phase, dataset, model.largest_auto_batch)
     else:
-        size = largest_by_cost(model, phase, dataset, LARGEST)
+        size = largest_by_cost(model, phase, dataset, model.largest_auto_batch)
     if not size:
-        raise UserError(f"{phase.batch_option}: found auto, but not even one item fits into memory; use smaller "
-                        "--num_filters or smaller frames")
+        raise UserError(f"{phase.batch_option}: found auto, but not even one item fits into memory; use "
+                        f"{model.to_save_memory}")
     print(f"{phase.name}: {phase.batch_option} {size} fits into memory")
     return replace(phase, opt=Namespace(**{**vars(phase.opt), "batch_size": size}))
 
 
-def largest_by_trying(model: BaseModel, phase: Phase, dataset: Dataset, most: int) -> int:
+def largest_by_trying(model: BaseModel, phase: Phase, dataset: BaseDataset, most: int) -> int:
     """The largest of 1, 2, 4, ... items, up to `most`, whose training step fits into memory; 0: none.
 
     Afterwards networks and the model's other state are as before; `start_phase` must follow.
     """
     networks = {name: copy.deepcopy(network.state_dict()) for name, network in model.networks.items()}
     extra, fits, size = copy.deepcopy(model.extra_state()), 0, 1
-    while size <= min(most, len(dataset)) and _fits(model, phase, default_collate([dataset[i] for i in range(size)])):
+    last = phase.epochs[-1]  # items may have grown by then
+    while size <= min(most, len(dataset)) and _fits(
+            model, phase, dataset.collate([dataset.item(i, None, last) for i in range(size)])):
         fits, size = size, 2 * size
     for name, network in model.networks.items():
         network.load_state_dict(networks[name])
@@ -63,7 +61,7 @@ def largest_by_trying(model: BaseModel, phase: Phase, dataset: Dataset, most: in
     return fits
 
 
-def largest_by_cost(model: BaseModel, phase: Phase, dataset: Dataset, most: int) -> int:
+def largest_by_cost(model: BaseModel, phase: Phase, dataset: BaseDataset, most: int) -> int:
     """The same by what the model says that a step costs, and the memory that is free.
 
     Raises:
@@ -71,24 +69,24 @@ def largest_by_cost(model: BaseModel, phase: Phase, dataset: Dataset, most: int)
     """
     fits, size = 0, 1
     while size <= min(most, len(dataset)):
-        cost = model.cost(phase, dataset[0], len(dataset), size)
+        cost = model.cost(phase, dataset.item(0, None, phase.epochs[-1]), len(dataset), size)
         if cost is None:
             raise UserError(f"{phase.batch_option}: found auto; expected a number, as --model {model.opt.model} does "
                             "not say what a step costs")
-        if process_gib(cost) > free_gib(model.device):
+        if cost.gib > free_gib(model.device):
             break
         fits, size = size, 2 * size
     return fits
 
 
-def estimate(model: BaseModel, phase: Phase, dataset: Dataset) -> str:
+def estimate(model: BaseModel, phase: Phase, dataset: BaseDataset) -> str:
     """What a phase will cost, in words, as far as that is known before its first step."""
     size = min(phase.opt.batch_size, len(dataset))
     text = f"{phase.name}: {len(phase.epochs)} epochs of {len(dataset)} items in batches of {size}"
-    cost = model.cost(phase, dataset[0], len(dataset), size)
+    cost = model.cost(phase, dataset.item(0, None, phase.epochs[-1]), len(dataset), size)
     if cost is None:
         return text
-    needed, free = process_gib(cost), free_gib(model.device)
+    needed, free = cost.gib, free_gib(model.device)
     advice = f"; that may not fit, a smaller {phase.batch_option} would" if needed > free else ""
     hours = len(phase.epochs) * cost.cpu_seconds / 3600
     time = f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
@@ -97,7 +95,7 @@ def estimate(model: BaseModel, phase: Phase, dataset: Dataset) -> str:
 
 
 @contextmanager
-def out_of_memory_explained(model: BaseModel, phase: Phase, dataset: Dataset) -> Iterator[None]:
+def out_of_memory_explained(model: BaseModel, phase: Phase, dataset: BaseDataset) -> Iterator[None]:
     """When a GPU's memory runs out, find the batch size that would fit, and end with one line that names it."""
     try:
         yield
@@ -107,7 +105,7 @@ def out_of_memory_explained(model: BaseModel, phase: Phase, dataset: Dataset) ->
     size = phase.opt.batch_size
     fits = largest_by_trying(model, phase, dataset, size - 1) if distributed.count() == 1 else 0
     remedy = f"{fits} fits: --continue_train {phase.batch_option} {fits}" if fits else (
-        f"use a smaller one ({phase.batch_option}), or smaller --num_filters")
+        f"use a smaller one ({phase.batch_option}), or {model.to_save_memory}")
     raise UserError(f"{phase.name}: out of memory with batches of {min(size, len(dataset))}; {remedy}")
 
 
@@ -129,7 +127,7 @@ def _fits(model: BaseModel, phase: Phase, batch: dict) -> bool:
     """Whether two steps on a batch fit: optimisers take their own memory at the end of the first."""
     try:
         model.start_phase(phase)
-        model.start_epoch(phase.epochs.start)
+        model.start_epoch(phase.epochs[-1])
         for _ in range(2):
             model.optimize_parameters(batch)
         return True

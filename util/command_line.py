@@ -2,7 +2,9 @@
 
 import difflib
 import math
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from util.errors import UserError
@@ -18,6 +20,49 @@ class OneLineParser(ArgumentParser):
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
         self.deciding: set[str] = set()
+        self._spellings: dict[str, str] = {}
+        self._units: dict[str, tuple[str, str]] = {}
+
+    def also(self, **options: str) -> None:
+        """Take other spellings of options, such as those of published programs: also(niter="n_epochs")."""
+        self._spellings |= {f"--{spelling}": f"--{option}" for spelling, option in options.items()}
+        self.epilog = "Other spellings: " + ", ".join(f"{ours} as {theirs}" for theirs, ours in self._spellings.items())
+
+    def published_unit(self, option: str, theirs: str, ours: str) -> None:
+        """Refuse a bare number for an option that counts something else in a published program; 5<ours> is taken."""
+        self._units[f"--{option}"] = theirs, ours
+
+    def parse_known_args(self, args=None, namespace=None) -> tuple[Namespace, list[str]]:
+        """Parse what is known, in any of its spellings; dashes inside a name count as underscores.
+
+        Raises:
+            UserError: also for every other mistake.
+        """
+        return super().parse_known_args(self._in_our_words(sys.argv[1:] if args is None else args), namespace)
+
+    def _in_our_words(self, args: Sequence[str]) -> list[str]:
+        words: list[str] = []
+        for arg in map(str, args):
+            name, equals, value = arg.partition("=")
+            if name.startswith("--"):
+                name = self._spellings.get(name, name)
+                underscored = "--" + name[2:].replace("-", "_")
+                if name not in self._option_string_actions and underscored in self._option_string_actions:
+                    name = underscored
+                arg = name + equals + value
+            if name in self._units and equals:
+                arg = f"{name}={self._in_our_unit(name, value)}"
+            elif words and words[-1] in self._units:
+                arg = self._in_our_unit(words[-1], arg)
+            words.append(arg)
+        return words
+
+    def _in_our_unit(self, option: str, number: str) -> str:
+        theirs, ours = self._units[option]
+        if not number.endswith(ours):
+            raise UserError(f"{option}: found '{number}'; the published program counts {theirs}, this one {ours}: "
+                            f"write 5{ours} for five {ours}")
+        return number.removesuffix(ours)
 
     def parse_args(self, args=None, namespace=None) -> Namespace:
         """Parse; an unknown option is an error that names the nearest known one.

@@ -8,6 +8,7 @@ those on GPUs by NCCL. Nothing here knows about networks, files or options.
 import contextlib
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 
 import torch
@@ -77,21 +78,35 @@ def largest(number: int) -> int:
     return int(value)
 
 
-def everywhere(condition: bool) -> bool:
+def smallest(number: int) -> int:
+    """The smallest of the numbers that the processes bring; each waits for all."""
+    return -largest(-number)
+
+
+def all_processes(condition: bool) -> bool:
     """Whether the condition holds in all processes."""
     return largest(int(not condition)) == 0
 
 
 def average(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Scalars by name, averaged over the processes: the same bits everywhere, so that all decide alike."""
-    if count() == 1 or not values:
+    """Scalars by name, averaged over the processes: the same bits everywhere, so that all decide alike.
+
+    Raises:
+        RuntimeError: the processes bring other names, which would be averaged with each other, or wait for ever.
+    """
+    if count() == 1:
+        return values
+    names = zlib.crc32(" ".join(values).encode())
+    if (largest(names), smallest(names)) != (names, names):
+        raise RuntimeError(f"losses differ between processes; this one has: {', '.join(values) or 'none'}")
+    if not values:
         return values
     mean = torch.stack([value.detach().float() for value in values.values()])
     dist.all_reduce(mean)
     return dict(zip(values, (mean / count()).unbind()))
 
 
-def total(x: Tensor) -> Tensor:
+def sum_over_processes(x: Tensor) -> Tensor:
     """Sum of `x` over the processes, for formulas that need sums over the whole batch.
 
     Its gradient is such that the average over the processes, which is what DDP takes, is the gradient of the sum.

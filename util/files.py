@@ -48,6 +48,24 @@ def written_atomically(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give what is in `source` a second name, atomically; where the file system knows no hard links, a copy.
+
+    A file that is replaced keeps its contents under other names: `written_atomically` never changes one in place.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{_own_prefix()}link.part{target.suffix}")
+    try:
+        temporary.unlink(missing_ok=True)
+        os.link(source, temporary)
+        os.replace(temporary, target)
+    except OSError:
+        with written_atomically(target) as copied:
+            shutil.copyfile(source, copied)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` as UTF-8, atomically."""
     with written_atomically(path) as temporary:

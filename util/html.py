@@ -83,6 +83,10 @@ class Page:
         """Add a paragraph."""
         self._body.add(tags.p(text))
 
+    def add_link(self, path: str, text: str) -> None:
+        """Add a line that leads to another page; `path` is relative to this one."""
+        self._body.add(tags.p(tags.a(text, href=quote(path))))
+
     def add_images(self, images: Iterable[Media], width: int) -> None:
         """Add a row of pictures, each `width` CSS pixels wide, that are loaded when they come into view."""
         row = self._body.add(tags.div(cls="row"))

@@ -86,6 +86,12 @@ def to_8_bits(picture: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
+def checkerboard(size: tuple[int, int], cell: int = 8) -> np.ndarray:
+    """Grey squares of `cell` pixels for transparent pictures to stand on: uint8 [H, W, 3] of size (width, height)."""
+    rows, columns = np.indices(size[::-1]) // cell
+    return np.where((rows + columns)[..., None] % 2, 165, 215).astype(np.uint8).repeat(3, axis=2)
+
+
 def write_png(path: Path | str, pixels: np.ndarray) -> None:
     """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] as PNG, atomically.
 
@@ -95,3 +101,15 @@ def write_png(path: Path | str, pixels: np.ndarray) -> None:
         pixels = pixels[..., 0]
     with written_atomically(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
+
+
+def write_image(path: Path | str, pixels: np.ndarray) -> None:
+    """Write uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] in the format of the path's ending, atomically.
+
+    PNG as `write_png` does; others, such as .jpg, as Pillow does by default.
+    """
+    if Path(path).suffix.lower() == ".png":
+        write_png(path, pixels)
+        return
+    with written_atomically(path) as temporary:
+        Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(temporary)

@@ -8,6 +8,13 @@ import pkgutil
 from util.errors import UserError
 
 
+def known_names(package: str, suffix: str) -> str:
+    """Names NAME for which there is a file package/NAME<suffix>.py, for people: "a, b"."""
+    folder = importlib.import_module(package).__path__
+    return ", ".join(sorted(m.name.removesuffix(suffix) for m in pkgutil.iter_modules(folder)
+                            if m.name.endswith(suffix) and m.name != f"base{suffix}"))
+
+
 def find_class(package: str, module: str, base: type, option: str, name: str) -> type:
     """The one concrete subclass of `base` that is defined in `package/module.py`.
 
@@ -20,11 +27,8 @@ def find_class(package: str, module: str, base: type, option: str, name: str) ->
         TypeError: the module does not define exactly one such class.
     """
     if not module.isidentifier() or importlib.util.find_spec(f"{package}.{module}") is None:
-        suffix = module.removeprefix(name)
-        folder = importlib.import_module(package).__path__
-        known = sorted(m.name.removesuffix(suffix) for m in pkgutil.iter_modules(folder)
-                       if m.name.endswith(suffix) and m.name != f"base{suffix}")
-        raise UserError(f"{option} {name}: there is no {package}/{module}.py; known: {', '.join(known)}")
+        room, known = package.rpartition(".")[2], known_names(package, module.removeprefix(name))
+        raise UserError(f"{option} {name}: there is no {room}/{module}.py; known: {known}")
     found = [c for c in vars(importlib.import_module(f"{package}.{module}")).values()
              if inspect.isclass(c) and issubclass(c, base) and c.__module__ == f"{package}.{module}"]
     if len(found) != 1:

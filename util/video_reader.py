@@ -14,6 +14,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
+from util.clips import DEFAULT_FRAME_RATE
 from util.errors import UserError
 
 _STANDARD_RATES = [Fraction(rate) for rate in (12, 15, 16, 24, 25, 30, 48, 50, 60, 120, 240)]
@@ -98,7 +99,7 @@ class VideoReader:
             stream.thread_type = "AUTO"
             if start > 0:
                 container.seek(int((self.first_second + start) * av.time_base))
-            interval = float(1 / (self.nominal_rate or 25))
+            interval = float(1 / (self.nominal_rate or DEFAULT_FRAME_RATE))
             last = -interval
             for packet in container.demux(stream):
                 try:
@@ -170,7 +171,7 @@ def steady_rate(times: list[float], nominal: Fraction | None) -> tuple[Fraction,
         place. If not, the rate is that of the most usual interval (the median).
     """
     if len(times) < 2:
-        return nominal or Fraction(25), True
+        return nominal or DEFAULT_FRAME_RATE, True
     mean = times[-1] / (len(times) - 1)
     steady = bool(np.abs(np.array(times) - mean * np.arange(len(times))).max() < _STEADY * mean)
     interval = mean if steady else float(np.median(np.diff(times)))

@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from util.clips import evenly_spread
+from util.images import checkerboard
 from util.loss_log import curves
 
 ANSWER_SECONDS = 5
@@ -157,7 +159,7 @@ class VisdomBoard:
 
     def _send_losses(self, client: Any, history: list[dict]) -> None:
         epochs, losses = curves(history)
-        kept = np.unique(np.linspace(0, len(epochs) - 1, MOST_POINTS).astype(int))
+        kept = evenly_spread(len(epochs), MOST_POINTS)
         values = np.stack(list(losses.values()), axis=1)[kept]
         client.line(values, X=epochs[kept], win=f"{self._name}: losses",
                     opts={"title": f"{self._name}: losses", "legend": list(losses), "xlabel": "epoch",
@@ -227,10 +229,9 @@ def _client_class(visdom: ModuleType) -> type:
 
 
 def _on_checkerboard(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3 or 4] to opaque uint8 [3, H, W], transparency over a grey checkerboard of 8 px squares."""
+    """uint8 [H, W, 3 or 4] to opaque uint8 [3, H, W], transparency over a checkerboard."""
     colour, alpha = pixels[..., :3], pixels[..., 3:] / 255 if pixels.shape[2] == 4 else 1
-    rows, columns = np.indices(pixels.shape[:2]) // 8
-    board = np.where((rows + columns) % 2, 204, 238)[..., None]
+    board = checkerboard(pixels.shape[1::-1])
     return np.round(colour * alpha + board * (1 - alpha)).astype(np.uint8).transpose(2, 0, 1)
 
 

@@ -41,7 +41,7 @@ class View:
         return self.width / 2 * z / self.focal
 
 
-class Canvas:
+class Painting:
     """A picture of some rectangle of the plane of frame 1, at `density` pixels per frame pixel."""
 
     def __init__(self, view: View, bounds: tuple[int, int, int, int], density: int):
@@ -64,7 +64,7 @@ class Canvas:
         return slice(*rows), slice(*np.searchsorted(self.x[0], (left, right)))
 
     def at(self, x: float, y: float) -> np.ndarray:
-        """Canvas coordinates [2] of a point on the wall."""
+        """Coordinates in the picture [2] of a point on the wall."""
         return np.array([(x - self.x[0, 0]) * self.scale, (self.y[0, 0] - y) * self.scale])
 
 
@@ -80,7 +80,7 @@ def draw_scene(view: View, bounds: tuple[int, int, int, int], density: int, rng:
     Returns:
         the scene, float32 [rows, columns, 3] in [0, 1], and where its leaves are, float32 [rows, columns]: 0 or 1.
     """
-    canvas = Canvas(view, bounds, density)
+    canvas = Painting(view, bounds, density)
     side = rng.choice((-1, 1))
     corner = side * rng.uniform(0.2, 1.0)  # where the house ends and the garden wall begins
     wide = float(abs(canvas.x).max()) + 1
@@ -162,14 +162,14 @@ def _boards(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, wood: np.nda
 
 # ---- things ---------------------------------------------------------------------------------------------------------
 
-def _sky(canvas: Canvas, rng: np.random.Generator) -> None:
+def _sky(canvas: Painting, rng: np.random.Generator) -> None:
     depth = np.clip(canvas.y / 4, 0, 1)[..., None]
     sky = rgb("e9eee9") + (rgb("6fa5d6") - rgb("e9eee9")) * np.clip(depth * 1.5 - 0.4, 0, 1)
     clouds = np.clip(_noise(rng, canvas.pixels.shape[:2], 1.8 * canvas.scale) * 2, 0, 1)[..., None]
     canvas.pixels[:] = sky + (0.97 - sky) * clouds * 0.8
 
 
-def _foliage(canvas: Canvas, rng: np.random.Generator, centre: tuple[float, float], radius: float, colour: np.ndarray,
+def _foliage(canvas: Painting, rng: np.random.Generator, centre: tuple[float, float], radius: float, colour: np.ndarray,
              leaves: int, blossom: np.ndarray | None = None) -> None:
     """A ball of leaves, dark ones first, lit from above on the left."""
     angle, far = rng.uniform(0, 2 * np.pi, leaves), np.sqrt(rng.uniform(0, 1, leaves)) * rng.uniform(0.75, 1, leaves)
@@ -192,7 +192,7 @@ def _foliage(canvas: Canvas, rng: np.random.Generator, centre: tuple[float, floa
                     tuple(map(float, tint)), -1, cv2.LINE_8, 4)
 
 
-def _tree(canvas: Canvas, rng: np.random.Generator, x: float, leaves: np.ndarray) -> None:
+def _tree(canvas: Painting, rng: np.random.Generator, x: float, leaves: np.ndarray) -> None:
     """A crown of a few balls of leaves, some of them low behind the wall."""
     tall = rng.uniform(1.7, 2.9)
     for _ in range(4):
@@ -200,7 +200,7 @@ def _tree(canvas: Canvas, rng: np.random.Generator, x: float, leaves: np.ndarray
         _foliage(canvas, rng, spot, rng.uniform(0.45, 0.75), leaves * rng.uniform(0.85, 1.1), 420)
 
 
-def _climber(canvas: Canvas, rng: np.random.Generator, x: float, leaves: np.ndarray) -> None:
+def _climber(canvas: Painting, rng: np.random.Generator, x: float, leaves: np.ndarray) -> None:
     """Ivy that hangs over the top of the garden wall."""
     for dx in np.linspace(-0.8, 0.8, 9):
         hang = rng.uniform(0, 0.5) * (1 - dx ** 2)
@@ -208,7 +208,7 @@ def _climber(canvas: Canvas, rng: np.random.Generator, x: float, leaves: np.ndar
             _foliage(canvas, rng, (x + dx + rng.uniform(-0.06, 0.06), 1.74 - y), 0.2 - 0.14 * y, leaves, 60)
 
 
-def _house(canvas: Canvas, rng: np.random.Generator, left: float, right: float) -> None:
+def _house(canvas: Painting, rng: np.random.Generator, left: float, right: float) -> None:
     """A brick front with windows and a door."""
     rows, columns = canvas.wall(left, right, 0, 99)
     x, y = canvas.x[:, columns], canvas.y[rows]
@@ -227,7 +227,7 @@ def _house(canvas: Canvas, rng: np.random.Generator, left: float, right: float) 
             _window(canvas, rng, x0, paint)
 
 
-def _box(canvas: Canvas, left: float, right: float, low: float, high: float, colour: np.ndarray,
+def _box(canvas: Painting, left: float, right: float, low: float, high: float, colour: np.ndarray,
          depth: float = 0.05) -> None:
     """A raised block: lit upper edge, soft shadow below."""
     rows, columns = canvas.wall(left, right, low, high)
@@ -238,7 +238,7 @@ def _box(canvas: Canvas, left: float, right: float, low: float, high: float, col
     canvas.pixels[shade, columns] *= 0.62
 
 
-def _window(canvas: Canvas, rng: np.random.Generator, left: float, paint: np.ndarray) -> None:
+def _window(canvas: Painting, rng: np.random.Generator, left: float, paint: np.ndarray) -> None:
     right, low, high = left + 0.95, 1.0, 2.25
     _box(canvas, left - 0.09, right + 0.09, high, high + 0.14, rgb("cfc4b2"))
     rows, columns = canvas.wall(left, right, low, high)
@@ -257,7 +257,7 @@ def _window(canvas: Canvas, rng: np.random.Generator, left: float, paint: np.nda
     _box(canvas, left - 0.1, right + 0.1, low - 0.08, low, rgb("d8cebd"), 0.07)
 
 
-def _door(canvas: Canvas, left: float, paint: np.ndarray) -> None:
+def _door(canvas: Painting, left: float, paint: np.ndarray) -> None:
     right = left + 0.92
     _box(canvas, left - 0.1, right + 0.1, 0, 2.22, rgb("d3c8b6"))
     rows, columns = canvas.wall(left, right, 0.12, 2.12)
@@ -269,7 +269,7 @@ def _door(canvas: Canvas, left: float, paint: np.ndarray) -> None:
     _box(canvas, left - 0.2, right + 0.2, 0, 0.12, rgb("b7afa2"))
 
 
-def _garden_wall(canvas: Canvas, rng: np.random.Generator, left: float, right: float) -> None:
+def _garden_wall(canvas: Painting, rng: np.random.Generator, left: float, right: float) -> None:
     """Boards or rendered stone as high as a man's head, with a coping."""
     rows, columns = canvas.wall(left, right, 0, 1.7)
     x, y = canvas.x[:, columns], canvas.y[rows]
@@ -287,7 +287,7 @@ def _garden_wall(canvas: Canvas, rng: np.random.Generator, left: float, right: f
     _box(canvas, left - 0.05, right + 0.05, 1.68, 1.77, rgb("c8bda9"), 0.08)
 
 
-def _ground(canvas: Canvas, rng: np.random.Generator, polished: bool) -> None:
+def _ground(canvas: Painting, rng: np.random.Generator, polished: bool) -> None:
     v = canvas.v[canvas.base:]
     z = canvas.view.focal * EYE / (v - canvas.view.centre[1])
     x = (canvas.u - canvas.view.centre[0]) * z / canvas.view.focal
@@ -308,7 +308,7 @@ def _ground(canvas: Canvas, rng: np.random.Generator, polished: bool) -> None:
     canvas.pixels[foot, columns] *= (0.7 + 0.3 * np.clip(canvas.y[foot] / 0.25, 0, 1))[..., None]
 
 
-def _reflect(canvas: Canvas) -> None:
+def _reflect(canvas: Painting) -> None:
     """Lay the wall, turned upside down, over the polished ground; weaker nearer to the camera."""
     rows = len(canvas.pixels) - canvas.base
     image = canvas.pixels[:canvas.base][::-1]
@@ -318,7 +318,7 @@ def _reflect(canvas: Canvas) -> None:
     canvas.pixels[canvas.base:] += (image - canvas.pixels[canvas.base:]) * share
 
 
-def _plant(canvas: Canvas, rng: np.random.Generator, x: float, leaves: np.ndarray) -> None:
+def _plant(canvas: Painting, rng: np.random.Generator, x: float, leaves: np.ndarray) -> None:
     """A bush in a pot at the foot of the wall, with its shadow."""
     foot, wide, tall = -0.06, rng.uniform(0.16, 0.22), rng.uniform(0.28, 0.4)
     shade = np.zeros(canvas.pixels.shape[:2], np.float32)

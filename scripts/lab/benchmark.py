@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from data.loading import create_dataset, create_test_loader, create_training_loader  # noqa: E402
+from data.loading import create_dataset, create_test_loader, create_training_loader, resolved  # noqa: E402
 from models.base_model import Phase  # noqa: E402
 from models.lnr_model import LnrModel  # noqa: E402
 from models.lnr_networks import LayeredRenderer  # noqa: E402
@@ -286,10 +286,10 @@ def prepare(task: Task, scale: Scale, gpu_ids: str, clip: Path) -> tuple[Callabl
                "--checkpoints_dir", str(clip / "checkpoints"), "--num_threads", "0", *PROGRAMS[task.program]]
     kind = PublishedModel if task.program == "published" else LnrModel
     if task.work.startswith("export"):
-        opt = TestOptions().parse(options + ["--do_upsampling"] * (task.work == "export, upsampled"))
+        opt = resolved(TestOptions().parse(options + ["--do_upsampling"] * (task.work == "export, upsampled")))
         dataset, model = create_dataset(opt), kind(opt)
         return endless(lambda: create_test_loader(dataset)), model.export, 0.0
-    opt = TrainOptions().parse([*options, "--batch_size", str(batch), "--batch_size_upsample", str(batch)])
+    opt = resolved(TrainOptions().parse([*options, "--batch_size", str(batch), "--batch_size_upsample", str(batch)]))
     model = kind(opt)
     phase = model.phases()[WORK.index(task.work)]
     dataset = create_dataset(phase.opt)

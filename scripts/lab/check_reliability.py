@@ -284,7 +284,7 @@ def numbers_explode(place: Place, rng: random.Random, opt: Namespace) -> Problem
         problems = place.begin_and_break(name, rng, signal.SIGTERM)
         words = "(loss|weights).*(nan|inf|finite).*--continue_train"
         problems += place.expect(place.resume(name, "--lr", rate), 2, words)
-        weights = torch.load(place.run(name) / "latest_state.pth", weights_only=True)["networks"]["LNR"]
+        weights = torch.load(place.run(name) / "latest_net_LNR.pth", weights_only=True)
         problems += [f"{key} is not finite" for key, value in weights.items() if not value.isfinite().all()]
         yield problems + place.expect(place.resume(name, "--lr", "0.001"), 0)
 

@@ -25,7 +25,7 @@ from retiming.edit import edit_from_values
 from util.command_line import OneLineParser, whole
 from util.errors import UserError, reported_in_one_line
 from util.files import written_atomically
-from util.images import read_image
+from util.images import checkerboard, read_image
 
 ROWS = 3
 MARGIN, HEADING, GAP = 70, 20, 4  # pixels
@@ -115,12 +115,6 @@ def over(background: np.ndarray, layers: list[np.ndarray]) -> np.ndarray:
     for layer in layers:
         picture += (layer[..., :3] - picture) * (layer[..., 3:] / np.float32(255))
     return np.rint(picture).astype(np.uint8)
-
-
-def checkerboard(size: tuple[int, int], cell_size: int = 8) -> np.ndarray:
-    """Grey squares that fill (width, height)."""
-    rows, columns = np.indices(size[::-1]) // cell_size
-    return np.where((rows + columns)[..., None] % 2, 165, 215).astype(np.uint8).repeat(3, axis=2)
 
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:

@@ -17,9 +17,9 @@ import numpy as np
 
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
-from scripts.lab.contact_sheet import checkerboard, over, sheet, write_picture
+from scripts.lab.contact_sheet import over, sheet, write_picture
 from util.files import write_text, written_atomically
-from util.images import read_image
+from util.images import checkerboard, read_image
 
 LAYERS = "results/run/test_latest"  # in the folder of a way
 NAMES = {"cut_out": "cut-out"}  # of ways that have another one than their folder

@@ -30,7 +30,7 @@ def load(clip, **options):
     opt = Namespace(dataroot=clip, do_upsampling=True, init="random", use_homographies=True, use_mask_images=True,
                     trimap_width=20, max_dataset_size=float("inf"))
     vars(opt).update(options)
-    LayeredVideoDataset.resolve_options(opt)
+    vars(opt).update(LayeredVideoDataset.resolve_options(opt))
     dataset = LayeredVideoDataset(opt)
     dataset.preload()
     return dataset

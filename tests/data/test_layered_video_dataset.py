@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from data.layered_video_dataset import LayeredVideoDataset, zoomed_at_random
+from data.sampler import ItemKey
 from util.images import write_png
 
 
@@ -15,7 +16,7 @@ def make_dataset(dataroot, **changes):
     opt = Namespace(dataroot=dataroot, do_upsampling=False, no_zoom=False, init="random", use_homographies=False,
                     use_mask_images=False, trimap_width=20, max_dataset_size=float("inf"))
     vars(opt).update(changes)
-    LayeredVideoDataset.resolve_options(opt)
+    vars(opt).update(LayeredVideoDataset.resolve_options(opt))
     return LayeredVideoDataset(opt)
 
 
@@ -57,7 +58,7 @@ def test_hand_made_masks_replace_the_trimap_of_their_own_layer(golden, tmp_path)
 
 def test_an_item_is_augmented_in_the_same_way_by_the_same_seed(golden):
     dataset = make_dataset(golden / "clip")
-    first, again, other = dataset[0, (1, 2, 0)], dataset[0, (1, 2, 0)], dataset[0, (1, 3, 0)]
+    first, again, other = dataset[ItemKey(0, 2, 1)], dataset[ItemKey(0, 2, 1)], dataset[ItemKey(0, 3, 1)]
     assert torch.equal(first["image"], again["image"])
     assert not torch.equal(first["image"], other["image"])
 
@@ -82,4 +83,4 @@ def test_three_quarters_of_the_items_are_zoomed():
 
 def test_the_upsampling_phase_has_no_augmentation(golden):
     dataset = make_dataset(golden / "clip", do_upsampling=True)
-    assert torch.equal(dataset[0]["image"], dataset[0, (1, 2, 0)]["image"])
+    assert torch.equal(dataset[0]["image"], dataset[ItemKey(0, 2, 1)]["image"])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from data.dataroot import read_homographies
-from datasets.make_sample import Clip, Content, make_sample
+from datasets.make_sample import Content, SampleClip, make_sample
 from datasets.synthetic.motion import Jump, Loop, Mover, Style
 from datasets.synthetic.person import plain
 from datasets.synthetic.scene import View
@@ -304,7 +304,7 @@ def test_a_shadow_on_somebody_is_in_the_layer_of_who_casts_it_in_front(clips):
 
 
 def test_a_shadow_on_a_body_is_that_on_the_ground_where_body_and_ground_meet():
-    clip = Clip(View(384, 256), 24, Content(shadow_on_people=True))
+    clip = SampleClip(View(384, 256), 24, Content(shadow_on_people=True))
     place = np.array([0.0, 0.0, 6.3])
     tile = ball(np.array([0.0, 0.0, 0.0]), (0.5, 0.001, 0.1), plain(np.full(3, 0.5, np.float32)), np.eye(3))
     sheet, corner = clip._shaded([ball(np.array([-0.4, 0.5, -0.4]), (0.2, 0.2, 0.2), tile.paint, np.eye(3))], place)

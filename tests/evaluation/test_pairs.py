@@ -119,6 +119,16 @@ def test_pictures_are_matched_by_name_whatever_their_ending_and_what_they_are_ca
     assert len(pairs) == 4 and pairs[0].target.name == "real_A_1.jpg"
 
 
+def test_the_folder_images_of_an_export_is_no_part_of_a_name(folders, tmp_path):
+    for sequence in ("a", "b/c"):
+        (tmp_path / "export" / sequence).mkdir(parents=True)
+        (tmp_path / "made" / sequence).rename(tmp_path / "export" / sequence / "images")
+    assert names(matched(Pictures(Path("export")), folders[1])[0])[::3] == ["a/0001", "b/c/0001"]
+    write_png("export/a/0001.png", grey(1))
+    with pytest.raises(UserError, match="has the same name"):
+        matched(Pictures(Path("export")), folders[1])
+
+
 def test_what_only_one_folder_has_is_left_out_if_that_is_wished(folders):
     Path("made/a/0001.png").unlink()
     write_png("made/new.png", grey(1))

@@ -11,9 +11,9 @@ from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
 from retiming.compositor import Compositor
 from scripts.lab import contact_sheet
-from scripts.lab.contact_sheet import GAP, HEADING, MARGIN, checkerboard, over, pictures, spread
+from scripts.lab.contact_sheet import GAP, HEADING, MARGIN, over, pictures, spread
 from util.errors import UserError
-from util.images import read_image
+from util.images import checkerboard, read_image
 
 
 @pytest.fixture(scope="module")

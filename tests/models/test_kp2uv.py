@@ -13,9 +13,9 @@ import torch
 
 from data.kpuv_dataset import KpuvDataset
 from data.tracked_poses import read_poses
-from datasets.keypoints_to_iuv import make_iuv
 from models.kp2uv_model import Kp2uvModel, uv_picture
-from models.lnr_networks import KeypointToUV
+from models.kp2uv_networks import KeypointToUV
+from preparation.uv import make_iuv
 from tests.program import ROOT, copy_program
 from util.errors import UserError
 from util.images import read_image, write_png
@@ -46,7 +46,7 @@ def run(command, **options):
 
 
 def options(clip, folder):
-    return Namespace(dataroot=clip, max_dataset_size=float("inf"), gpu_ids=[], num_filters=64, name="kp2uv",
+    return Namespace(dataroot=clip, max_dataset_size=float("inf"), gpu_ids=[], amp="off", num_filters=64, name="kp2uv",
                      model="kp2uv", checkpoints_dir=folder)
 
 

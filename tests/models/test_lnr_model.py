@@ -9,22 +9,23 @@ from torch.utils.data import default_collate
 
 import models.lnr_model
 from data.layered_video_dataset import LayeredVideoDataset
-from models.base_model import frozen_statistics
+from data.loading import resolved
 from models.lnr_model import LnrModel, halved, has_static_background, random_crop
+from models.parallel import frozen_statistics
 
 
 @pytest.fixture
 def options(golden):
     opt = Namespace(
-        dataroot=golden / "clip", gpu_ids=[], num_filters=4, texture_channels=16, texture_res=16,
+        dataroot=golden / "clip", dataset_mode="layered_video", is_train=True, amp="off", gpu_ids=[],
+        batch_statistics="synchronised", num_filters=4, texture_channels=16, texture_res=16,
         init="random", detail_transfer="published", use_homographies=False, use_mask_images=False, trimap_width=20,
         max_dataset_size=float("inf"), do_upsampling=False, eval=False,
         mask_loss_rolloff_epoch=-1, lambda_mask=50, mask_thresh=0.02, lambda_alpha_l1=0.01, lambda_alpha_l0=0.005,
         alpha_l1_rolloff_epoch=200, jitter_rgb=0, jitter_epochs=400, lr=1e-3, lr_policy="linear", n_epochs=10,
         n_epochs_decay=0, n_epochs_background=0, n_epochs_coarse=0, n_epochs_upsample=10, batch_size=2,
         batch_size_upsample=2)
-    LayeredVideoDataset.resolve_options(opt)
-    return opt
+    return resolved(opt)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.lnr_losses import alpha_regularization, mask_loss, prior_loss
-from models.lnr_model import completed, loss_weights
+from models.lnr_model import fill_hidden, loss_weights
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def test_layers_are_completed_only_where_others_hide_them():
     prior[:, 2, 3] = torch.where(torch.rand(6, 6) > 0.5, 1.0, -1.0)
     body = torch.zeros(1, 3, 6, 6)
     body[:, 1, :, :3] = 1
-    layers = completed(prior, learned, body, shows_hidden=False)
+    layers = fill_hidden(prior, learned, body, shows_hidden=False)
     hidden = prior[:, 2, 3] == 1
     assert (layers[:, [0, 2]] == prior[:, [0, 2]]).all()
     assert torch.where(hidden[:, None], 0, layers[:, 1, :3] - prior[:, 1, :3]).abs().max() < 1e-6
     assert (layers[:, 1, 3] == torch.where(hidden & (body[:, 1] > 0), learned[:, 1, 3], prior[:, 1, 3])).all()
-    assert (completed(prior, learned, body, shows_hidden=True)[:, :, 3] == prior[:, :, 3]).all()
+    assert (fill_hidden(prior, learned, body, shows_hidden=True)[:, :, 3] == prior[:, :, 3]).all()
 
 
 def test_by_how_much_learned_colours_miss_what_is_seen_is_continued_behind_others():
@@ -71,10 +71,10 @@ def test_by_how_much_learned_colours_miss_what_is_seen_is_continued_behind_other
     learned[:, 1, :3] = prior[:, 1, :3] - 0.25
     prior[:, 1:, 3], prior[:, 2, 3] = 1, -1
     prior[:, 2, 3, :, 8:] = 1
-    layers = completed(prior, learned, torch.ones(1, 3, 16, 16), shows_hidden=True)
+    layers = fill_hidden(prior, learned, torch.ones(1, 3, 16, 16), shows_hidden=True)
     assert torch.allclose(layers[:, 1, :3], learned[:, 1, :3] + 0.25, atol=1e-5)
     learned[:, 1, :3] = 0.9  # never leaves its range
-    assert completed(prior, learned, torch.ones(1, 3, 16, 16), shows_hidden=True)[:, :, :3].abs().max() <= 1
+    assert fill_hidden(prior, learned, torch.ones(1, 3, 16, 16), shows_hidden=True)[:, :, :3].abs().max() <= 1
 
 
 OPTIONS = Namespace(lambda_alpha_l1=0.01, lambda_alpha_l0=0.005, alpha_l1_rolloff_epoch=200, lambda_mask=50)

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.lnr_networks import InstanceNorm, KeypointToUV, LayeredRenderer, biases_without_effect, doubled
+from models.kp2uv_networks import KeypointToUV
+from models.lnr_networks import InstanceNorm, LayeredRenderer, biases_without_effect, doubled
 from scripts.lab.published_reference import PublishedRenderer
 
 
@@ -157,7 +158,7 @@ def test_cropping_before_doubling_is_cropping_after_it_to_the_last_bit(data):
 def test_bf16_changes_layers_by_little_and_stays_float32_outside(renderer):
     uv, pids = two_frames(torch.float32)
     exact = renderer(uv, pids, upsample=True)["layers"]
-    renderer.bf16 = True
+    renderer.amp = torch.bfloat16
     rounded = renderer(uv, pids, upsample=True)["layers"]
     assert rounded.dtype == torch.float32
     assert 0 < (rounded - exact).square().mean().sqrt() < 0.02
@@ -174,13 +175,13 @@ def test_biases_in_front_of_a_normalisation_have_no_effect(renderer):
     assert_all_close(renderer(uv, pids, upsample=True), before)
 
 
-def test_a_silent_network_speaks_once_it_is_trained():
+def test_a_zeroed_output_layer_is_untrained_until_it_is_reset():
     renderer = LayeredRenderer(4, 2, 4, 25)
-    assert not renderer.is_silent()
+    assert not renderer.is_untrained()
     before = renderer.final_rgba.conv.weight.clone()
-    renderer.speak()
+    renderer.reset_output_layer()
     assert (renderer.final_rgba.conv.weight == before).all()
-    renderer.silence()
-    assert renderer.is_silent()
-    renderer.speak()
-    assert not renderer.is_silent()
+    renderer.zero_output_layer()
+    assert renderer.is_untrained()
+    renderer.reset_output_layer()
+    assert not renderer.is_untrained()

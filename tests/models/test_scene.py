@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from data.loading import create_dataset
-from datasets.keypoints_to_iuv import make_iuv
+from data.loading import create_dataset, resolved
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
 from models.scene import Scene, scene_losses
 from options.train_options import TrainOptions
+from preparation.uv import make_iuv
+from training.budget import within_budget
 from util.errors import UserError
-from vision.layers.closed_form import effects_over
-from vision.layers.mattes import composite_over, continued, matted
+from vision.layers.closed_form import remeasured_effects
+from vision.layers.mattes import composite_over, layers_from_mattes, pull_push
 
 FRAMES, WIDTH, HEIGHT = 12, 64, 48
 RNG = np.random.default_rng(3)
@@ -38,7 +39,7 @@ def tensor(picture):
 def test_what_has_learned_nothing_changes_nothing():
     scene, plate = Scene(3, (WIDTH, HEIGHT), (WIDTH, HEIGHT)), tensor(texture())
     shown, motion = scene(plate, identity(WIDTH, HEIGHT), torch.tensor([1]))
-    assert scene.is_silent() and not motion.any()
+    assert scene.is_untrained() and not motion.any()
     assert torch.allclose(shown, plate, atol=1e-5)
     assert torch.equal(scene.still(plate, identity(WIDTH, HEIGHT)), plate)
 
@@ -134,7 +135,7 @@ def test_effects_are_measured_again_where_they_are_known_to_be():
     image = background * (1 - true.sum(axis=0))[..., None]
     image[5:25, 10:20] = 0.9
     image[43:47, 5:60] *= 0.7  # dark, but nobody's
-    found = effects_over(image, background, people, known)
+    found = remeasured_effects(image, background, people, known)
     inner = np.zeros(true.shape, bool)
     inner[0, 28:33, 13:27], inner[1, 28:33, 43:52] = True, True
     assert np.abs(found - true)[inner].max() < 0.01
@@ -148,7 +149,7 @@ def test_light_is_measured_too():
     true = np.zeros_like(people)
     true[0, 10:30, 20:40] = 0.3
     image = background * (1 - true[0, ..., None]) + true[0, ..., None]
-    found = effects_over(image, background, people, 0.5 * true)
+    found = remeasured_effects(image, background, people, 0.5 * true)
     assert np.abs(found - true)[0, 13:27, 23:37].max() < 0.01
 
 
@@ -156,7 +157,7 @@ def test_known_mattes_explain_the_frame_they_were_made_of():
     background, image = tensor(texture()), tensor(texture())
     people, effects = torch.zeros(2, 1, 2, HEIGHT, WIDTH)
     people[0, 1, 5:20, 5:20], effects[0, 1, 20:30, 5:40] = 1, 0.5
-    layers = matted(background, image, people, effects)
+    layers = layers_from_mattes(background, image, people, effects)
     assert layers.shape == (1, 2, 4, HEIGHT, WIDTH) and (layers[:, 0, 3] == 1).all()
     shown = composite_over(layers)[:, :3]
     assert torch.allclose(shown[..., 5:20, 5:20], image[..., 5:20, 5:20], atol=1e-6)
@@ -168,7 +169,7 @@ def test_who_is_hidden_keeps_the_colours_that_are_seen_of_him():
     image, people = torch.zeros(1, 3, HEIGHT, WIDTH), torch.zeros(1, 3, HEIGHT, WIDTH)
     image[:, 0, :, :30], image[:, 1, :, 30:] = 0.8, 0.4  # the one behind is red, the one in front green
     people[:, 1, 10:40, 10:45], people[:, 2, 5:45, 30:60] = 1, 1
-    layers = matted(torch.zeros_like(image), image, people, torch.zeros_like(people))
+    layers = layers_from_mattes(torch.zeros_like(image), image, people, torch.zeros_like(people))
     behind = layers[0, 1, :3, 10:40, 10:45]
     assert torch.allclose(behind[0], torch.tensor(0.8), atol=0.01) and behind[1].abs().max() < 0.01
     assert torch.allclose(layers[0, 2, :3, 5:45, 30:60], image[0, :, 5:45, 30:60], atol=1e-6)
@@ -178,11 +179,11 @@ def test_who_is_hidden_keeps_the_colours_that_are_seen_of_him():
 def test_colours_go_on_where_they_are_not_known(shape):
     colours, known = torch.rand(2, 3, *shape), torch.zeros(2, 1, *shape)
     known[..., 0, 0] = 1
-    filled = continued(colours, known)
+    filled = pull_push(colours, known)
     assert torch.equal(filled[..., 0, 0], colours[..., 0, 0])
     assert torch.allclose(filled, colours[..., :1, :1].expand_as(filled), atol=1e-5)
-    assert torch.equal(continued(colours, torch.ones_like(known)), colours)
-    assert not continued(colours, torch.zeros_like(known)).any()
+    assert torch.equal(pull_push(colours, torch.ones_like(known)), colours)
+    assert not pull_push(colours, torch.zeros_like(known)).any()
 
 
 @pytest.fixture(scope="module")
@@ -195,35 +196,37 @@ def clip(tmp_path_factory):
 def test_the_phase_comes_first_and_a_budget_leaves_it_as_it_is(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["--dataroot", str(clip), "--preset", "fast", "--num_filters", "4", "--gpu_ids", "-1"]
-    opt = TrainOptions().parse([*arguments, "--n_epochs", "30000", "--n_epochs_coarse", "90000", "--budget", "30s"])
+    opt = within_budget(resolved(TrainOptions().parse(
+        [*arguments, "--n_epochs", "30000", "--n_epochs_coarse", "90000", "--budget", "30s"])))
     assert opt.n_epochs_background == 40 and 1 < opt.n_epochs < 30000
     assert abs(opt.n_epochs_coarse - 3 * opt.n_epochs) <= 2
     phases = LnrModel(opt).phases()
     assert [(phase.name, phase.brief) for phase in phases] == [
         ("background", True), ("coarse", False), ("layers", False)]
     assert phases[0].epochs == range(1, 41) and phases[1].epochs.start == 41
-    hurried = TrainOptions().parse([*arguments, "--name", "hurried", "--n_epochs_background", "90000",
-                                    "--budget", "10s"])
+    hurried = within_budget(resolved(TrainOptions().parse(
+        [*arguments, "--name", "hurried", "--n_epochs_background", "90000", "--budget", "10s"])))
     assert 1 < hurried.n_epochs_background < 90000
 
 
 def test_there_is_nothing_to_learn_it_from_without_the_closed_form(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    opt = TrainOptions().parse(["--dataroot", str(clip), "--n_epochs_background", "3", "--gpu_ids", "-1"])
+    opt = resolved(TrainOptions().parse(["--dataroot", str(clip), "--n_epochs_background", "3", "--gpu_ids", "-1"]))
     with pytest.raises(UserError, match="--n_epochs_background: found 3 with --init random"):
         LnrModel(opt)
 
 
 def test_the_background_is_at_rest_or_moves_as_in_the_frames(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    opt = TrainOptions().parse(["--dataroot", str(clip), "--preset", "draft", "--num_filters", "4", "--gpu_ids", "-1"])
+    opt = resolved(TrainOptions().parse(["--dataroot", str(clip), "--preset", "draft", "--num_filters", "4",
+                                         "--gpu_ids", "-1"]))
     model, dataset = LnrModel(opt), create_dataset(opt)
     with torch.no_grad():
         model.scene.motion[1::2], model.scene.exposure[::2] = 0.8, 0.02
     batch = default_collate([dataset[0], dataset[1]])
     resting = model.rendered(batch, upsample=False)["layers"][:, 0]
     assert torch.equal(resting[0], resting[1])
-    opt.moving_background = True
+    model.moving_background = True
     moving = model.rendered(batch, upsample=False)["layers"][:, 0]
     shown, _ = model.scene(batch["plate"], batch["place"], batch["frame"])
     assert torch.equal(moving[:, :3], shown.clamp(-1, 1)) and (moving[0] - moving[1]).abs().mean() > 0.005

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from data.loading import resolved
 from options.base_options import existing_gpus
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
+from training.run import TrainingRun
 from util.errors import UserError
 
 SHARED = dict(gpu_ids=[], checkpoints_dir="./checkpoints", seed=1, model="lnr", num_filters=64,
@@ -38,7 +40,7 @@ def clip(golden, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("options, expected", [(TrainOptions, SHARED | TRAIN), (TestOptions, SHARED | TEST)])
 def test_options_have_their_published_names_and_defaults(clip, options, expected):
-    opt = vars(options().parse(["--dataroot", clip]))
+    opt = vars(resolved(options().parse(["--dataroot", clip])))
     assert {name: opt[name] for name in expected} == expected
     assert opt["name"] == "experiment_name"
 
@@ -52,7 +54,7 @@ def test_help_explains_every_option(clip, options, capsys):
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert all(f"--{name}" in text for name in vars(opt)
-               if name not in ("is_train", "clip", "do_upsampling" if options is TrainOptions else ""))
+               if name not in ("is_train", "do_upsampling" if options is TrainOptions else ""))
 
 
 def test_the_published_guides_spellings_work(clip):
@@ -61,25 +63,30 @@ def test_the_published_guides_spellings_work(clip):
 
 
 def test_the_clip_decides_its_size_and_number_of_textures(clip):
-    opt = TrainOptions().parse(["--dataroot", clip, "--width", "448", "--n_textures", "25"])
+    opt = resolved(TrainOptions().parse(["--dataroot", clip, "--width", "448", "--n_textures", "25"]))
     assert (opt.width, opt.height, opt.n_textures) == (96, 64, 49)
 
 
-def test_options_are_saved_as_they_are_used(clip):
+def saved(arguments):
+    """The options of a command line, saved as train.py saves them."""
     options = TrainOptions()
-    opt = options.parse(["--dataroot", clip, "--name", "run", "--suffix", "{model}_{num_filters}"])
-    options.save(opt)
+    opt = resolved(options.parse(arguments))
+    run = TrainingRun(opt, options.deciding)
+    run.save_options(opt, options.as_text(opt))
+    run.close()
+    return opt
+
+
+def test_options_are_saved_as_they_are_used(clip):
+    opt = saved(["--dataroot", clip, "--name", "run", "--suffix", "{model}_{num_filters}"])
     assert opt.name == "run_lnr_64"
-    saved = json.loads(Path("checkpoints/run_lnr_64/train_opt.json").read_text())
-    assert saved == vars(opt)
+    assert json.loads(Path("checkpoints/run_lnr_64/train_opt.json").read_text()) == vars(opt)
     text = Path("checkpoints/run_lnr_64/train_opt.txt").read_text()
     assert "n_textures: 49  [default: 25]" in text and "seed: 1\n" in text
 
 
 def test_a_saved_value_that_is_nothing_was_not_given(clip):
-    options = TrainOptions()
-    options.save(options.parse(["--dataroot", clip, "--name", "run"]))
-    del options.lock
+    saved(["--dataroot", clip, "--name", "run"])
     path = Path("checkpoints/run/train_opt.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"n_epochs_background": None, "lr": None}))
     opt = TrainOptions().parse(["--name", "run", "--continue_train"])
@@ -87,9 +94,8 @@ def test_a_saved_value_that_is_nothing_was_not_given(clip):
 
 
 def test_testing_takes_over_what_the_run_was_trained_with(clip):
-    options = TrainOptions()
-    options.save(options.parse(["--dataroot", clip, "--name", "run", "--num_filters", "8", "--texture_res", "4",
-                                "--seed", "5", "--batch_size", "3", "--use_homographies"]))
+    saved(["--dataroot", clip, "--name", "run", "--num_filters", "8", "--texture_res", "4", "--seed", "5",
+           "--batch_size", "3", "--use_homographies"])
     opt = TestOptions().parse(["--name", "run"])
     assert (opt.dataroot, opt.num_filters, opt.texture_res, opt.use_homographies) == ("clip", 8, 4, True)
     assert (opt.seed, opt.batch_size) == (1, 32)

@@ -94,7 +94,7 @@ def test_two_planes_that_move_differently_are_reported_as_parallax(tmp_path):
     write_clip(tmp_path / "clip", near, person=False, far=far)
     outcome = run(tmp_path / "clip")
     assert outcome.report["camera"] == "parallax"
-    assert outcome.findings[0].harm == 2 and "parallax" in outcome.findings[0].text
+    assert outcome.findings[0].severity == 2 and "parallax" in outcome.findings[0].text
 
 
 def test_a_panorama_beyond_all_reason_is_told_and_not_written(tmp_path, monkeypatch):
@@ -102,7 +102,7 @@ def test_a_panorama_beyond_all_reason_is_told_and_not_written(tmp_path, monkeypa
     monkeypatch.setattr(camera, "LARGEST_PANORAMA", 1.1)
     outcome = run(tmp_path / "clip")
     assert not (tmp_path / "clip" / "homographies.txt").exists() and "no homographies.txt" in outcome.summary
-    assert outcome.findings[0].harm == 2 and "no homographies.txt" in outcome.findings[0].text
+    assert outcome.findings[0].severity == 2 and "no homographies.txt" in outcome.findings[0].text
 
 
 def test_a_cut_is_named_by_its_first_frame(tmp_path):
@@ -110,7 +110,7 @@ def test_a_cut_is_named_by_its_first_frame(tmp_path):
     for number in range(5, 9):
         cv2.imwrite(str(tmp_path / "clip" / "rgb" / f"{number:04d}.png"), texture(9, SIZE))
     outcome = run(tmp_path / "clip")
-    assert any("the first is 0005" in finding.text and finding.harm == 2 for finding in outcome.findings)
+    assert any("the first is 0005" in finding.text and finding.severity == 2 for finding in outcome.findings)
 
 
 def test_one_frame_is_static_and_empty_frames_are_said_to_be_unknown(tmp_path):
@@ -120,7 +120,7 @@ def test_one_frame_is_static_and_empty_frames_are_said_to_be_unknown(tmp_path):
             cv2.imwrite(str(tmp_path / name / "rgb" / f"{number:04d}.png"), picture)
     assert run(tmp_path / "one").summary.startswith("static")
     unknown = run(tmp_path / "empty")
-    assert "nothing in it to register" in unknown.findings[0].text and unknown.findings[0].harm == 2
+    assert "nothing in it to register" in unknown.findings[0].text and unknown.findings[0].severity == 2
 
 
 def test_a_handmade_file_stays(tmp_path):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from models.lnr_cost import training_cost
 from preparation.check import check
+from prepare import training_cost_in_words
 from util.images import read_image, write_png
 from vision.people.iuv import encode_iuv
 
@@ -51,18 +52,19 @@ def clip(whole, tmp_path):
 
 
 def worst(clip):
-    findings = check(clip)
-    assert findings == sorted(findings, key=lambda finding: -finding.harm)
+    findings = check(clip, training_cost_in_words)
+    assert findings == sorted(findings, key=lambda finding: -finding.severity)
     assert all("\n" not in finding.text for finding in findings)
-    return findings[0].harm, "; ".join(finding.text for finding in findings if finding.harm == findings[0].harm)
+    severity = findings[0].severity
+    return severity, "; ".join(finding.text for finding in findings if finding.severity == severity)
 
 
 def test_nothing_is_wrong_with_a_whole_clip(clip):
-    harm, text = worst(clip)
-    assert harm == 0 and "estimate: 24 frames of 96x64, 2 layers" in text and "--use_homographies" in text
+    severity, text = worst(clip)
+    assert severity == 0 and "estimate: 24 frames of 96x64, 2 layers" in text and "--use_homographies" in text
 
 
-@pytest.mark.parametrize("file, content, harm, found", [
+@pytest.mark.parametrize("file, content, severity, found", [
     ("metadata.json", "{", 3, "metadata.json: not readable as JSON"),
     ("keypoints.json", "[", 3, "keypoints.json: not readable as JSON"),
     ("homographies.txt", "size: 96", 3, "homographies.txt: line 1"),
@@ -76,17 +78,17 @@ def test_nothing_is_wrong_with_a_whole_clip(clip):
     ("mask/01/0004.png", None, 1, "1 of 24 frames missing, the first is 0004"),
     ("keypoints.json", None, 1, "keypoints.json: no such file; UV maps cannot be made again"),
 ])
-def test_a_bad_file_is_named(clip, file, content, harm, found):
+def test_a_bad_file_is_named(clip, file, content, severity, found):
     (clip / file).unlink() if content is None else (clip / file).write_text(content)
-    assert worst(clip)[0] == harm and found in worst(clip)[1]
+    assert worst(clip)[0] == severity and found in worst(clip)[1]
 
 
-@pytest.mark.parametrize("folder, harm, found", [
+@pytest.mark.parametrize("folder, severity, found", [
     ("iuv", 3, "iuv: no such folder"), ("rgb_512", 3, "rgb_512: no such folder"), ("rgb_256", 3, "rgb_256: no such"),
     ("", 3, "no such folder")])
-def test_a_missing_folder_is_named(clip, folder, harm, found):
+def test_a_missing_folder_is_named(clip, folder, severity, found):
     shutil.rmtree(clip / folder)
-    assert worst(clip)[0] == harm and found in worst(clip)[1]
+    assert worst(clip)[0] == severity and found in worst(clip)[1]
 
 
 def test_all_problems_are_told_at_once(clip):
@@ -104,15 +106,15 @@ def test_frames_that_are_not_the_same_or_are_repeated_are_named(clip):
     assert "1 frames show another picture than in rgb_256, first 0020" in worst(clip)[1]
     for folder in ("rgb_256", "rgb_512"):
         shutil.copy(clip / folder / "0003.png", clip / folder / "0004.png")
-    assert "the same as the one before, first 0004" in str(check(clip))
+    assert "the same as the one before, first 0004" in str(check(clip, training_cost_in_words))
 
 
 def test_a_jump_and_poses_outside_the_frame_are_named(clip):
     content = json.loads((clip / "keypoints.json").read_text())
     content["0010.png"][0]["keypoints"] = skeleton(600)
     (clip / "keypoints.json").write_text(json.dumps(content))
-    harm, text = worst(clip)
-    assert harm == 2 and "person 1 jumps 2 times, first in frame 0010" in text
+    severity, text = worst(clip)
+    assert severity == 2 and "person 1 jumps 2 times, first in frame 0010" in text
     assert "lie mostly outside 96x64, first in frame 0010" in text
 
 
@@ -130,16 +132,24 @@ def test_uv_maps_away_from_the_mask_of_somebody_else_or_of_nobody_are_named(clip
 def test_people_who_stand_still_are_told(clip):
     for path in (clip / "iuv/01").iterdir():
         shutil.copy(clip / "iuv/01/0001.png", path) if path.name != "0001.png" else None
-    assert "100% of the people's area is covered in nearly all frames" in str(check(clip))
+    assert "100% of the people's area is covered in nearly all frames" in str(check(clip, training_cost_in_words))
 
 
 def test_the_layout_of_omnimatte_is_read_and_the_way_on_is_told(clip):
     (clip / "rgb_256").rename(clip / "rgb")
     (clip / "metadata.json").unlink()
-    harm, text = worst(clip)
-    assert harm == 3 and f"python prepare.py {clip / 'rgb'} --masks {clip / 'mask'}" in text
+    severity, text = worst(clip)
+    assert severity == 3 and f"python prepare.py {clip / 'rgb'} --masks {clip / 'mask'}" in text
     (clip / "mask/01/0002.png").unlink()
-    assert "the first is 0002" in str(check(clip))
+    assert "the first is 0002" in str(check(clip, training_cost_in_words))
+
+
+def test_the_estimate_is_of_training_with_the_defaults_of_train_py():
+    words = training_cost_in_words((448, 256), 2, 100)
+    assert "--batch_size 32, " in words and "--batch_size_upsample 16; " in words and "with 64 filters" in words
+    layers, upsampling = training_cost((448, 256), 2, 100, (32, 16))
+    assert f"; {(2000 * layers.tflop + 500 * upsampling.tflop) / 1000:.1f} PFLOP in all" in words
+    assert "at --batch_size 8, " in training_cost_in_words((448, 256), 2, 8)
 
 
 def test_cost_grows_with_frames_layers_and_size():

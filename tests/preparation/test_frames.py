@@ -133,7 +133,7 @@ def test_a_varying_rate_becomes_steady_and_is_said(tmp_path):
     assert values["frame_rate"] == "30/1"
     assert [counted(p) for p in contents(tmp_path / "root" / "rgb")] == values["source"]["frames"]
     assert values["source"]["frames"][:10] == list(range(10)) and len(values["source"]["frames"]) == 19
-    assert "variable frame rate, 33 to 100 ms" in outcome.findings[0].text and outcome.findings[0].harm == 1
+    assert "variable frame rate, 33 to 100 ms" in outcome.findings[0].text and outcome.findings[0].severity == 1
 
 
 @pytest.mark.parametrize("size", [(97, 65), (101, 240), (64, 48)])

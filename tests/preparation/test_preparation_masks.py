@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.keypoints_to_iuv import make_iuv
 from preparation import layers, masks, poses
 from preparation.steps import perform, read_values, write_values
+from preparation.uv import make_iuv
 from util.errors import UserError
 from util.images import read_image, write_png
 from vision.people.iuv import bounded_by_mask, box_iuv, decode_iuv, encode_iuv

@@ -53,6 +53,14 @@ def test_a_step_runs_once_and_says_the_same_again(root):
     assert read_values(root / "metadata.json") == {"other": [1, 2], "word": "a"}
 
 
+def test_what_a_step_said_is_still_known_from_a_stamp_in_which_severity_was_called_harm(root):
+    copy = Copy()
+    first, _ = copy.perform(root, "a")
+    stamp = root / "prepare/stamps/copy.json"
+    stamp.write_text(stamp.read_text().replace('"severity"', '"harm"'))
+    assert copy.perform(root, "a") == (first, "unchanged")
+
+
 @pytest.mark.parametrize("change", [
     lambda root: (root / "in.txt").write_text("other "),
     lambda root: (root / "out.txt").unlink(),

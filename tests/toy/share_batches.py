@@ -16,7 +16,7 @@ from util.errors import UserError, reported_in_one_line
 
 def losses(batch_statistics="synchronised"):
     """The losses of each step; batches hold six clips."""
-    opt = Namespace(gpu_ids=[], num_filters=2, critic_steps=2, lr=0.01, lr_policy="step", lr_decay_iters=1,
+    opt = Namespace(gpu_ids=[], amp="off", num_filters=2, critic_steps=2, lr=0.01, lr_policy="step", lr_decay_iters=1,
                     batch_statistics=batch_statistics)
     torch.manual_seed(0)
     clips = 4 * torch.rand(3, 6, 3, 3, 16, 16) - 2 + torch.arange(6).view(-1, 1, 1, 1, 1)

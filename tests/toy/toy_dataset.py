@@ -15,7 +15,7 @@ class ToyDataset(BaseDataset):
     def __len__(self):
         return 5
 
-    def item(self, index, rng):
+    def item(self, index, rng, epoch):
         generator = torch.Generator().manual_seed(index if rng is None else int(rng.integers(1000)))
         return {"clip": torch.rand(self.opt.clip_length, 3, 16, 16, generator=generator) * 2 - 1,
                 "image_path": f"{index:04d}.png"}

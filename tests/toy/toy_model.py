@@ -21,6 +21,7 @@ class ToyModel(BaseModel):
 
     @staticmethod
     def add_options(parser, is_train):
+        parser.add_argument("--num_filters", type=int, default=64)
         if is_train:
             parser.add_argument("--critic_steps", type=int, default=2, help="gradient steps of the critic per batch")
 

@@ -54,9 +54,9 @@ def test_a_run_goes_on_from_one_process_to_two_and_back_as_if_one_had_done_it_al
     for ours, theirs in zip(found, expected):
         assert ours["losses"] == pytest.approx(theirs["losses"], rel=1e-3)
     assert found[1]["losses"] == pytest.approx(expected[1]["losses"], rel=1e-5)
-    one, both = (torch.load(clip / f"checkpoints/{name}/latest_state.pth", weights_only=True)
-                 for name in ("one", "both"))
-    assert one["position"] == both["position"] and one["networks"]["LNR"].keys() == both["networks"]["LNR"].keys()
+    states, weights = ([torch.load(clip / f"checkpoints/{name}/latest_{what}.pth", weights_only=True)
+                        for name in ("one", "both")] for what in ("state", "net_LNR"))
+    assert states[0]["position"] == states[1]["position"] and weights[0].keys() == weights[1].keys()
     names = [{str(path.relative_to(clip / "checkpoints" / name)) for path in (clip / "checkpoints" / name).rglob("*")}
              for name in ("one", "both")]
     assert names[0] == names[1]

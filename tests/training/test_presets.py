@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from datasets.keypoints_to_iuv import make_iuv
+from data.loading import resolved
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
+from preparation.uv import make_iuv
+from training.budget import within_budget
 from util.command_line import duration
 from util.errors import UserError
 
@@ -79,7 +81,7 @@ def test_a_duration_of_another_form_is_refused(text):
 def test_a_budget_scales_all_that_counts_epochs_by_one_factor(here, capsys):
     arguments = ["--dataroot", "clip", "--num_filters", "4", "--batch_size", "4", "--batch_size_upsample", "4",
                  "--n_epochs", "4000", "--n_epochs_upsample", "1000", "--jitter_epochs", "2000"]
-    opt = TrainOptions().parse([*arguments, "--budget", "20s"])
+    opt = within_budget(resolved(TrainOptions().parse([*arguments, "--budget", "20s"])))
     assert 2 <= opt.n_epochs < 4000
     assert f"--budget: in 20 s this machine does n_epochs 4000 -> {opt.n_epochs}, " in capsys.readouterr().out
     for other, part in ((opt.n_epochs_upsample, 4), (opt.jitter_epochs, 2)):

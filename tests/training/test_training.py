@@ -62,7 +62,7 @@ def test_training_writes_checkpoints_logs_and_a_page(trained):
     folder = trained / "checkpoints/small"
     weights = {p.name for p in folder.glob("*.pth")}
     assert weights == {"latest_state.pth", "previous_state.pth", *(f"{label}_net_LNR.pth" for label in (
-        "latest", "epoch_2", "epoch_3", "epoch_4", "epoch_6"))}
+        "latest", "previous", "epoch_2", "epoch_3", "epoch_4", "epoch_6"))}
     records = [json.loads(line) for line in (folder / "loss_log.jsonl").read_text().splitlines()]
     assert [(r["phase"], set(r["losses"])) for r in (records[0], records[-1])] == [
         ("layers", {"recon", "alpha_reg", "mask", "total"}), ("upsampling", {"recon", "total"})]

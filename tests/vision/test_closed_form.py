@@ -1,4 +1,4 @@
-"""Layers without training: plate, effects and their owners, against what is known."""
+"""Layers without training: plate, effects and whose they are, against what is known."""
 
 import shutil
 
@@ -12,6 +12,7 @@ from data.decomposition import Canvas, decompose, read_mattes
 from datasets.make_sample import make_sample
 from util.errors import UserError
 from util.images import read_image
+from vision.geometry.flow import warp_frames
 from vision.layers import clean_plate, closed_form, effects
 
 RNG = np.random.default_rng(0)
@@ -49,12 +50,12 @@ def test_the_plate_is_cleaner_than_the_median(clip, decomposed):
     root = Dataroot.open(clip)
     frames = np.stack([read_image(root.file("rgb_256", k), "RGB") for k in range(FRAMES)])
     clear = sum(read_mattes(root).values()) == 0
-    median = 255 * clean_plate.open_quantile(frames, clear, 0.5)[0]
+    median = 255 * clean_plate.visible_quantile(frames, clear, 0.5)[0]
     made = psnr(decomposed.plate, true_background(clip))
     assert made > 38 and made > psnr(median, true_background(clip)) + 3
 
 
-def test_shadows_lie_with_their_owners(clip, decomposed):
+def test_shadows_lie_with_those_who_cast_them(clip, decomposed):
     people = np.max([truth(clip, "person", number) for number in (1, 2)], axis=0)
     for number in (1, 2):
         shadow, others = truth(clip, "shadow", number), truth(clip, "shadow", 3 - number)
@@ -71,7 +72,7 @@ def test_nothing_has_effects_where_nobody_casts_any(clip, decomposed):
 
 
 def test_a_matte_holds_the_person_and_its_effects(decomposed):
-    people, effects = decomposed.person(1, 5), decomposed.effect(1, 5)
+    people, effects = decomposed.person_alpha(1, 5), decomposed.effect_alpha(1, 5)
     person = cv2.erode(decomposed.people[1][5], np.ones((5, 5), np.uint8)) == 255
     assert (people[person] > 0.99).all()
     shadow = (decomposed.effects[1][5] > 50) & (cv2.dilate(decomposed.people[1][5], np.ones((5, 5), np.uint8)) == 0)
@@ -85,7 +86,7 @@ def test_flicker_and_shake_are_taken_out(tmp_path):
     masks = np.stack(list(read_mattes(root).values()))
     clear = closed_form.uncovered(masks.max(axis=0), np.ones(frames.shape[:3], bool), 2)
     exposed, flows, _ = closed_form.small_motion(frames, clear, [effects.pose_vectors(mask) for mask in masks])
-    steady = closed_form.moved(exposed, flows)
+    steady = warp_frames(exposed, flows)
     always = clear.all(axis=0)
     always[:4] = always[-4:] = always[:, :4] = always[:, -4:] = False
     restless = [np.median(pictures[:, always].astype(float).std(axis=0)) for pictures in (frames, steady)]
@@ -143,38 +144,38 @@ def test_a_plate_gets_the_sharpness_back_that_moving_frames_costs():
                                       borderMode=cv2.BORDER_REPLICATE) for x, y in shifts])
     frames = frames.clip(0, 255).round().astype(np.uint8)
     clear = np.ones(frames.shape[:3], bool)
-    blurred, _ = clean_plate.open_quantile(closed_form.moved(frames, flows), clear, 0.5)
-    sharp = closed_form.sharpened(blurred, frames, flows, clear, np.ones((72, 96), bool))
+    blurred, _ = clean_plate.visible_quantile(warp_frames(frames, flows), clear, 0.5)
+    sharp = clean_plate.back_projected(blurred, frames, flows, clear, np.ones((72, 96), bool))
     inside = (slice(4, -4), slice(4, -4))
     assert np.abs(sharp - scene)[inside].mean() < 0.6 * np.abs(blurred - scene)[inside].mean()
-    kept = closed_form.sharpened(blurred, frames, flows, clear, np.zeros((72, 96), bool))
+    kept = clean_plate.back_projected(blurred, frames, flows, clear, np.zeros((72, 96), bool))
     assert (kept == blurred).all()
 
 
 @pytest.mark.parametrize("length", [1, 2])
 def test_hardly_any_frames_are_enough(clip, length):
     made = decompose(clip, use_homographies=False, length=length)
-    assert made.person(1, 0).shape == made.effect(1, 0).shape == (HEIGHT, WIDTH)
+    assert made.person_alpha(1, 0).shape == made.effect_alpha(1, 0).shape == (HEIGHT, WIDTH)
 
 
 # ---- its parts ------------------------------------------------------------------------------------------------------
 
-def test_an_open_quantile_is_that_of_what_is_open():
+def test_a_visible_quantile_is_that_of_what_is_visible():
     frames = RNG.integers(0, 256, (9, 40, 6, 3), np.uint8)
-    is_open = RNG.random((9, 40, 6)) > 0.4
-    is_open[:, 3, 4] = False
+    visible = RNG.random((9, 40, 6)) > 0.4
+    visible[:, 3, 4] = False
     for share in (0.5, 0.95):
-        found, seen = clean_plate.open_quantile(frames, is_open, share)
-        assert (seen == is_open.sum(axis=0)).all() and (found[3, 4] == 0).all()
-        values = np.where(is_open[..., None], frames, np.nan)
+        found, seen = clean_plate.visible_quantile(frames, visible, share)
+        assert (seen == visible.sum(axis=0)).all() and (found[3, 4] == 0).all()
+        values = np.where(visible[..., None], frames, np.nan)
         values[:, 3, 4] = 0
         np.testing.assert_allclose(255 * found, np.nanquantile(values, share, axis=0), atol=1e-3)
 
 
-def test_a_settled_value_is_one_that_repeats():
+def test_mean_shift_finds_the_value_that_repeats():
     frames = RNG.integers(0, 120, (20, 4, 4, 3), np.uint8)
     frames[::3] = 180 + RNG.integers(-1, 2, frames[::3].shape)
-    value, share = clean_plate.settled_value(frames, np.ones((20, 4, 4), bool), np.full((4, 4), 0.7, np.float32),
+    value, share = clean_plate.mean_shift_mode(frames, np.ones((20, 4, 4), bool), np.full((4, 4), 0.7, np.float32),
                                              np.full((4, 4), 4 / 255, np.float32))
     np.testing.assert_allclose(255 * value, 180, atol=1)
     np.testing.assert_allclose(share, 7 / 20)
@@ -191,12 +192,12 @@ def test_relighting_gives_a_shaded_part_the_brightness_around_it_and_leaves_the_
     assert np.abs(lit - plate)[~trusted].mean() < 0.25 * np.abs(shaded - plate)[~trusted].mean()
 
 
-@pytest.mark.parametrize("film", [0, 1])
-def test_the_least_opacity_is_that_of_a_film_of_black_or_white(film):
+@pytest.mark.parametrize("colour", [0, 1])
+def test_the_alpha_of_a_shadow_or_light_is_that_of_a_black_or_white_layer(colour):
     plate = RNG.random((30, 30, 3)).astype(np.float32)
-    dark_light = effects.least_opacity(0.7 * plate + 0.3 * film, plate, np.ones((30, 30), np.float32), 1.0)
-    np.testing.assert_allclose(dark_light[film], 0.3, atol=1e-4)
-    assert dark_light[1 - film].mean() < 0.01
+    found = effects.shadow_and_light_alpha(0.7 * plate + 0.3 * colour, plate, np.ones((30, 30), np.float32), 1.0)
+    np.testing.assert_allclose(found[colour], 0.3, atol=1e-4)
+    assert found[1 - colour].mean() < 0.01
 
 
 def test_what_depends_on_the_pose_follows_it_and_what_moves_by_itself_does_not():
@@ -205,14 +206,14 @@ def test_what_depends_on_the_pose_follows_it_and_what_moves_by_itself_does_not()
     caused = np.tanh(poses @ RNG.normal(size=(5, 24 * 24)) / 5).reshape(60, 24, 24).astype(np.float32)
     swaying = np.sin(np.arange(60)[:, None, None] / 3 + 6 * RNG.random((24, 24))).astype(np.float32)
     caused, swaying = (series - series.mean(axis=0) for series in (caused, swaying))
-    assert effects.following(caused, modes).mean() > 0.5
-    assert effects.following(swaying, modes).mean() < 0.1
+    assert effects.pose_dependence(caused, modes).mean() > 0.5
+    assert effects.pose_dependence(swaying, modes).mean() < 0.1
 
 
 def test_travelling_inside_an_effect_is_short():
-    opacity, mask = np.zeros((20, 40), np.float32), np.zeros((20, 40), np.float32)
-    mask[10, 2], opacity[10, 2:] = 1, 0.4
-    distance = effects.geodesic_distance(opacity, mask)
+    alpha, mask = np.zeros((20, 40), np.float32), np.zeros((20, 40), np.float32)
+    mask[10, 2], alpha[10, 2:] = 1, 0.4
+    distance = effects.geodesic_distance(alpha, mask)
     assert distance[10, 39] < 5 and distance[1, 39] > distance[10, 39] + 8
 
 
@@ -221,7 +222,7 @@ def test_one_who_jumps_stands_on_the_ground_below():
     for frame, mask in enumerate(masks):
         foot = 20 if 10 <= frame < 14 else 30
         mask[foot - 15:foot, 18:22] = 1
-    places = effects.standing(masks)
+    places = effects.ground_contact(masks)
     np.testing.assert_allclose(places[:, 0], 19.5)
     assert (places[:, 1] > 28).all()
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vision.layers.depth_order import hides, orders_back_to_front
+from vision.layers.depth_order import occlusion, orders_back_to_front
 
 
 def unknown(frames, layers):
@@ -43,6 +43,6 @@ def test_everybody_is_in_every_order_also_where_he_is_not_seen():
 def test_the_one_whose_pixels_are_seen_in_the_overlap_is_in_front():
     first, second = np.zeros((2, 40, 40), bool)
     first[:, :25], second[:, 15:] = True, True
-    assert hides(first, first, second, second & ~first) == 1
-    assert hides(first, first & ~second, second, second) == -1
-    assert np.isnan(hides(first, first, ~first, ~first))
+    assert occlusion(first, first, second, second & ~first) == 1
+    assert occlusion(first, first & ~second, second, second) == -1
+    assert np.isnan(occlusion(first, first, ~first, ~first))

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 from data.dataroot import read_homographies
 from util.images import read_image
 from vision.geometry.homography import Registration
-from vision.people.iuv import atlas_uv, background_uv, decode_iuv, encode_iuv
+from vision.people.iuv import decode_iuv, encode_iuv, is_body
+from vision.people.texture_atlas import atlas_uv, background_uv
 
 ORDER = [[1, 2], [2, 1]]
 SIZE = (64, 96)
@@ -67,6 +68,7 @@ def test_parts_are_rounded_to_the_nearest_ten():
     part, _, _, person = decode_iuv(iuv, 1)
     assert part.tolist() == [[0, 1, 1, 2, 24, 24]]
     assert person.tolist() == [[0, 1, 1, 1, 1, 1]]
+    assert is_body(iuv).tolist() == (part > 0).tolist() == is_body(iuv[..., :3]).tolist()
 
 
 def test_every_part_of_every_person_has_its_own_tile():

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from data.tracked_poses import read_poses
 from util.images import read_image
-from vision.people.keypoints import CROP_SIZE, box_center_and_side, crop_keypoints, draw_skeleton, paste_iuv
+from vision.people import coco
+from vision.people.keypoints import (
+    CROP_SIZE,
+    box_center_and_side,
+    crop_keypoints,
+    draw_skeleton,
+    overlay_skeleton,
+    paste_iuv,
+)
 
 
 def skeleton(x0=100.0, y0=50.0, width=60.0, height=180.0, score=1.0):
@@ -72,6 +80,23 @@ def test_joints_outside_the_picture_are_left_out():
     assert drawn.sum() == 49
     keypoints[9, :2] = 2, 100
     assert not draw_skeleton(keypoints).any()
+
+
+def test_every_joint_has_a_bone_and_pairs_are_left_and_right():
+    assert {joint for bone in coco.BONES for joint in bone} == set(range(coco.JOINTS)) and coco.JOINTS == 17
+    for name, pair in (("eye", coco.EYES), ("ear", coco.EARS), ("shoulder", coco.SHOULDERS), ("elbow", coco.ELBOWS),
+                       ("wrist", coco.WRISTS), ("hip", coco.HIPS), ("knee", coco.KNEES), ("ankle", coco.ANKLES)):
+        assert [coco.NAMES[joint] for joint in pair] == [f"left {name}", f"right {name}"]
+    assert coco.NAMES[coco.NOSE] == "nose"
+
+
+def test_a_skeleton_over_a_frame_runs_through_its_joints_and_may_lie_outside():
+    frame = np.zeros((300, 300, 3), np.uint8)
+    keypoints = skeleton()
+    overlay_skeleton(frame, keypoints, "1", (200, 100, 50))
+    x, y = np.round(keypoints[:, :2]).astype(int).T
+    assert (frame[y, x] == (200, 100, 50)).all()
+    overlay_skeleton(frame, skeleton(x0=-500, y0=900), "2", (1, 2, 3))
 
 
 def test_of_two_overlapping_people_the_later_one_is_in_front_and_nothing_is_mixed():

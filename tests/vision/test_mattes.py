@@ -5,11 +5,11 @@ import torch
 
 from vision.layers.mattes import (
     composite_over,
-    in_front,
     opacity,
     over_checkerboard,
     share_detail,
     transfer_detail,
+    transmittance_in_front,
     trimap,
     visibilities,
 )
@@ -69,8 +69,8 @@ def test_what_is_seen_of_all_layers_is_one_whole():
     layers = random_layers()
     background = 1 - visibilities(layers).sum(dim=1)
     torch.testing.assert_close(background, (1 - opacity(layers[:, 1:])).prod(dim=1))
-    assert (in_front(layers)[:, -1] == 1).all()
-    torch.testing.assert_close(in_front(layers)[:, 0], 1 - opacity(layers[:, 2]))
+    assert (transmittance_in_front(layers)[:, -1] == 1).all()
+    torch.testing.assert_close(transmittance_in_front(layers)[:, 0], 1 - opacity(layers[:, 2]))
 
 
 def test_a_trimap_is_unknown_around_the_person_and_known_elsewhere():

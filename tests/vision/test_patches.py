@@ -6,22 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from vision.geometry.homography import placement
 from vision.layers.patches import (
     Patch,
     blended,
     colour_matrix,
     coloured,
+    composite_over,
     covered_part,
-    flowed,
-    moved,
-    person_weight,
-    placement,
+    interpolated_by_flow,
     premultiplied,
-    put_over,
     resized,
     to_straight,
     transmittance,
+    warped,
 )
+from vision.people.person_mask import person_weight
 
 
 def ball(x: float, size: tuple[int, int] = (96, 64)) -> np.ndarray:
@@ -34,7 +34,7 @@ def ball(x: float, size: tuple[int, int] = (96, 64)) -> np.ndarray:
 
 def on_canvas(patch: Patch, shape=(64, 96)) -> np.ndarray:
     canvas = np.zeros((4, *shape), np.float32)
-    put_over(canvas, patch, 1)
+    composite_over(canvas, patch, 1)
     return canvas
 
 
@@ -53,9 +53,9 @@ def test_a_layer_survives_premultiplying_wherever_it_is_visible(rgba):
 def test_what_lies_outside_the_frame_is_cut_off(x, y, opacity):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 4), np.uint8)
     canvas = np.full((3, 8, 9), 100, np.float32)
-    put_over(canvas, premultiplied(x, y, pixels), opacity)
+    composite_over(canvas, premultiplied(x, y, pixels), opacity)
     large = np.full((3, 40, 40), 100, np.float32)
-    put_over(large, premultiplied(x + 15, y + 15, pixels), opacity)
+    composite_over(large, premultiplied(x + 15, y + 15, pixels), opacity)
     np.testing.assert_allclose(canvas, large[:, 15:23, 15:24], atol=1e-4)
     through = transmittance([(premultiplied(x + 15, y + 15, pixels), opacity)], (40, 40))
     whole = np.ones((40, 40))
@@ -75,19 +75,19 @@ def test_colours_change_as_named_and_stay_within_their_alpha():
 def test_a_layer_is_mirrored_about_its_anchor_to_the_pixel():
     rgba = ball(30)
     patch = premultiplied(*covered_part(rgba))
-    mirrored = moved(patch, placement((96, 64), (0, 0), 1, (True, False), (0.5, 0.5)), (96, 64))
+    mirrored = warped(patch, placement((96, 64), (0, 0), 1, (True, False), (0.5, 0.5)), (96, 64))
     np.testing.assert_allclose(on_canvas(mirrored), on_canvas(premultiplied(0, 0, rgba[:, ::-1])), atol=0.05)
 
 
 def test_what_is_moved_out_of_the_frame_is_gone():
     patch = premultiplied(*covered_part(ball(30)))
-    assert moved(patch, placement((96, 64), (2, 0), 1, (False, False), (0, 0)), (96, 64)) is None
+    assert warped(patch, placement((96, 64), (2, 0), 1, (False, False), (0, 0)), (96, 64)) is None
     assert placement((96, 64), (0, 0), 1, (False, False), (0.3, 0.1)) is None
 
 
 def test_a_much_smaller_layer_is_averaged():
     noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
-    small = moved(premultiplied(0, 0, noise), np.diag([0.25, 0.25, 1]), (96, 64))
+    small = warped(premultiplied(0, 0, noise), np.diag([0.25, 0.25, 1]), (96, 64))
     inner = small.planes[:3, 2:14, 2:20]
     assert abs(inner.mean() - 127.5) < 8 and inner.std() < 35 < noise.std()
 
@@ -103,13 +103,13 @@ def test_flow_moves_what_a_blend_would_double():
     for time in (0.25, 0.5):
         true = on_canvas(premultiplied(0, 0, ball(40 + 6 * time)))
         error = {between: np.mean((on_canvas(between(first, second, time)) - true) ** 2)
-                 for between in (blended, flowed)}
-        assert error[flowed] < error[blended] / 10
+                 for between in (blended, interpolated_by_flow)}
+        assert error[interpolated_by_flow] < error[blended] / 10
 
 
 def test_a_flow_of_a_tiny_layer_out_of_nothing_is_no_error():
     dot = premultiplied(3, 3, np.full((1, 1, 4), 255, np.uint8))
-    assert flowed(dot, Patch(3, 3, np.zeros_like(dot.planes)), 0.5).planes.shape[0] == 4
+    assert interpolated_by_flow(dot, Patch(3, 3, np.zeros_like(dot.planes)), 0.5).planes.shape[0] == 4
 
 
 def test_a_person_is_all_of_the_mask_and_nothing_far_from_it():
@@ -134,4 +134,4 @@ def test_resizing_keeps_the_colour_of_soft_edges_and_where_things_are():
 
 def test_a_layer_that_becomes_smaller_than_a_pixel_takes_no_longer_than_another():
     patch = Patch(0, 0, np.ones((4, 64, 96), np.float32))
-    assert moved(patch, np.diag([1e-9, 1e-9, 1.0]), (96, 64)).planes.shape == (4, 2, 2)
+    assert warped(patch, np.diag([1e-9, 1e-9, 1.0]), (96, 64)).planes.shape == (4, 2, 2)

@@ -1,4 +1,4 @@
-"""Camera motion as one homography per frame.
+"""Homographies: the camera's motion as one per frame, and the placement of a picture.
 
 Points are (x, y), x to the right, y down. "World" is the coordinate system of the first frame.
 """
@@ -12,6 +12,26 @@ def apply_homography(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Map points [2, ...] by a 3x3 homography and divide by the third coordinate; float64 [2, ...]."""
     x, y, w = np.tensordot(matrix, np.concatenate([points, np.ones_like(points[:1])]), axes=1)
     return np.stack([x / w, y / w])
+
+
+def placement(size: tuple[int, int], shift: tuple[float, float], scale: float, flip: tuple[bool, bool],
+              anchor: tuple[float, float]) -> np.ndarray | None:
+    """The homography [3, 3] from pixels of a picture to where they are shown; None: the same place.
+
+    Args:
+        size: (width, height) of the picture.
+        shift: (x, y) in widths and heights.
+        scale: about the anchor.
+        flip: (left to right, top to bottom) about the anchor.
+        anchor: (x, y) from (0, 0), the outer corner of the first pixel, to (1, 1), that of the last.
+    """
+    if not any(shift) and scale == 1 and not any(flip):
+        return None
+    fixed = np.array(anchor) * size - 0.5
+    factors = np.where(flip, -scale, scale)
+    matrix = np.diag([*factors, 1.0])
+    matrix[:2, 2] = fixed + np.array(shift) * size - factors * fixed
+    return matrix
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,39 @@
 """The clean plate: the scene without people, from frames in which somebody stands somewhere.
 
-Pictures are [H, W, 3] in [0, 1] float32, or [0, 255] uint8 where that is said. A pixel is open in a frame where nobody
-covers it. Nothing here knows files, options or networks.
+Pictures are [H, W, 3] in [0, 1] float32, or [0, 255] uint8 where that is said. A pixel is visible in a frame where
+nobody covers it. Nothing here knows files, options or networks.
 """
 
 import cv2
 import numpy as np
 
+from util.clips import evenly_spread
+from vision.geometry.flow import backward_warp, inverse_flow
+
 STRIPE = 32  # rows that are sorted at once
 MOST_SORTED = 120  # frames that a quantile looks at: more add nothing but time and memory
 LEVEL = np.float32(1 / 255)
+BACK_PROJECTIONS = 4
 MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3, np.float32)
 
 
-def evenly_spread(length: int, most: int) -> np.ndarray:
-    """Indices of at most `most` of `length` things, evenly spread."""
-    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))
-
-
-def open_quantile(frames: np.ndarray, is_open: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Per pixel and channel a quantile over the frames in which it is open.
+def visible_quantile(frames: np.ndarray, visible: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Per pixel and channel a quantile over the frames in which it is visible.
 
     Args:
         frames: uint8 [F, H, W, C].
-        is_open: bool [F, H, W].
+        visible: bool [F, H, W].
         share: 0.5 is the median.
 
     Returns:
-        float32 [H, W, C] in [0, 1], 0 where a pixel is never open; and the number of frames it is open in, [H, W].
+        float32 [H, W, C] in [0, 1], 0 where a pixel never is; and the number of frames it is visible in, [H, W].
     """
-    seen = is_open.sum(axis=0)
+    seen = visible.sum(axis=0)
     result = np.empty(frames.shape[1:], np.float32)
     for top in range(0, frames.shape[1], STRIPE):
         rows = slice(top, top + STRIPE)
-        values = np.where(is_open[:, rows, :, None], frames[:, rows], np.uint8(255))
-        values.sort(axis=0, kind="stable")  # a radix sort; what is not open comes last
+        values = np.where(visible[:, rows, :, None], frames[:, rows], np.uint8(255))
+        values.sort(axis=0, kind="stable")  # a radix sort; what is not visible comes last
         place = share * np.maximum(seen[rows] - 1, 0)[None, ..., None]
         below, above = (np.take_along_axis(values, rounded(place).astype(int), axis=0)[0].astype(np.float32)
                         for rounded in (np.floor, np.ceil))
@@ -43,31 +42,31 @@ def open_quantile(frames: np.ndarray, is_open: np.ndarray, share: float) -> tupl
     return result * LEVEL, seen
 
 
-def settled_value(frames: np.ndarray, is_open: np.ndarray, start: np.ndarray, reach: np.ndarray,
+def mean_shift_mode(frames: np.ndarray, visible: np.ndarray, start: np.ndarray, reach: np.ndarray,
                   steps: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """The mean of the frames whose brightness is near one that repeats: mean shift from `start`.
 
     Args:
         frames: uint8 [F, H, W, 3].
-        is_open: bool [F, H, W].
+        visible: bool [F, H, W].
         start: brightness [H, W] in [0, 1] to begin from.
         reach: [H, W], what counts as near.
 
     Returns:
-        colour [H, W, 3], 0 where no frame is near; and the share [H, W] of the open frames that are.
+        colour [H, W, 3], 0 where no frame is near; and the share [H, W] of the visible frames that are.
     """
     brightness = np.stack([grey(frame * LEVEL) for frame in frames])
     centre = start
     for _ in range(steps):
-        near = is_open & (np.abs(brightness - centre) <= reach)
+        near = visible & (np.abs(brightness - centre) <= reach)
         count = near.sum(axis=0)
         centre = np.where(count > 0, (brightness * near).sum(axis=0) / np.maximum(count, 1), centre)
-    near = is_open & (np.abs(brightness - centre) <= reach)
+    near = visible & (np.abs(brightness - centre) <= reach)
     count = near.sum(axis=0)
     colour = np.zeros(frames.shape[1:], np.float32)
     for frame, weight in zip(frames, near):
         colour += frame * weight[..., None]
-    return colour * LEVEL / np.maximum(count, 1)[..., None], count / np.maximum(is_open.sum(axis=0), 1)
+    return colour * LEVEL / np.maximum(count, 1)[..., None], count / np.maximum(visible.sum(axis=0), 1)
 
 
 def grey(picture: np.ndarray) -> np.ndarray:
@@ -75,16 +74,16 @@ def grey(picture: np.ndarray) -> np.ndarray:
     return cv2.transform(picture, MEAN_OF_CHANNELS)
 
 
-def noise_level(frames: np.ndarray, is_open: np.ndarray) -> np.ndarray:
+def noise_level(frames: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """Standard deviation [H, W] of a pixel's brightness, from how it changes between neighbouring frames."""
     if len(frames) == 1:
         return np.full(frames.shape[1:3], LEVEL)
     pairs = evenly_spread(len(frames) - 1, MOST_SORTED // 2)
     changes = [np.abs(grey(frames[i + 1].astype(np.float32)) - grey(frames[i].astype(np.float32))) for i in pairs]
-    both = np.stack([is_open[i + 1] & is_open[i] for i in pairs])
+    both = np.stack([visible[i + 1] & visible[i] for i in pairs])
     # Sixteenths of a level: what is sorted is bytes.
     changes = np.minimum(16 * np.stack(changes)[..., None], 255).round().astype(np.uint8)
-    middle, seen = open_quantile(changes, both, 0.5)
+    middle, seen = visible_quantile(changes, both, 0.5)
     sigma = 1.48 / np.sqrt(2) / 16 * middle[..., 0]
     return np.where(seen > 0, sigma, np.median(sigma[seen > 0]) if seen.any() else LEVEL).astype(np.float32)
 
@@ -119,3 +118,29 @@ def relit(plate: np.ndarray, trusted: np.ndarray, known: np.ndarray) -> np.ndarr
     here, crowd = average(doubtful, 2.4)
     gain = (around - here).mean(axis=-1).clip(-0.8, 0.8) * (crowd / 0.3).clip(0, 1) * (density > 1e-3)
     return np.where(doubtful[..., None], np.exp(logarithm + gain[..., None]), plate)
+
+
+def back_projected(plate: np.ndarray, frames: np.ndarray, flows: np.ndarray, visible: np.ndarray,
+                   where: np.ndarray) -> np.ndarray:
+    """A plate that looks like the frames when it is moved as they are: iterative back-projection.
+
+    Frames that were sampled, moved and averaged are blurred. What a frame misses of the moved plate is moved back, and
+    the median over the frames is added (Irani and Peleg, "Improving Resolution by Image Registration", 1991; the median
+    after Zomet et al., 2001).
+
+    Args:
+        frames: uint8 [F, H, W, 3], as they are seen.
+        flows: [F, H, W, 2], how they are moved against the plate.
+        visible: bool [F, H, W], where they show the plate, when it is moved to it.
+        where: bool [H, W], what may change.
+    """
+    used = evenly_spread(len(frames), MOST_SORTED)
+    back = {frame: inverse_flow(flows[frame]) for frame in used}
+    for _ in range(BACK_PROJECTIONS):
+        missed = [backward_warp(frames[frame] * LEVEL - backward_warp(plate, back[frame]), flows[frame])
+                  for frame in used]
+        coded = np.stack([(128 + 510 * residual).clip(0, 255).round().astype(np.uint8) for residual in missed])
+        middle, seen = visible_quantile(coded, visible[used], 0.5)
+        change = (255 * middle - 128) / 510
+        plate = np.where((where & (seen > 0))[..., None], (plate + change).clip(0, 1), plate)
+    return plate

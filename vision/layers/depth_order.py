@@ -22,7 +22,7 @@ def orders_back_to_front(feet: np.ndarray, in_front: np.ndarray, steadiness: flo
 
     Args:
         feet: [F, L] how low in the picture each layer stands, 0 (top) to 1 (bottom); nan where it is not in the frame.
-        in_front: [F, L, L] antisymmetric, in [-1, 1]: 1 where layer a is seen to hide layer b; nan where the two do
+        in_front: [F, L, L] antisymmetric, in [-1, 1]: 1 where layer a is seen to occlude layer b; nan where the two do
             not overlap.
         steadiness: frames, the standard deviation of the average over time.
 
@@ -48,8 +48,8 @@ def orders_back_to_front(feet: np.ndarray, in_front: np.ndarray, steadiness: flo
     return orders
 
 
-def hides(body: np.ndarray, mask: np.ndarray, other_body: np.ndarray, other_mask: np.ndarray) -> float:
-    """Whether one person is seen to hide another, from where both bodies must be and whose pixels are seen there.
+def occlusion(body: np.ndarray, mask: np.ndarray, other_body: np.ndarray, other_mask: np.ndarray) -> float:
+    """Whether one person is seen to occlude another, from where both bodies must be and whose pixels are seen there.
 
     Args:
         body: bool [H, W], all of the body, as far as its pose tells, seen or hidden.

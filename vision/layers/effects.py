@@ -1,49 +1,66 @@
-"""Effects of people on the scene: shadows, reflections, light. How opaque they are, where they can be, and whose.
+"""Effects of people on the scene: shadows, reflections, light. Their alpha, where they can be, and whose they are.
 
-An effect is seen as a film over the clean plate: black where the scene gets darker, white where it gets lighter, with
-the least opacity that explains the frame. Series are float32 [F, h, w] over frames, usually on a coarse grid. Nothing
-here knows files, options or networks.
+An effect is a layer of one colour over the clean plate: black where the scene gets darker (a shadow), white where it
+gets lighter (light, a reflection), with the least alpha that explains the frame. Series are float32 [F, h, w] over
+frames, usually on a coarse grid. Nothing here knows files, options or networks.
 """
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
+from vision.layers.patches import Patch
+
 POSE_SIDE = 24  # pixels of a mask in its own box
 POSE_UNIT = 6  # pixels of the box that count as much as one full pixel of the mask
-ZONE_MODES, OWNER_MODES = 10, 12
+ZONE_MODES, ASSIGNMENT_MODES = 10, 12
 MOTION_WEIGHT = 2.0
-FALL_OFF = 24.0  # pixels of geodesic distance at which an owner is e times less likely
+DISTANCE_SCALE = 24.0  # pixels of geodesic distance at which it is e times less likely that an effect is a person's
 REACH = 0.15  # of the picture's height: geodesic distance at which an effect begins to be nobody's
 EM_ROUNDS = 10
 JUMP = 9  # frames that somebody may be in the air
 NEAR = np.ones((3, 3), np.uint8)
 
 
-def least_opacity(image: np.ndarray, plate: np.ndarray, is_open: np.ndarray,
+def shadow_and_light_alpha(image: np.ndarray, plate: np.ndarray, visible: np.ndarray,
                   window: float) -> tuple[np.ndarray, np.ndarray]:
-    """Opacity of the black film, and of the white one, that explains a picture best.
+    """Alpha of the black layer (shadow), and of the white one (light), that explains a picture best.
 
-    Least squares over a Gaussian window of open pixels: image = (1 - opacity) plate, or the same of the negatives.
+    Least squares over a Gaussian window of visible pixels: image = (1 - alpha) plate, or the same of the negatives.
 
     Args:
         image, plate: [H, W, 3] in [0, 1].
-        is_open: [H, W], 0 or 1.
+        visible: [H, W], 0 or 1.
         window: standard deviation in pixels.
 
     Returns:
-        dark and light, [H, W] in [0, 1]; 0 where the picture is lighter, or darker.
+        shadow and light, [H, W] in [0, 1]; 0 where the picture is lighter, or darker.
     """
-    def film(picture: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    def black_alpha(picture: np.ndarray, behind: np.ndarray) -> np.ndarray:
         ones = np.ones((1, 3), np.float32)
-        seen = cv2.GaussianBlur(cv2.transform(picture * behind, ones) * is_open, (0, 0), window)
-        whole = cv2.GaussianBlur(cv2.transform(behind * behind, ones) * is_open, (0, 0), window)
+        seen = cv2.GaussianBlur(cv2.transform(picture * behind, ones) * visible, (0, 0), window)
+        whole = cv2.GaussianBlur(cv2.transform(behind * behind, ones) * visible, (0, 0), window)
         return (1 - seen / np.maximum(whole, 1e-4)).clip(0, 1)
 
-    return film(image, plate), film(1 - image, 1 - plate)
+    return black_alpha(image, plate), black_alpha(1 - image, 1 - plate)
 
 
-# ---- what follows whom ----------------------------------------------------------------------------------------------
+def scaled_effects(patch: Patch, weight: np.ndarray, strength: float) -> Patch:
+    """A layer whose alpha outside the person, that of shadows and reflections, is multiplied and at most 1.
+
+    Args:
+        patch: a layer.
+        weight: `vision.people.person_mask.person_weight` of its frame, uint8 [H, W].
+        strength: 0 takes effects away, 1 leaves them as they are.
+    """
+    person = weight[patch.window] * np.float32(1 / 255)
+    factor = person + (1 - person) * np.float32(strength)
+    if strength > 1:
+        factor = np.minimum(factor, 1 / np.maximum(patch.planes[3], 1e-6))
+    return Patch(patch.x, patch.y, patch.planes * factor)
+
+
+# ---- where shadows and reflections are: what depends on somebody's pose ---------------------------------------------
 
 def pose_vectors(masks: np.ndarray) -> np.ndarray:
     """What a person's mask looks like in its box, then the box: height, width, centre x and foot y.
@@ -80,7 +97,7 @@ def pose_modes(vectors: np.ndarray, count: int) -> np.ndarray:
     return np.linalg.eigh(centred.astype(np.float64))[1][:, ::-1][:, :count].astype(np.float32)
 
 
-def explained(series: np.ndarray, modes: np.ndarray, blur: float = 1.5) -> np.ndarray:
+def explained_variance(series: np.ndarray, modes: np.ndarray, blur: float = 1.5) -> np.ndarray:
     """The share [h, w] in [0, 1] of a series' variance that lies in `modes`, over a Gaussian window of cells."""
     flat = series.reshape(len(series), -1)
     inside = ((modes.T @ flat) ** 2).sum(axis=0).reshape(series.shape[1:])
@@ -88,20 +105,20 @@ def explained(series: np.ndarray, modes: np.ndarray, blur: float = 1.5) -> np.nd
     return cv2.GaussianBlur(inside, (0, 0), blur) / (cv2.GaussianBlur(whole, (0, 0), blur) + 1e-9)
 
 
-def following(series: np.ndarray, modes: np.ndarray) -> np.ndarray:
-    """How far a series follows a person, from 0 (not more than by chance) to 1.
+def pose_dependence(series: np.ndarray, modes: np.ndarray) -> np.ndarray:
+    """How far a series depends on a person's pose, from 0 (not more than by chance) to 1.
 
     Chance is what the same modes explain of the series at other times: shifted circularly, it keeps its own rhythm and
     loses the person's. So leaves in the wind, which explain much of everything, count for little.
     """
     length = len(series)
     shifts = range(length // 6, length - length // 6 + 1, max(length // 12, 1))
-    chance = np.mean([explained(np.roll(series, shift, axis=0), modes) for shift in shifts], axis=0)
-    return (explained(series, modes) - chance) / np.maximum(1 - chance, 1e-3)
+    chance = np.mean([explained_variance(np.roll(series, shift, axis=0), modes) for shift in shifts], axis=0)
+    return (explained_variance(series, modes) - chance) / np.maximum(1 - chance, 1e-3)
 
 
 def effect_zone(series: np.ndarray, modes: list[np.ndarray]) -> np.ndarray:
-    """Where somebody may have an effect: where the scene follows somebody.
+    """Where somebody may have an effect: where the scene depends on somebody's pose.
 
     Args:
         series: how the brightness of each cell deviates from its mean; 0 where it is covered.
@@ -111,25 +128,28 @@ def effect_zone(series: np.ndarray, modes: list[np.ndarray]) -> np.ndarray:
         float32 [h, w] in [0, 1].
     """
     deviation = np.sqrt(cv2.GaussianBlur((series ** 2).mean(axis=0), (0, 0), 1.5))
-    follows = np.max([following(series, own) for own in modes], axis=0)
-    zone = ((follows - 0.15) / 0.1).clip(0, 1) * ((deviation - 0.004) / 0.004).clip(0, 1)
+    depends = np.max([pose_dependence(series, own) for own in modes], axis=0)
+    zone = ((depends - 0.15) / 0.1).clip(0, 1) * ((deviation - 0.004) / 0.004).clip(0, 1)
     labels, count = ndimage.label(zone > 0.2, NEAR)
     if count:
         numbers = np.arange(1, count + 1)
-        peak = ndimage.maximum(follows * (deviation > 0.006), labels, numbers)
+        peak = ndimage.maximum(depends * (deviation > 0.006), labels, numbers)
         size = ndimage.sum(zone > 0.2, labels, numbers)
         zone *= np.isin(labels, numbers[(peak > 0.3) & (size >= 6)])
     return cv2.dilate(zone.astype(np.float32), NEAR)
 
 
-def owners(opacity: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell: int) -> np.ndarray:
-    """Whose effect it is: by the way to each person through the effect, by whom it follows, and by what people cast.
+# ---- whose they are -------------------------------------------------------------------------------------------------
 
-    A shadow keeps its place with its owner, and one sun shines on all. What is cast where and how it is shared out are
-    found together, by expectation maximization of a mixture.
+def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell: int) -> np.ndarray:
+    """Whose shadow or reflection it is, as a share of each person.
+
+    It is told by the way to each person through the effect, by whose pose it depends on, and by each person's effect
+    footprint: a shadow keeps its place with the person who casts it, and one sun shines on all. Footprints and
+    assignment are found together, by expectation maximization of a mixture.
 
     Args:
-        opacity: [F, h, w] of all effects.
+        alpha: [F, h, w] of all effects.
         masks: [L, F, h, w] of the people, in [0, 1].
         modes: of every person, from pose vectors without place.
         cell: pixels per cell.
@@ -137,23 +157,24 @@ def owners(opacity: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell
     Returns:
         [L, F, h, w], over people together 1 or, far from all of them, less.
     """
-    series = opacity - opacity.mean(axis=0)
-    follows = np.stack([explained(series, own) for own in modes])
-    way = np.stack([[geodesic_distance(film, mask) for film, mask in zip(opacity, person)] for person in masks])
-    score = MOTION_WEIGHT * follows[:, None] - cell / FALL_OFF * way
+    series = alpha - alpha.mean(axis=0)
+    depends = np.stack([explained_variance(series, own) for own in modes])
+    way = np.stack([[geodesic_distance(effect, mask) for effect, mask in zip(alpha, person)] for person in masks])
+    score = MOTION_WEIGHT * depends[:, None] - cell / DISTANCE_SCALE * way
     belief = np.exp(score - score.max(axis=0))
-    places = [standing(person) for person in masks]
+    places = [ground_contact(person) for person in masks]
     share = belief / belief.sum(axis=0)
     for _ in range(EM_ROUNDS):
-        own = [mean_cast(opacity * part, place) for part, place in zip(share, places)]
-        common = sum(own) / len(own)
-        expected = [cast_at(np.sqrt(one * common), place, opacity.shape[1:]) for one, place in zip(own, places)]
+        footprints = [effect_footprint(alpha * part, place) for part, place in zip(share, places)]
+        common = sum(footprints) / len(footprints)
+        expected = [footprint_at(np.sqrt(own * common), place, alpha.shape[1:])
+                    for own, place in zip(footprints, places)]
         share = belief * (np.stack(expected) + 1e-4)
         share /= share.sum(axis=0)
-    return share * (2 - way.min(axis=0) / (REACH * opacity.shape[1])).clip(0, 1)
+    return share * (2 - way.min(axis=0) / (REACH * alpha.shape[1])).clip(0, 1)
 
 
-def standing(masks: np.ndarray) -> np.ndarray:
+def ground_contact(masks: np.ndarray) -> np.ndarray:
     """Where a person stands in each frame, [F, 2]: x of the centre; y of the ground, from which people may jump.
 
     Where nobody is seen it is between the places before and after.
@@ -169,36 +190,36 @@ def standing(masks: np.ndarray) -> np.ndarray:
     return np.stack([x, ndimage.uniform_filter1d(ndimage.maximum_filter1d(y, JUMP), JUMP)], axis=1)
 
 
-def mean_cast(opacity: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Mean opacity of a person's effects around where he stands: [2h, 2w], his place in the middle.
+def effect_footprint(alpha: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Mean alpha of a person's shadows and reflections around where he stands: [2h, 2w], his place in the middle.
 
     Args:
-        opacity: [F, h, w] of his effects.
+        alpha: [F, h, w] of his effects.
         places: [F, 2], where he stands.
     """
-    count, height, width = opacity.shape
+    count, height, width = alpha.shape
     total, inside = np.zeros((2, 2 * height, 2 * width), np.float32)
-    for film, (x, y) in zip(opacity, places):
+    for effect, (x, y) in zip(alpha, places):
         to_middle, size = np.array([[1, 0, width - x], [0, 1, height - y]]), (2 * width, 2 * height)
-        total += cv2.warpAffine(film.astype(np.float32), to_middle, size)
+        total += cv2.warpAffine(effect.astype(np.float32), to_middle, size)
         inside += cv2.warpAffine(np.ones((height, width), np.float32), to_middle, size)
     return cv2.GaussianBlur(total, (0, 0), 1) / (cv2.GaussianBlur(inside, (0, 0), 1) + 0.05 * count)
 
 
-def cast_at(cast: np.ndarray, places: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """What `mean_cast` looks like in frames of `shape` (h, w), with the person at `places` [F, 2]: [F, h, w]."""
+def footprint_at(footprint: np.ndarray, places: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """An `effect_footprint` laid into frames of `shape` (h, w), with the person at `places` [F, 2]: [F, h, w]."""
     height, width = shape
-    return np.stack([cv2.warpAffine(cast, np.array([[1, 0, width - x], [0, 1, height - y]]), (width, height),
+    return np.stack([cv2.warpAffine(footprint, np.array([[1, 0, width - x], [0, 1, height - y]]), (width, height),
                                     flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) for x, y in places])
 
 
-def geodesic_distance(opacity: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def geodesic_distance(alpha: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Cells [h, w] from a mask to each cell on the cheapest way; travelling inside an effect costs next to nothing."""
-    far = np.float32(sum(opacity.shape))
-    cost = (0.03 + 1 / (1 + (opacity / 0.05) ** 2)).astype(np.float32)
+    far = np.float32(sum(alpha.shape))
+    cost = (0.03 + 1 / (1 + (alpha / 0.05) ** 2)).astype(np.float32)
     distance = np.where(mask > 0.3, np.float32(0), far)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    for _ in range(opacity.shape[0] + opacity.shape[1]):
+    for _ in range(alpha.shape[0] + alpha.shape[1]):
         nearer = np.minimum(cv2.erode(distance, cross) + cost, cv2.erode(distance, NEAR) + np.float32(1.414) * cost)
         if (nearer >= distance - 1e-3).all():
             break

@@ -33,8 +33,10 @@ def composite_over(layers: Tensor) -> Tensor:
     return composite
 
 
-def matted(background: Tensor, image: Tensor, people: Tensor, effects: Tensor) -> Tensor:
-    """Layers of known mattes: people look as in the frame, or, hidden, as around there; effects are black.
+def layers_from_mattes(background: Tensor, image: Tensor, people: Tensor, effects: Tensor) -> Tensor:
+    """RGBA layers of known mattes: people look as in the frame, or, hidden, as around there; shadows are black.
+
+    Reflections begin as black, too: their colours come with detail transfer.
 
     Args:
         background, image: [B, 3, H, W] in [-1, 1].
@@ -44,16 +46,16 @@ def matted(background: Tensor, image: Tensor, people: Tensor, effects: Tensor) -
     Returns:
         [B, L, 4, H, W] in [-1, 1], the first one opaque.
     """
-    person, effect, alpha = people[:, 1:, None], effects[:, 1:, None], united(people, effects)
+    person, effect, alpha = people[:, 1:, None], effects[:, 1:, None], union_alpha(people, effects)
     view = transmittance(alpha)
-    colours = torch.stack([continued(image, seen) for seen in (person * view).unbind(1)], dim=1)
+    colours = torch.stack([pull_push(image, visible) for visible in (person * view).unbind(1)], dim=1)
     colours = image[:, None] * view + colours * (1 - view)
     colours = (colours + 1) * (person / (person + effect).clamp(min=1e-3)) - 1
     return torch.cat((opaque(background)[:, None], torch.cat((colours, 2 * alpha - 1), dim=2)), dim=1)
 
 
-def united(people: Tensor, effects: Tensor) -> Tensor:
-    """Opacity [B, L - 1, 1, H, W] of the layers in front, of people and effects as `matted` takes them."""
+def union_alpha(people: Tensor, effects: Tensor) -> Tensor:
+    """Alpha [B, L - 1, 1, H, W] in [0, 1] of the layers in front, people and effects as for `layers_from_mattes`."""
     return 1 - (1 - people[:, 1:, None]) * (1 - effects[:, 1:, None])
 
 
@@ -62,8 +64,8 @@ def opaque(background: Tensor) -> Tensor:
     return torch.cat((background, torch.ones_like(background[:, :1])), dim=1)
 
 
-def continued(colours: Tensor, known: Tensor) -> Tensor:
-    """Colours that go on smoothly where they are not known: pull-push (Gortler et al., "The Lumigraph", 1996).
+def pull_push(colours: Tensor, known: Tensor) -> Tensor:
+    """Fill in colours smoothly where they are not known: pull-push (Gortler et al., "The Lumigraph", 1996).
 
     Args:
         colours: [B, 3, H, W].
@@ -75,7 +77,7 @@ def continued(colours: Tensor, known: Tensor) -> Tensor:
         coarse = (colours * known).sum(dim=(2, 3), keepdim=True) / weight.clamp(min=1e-6)
     else:
         weight = F.avg_pool2d(known, 2, ceil_mode=True)
-        coarse = continued(F.avg_pool2d(colours * known, 2, ceil_mode=True) / weight.clamp(min=1e-6),
+        coarse = pull_push(F.avg_pool2d(colours * known, 2, ceil_mode=True) / weight.clamp(min=1e-6),
                            (4 * weight).clamp(max=1))
         coarse = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
     return known * colours + (1 - known) * coarse
@@ -96,12 +98,9 @@ def transfer_detail(layers: Tensor, target: Tensor, reconstruction: Tensor) -> T
     Returns:
         [B, L, 4, H, W], colours clamped to [-1, 1].
     """
-    residual = target - reconstruction[:, :3]
+    residual = (target - reconstruction[:, :3])[:, None]
     detailed = layers.clone()
-    transmittance = torch.ones_like(residual[:, :1])
-    for i in range(layers.shape[1] - 1, 0, -1):
-        detailed[:, i, :3] = (layers[:, i, :3] + transmittance * residual).clamp(-1, 1)
-        transmittance = transmittance * (1 - opacity(layers[:, i]))
+    detailed[:, 1:, :3] = (layers[:, 1:, :3] + transmittance_in_front(layers) * residual).clamp(-1, 1)
     detailed[:, 0, 3] = 1
     return detailed
 
@@ -133,18 +132,27 @@ def share_detail(layers: Tensor, target: Tensor, rounds: int = 4) -> Tensor:
 def visibilities(layers: Tensor) -> Tensor:
     """How much of each layer in front of the background is seen, [B, L - 1, 1, H, W] in [0, 1]: T_l alpha_l."""
     alpha = opacity(layers[:, 1:])
-    return alpha * in_front(layers)
+    return alpha * transmittance_in_front(layers)
 
 
-def in_front(layers: Tensor) -> Tensor:
-    """Transmittance [B, L - 1, 1, H, W] of what lies in front of each layer but the background: 1 is an open view."""
+def transmittance_in_front(layers: Tensor) -> Tensor:
+    """`transmittance`, [B, L - 1, 1, H, W], of RGBA layers [B, L, 4, H, W] in [-1, 1]."""
     return transmittance(opacity(layers[:, 1:]))
 
 
 def transmittance(alpha: Tensor) -> Tensor:
-    """The same of the opacity [B, L - 1, 1, H, W] of the layers in front of the background."""
-    passed = (1 - alpha).flip(1).cumprod(dim=1).flip(1)
-    return torch.cat((passed[:, 1:], torch.ones_like(passed[:, :1])), dim=1)
+    """How far each layer is in view: T_l, the product of 1 - alpha over the layers in front of it.
+
+    Args:
+        alpha: [B, L - 1, 1, H, W] in [0, 1], of the layers in front of the background.
+
+    Returns:
+        [B, L - 1, 1, H, W] in [0, 1]; 1 is an open view, as that of the frontmost layer.
+    """
+    through = [torch.ones_like(alpha[:, :1])]
+    for i in range(alpha.shape[1] - 1, 0, -1):
+        through.append(through[-1] * (1 - alpha[:, i:i + 1]))
+    return torch.cat(through[::-1], dim=1)
 
 
 def trimap(person: np.ndarray, width: int) -> np.ndarray:
@@ -171,16 +179,3 @@ def over_checkerboard(image: Tensor, cell: int = 16) -> Tensor:
     board = torch.where((rows + columns) % 2 == 0, 0.2, -0.2)
     alpha = opacity(image)
     return image[..., :3, :, :] * alpha + board * (1 - alpha)
-
-
-def box_of(mask: np.ndarray) -> tuple[float, float, float, float]:
-    """The box around a mask.
-
-    Args:
-        mask: bool [H, W], not empty.
-
-    Returns:
-        x of the first column, y of the first row, x after the last column, y after the last row.
-    """
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)

@@ -1,4 +1,4 @@
-"""Pixels of layers on their way into a composite: colours, effects, places, times between two frames.
+"""Pixels of layers on their way into a composite: colours, warps, times between two frames, compositing.
 
 A layer's picture is a `Patch`: only the part of the frame that it covers, premultiplied, so that all of these are
 linear and no colour bleeds in from where nothing is. Pixel (x, y) has its centre at (x, y); x to the right, y down.
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from vision.geometry.flow import backward_warp, flow_from_between, optical_flow
+
 LUMA = np.array([0.2126, 0.7152, 0.0722])  # Rec. 709
-PERSON_MARGIN = 1 / 50  # of the picture's height: how far hair and clothes reach beyond a body's UV map or mask
 FLOW_MARGIN = 16  # pixels around a layer, for optical flow to look into
 
 
@@ -76,58 +77,7 @@ def coloured(patch: Patch, matrix: np.ndarray) -> Patch:
     return Patch(patch.x, patch.y, planes)
 
 
-def person_weight(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """How much of each pixel belongs to the person, and not to a shadow or reflection.
-
-    Args:
-        mask: bool [h, w], of any size: the person's mask, or where the UV map has a body.
-        size: (width, height) of the result.
-
-    Returns:
-        uint8 [H, W]: 255 within `PERSON_MARGIN` of the mask, 0 from twice that on, soft between.
-    """
-    margin = max(round(size[1] * PERSON_MARGIN), 1)
-    near = cv2.resize(255 * mask.astype(np.uint8), size, interpolation=cv2.INTER_LINEAR) > 127
-    side = 3 * margin | 1  # a square: many times as fast as a disc
-    return cv2.blur(cv2.dilate(255 * near.astype(np.uint8), np.ones((side, side), np.uint8)), (margin | 1, margin | 1))
-
-
-def with_effects(patch: Patch, weight: np.ndarray, strength: float) -> Patch:
-    """A patch whose opacity outside the person is multiplied with `strength`, and at most 1.
-
-    Args:
-        patch: a layer.
-        weight: `person_weight` of its frame, uint8 [H, W].
-        strength: 0 takes effects away, 1 leaves them as they are.
-    """
-    person = weight[patch.window] * np.float32(1 / 255)
-    factor = person + (1 - person) * np.float32(strength)
-    if strength > 1:
-        factor = np.minimum(factor, 1 / np.maximum(patch.planes[3], 1e-6))
-    return Patch(patch.x, patch.y, patch.planes * factor)
-
-
-def placement(size: tuple[int, int], shift: tuple[float, float], scale: float, flip: tuple[bool, bool],
-              anchor: tuple[float, float]) -> np.ndarray | None:
-    """The homography [3, 3] from pixels of a picture to where they are shown; None: the same place.
-
-    Args:
-        size: (width, height) of the picture.
-        shift: (x, y) in widths and heights.
-        scale: about the anchor.
-        flip: (left to right, top to bottom) about the anchor.
-        anchor: (x, y) from (0, 0), the outer corner of the first pixel, to (1, 1), that of the last.
-    """
-    if not any(shift) and scale == 1 and not any(flip):
-        return None
-    fixed = np.array(anchor) * size - 0.5
-    factors = np.where(flip, -scale, scale)
-    matrix = np.diag([*factors, 1.0])
-    matrix[:2, 2] = fixed + np.array(shift) * size - factors * fixed
-    return matrix
-
-
-def moved(patch: Patch, matrix: np.ndarray, size: tuple[int, int]) -> Patch | None:
+def warped(patch: Patch, matrix: np.ndarray, size: tuple[int, int]) -> Patch | None:
     """A patch under a homography, sampled bicubically; None: nothing of it is in the frame.
 
     Args:
@@ -173,11 +123,10 @@ def blended(first: Patch, second: Patch, time: float) -> Patch:
     return Patch(x, y, planes)
 
 
-def flowed(first: Patch, second: Patch, time: float) -> Patch:
+def interpolated_by_flow(first: Patch, second: Patch, time: float) -> Patch:
     """Between two patches of a layer: both moved along the optical flow between them, and mixed.
 
-    The flow from either to the time between is approximated as in Super SloMo (Jiang et al., CVPR 2018, equation 4)
-    from the flows between the two, which OpenCV's DIS estimates on the premultiplied layer over grey.
+    Frame interpolation after Super SloMo; the flows between the two are estimated on the premultiplied layer over grey.
     """
     x, y, width, height = _union(first, second)
     x, y, width, height = x - FLOW_MARGIN, y - FLOW_MARGIN, width + 2 * FLOW_MARGIN, height + 2 * FLOW_MARGIN
@@ -189,16 +138,11 @@ def flowed(first: Patch, second: Patch, time: float) -> Patch:
         pictures.append(planes)
     grey = [np.clip(np.tensordot(LUMA, planes[:3], 1) + 128 * (1 - planes[3]), 0, 255).astype(np.uint8)
             for planes in pictures]
-    estimate = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    forward, backward = estimate.calc(grey[0], grey[1], None), estimate.calc(grey[1], grey[0], None)
-    to_first = time * (time * backward - (1 - time) * forward)
-    to_second = (1 - time) * ((1 - time) * forward - time * backward)
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    to_either = flow_from_between(optical_flow(*grey), optical_flow(*grey[::-1]), time)
     mixed = np.zeros((height, width, 4), np.float32)
-    for planes, flow, weight in zip(pictures, (to_first, to_second), (1 - time, time)):
-        flow = flow.astype(np.float32)
-        mixed += np.float32(weight) * cv2.remap(cv2.merge(list(planes)), columns + flow[..., 0], rows + flow[..., 1],
-                                                cv2.INTER_LINEAR)
+    for planes, flow, weight in zip(pictures, to_either, (1 - time, time)):
+        mixed += np.float32(weight) * backward_warp(cv2.merge(list(planes)), flow, cv2.INTER_LINEAR,
+                                                    cv2.BORDER_CONSTANT)
     return Patch(x, y, np.stack(cv2.split(mixed)))
 
 
@@ -214,7 +158,7 @@ def _shifted_window(patch: Patch, x: int, y: int) -> tuple[slice, slice]:
     return slice(patch.y - y, patch.y - y + height), slice(patch.x - x, patch.x - x + width)
 
 
-def put_over(canvas: np.ndarray, patch: Patch, opacity: float) -> None:
+def composite_over(canvas: np.ndarray, patch: Patch, opacity: float) -> None:
     """Composite a patch over a premultiplied canvas, in place.
 
     Args:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_NOSE, _EARS, _SHOULDERS, _HIPS = 0, [3, 4], [5, 6], [11, 12]
-_ARMS, _LEGS = ((5, 7, 9), (6, 8, 10)), ((11, 13, 15), (12, 14, 16))
+from vision.people.coco import ANKLES, EARS, ELBOWS, EYES, HIPS, KNEES, NOSE, SHOULDERS, WRISTS
+
+_ARMS, _LEGS = tuple(zip(SHOULDERS, ELBOWS, WRISTS)), tuple(zip(HIPS, KNEES, ANKLES))
 _SPINE, _SHOULDER_WIDTH, _HIP_WIDTH, _EAR_WIDTH, _NOSE_REACH = 0.30, 0.21, 0.13, 0.085, 0.055
 _BONE_LENGTHS = {(5, 11): _SPINE, (6, 12): _SPINE, (11, 13): 0.235, (12, 14): 0.235, (13, 15): 0.23, (14, 16): 0.23,
                  (5, 7): 0.165, (6, 8): 0.165, (7, 9): 0.14, (8, 10): 0.14, (5, 6): _SHOULDER_WIDTH}
@@ -47,12 +48,12 @@ class _Pose:
     @property
     def neck(self) -> np.ndarray:
         """Point between the shoulders."""
-        return self.points[_SHOULDERS].mean(axis=0)
+        return self.points[SHOULDERS].mean(axis=0)
 
     @property
     def pelvis(self) -> np.ndarray:
         """Point between the hips."""
-        return self.points[_HIPS].mean(axis=0)
+        return self.points[HIPS].mean(axis=0)
 
     @property
     def turn(self) -> float:
@@ -113,26 +114,26 @@ def _understand(points: np.ndarray, weight: np.ndarray) -> _Pose | None:
     """Measure a skeleton; None without any bone, or with neither shoulders nor hips."""
     bones = [np.linalg.norm(points[a] - points[b]) / length
              for (a, b), length in _BONE_LENGTHS.items() if min(weight[a], weight[b]) > 0]
-    if not bones or not weight[_SHOULDERS + _HIPS].any():
+    if not bones or not weight[SHOULDERS + HIPS].any():
         return None
     # Foreshortening only ever makes bones shorter: the person is about as tall as the longest suggest.
     height = max(float(np.quantile(bones, 0.85)), 1.0)
     points, weight = _with_whole_trunk(points, weight, height)
-    spine = points[_HIPS].mean(axis=0) - points[_SHOULDERS].mean(axis=0)
+    spine = points[HIPS].mean(axis=0) - points[SHOULDERS].mean(axis=0)
     down = _unit(spine + (0, 0.02 * height))
     spread = (points[5] - points[6]) / _SHOULDER_WIDTH + (points[11] - points[12]) / _HIP_WIDTH
     head = _head_center(points, weight, height, down)
-    profile = (points[_NOSE] - head) / _NOSE_REACH
+    profile = (points[NOSE] - head) / _NOSE_REACH
     across = _across(down) / height
     return _Pose(points, weight, height, head, down, toward=float(np.clip(spread @ across / 2, -1, 1)),
-                 forward=float(np.clip(profile @ across, -1, 1) * weight[_NOSE]))
+                 forward=float(np.clip(profile @ across, -1, 1) * weight[NOSE]))
 
 
 def _with_whole_trunk(points: np.ndarray, weight: np.ndarray, height: float) -> tuple[np.ndarray, np.ndarray]:
     """Fill in a missing shoulder or hip, or a missing pair, as if the trunk were upright and its sides alike."""
     points, weight = points.copy(), weight.copy()
     spine, ratio = np.array([0, _SPINE * height]), _HIP_WIDTH / _SHOULDER_WIDTH
-    known = ((_HIPS, _SHOULDERS, spine, ratio), (_SHOULDERS, _HIPS, -spine, 1 / ratio))
+    known = ((HIPS, SHOULDERS, spine, ratio), (SHOULDERS, HIPS, -spine, 1 / ratio))
     for (left, right), other, _, factor in known:
         width = factor * (points[other[0]] - points[other[1]]) * weight[other].all()
         for joint, partner, offset in ((left, right, width), (right, left, -width)):
@@ -147,10 +148,10 @@ def _with_whole_trunk(points: np.ndarray, weight: np.ndarray, height: float) -> 
 
 def _head_center(points: np.ndarray, weight: np.ndarray, height: float, down: np.ndarray) -> np.ndarray:
     """Between the ears; without them between nose and eyes; without these above the neck."""
-    for joints in (_EARS, [0, 1, 2]):
+    for joints in (EARS, [NOSE, *EYES]):
         if weight[joints].sum() > 0:
             return np.average(points[joints], axis=0, weights=weight[joints])
-    return points[_SHOULDERS].mean(axis=0) - 0.13 * height * down
+    return points[SHOULDERS].mean(axis=0) - 0.13 * height * down
 
 
 # Building the body.
@@ -171,7 +172,7 @@ def _back_to_front(pose: _Pose) -> list[_Ribbon]:
 def _trunk(pose: _Pose) -> _Ribbon:
     """Neck, shoulders, chest, waist and hips, down to the crotch."""
     h, down = pose.height, pose.down
-    shoulder, hip = _trunk_half(pose, _SHOULDERS, depth=0.07), _trunk_half(pose, _HIPS, depth=0.08)
+    shoulder, hip = _trunk_half(pose, SHOULDERS, depth=0.07), _trunk_half(pose, HIPS, depth=0.08)
     slim = 0.03 * h * _across(down)
     neck, pelvis = pose.neck, pose.pelvis
     stations = [
@@ -200,9 +201,9 @@ def _head(pose: _Pose) -> _Ribbon:
     h, center = pose.height, pose.head
     down = _unit(pose.neck - center + 0.05 * h * pose.down)
     across = _across(down)
-    left, right = pose.points[_EARS]
-    toward = np.clip((left - right) @ across / (_EAR_WIDTH * h), -1, 1) * pose.weight[_EARS].min()
-    forward = np.clip((pose.points[_NOSE] - center) @ across / (_NOSE_REACH * h), -1, 1) * pose.weight[_NOSE]
+    left, right = pose.points[EARS]
+    toward = np.clip((left - right) @ across / (_EAR_WIDTH * h), -1, 1) * pose.weight[EARS].min()
+    forward = np.clip((pose.points[NOSE] - center) @ across / (_NOSE_REACH * h), -1, 1) * pose.weight[NOSE]
     size = 0.5 * 0.066 * h + 0.5 * 0.7 * np.linalg.norm(pose.neck - center)
     along = np.cos(np.linspace(0, np.pi, 9))
     centers = center - 0.15 * size * down - size * along[:, None] * down

@@ -1,17 +1,11 @@
-"""IUV pictures (which body part, and where on it) and the texture atlas that they index.
+"""IUV pictures: which body part is at a pixel, where on it, and whose.
 
 An IUV picture is uint8 RGBA [H, W, 4]: R = 10 x DensePose part (1..24), G = u and B = v (0..255), A = 255 - person id
-(from 1); all four are 0 where nobody is. Decoded, u and v lie in [0, 1].
-
-The atlas has `n_textures` tiles side by side: tile 0 is the background's, tiles 24 (p - 1) + 1 .. 24 p are the parts
-of person p. Its coordinates (U, V) lie in [-1, 1] over the whole atlas, as torch's `grid_sample` takes them.
+(from 1); all four are 0 where nobody is. Decoded, u and v lie in [0, 1]. Nothing here needs torch.
 """
 
 import numpy as np
-import torch
 from scipy.ndimage import distance_transform_edt
-
-from vision.geometry.homography import Registration
 
 PARTS = 24
 BOX_PART = 2
@@ -35,6 +29,25 @@ def encode_iuv(part: np.ndarray, u: np.ndarray, v: np.ndarray, person: np.ndarra
     return np.where(np.asarray(part)[..., None] > 0, np.stack(channels, axis=-1), 0).astype(np.uint8)
 
 
+def body_part(iuv: np.ndarray) -> np.ndarray:
+    """Which part of the body is at each pixel, as the published encoding has it: R / 10, rounded.
+
+    R alone says it: a picture that was stored without its alpha channel reads as opaque where nobody is.
+
+    Args:
+        iuv: uint8 [H, W, C].
+
+    Returns:
+        uint8 [H, W], 0 (nobody; R is 0 to 5) to 24.
+    """
+    return np.minimum(np.rint(iuv[..., 0] / 10), PARTS).astype(np.uint8)
+
+
+def is_body(iuv: np.ndarray) -> np.ndarray:
+    """Whether somebody is at each pixel of an IUV picture, uint8 [H, W, C]: bool [H, W]; see `body_part`."""
+    return body_part(iuv) > 0
+
+
 def decode_iuv(iuv: np.ndarray, n_people: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Unpack an IUV picture.
 
@@ -43,57 +56,13 @@ def decode_iuv(iuv: np.ndarray, n_people: int) -> tuple[np.ndarray, np.ndarray, 
         n_people: the highest person id; higher ones are clipped to it.
 
     Returns:
-        `part` [H, W] uint8 in 0..24 (R / 10, rounded), `u` and `v` [H, W] float32 in [0, 1], and `person` [H, W]
+        `part` [H, W] uint8 in 0..24 as `body_part` gives it, `u` and `v` [H, W] float32 in [0, 1], and `person` [H, W]
         uint8, 0 where `part` is 0. A person of 0 on a body part comes from a picture without the alpha channel.
     """
-    part = np.minimum(np.rint(iuv[..., 0] / 10), PARTS).astype(np.uint8)
+    part = body_part(iuv)
     person = np.where(part > 0, np.minimum(255 - iuv[..., 3].astype(np.int64), n_people), 0).astype(np.uint8)
     u, v = (iuv[..., channel].astype(np.float32) / 255 for channel in (1, 2))
     return part, u, v, person
-
-
-def atlas_uv(part: np.ndarray | int, u: np.ndarray, v: np.ndarray, person: np.ndarray | int,
-             n_textures: int) -> np.ndarray:
-    """Place body coordinates in the texture atlas.
-
-    Args:
-        part: [H, W] integers, 0 to 24; where it is 0, (u, v) are read in tile 0, the background's.
-        u: [H, W] float in [0, 1], across the tile.
-        v: [H, W] float in [0, 1], down the tile.
-        person: [H, W] ids from 1, not looked at where `part` is 0.
-        n_textures: tiles in the atlas, 24 x people + 1.
-
-    Returns:
-        float32 [2, H, W] in [-1, 1]: U across the atlas, V down it.
-    """
-    part = np.asarray(part, np.int64)
-    tile = np.where(part > 0, part + PARTS * (np.asarray(person, np.int64) - 1), 0)
-    across = (u + tile.astype(np.float32)) / np.float32(n_textures)
-    return np.clip(np.stack([across, v]).astype(np.float32) * 2 - 1, -1, 1)
-
-
-def background_uv(height: int, width: int, registration: Registration | None = None, frame: int = 0) -> np.ndarray:
-    """Texture coordinates of the background, over its own tile.
-
-    Without a registration they run from 0 at the first column and row to 1 at the last. With one, a pixel gets its
-    place in the panorama of the whole clip, so that a background point keeps its coordinates while the camera moves.
-
-    Args:
-        height: of the low-resolution frame, in pixels.
-        width: as `height`.
-        registration: the camera's motion.
-        frame: index of the frame in it, from 0.
-
-    Returns:
-        float32 [2, H, W] in [0, 1]: u, v. Places outside the panorama's bounds are clipped to its edge: further out
-        lies the tile of a body part.
-    """
-    # torch's linspace differs from numpy's in the last bit, and a texel that a sample just touches is trained or not.
-    v, u = np.meshgrid(torch.linspace(0, 1, height).numpy(), torch.linspace(0, 1, width).numpy(), indexing="ij")
-    uv = np.stack([u, v])
-    if registration is not None:
-        uv = registration.to_panorama(uv, frame)
-    return np.clip(uv, 0, 1).astype(np.float32)
 
 
 def bounded_by_mask(iuv: np.ndarray, mask: np.ndarray, hidden: np.ndarray, person: int) -> np.ndarray:
@@ -113,12 +82,13 @@ def bounded_by_mask(iuv: np.ndarray, mask: np.ndarray, hidden: np.ndarray, perso
         uint8 [H, W, 4].
     """
     bounded = np.where((mask | hidden)[..., None], iuv, 0).astype(np.uint8)
-    empty = mask & (bounded[..., 0] == 0)
+    body = is_body(bounded)
+    empty = mask & ~body
     if not empty.any():
         return bounded
-    if not (bounded[..., 0] > 0).any():
+    if not body.any():
         return box_iuv(mask, person)
-    rows, columns = distance_transform_edt(bounded[..., 0] == 0, return_distances=False, return_indices=True)
+    rows, columns = distance_transform_edt(~body, return_distances=False, return_indices=True)
     bounded[empty] = bounded[rows[empty], columns[empty]]
     return bounded
 

@@ -1,28 +1,24 @@
-"""COCO-17 skeletons: their box, the 256x256 crop around it, their picture, and the way back into the frame.
+"""COCO-17 skeletons: drawn on frames; and their box, the 256x256 crop around it, its picture, and the way back.
 
-A skeleton is float64 [17, 3]: x, y in pixels of the frame and a score, usually in [0, 1]. "Left" is the person's left.
-Drawing is exact to the pixel: the kp2uv network was trained on pictures of this very form.
+A skeleton is float64 [17, 3]: x, y in pixels of the frame and a score, usually in [0, 1]; joints as in `coco`.
+Drawing a crop is exact to the pixel: the kp2uv network was trained on pictures of this very form.
 """
 
+import cv2
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
-NAMES = (
-    "nose", "left eye", "right eye", "left ear", "right ear", "left shoulder", "right shoulder", "left elbow",
-    "right elbow", "left wrist", "right wrist", "left hip", "right hip", "left knee", "right knee", "left ankle",
-    "right ankle",
-)
-BONES = (
-    (0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (11, 12), (11, 13), (13, 15), (12, 14),
-    (14, 16), (6, 12), (5, 11),
-)
+from vision.people.coco import BONES, JOINTS
+from vision.people.iuv import is_body
+
 CROP_SIZE = 256
 _BOX_IN_CROP = 192
 _HALF_JOINT = 3
 _BONE_WIDTH = 3
+_SURE_SCORE = 0.3
 _HUES = (9, 14, 6, 7, 13, 16, 2, 11, 3, 5, 10, 15, 1, 8, 0, 12, 4)
-_COLORS = matplotlib.colormaps["hsv"].resampled(len(NAMES))(_HUES)[:, :3]
+_COLORS = matplotlib.colormaps["hsv"].resampled(JOINTS)(_HUES)[:, :3]
 
 
 def box_center_and_side(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
@@ -71,6 +67,24 @@ def draw_skeleton(keypoints: np.ndarray) -> np.ndarray:
     return np.asarray(picture)
 
 
+def overlay_skeleton(pixels: np.ndarray, keypoints: np.ndarray, label: str, color: tuple[int, int, int]) -> None:
+    """Draw a skeleton and a label above its head on a frame, in place; bones with an unsure joint are thin.
+
+    Args:
+        pixels: uint8 RGB [H, W, 3], contiguous.
+        keypoints: [17, 3] in its pixels; may lie outside.
+        label: such as the person's number.
+        color: RGB, 0 to 255.
+    """
+    points = [tuple(int(x) for x in point) for point in np.round(keypoints[:, :2])]
+    for a, b in BONES:
+        thickness = 2 if min(keypoints[a, 2], keypoints[b, 2]) > _SURE_SCORE else 1
+        cv2.line(pixels, points[a], points[b], color, thickness, cv2.LINE_AA)
+    place = (int(keypoints[:5, 0].mean()) - 5, max(12, int(keypoints[:, 1].min()) - 5))
+    for ink, thickness in (((255, 255, 255), 3), (color, 1)):
+        cv2.putText(pixels, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, ink, thickness, cv2.LINE_AA)
+
+
 def paste_iuv(canvas: np.ndarray, prediction: np.ndarray, keypoints: np.ndarray, person: int,
               input_size: tuple[int, int]) -> None:
     """Put one person's predicted body coordinates back from the crop into the frame, over what is there.
@@ -92,7 +106,7 @@ def paste_iuv(canvas: np.ndarray, prediction: np.ndarray, keypoints: np.ndarray,
     patch = prediction[from_rows][:, from_columns]
     patch = np.dstack([patch, np.full(patch.shape[:2], 255 - person, np.uint8)])
     target = canvas[rows, columns]
-    target[...] = np.where(patch[..., :1] > 0, patch, target)
+    target[...] = np.where(is_body(patch)[..., None], patch, target)
 
 
 def _crop_indices(center: float, side: float, input_length: int, length: int) -> tuple[slice, np.ndarray]:

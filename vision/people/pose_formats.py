@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from util.errors import UserError, several
+from vision.people.coco import JOINTS
 
-JOINTS = 17
 _COCO_FIRST = {17: "COCO-17", 26: "Halpe-26", 133: "COCO-WholeBody", 136: "Halpe-136"}
 # Places of COCO's 17 joints; the neck, the middle of the hips and the feet are left out.
 _OPENPOSE = {18: ("COCO-18", (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)),
@@ -81,14 +81,14 @@ def read_pose_file(path: Path | str) -> PoseFile:
     for frame, entries in frames:
         stem = stem_of(frame)
         if names.setdefault(stem, frame) != frame:
-            problems.append(f"{path}: frames {shown(names[stem])} and {shown(frame)} have the same name without "
-                            "folder and ending; expected one entry per frame")
+            problems.append(f"{path}: frames {printable(names[stem])} and {printable(frame)} have the same name "
+                            "without folder and ending; expected one entry per frame")
         people = poses.setdefault(stem, [])
         for number, entry in enumerate(entries, start=1):
             try:
                 pose, layout = _pose(entry)
             except ValueError as error:
-                problems.append(f"{path}: frame {shown(frame)}, {_label(entry, number)}: {error}")
+                problems.append(f"{path}: frame {printable(frame)}, {_label(entry, number)}: {error}")
                 continue
             if (pose.keypoints[:, 2] > 0).any() or layout not in ("COCO-18", "BODY-25"):
                 people.append(pose)
@@ -108,7 +108,7 @@ def stem_of(name: str) -> str:
     return Path(name.replace("\\", "/")).stem.removesuffix("_keypoints")
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A frame's name as it is where that is harmless on a terminal and in one line."""
     return name if name.isprintable() and len(name) < 40 else _short(name)
 
@@ -132,7 +132,7 @@ def _recognised(path: Path, problems: list[str]) -> tuple[str, list[tuple[str, l
         if isinstance(entries, list):
             frames.append((frame, entries))
         else:
-            problems.append(f"{path}: frame {shown(frame)}: holds {_kind(entries)}; expected a list of people. "
+            problems.append(f"{path}: frame {printable(frame)}: holds {_kind(entries)}; expected a list of people. "
                             f"{_EXPORT}")
     return form, frames
 
@@ -275,5 +275,5 @@ def _short(value) -> str:
 
 def _kind(value) -> str:
     if isinstance(value, dict):
-        return f"an object with {', '.join(map(shown, list(value)[:3])) or 'nothing'}"
+        return f"an object with {', '.join(map(printable, list(value)[:3])) or 'nothing'}"
     return {list: "a list", str: "a text", type(None): "nothing"}.get(type(value), "a single value")

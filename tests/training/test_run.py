@@ -1,0 +1,176 @@
+"""The files of a run: what a save writes, what a kill between two files leaves, and beginning from another run."""
+
+import shutil
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+
+import train
+from models.checkpoints import load_matching, weights_path
+from tests.program import ROOT
+from training import run as run_module
+from training.run import Position, TrainingRun
+from util.errors import UserError
+from util.files import locked
+
+OPTIONS = ("--dataroot", "clip", "--num_filters", "4", "--batch_size", "1", "--num_threads", "0", "--gpu_ids", "-1",
+           "--display_id", "0", "--no_html", "--n_epochs_upsample", "0")
+
+
+@pytest.fixture
+def clip(golden, tmp_path, monkeypatch):
+    shutil.copytree(golden / "clip", tmp_path / "clip")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def begin(name, *arguments):
+    train.main(["--name", name, *OPTIONS, *arguments])
+
+
+def resume(name, *arguments):
+    train.main(["--name", name, "--continue_train", *arguments])
+
+
+def files(name):
+    return {path.name: path.read_bytes() for path in Path("checkpoints", name).glob("*.pth")}
+
+
+def test_a_save_writes_weights_once_and_the_moments_of_adam(clip):
+    begin("a", "--n_epochs", "2", "--save_latest_freq", "1")
+    folder = Path("checkpoints/a")
+    weights, state = ((folder / f"latest_{what}.pth").stat().st_size for what in ("net_LNR", "state"))
+    assert 1.5 * weights < state < 2.5 * weights
+    inodes = {path.stat().st_ino for path in folder.glob("*.pth")}
+    assert len(inodes) == 4, "the latest pair and the one before it"
+
+
+class Killed(BaseException):
+    """As SIGKILL, nobody expects it."""
+
+
+@pytest.mark.parametrize("last", ["latest_net_LNR.pth", "latest_state.pth"])
+@pytest.mark.parametrize("saves", [1, 2, 3])
+def test_a_run_killed_between_two_files_of_a_save_goes_on_to_the_same_bits(clip, monkeypatch, saves, last):
+    begin("whole", "--n_epochs", "3", "--save_latest_freq", "1")
+    written, write = [], run_module.write_checkpoint
+
+    def dying(state, path):
+        written.append(path.name)
+        if written.count(last) > saves:
+            raise Killed
+        write(state, path)
+        if last != "latest_state.pth" and written.count(last) == saves:
+            raise Killed
+
+    monkeypatch.setattr(run_module, "write_checkpoint", dying)
+    with pytest.raises(Killed):
+        begin("killed", "--n_epochs", "3", "--save_latest_freq", "1")
+    monkeypatch.undo()
+    monkeypatch.chdir(clip)
+    if Path("checkpoints/killed/latest_state.pth").exists():
+        resume("killed")
+    else:
+        begin("killed", "--n_epochs", "3", "--save_latest_freq", "1")
+    same = ("latest_net_LNR.pth", "latest_state.pth")
+    assert [files("killed")[name] for name in same] == [files("whole")[name] for name in same]
+
+
+def test_weights_that_the_state_was_not_saved_with_are_refused(clip):
+    begin("a", "--n_epochs", "1")
+    begin("b", "--n_epochs", "1", "--seed", "2")
+    shutil.copy("checkpoints/b/latest_net_LNR.pth", "checkpoints/a/latest_net_LNR.pth")
+    with pytest.raises(UserError, match="latest_net_LNR.pth: not the weights that latest_state.pth was saved with; "
+                                        "give those back, or remove .*latest_state.pth to go on from these"):
+        resume("a", "--n_epochs", "2")
+    Path("checkpoints/a/latest_state.pth").unlink()
+    resume("a", "--n_epochs", "2", "--epoch_count", "2")
+
+
+def test_a_state_of_version_0_1_with_the_weights_inside_goes_on(clip):
+    begin("new", "--n_epochs", "1")
+    shutil.copytree("checkpoints/new", "checkpoints/old")
+    path = Path("checkpoints/old/latest_state.pth")
+    state = torch.load(path, weights_only=True)
+    del state["weights"], state["scaler"]
+    state["networks"] = {"LNR": torch.load("checkpoints/old/latest_net_LNR.pth", weights_only=True)}
+    torch.save(state, path)
+    options = Path("checkpoints/old/train_opt.json")
+    options.write_text(options.read_text().replace('"data_id"', '"clip"'))
+    for name in ("new", "old"):
+        resume(name, "--n_epochs", "2")
+    assert files("old")["latest_net_LNR.pth"] == files("new")["latest_net_LNR.pth"]
+
+
+def test_a_locked_run_is_refused_before_anything_is_planned_or_read(clip, capsys):
+    Path("checkpoints/a").mkdir(parents=True)
+    lock = locked("checkpoints/a/.lock")
+    began = time.monotonic()
+    hold = ("import sys, train; from util.errors import reported_in_one_line\n"
+            "with reported_in_one_line(): train.main(sys.argv[1:])")
+    done = subprocess.run([sys.executable, "-c", hold, "--name", "a", *OPTIONS, "--budget", "1h"], capture_output=True,
+                          text=True, env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    assert done.returncode == 2 and "is training this run" in done.stderr
+    assert "--budget" not in done.stdout and time.monotonic() - began < 30
+    lock.close()
+
+
+def test_losses_of_a_gpu_are_read_one_step_late_and_before_every_save(clip, monkeypatch):
+    opt = Namespace(checkpoints_dir="checkpoints", name="a", continue_train=False, init_from="", lr=0.1)
+    run, read = TrainingRun(opt, set()), []
+    phase = Namespace(name="layers", opt=Namespace(batch_size=1, lr=0.1))
+
+    class Event:
+        def record(self):
+            pass
+
+        def synchronize(self):
+            read.append("waited")
+
+    monkeypatch.setattr(run_module, "finite_flag", lambda losses: (bool(losses["x"].isfinite()), Event()))
+    good, bad = {"x": torch.tensor(1.0)}, {"x": torch.tensor(float("nan"))}
+    run.check_losses(good, Position(1, 0), phase)
+    assert read == []
+    run.check_losses(bad, Position(1, 1), phase)
+    assert read == ["waited"]
+    with pytest.raises(UserError, match="layers, epoch 1, batch 2: loss x is nan"):
+        run.save(None, Position(1, 2))
+    run.check_losses(bad, Position(2, 0), phase)
+    with pytest.raises(UserError, match="layers, epoch 2, batch 1: loss x is nan"):
+        run.check_losses(good, Position(2, 1), phase)
+    run.close()
+
+
+def test_a_run_begins_with_the_weights_of_another_as_far_as_they_fit(clip, capsys):
+    begin("first", "--n_epochs", "2", "--save_by_epoch", "--save_latest_freq", "1")
+    begin("same", "--n_epochs", "0", "--init_from", "first:1")
+    epoch_1 = torch.load("checkpoints/first/epoch_1_net_LNR.pth", weights_only=True)
+    begun = torch.load("checkpoints/same/latest_net_LNR.pth", weights_only=True)
+    assert all(torch.equal(epoch_1[name], begun[name]) for name in epoch_1)
+    capsys.readouterr()
+    begin("other", "--n_epochs", "0", "--init_from", "checkpoints/first", "--texture_res", "8")
+    assert ("network LNR: begins with the weights of checkpoints/first/latest_net_LNR.pth (begin afresh: texture (1))"
+            in capsys.readouterr().out)
+    with pytest.raises(UserError, match="--init_from: found 'nobody', but there is no nobody/latest_net_LNR.pth; "):
+        begin("lost", "--init_from", "nobody")
+
+
+def test_what_fits_a_network_is_taken_and_the_rest_is_told_by_module(tmp_path):
+    network = torch.nn.ModuleDict({"a": torch.nn.Linear(2, 3), "b": torch.nn.Linear(3, 1), "c": torch.nn.Linear(1, 1)})
+    weights = {name: torch.full_like(tensor, 7) for name, tensor in network.state_dict().items()}
+    weights["b.weight"] = torch.zeros(5, 5)
+    del weights["c.bias"], weights["c.weight"]
+    weights["d.weight"] = torch.zeros(1)
+    assert load_matching(network, weights, tmp_path) == "begin afresh: b (1), c (2); not used: d (1)"
+    assert (network["a"].weight == 7).all() and (network["b"].bias == 7).all()
+
+
+def test_a_numbered_checkpoint_of_another_program_is_found(tmp_path):
+    assert weights_path(tmp_path, "5", "G0").name == "epoch_5_net_G0.pth"
+    (tmp_path / "5_net_G0.pth").touch()
+    assert weights_path(tmp_path, "5", "G0").name == "5_net_G0.pth"

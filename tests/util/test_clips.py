@@ -1,0 +1,39 @@
+"""Frame rates, the order of names, and samples of a clip."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from util.clips import evenly_spread, frame_rate_of, frame_rate_text, natural_order
+
+
+@pytest.mark.parametrize("text, rate", [("25", 25), ("30000/1001", Fraction(30000, 1001)), ("12.5", Fraction(25, 2))])
+def test_a_frame_rate_is_read_and_written_as_a_fraction(text, rate):
+    assert frame_rate_of(text) == rate == frame_rate_of(frame_rate_text(frame_rate_of(text)))
+
+
+@pytest.mark.parametrize("text", ["", "0", "-25", "1/0", "nan", "fast", "1001"])
+def test_what_is_no_frame_rate_is_refused(text):
+    with pytest.raises(ValueError):
+        frame_rate_of(text)
+
+
+def test_names_are_in_the_order_in_which_they_count():
+    names = ["mask", "mask2", "mask10", "mask10b", "mask11"]
+    assert sorted(reversed(names), key=natural_order) == names
+    assert sorted(["10", "9", "a1", "1"], key=natural_order) == ["1", "9", "10", "a1"]
+
+
+@given(names=st.lists(st.text(max_size=6)))
+def test_any_names_can_be_ordered(names):
+    sorted(names, key=natural_order)
+
+
+@given(length=st.integers(1, 500), most=st.integers(2, 50))
+def test_indices_are_spread_evenly_from_the_first_to_the_last(length, most):
+    indices = evenly_spread(length, most).tolist()
+    assert len(indices) == min(length, most) and (indices[0], indices[-1]) == (0, length - 1)
+    steps = {b - a for a, b in zip(indices, indices[1:])}
+    assert not steps or max(steps) - min(steps) <= 1

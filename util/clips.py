@@ -1,0 +1,40 @@
+"""Frames in a row: how fast they are shown, the order of their names, and some from all over them."""
+
+import re
+from fractions import Fraction
+
+import numpy as np
+
+DEFAULT_FRAME_RATE = Fraction(25)
+"""Frames per second of what does not say."""
+HIGHEST_FRAME_RATE = 1000
+
+
+def frame_rate_of(text: str) -> Fraction:
+    """Frames per second from a text such as 25, 29.97 or 30000/1001.
+
+    Raises:
+        ValueError: it is no number, or not above 0 and at most HIGHEST_FRAME_RATE.
+    """
+    try:
+        rate = Fraction(text).limit_denominator(1_000_000)
+    except ZeroDivisionError:
+        rate = Fraction(0)
+    if not 0 < rate <= HIGHEST_FRAME_RATE:
+        raise ValueError(f"{text} frames per second")
+    return rate
+
+
+def frame_rate_text(rate: Fraction) -> str:
+    """A frame rate as metadata.json has it: 30000/1001."""
+    return f"{rate.numerator}/{rate.denominator}"
+
+
+def natural_order(name: str) -> list:
+    """A sort key of names by which frame2 comes before frame10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
+def evenly_spread(length: int, most: int) -> np.ndarray:
+    """Indices of at most `most` of `length` things, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))

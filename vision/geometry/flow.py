@@ -1,0 +1,54 @@
+"""Optical flow: found between two pictures, inverted, and used to warp pictures.
+
+A flow is float32 [H, W, 2]: what is at pixel p of the first picture is at p + flow(p) of the second, (x, y) pixels
+further, x to the right, y down. Pixel (x, y) has its centre at (x, y).
+"""
+
+import cv2
+import numpy as np
+
+
+def optical_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The flow from a picture to another, uint8 [H, W], by dense inverse search (DIS; Kroeger et al., ECCV 2016)."""
+    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
+
+
+def backward_warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_CUBIC,
+                  border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+    """A picture [H, W, ...] sampled at p + flow(p): what is moved by the flow is put back.
+
+    Args:
+        picture: of any type that OpenCV takes.
+        flow: [H, W, 2].
+        interpolation: a flag of OpenCV's.
+        border: what lies outside, a flag of OpenCV's.
+    """
+    columns, rows = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in flow.shape[1::-1]))
+    return cv2.remap(picture, columns + flow[..., 0], rows + flow[..., 1], interpolation, borderMode=border)
+
+
+def warp_frames(frames: np.ndarray, flows: np.ndarray) -> np.ndarray:
+    """Frames [F, H, W, ...], each warped by its flow of [F, H, W, 2], sampled bicubically."""
+    return np.stack([backward_warp(frame, flow) for frame, flow in zip(frames, flows)])
+
+
+def inverse_flow(flow: np.ndarray, steps: int = 2) -> np.ndarray:
+    """The flow back from the second picture to the first, of a smooth flow: a fixed point of flow(p + back(p)) = -back.
+    """
+    back = -flow
+    for _ in range(steps):
+        back = -backward_warp(flow, back, cv2.INTER_LINEAR)
+    return back
+
+
+def flow_from_between(forward: np.ndarray, backward: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
+    """The flows from a time between two pictures to either, as in Super SloMo (Jiang et al., CVPR 2018, equation 4).
+
+    Args:
+        forward: from the first picture to the second.
+        backward: from the second to the first.
+        time: 0 is the first picture, 1 the second.
+    """
+    to_first = time * (time * backward - (1 - time) * forward)
+    to_second = (1 - time) * ((1 - time) * forward - time * backward)
+    return to_first.astype(np.float32), to_second.astype(np.float32)
