@@ -1,7 +1,7 @@
 """A clip decomposed without training (vision/layers/closed_form.py): its layers as each frame shows them.
 
 What belongs to the scene is found on a canvas that holds all that the camera saw; without camera motion it is the
-frame. Pixel (x, y) has its centre at (x, y).
+frame.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from data.dataroot import Dataroot
 from data.masks import read_matte
 from util.errors import UserError, several
 from util.images import read_image
-from vision.geometry.homography import Registration
+from vision.geometry.canvas import Canvas
 from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import solve
 from vision.people.iuv import is_body
@@ -48,67 +48,6 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
         return cv2.resize(covered, root.metadata.size, interpolation=cv2.INTER_AREA)
 
     return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """Where all frames of a clip lie.
-
-    Attributes:
-        size: (width, height).
-        frame_size: (width, height) of the frames.
-        matrices: [F, 3, 3], homographies from frame to canvas; None: every frame is the canvas.
-    """
-
-    size: tuple[int, int]
-    frame_size: tuple[int, int]
-    matrices: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, registration: Registration | None, frame_size: tuple[int, int], density: float) -> "Canvas":
-        """The canvas that holds all frames; `density` of its pixels per pixel of a moving camera's frame, each way."""
-        width, height = frame_size
-        if registration is None:
-            return cls(tuple(frame_size), tuple(frame_size))
-        scale = np.array(registration.size) / (width, height)
-        to_registered = np.diag([*scale, 1.0])
-        to_registered[:2, 2] = (scale - 1) / 2
-        world = np.linalg.inv(to_registered) @ np.linalg.inv(registration.matrices) @ to_registered
-        corners = np.array([[[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]]], float)
-        reached = np.concatenate([cv2.perspectiveTransform(corners, matrix)[0] for matrix in world])
-        first, last = np.floor(reached.min(0)), np.ceil(reached.max(0))
-        to_canvas = np.array([[density, 0, -density * first[0]], [0, density, -density * first[1]], [0, 0, 1]])
-        return cls(tuple((density * (last - first) + 1).astype(int).tolist()), tuple(frame_size), to_canvas @ world)
-
-    def lay(self, picture: np.ndarray, frame: int, flags: int = cv2.INTER_LINEAR) -> np.ndarray:
-        """A picture [H, W, ...] of a frame laid on the canvas; its edge is repeated around."""
-        if self.matrices is None:
-            return picture
-        return cv2.warpPerspective(picture, self.matrices[frame], self.size, flags=flags,
-                                   borderMode=cv2.BORDER_REPLICATE)
-
-    def place(self, frame: int) -> np.ndarray:
-        """The point of the canvas, (x, y) in [-1, 1] from edge to edge, that each pixel looks at: [2, H, W]."""
-        width, height = self.frame_size
-        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(1, -1, 2).astype(float)
-        if self.matrices is not None:
-            pixels = cv2.perspectiveTransform(pixels, self.matrices[frame])
-        return ((2 * pixels + 1) / self.size - 1).reshape(height, width, 2).transpose(2, 0, 1).astype(np.float32)
-
-    def seen(self, picture: np.ndarray, frame: int, flags: int = cv2.INTER_LINEAR) -> np.ndarray:
-        """What a frame sees of a picture of the canvas."""
-        if self.matrices is None:
-            return picture
-        return cv2.warpPerspective(picture, self.matrices[frame], self.frame_size,
-                                   flags=flags | cv2.WARP_INVERSE_MAP)
-
-    def in_view(self, frame: int, edge: int = 0) -> np.ndarray:
-        """Where the frame lies on the canvas, without an edge of some pixels: bool [h, w]."""
-        if self.matrices is None:
-            return np.ones(self.size[::-1], bool)
-        inside = np.zeros(self.frame_size[::-1], np.uint8)
-        inside[edge:len(inside) - edge, edge:-edge or None] = 255
-        return cv2.warpPerspective(inside, self.matrices[frame], self.size) > 250
 
 
 @dataclass(frozen=True)
@@ -154,7 +93,7 @@ def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
     """
     root = Dataroot.open(path)
     people = {layer: mattes[:length] for layer, mattes in read_mattes(root).items()}
-    canvas = Canvas.of(root.registration() if use_homographies else None, root.metadata.size, density=1)
+    canvas = Canvas.of(root.registration() if use_homographies else None, root.metadata.size)
     frames = [read_image(root.file("rgb_256", frame), "RGB") for frame in range(length)]
     laid = np.stack([canvas.lay(image, frame, cv2.INTER_CUBIC) for frame, image in enumerate(frames)])
     in_view = np.stack([canvas.in_view(frame, EDGE) for frame in range(length)])

@@ -11,12 +11,13 @@ import torch.nn.functional as F
 
 from data.base_dataset import BaseDataset
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
-from data.decomposition import Canvas, Decomposition, decompose
+from data.decomposition import Decomposition, decompose
 from data.masks import read_matte
 from util.command_line import whole
 from util.errors import UserError, several
 from util.images import read_image
 from util.tensors import to_tensor
+from vision.geometry.canvas import Canvas
 from vision.layers.mattes import trimap
 from vision.people.iuv import decode_iuv, is_body
 from vision.people.texture_atlas import atlas_uv, background_uv
@@ -95,7 +96,7 @@ class LayeredVideoDataset(BaseDataset):
         if opt.init == "closed_form":
             registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
             values |= {"n_frames": len(frames),
-                       "canvas_size": Canvas.of(registration, metadata.size, density=1).size}
+                       "canvas_size": Canvas.of(registration, metadata.size).size}
         return values
 
     def __len__(self) -> int:

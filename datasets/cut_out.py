@@ -19,11 +19,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.dataroot import Dataroot
-from data.decomposition import Canvas, read_mattes
+from data.decomposition import read_mattes
 from util.command_line import OneLineParser
 from util.errors import reported_in_one_line
 from util.files import folder_filled_atomically
 from util.images import read_image, write_png
+from vision.geometry.canvas import Canvas
 from vision.layers.clean_plate import visible_quantile
 
 DENSITY = 2  # canvas pixels per pixel of a moving camera's frame, each way: resampling twice costs less sharpness

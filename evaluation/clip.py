@@ -17,6 +17,7 @@ from data.layer_folder import LayerFolder
 from evaluation.layers import over
 from util.errors import UserError, several
 from util.images import read_image, unit_range
+from vision.geometry.canvas import Canvas
 
 KEPT = 256 * 2 ** 20  # bytes of layer pictures in memory, for each size and folder
 LARGEST_PANORAMA = 4096  # pixels of a side
@@ -120,19 +121,11 @@ class Clip:
         is known."""
         if self._registration is None:
             return None
-        start, end = (self._registration.to_world(self._index[frame], self.made.size) for frame in (earlier, later))
-        return np.linalg.inv(end) @ start
+        return self._registration.between(self._index[earlier], self._index[later], self.made.size)
 
-    def on_panorama(self, frame: int, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]] | None:
-        """Homography from pixels of a frame to those of a picture of all that the camera saw, and that picture's size;
-        None where no motion of the camera is known."""
-        if self._registration is None:
-            return None
-        xmin, xmax, ymin, ymax = self._registration.bounds
-        scale = min(size[0] / self._registration.size[0], LARGEST_PANORAMA / max(xmax - xmin, ymax - ymin))
-        place = np.array([[scale, 0, -scale * xmin], [0, scale, -scale * ymin], [0, 0, 1]])
-        extent = (int(scale * (xmax - xmin)) + 2, int(scale * (ymax - ymin)) + 2)
-        return place @ self._registration.to_world(self._index[frame], size), extent
+    def panorama(self, size: tuple[int, int]) -> tuple[Canvas, list[int]]:
+        """All that the camera saw, for pictures of `size`, and the number there of each frame."""
+        return Canvas.of(self._registration, size, largest=LARGEST_PANORAMA), self._index
 
     def _frame_folder(self, layers: LayerFolder) -> str:
         small = self.dataroot.metadata.size

@@ -205,14 +205,11 @@ def never_seen(clip: Clip) -> list[np.ndarray]:
     for frame, order in enumerate(clip.orders):
         behind, *_ = transmittances(clip.true.layer(number, frame)[..., 3] for number in order)
         free.append(behind >= 1 - NOTHING)
-    places = [clip.on_panorama(frame, size) for frame in range(len(free))]
-    if places[0] is None:
-        return [~np.logical_or.reduce(free)] * len(free)
-    seen = np.zeros(places[0][1][::-1], np.uint8)
-    for shown, (matrix, extent) in zip(free, places):
-        seen |= cv2.warpPerspective(shown.astype(np.uint8), matrix, extent, flags=cv2.INTER_NEAREST)
-    return [~shown & (cv2.warpPerspective(seen, matrix, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP) == 0)
-            for shown, (matrix, _) in zip(free, places)]
+    panorama, numbers = clip.panorama(size)
+    seen = np.zeros(panorama.size[::-1], np.uint8)
+    for shown, number in zip(free, numbers):
+        seen |= panorama.lay(shown.astype(np.uint8), number, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+    return [~shown & (panorama.seen(seen, number, cv2.INTER_NEAREST) == 0) for shown, number in zip(free, numbers)]
 
 
 def background_errors(clip: Clip, frame: int, unseen: np.ndarray) -> dict[str, Sum]:

@@ -20,6 +20,7 @@ from util.clips import evenly_spread
 from util.files import folder_filled_atomically
 from util.html import Media, Page
 from util.images import read_image, write_png
+from vision.geometry.canvas import Canvas
 from vision.geometry.homography import Registration
 from vision.people.iuv import is_body
 from vision.people.keypoints import overlay_skeleton
@@ -112,14 +113,10 @@ def panorama(root: Path, frames: list[str]) -> np.ndarray:
     """The median of some frames put into the panorama, RGB; frames' own edges are not drawn."""
     registration = read_homographies(root / "homographies.txt")
     files = list_images(root / "rgb_256")
-    xmin, xmax, ymin, ymax = registration.bounds
-    scale = min(PANORAMA_WIDTH / (xmax - xmin), PANORAMA_WIDTH / (ymax - ymin))
-    size = (max(1, round((xmax - xmin) * scale)), max(1, round((ymax - ymin) * scale)))
-    to_picture = np.diag([scale, scale, 1]) @ np.array([[1, 0, -xmin], [0, 1, -ymin], [0, 0, 1]])
-    placed = []
-    for index in evenly_spread(len(frames), MOST_IN_PANORAMA):
-        pixels = read_image(files[frames[index]], "RGBA")
-        placed.append(cv2.warpPerspective(pixels, to_picture @ from_frame(registration, index, pixels), size))
+    pictures = {index: read_image(files[frames[index]], "RGBA")
+                for index in evenly_spread(len(frames), MOST_IN_PANORAMA)}
+    canvas = panorama_canvas(registration, pictures[0].shape[1::-1])
+    placed = [canvas.lay(pixels, index, around=cv2.BORDER_CONSTANT) for index, pixels in pictures.items()]
     stack = np.stack(placed).astype(np.float32)
     stack[stack[..., 3] < 255] = np.nan
     covered = ~np.isnan(stack[..., 0]).all(axis=0)
@@ -128,11 +125,9 @@ def panorama(root: Path, frames: list[str]) -> np.ndarray:
     return picture
 
 
-def from_frame(registration: Registration, index: int, pixels: np.ndarray) -> np.ndarray:
-    """[3, 3] from the pixels of a frame [H, W, C] of any size to the world."""
-    height, width = pixels.shape[:2]
-    return np.linalg.inv(registration.matrices[index]) @ np.diag([registration.size[0] / width,
-                                                                  registration.size[1] / height, 1])
+def panorama_canvas(registration: Registration, frame_size: tuple[int, int]) -> Canvas:
+    """Where frames of (width, height) lie on the picture of the panorama, which fills the page."""
+    return Canvas.of(registration, frame_size, np.inf, PANORAMA_WIDTH)
 
 
 def residual_plot(report: dict) -> str:

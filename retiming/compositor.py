@@ -140,9 +140,7 @@ class Compositor:
         """The homography [3, 3] from pixels of a source frame to those of another; None: the same."""
         if self.registration is None or source == camera:
             return None
-        source, camera = self.indices[source], self.indices[camera]
-        return (np.linalg.inv(self.registration.to_world(camera, self.size))
-                @ self.registration.to_world(source, self.size))
+        return self.registration.between(self.indices[source], self.indices[camera], self.size)
 
     def source(self, layer: int, frame: int, effects: float = 1) -> Patch | None:
         """A layer in a source frame; None where it is empty."""

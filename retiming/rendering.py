@@ -20,6 +20,8 @@ from retiming.edit import Edit
 from util.errors import UserError
 from util.files import folder_filled_atomically, written_atomically
 from util.video import FORMATS, Sound, VideoWriter, holds_alpha, write_exr
+from vision.geometry.canvas import Canvas
+from vision.geometry.homography import still
 from vision.layers.patches import Patch, resized, transmittance
 
 
@@ -131,16 +133,10 @@ class Uncovered:
     def __init__(self, compositor: Compositor, edit: Edit):
         self.compositor, self.edit, self.lock = compositor, edit, Lock()
         width, height = compositor.size
-        left, right, top, bottom = 0.0, float(width), 0.0, float(height)
-        per_pixel = 1.0
-        if compositor.registration is not None:
-            left, right, top, bottom = compositor.registration.bounds
-            per_pixel = compositor.registration.size[0] / width
-        step = max(self.STEP * per_pixel, (right - left) / self.LARGEST, (bottom - top) / self.LARGEST)
-        self.size = max(int((right - left) / step), 1), max(int((bottom - top) / step), 1)
-        self.from_world = np.array([[1 / step, 0, -left / step], [0, 1 / step, -top / step], [0, 0, 1]])
-        self.pixels_of_picture = width * height * (per_pixel / step) ** 2
-        self.first_shown = np.full(self.size[::-1], edit.length)
+        registration = compositor.registration or still(compositor.size, len(compositor.root.frames))
+        self.canvas = Canvas.of(registration, compositor.size, 1 / self.STEP, self.LARGEST)
+        self.pixels_of_picture = width * height * self.canvas.density ** 2
+        self.first_shown = np.full(self.canvas.size[::-1], edit.length)
 
     def note(self, output: int, camera: int, patches: list[tuple[Patch, float]]) -> None:
         """Take note of an output frame, seen by the camera of a source frame: patches and their opacity."""
@@ -165,8 +161,4 @@ class Uncovered:
 
     def _seen(self, camera: int, patches: list[tuple[Patch, float]]) -> np.ndarray:
         through = transmittance(patches, self.compositor.size)
-        registration = self.compositor.registration
-        to_world = np.eye(3)
-        if registration is not None:
-            to_world = registration.to_world(self.compositor.indices[camera], self.compositor.size)
-        return cv2.warpPerspective(through, self.from_world @ to_world, self.size) > self.SEEN
+        return self.canvas.lay(through, self.compositor.indices[camera], around=cv2.BORDER_CONSTANT) > self.SEEN

@@ -45,10 +45,10 @@ class OneLineParser(ArgumentParser):
         for arg in map(str, args):
             name, equals, value = arg.partition("=")
             if name.startswith("--"):
-                name = self._spellings.get(name, name)
                 underscored = "--" + name[2:].replace("-", "_")
-                if name not in self._option_string_actions and underscored in self._option_string_actions:
-                    name = underscored
+                known = self._option_string_actions | self._spellings
+                name = underscored if name not in known and underscored in known else name
+                name = self._spellings.get(name, name)
                 arg = name + equals + value
             if name in self._units and equals:
                 arg = f"{name}={self._in_our_unit(name, value)}"
@@ -76,6 +76,11 @@ class OneLineParser(ArgumentParser):
             nearest = difflib.get_close_matches(unknown[0].split("=")[0], known, n=1)
             hint = f"did you mean {nearest[0]}?" if nearest else "see --help for all options"
             raise UserError(f"{unknown[0]}: no such option; {hint}")
+        for action in self._actions:  # argparse checks given values only, not those of set_defaults
+            value = getattr(opt, action.dest, None)
+            if action.choices is not None and action.nargs is None and value not in (None, *action.choices):
+                raise UserError(f"{action.option_strings[0]}: found '{value}'; expected "
+                                f"{', '.join(map(str, action.choices))}")
         return opt
 
     def error(self, message: str):

@@ -32,8 +32,7 @@ def clip_values(compositor: Compositor, name: str) -> dict:
     """What the page must know of a clip, as JSON; cameras are 9 numbers per frame, pixels to world."""
     frames, cameras = range(len(compositor.layers.frames)), None
     if compositor.registration is not None:
-        cameras = [compositor.registration.to_world(compositor.indices[frame], compositor.size).ravel().tolist()
-                   for frame in frames]
+        cameras = compositor.registration.to_world(compositor.size)[compositor.indices].reshape(-1, 9).tolist()
     orders = compositor.orders if compositor.root.metadata.composite_order is not None else None
     return {"name": name, "length": len(frames), "size": compositor.size, "layers": compositor.facts.layers,
             "people": compositor.facts.people_layers, "rate": float(compositor.root.metadata.frame_rate),

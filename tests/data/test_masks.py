@@ -6,6 +6,7 @@ import pytest
 from data.masks import mask_files, read_mask, read_matte
 from util.errors import UserError
 from util.images import write_png
+from vision.people.person_mask import bounding_box
 
 
 @pytest.fixture
@@ -18,15 +19,15 @@ def path(tmp_path):
 
 
 def test_a_mask_is_what_is_more_than_half_white_and_a_matte_keeps_its_edges(path):
-    assert box_of(read_mask(path)) == (4, 2, 8, 6)
-    assert box_of(read_mask(path, above=0)) == (4, 2, 10, 6)
+    assert bounding_box(read_mask(path)) == (4, 2, 8, 6)
+    assert bounding_box(read_mask(path, above=0)) == (4, 2, 10, 6)
     assert set(np.unique(read_matte(path))) == {0, 90, 255}
 
 
 def test_a_mask_comes_in_the_size_that_is_asked_for(path):
     for size in ((12, 8), (6, 4), (24, 16)):
         assert read_mask(path, size).shape == read_matte(path, size).shape == size[::-1]
-        assert box_of(read_mask(path, size)) == pytest.approx(np.multiply((4, 2, 8, 6), size[0] / 12))
+        assert bounding_box(read_mask(path, size)) == pytest.approx(np.multiply((4, 2, 8, 6), size[0] / 12))
 
 
 def test_masks_are_found_by_the_number_of_their_folder(path, tmp_path):

@@ -255,7 +255,7 @@ def test_where_the_camera_moves_a_place_is_seen_if_any_frame_shows_it_wherever_i
             write_png(gt / f"layer_{number:02d}/{name}.png", np.dstack([matte] * 4))
     lines = [f"1 0 {-2 * frame} 0 1 0 0 0 1" for frame in range(LENGTH)]
     bounds = f"bounds: 0 {WIDTH - 1 + 2 * (LENGTH - 1)} 0 {HEIGHT - 1}"
-    (tmp_path / "clip/homographies.txt").write_text("\n".join([f"size: {WIDTH - 1} {HEIGHT - 1}", bounds, *lines]))
+    (tmp_path / "clip/homographies.txt").write_text("\n".join([f"size: {WIDTH} {HEIGHT}", bounds, *lines]))
     truth = LayerFolder.open(gt)
     unseen = never_seen(Clip(truth, Dataroot.open(tmp_path / "clip"), truth))
     for frame in range(LENGTH):

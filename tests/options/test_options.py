@@ -12,6 +12,7 @@ from options.base_options import existing_gpus
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from training.run import TrainingRun
+from util.command_line import OneLineParser
 from util.errors import UserError
 
 SHARED = dict(gpu_ids=[], checkpoints_dir="./checkpoints", seed=1, model="lnr", num_filters=64,
@@ -136,3 +137,37 @@ def test_gpus_that_do_not_exist_are_refused(monkeypatch):
     for ids in ("2", "0,2", "0,0", "0,-1"):
         with pytest.raises(UserError, match="GPUs 0 to 1"):
             existing_gpus(ids)
+
+
+def test_saved_values_are_checked_like_given_ones(clip):
+    saved(["--dataroot", clip, "--name", "run"])
+    path = Path("checkpoints/run/train_opt.json")
+    options = json.loads(path.read_text())
+    for name, value, message in (("amp", "1", "--amp: found '1'; expected off, bf16, fp16"),
+                                 ("batch_size", 0, "--batch_size: found '0'; expected a whole number of at least 1")):
+        path.write_text(json.dumps(options | {name: value}))
+        with pytest.raises(UserError, match=message):
+            TrainOptions().parse(["--name", "run", "--continue_train"])
+
+
+def test_other_spellings_and_units_of_published_programs():
+    parser = OneLineParser()
+    parser.add_argument("--n_epochs", type=int)
+    parser.add_argument("--save_latest_freq", type=int)
+    parser.add_argument("--fine_size", action="store_true")
+    parser.also(niter="n_epochs", fineSize="fine_size")
+    parser.published_unit("save_latest_freq", "samples", "epochs")
+    for words in (["--niter", "3"], ["--niter=3"], ["--n-epochs", "3"]):
+        assert parser.parse_args([*words, "--fineSize"]).n_epochs == 3
+    for words in (["--save_latest_freq", "5epochs"], ["--save-latest-freq=5epochs"]):
+        assert parser.parse_args(words).save_latest_freq == 5
+    for words in (["--save_latest_freq", "1000"], ["--save_latest_freq=1000"]):
+        with pytest.raises(UserError, match="--save_latest_freq: found '1000'; the published program counts samples, "
+                                            "this one epochs: write 5epochs for five epochs"):
+            parser.parse_args(words)
+
+
+def test_pix2pix_spellings_work(clip):
+    opt = TrainOptions().parse(["--dataroot", clip, "--niter", "7", "--batchSize", "2", "--nThreads=0"])
+    assert (opt.n_epochs, opt.batch_size, opt.num_threads) == (7, 2, 0)
+    assert TestOptions().parse(["--dataroot", clip, "--which_epoch", "5", "--how-many", "3"]).num_test == 3

@@ -5,11 +5,12 @@ import json
 import cv2
 import numpy as np
 import pytest
-from scipy.ndimage import map_coordinates
 
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
+from datasets import make_sample as sample
 from datasets.make_sample import make_sample
+from datasets.synthetic.scene import View
 from retiming.compositor import Compositor
 from retiming.edit import edit_from_text
 from retiming.rendering import Uncovered
@@ -179,29 +180,28 @@ def test_effects_without_masks_and_uv_maps_are_refused(still, tmp_path):
         clip.rendered({"layers": {"1": {"effects": 0}}}, 0)
 
 
-def seen_by(clip: Clip, picture: np.ndarray, source: int, camera: int) -> np.ndarray:
-    """A picture of one frame as another frame's camera sees it; straight from the convention of homography files."""
-    registration = Dataroot.open(clip.root).registration()
-    height, width = picture.shape[:2]
-    y, x = np.mgrid[:height, :width].astype(float)
-    place = np.stack([x / (width - 1) * registration.size[0], y / (height - 1) * registration.size[1], np.ones_like(x)])
-    to_source = registration.matrices[source] @ np.linalg.inv(registration.matrices[camera])
-    u, v, w = np.tensordot(to_source, place, 1)
-    u, v = u / w / registration.size[0] * (width - 1), v / w / registration.size[1] * (height - 1)
-    return np.dstack([map_coordinates(channel, [v, u], order=3) for channel in np.moveaxis(picture, 2, 0)])
+def seen_by(clip: Clip, number: int, source: int, camera: int) -> np.ndarray:
+    """What one frame shows of a layer, as another frame's camera sees it: drawn so by what drew the clip."""
+    view = View(2 * clip.layers.size[0], 2 * clip.layers.size[1])
+    drawn = sample.Clip(view, LENGTH, sample.Content(camera="moving"))
+    motion = drawn.homographies[camera] @ np.linalg.inv(drawn.homographies[source])
+    drawn.homographies[source] = drawn.homographies[camera]
+    in_view = cv2.warpPerspective(np.ones((view.height, view.width), np.float32), motion, (view.width, view.height))
+    layer = drawn.shoot(number, source).layer * in_view[..., None]
+    return cv2.resize(layer, clip.layers.size, interpolation=cv2.INTER_AREA).astype(float) * (255, 255, 255, 1)
 
 
 def test_a_layer_of_another_time_stands_where_it_stood_in_the_scene(moving):
     edit = {"layers": {"2": {"time": [{"offset": 6}]}}, "order": [1, 2]}
     elsewhere = over(moving.background(11), moving.layer(1, 11), moving.layer(2, 5))
-    expected = over(moving.background(11), moving.layer(1, 11), seen_by(moving, moving.layer(2, 5), 5, 11))
+    expected = over(moving.background(11), moving.layer(1, 11), seen_by(moving, 2, 5, 11))
     found = moving.rendered(edit, 11)
     assert psnr(found, expected) > ENOUGH and psnr(found, elsewhere) < 30
 
 
 def test_a_frozen_background_stops_the_camera(moving):
     found = moving.rendered({"background": {"time": [{"hold": 3}]}, "order": [1, 2]}, 9)
-    people = [seen_by(moving, moving.layer(n, 9), 9, 2) for n in (1, 2)]
+    people = [seen_by(moving, n, 9, 2) for n in (1, 2)]
     assert psnr(found, over(moving.background(2), *people)) > 40
 
 

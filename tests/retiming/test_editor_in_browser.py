@@ -23,6 +23,7 @@ from datasets.make_sample import make_sample
 from retiming.compositor import Compositor
 from retiming.edit import ClipFacts, edit_from_values
 from retiming.editor.page import write_page
+from tests import true_camera
 from util.images import write_png
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -214,6 +215,14 @@ def test_what_the_page_composites_is_what_is_rendered(page):
             page.go_to(frame)
             found = decibel(page.composited(), page.rendered())
             assert found >= 50, f"{name}: {found:.1f} dB"
+
+
+def test_layers_of_other_frames_are_put_where_the_camera_saw_them(page):
+    size = tuple(page.compositor.size)
+    to_first = page.run("return editor.model.clip.cameras.map((_, frame) => "
+                        "cameraMotion(editor.model.clip, frame, 0) ?? IDENTITY)")
+    camera = true_camera.of_sample(size, LENGTH)
+    assert true_camera.worst_miss(camera, (2 * size[0], 2 * size[1]), np.reshape(to_first, (-1, 3, 3)), size) < 1e-6
 
 
 def test_a_picture_that_stands_still_is_the_rendered_one(page):

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from data.dataroot import Dataroot
-from data.decomposition import Canvas, decompose, read_mattes
+from data.decomposition import decompose, read_mattes
 from datasets.make_sample import make_sample
 from util.errors import UserError
 from util.images import read_image
+from vision.geometry.canvas import Canvas
 from vision.geometry.flow import warp_frames
 from vision.layers import clean_plate, closed_form, effects
 

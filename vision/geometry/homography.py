@@ -1,6 +1,8 @@
 """Homographies: the camera's motion as one per frame, and the placement of a picture.
 
-Points are (x, y), x to the right, y down. "World" is the coordinate system of the first frame.
+Points are (x, y), x to the right, y down. In a picture of any size the pixel in column x and row y, counted from 0, has
+its centre at (x, y); so where a picture is scaled by s, p becomes (p + 0.5) s - 0.5. "World" is the coordinate system
+of the first frame.
 """
 
 from dataclasses import dataclass
@@ -34,13 +36,22 @@ def placement(size: tuple[int, int], shift: tuple[float, float], scale: float, f
     return matrix
 
 
+def scaling(size: tuple[float, float], other: tuple[float, float]) -> np.ndarray:
+    """Homography from pixels of a picture of `size` (width, height) to those of the same picture at `other` size."""
+    scale = np.array(other, float) / size
+    matrix = np.diag([*scale, 1.0])
+    matrix[:2, 2] = (scale - 1) / 2
+    return matrix
+
+
 @dataclass(frozen=True)
 class Registration:
-    """The camera's motion over a clip.
+    """The camera's motion over a clip, between centres of pixels.
 
     Attributes:
-        size: (width, height) in pixels of the frames that the matrices speak of; other sizes are scaled to it.
-        bounds: (xmin, xmax, ymin, ymax) of the whole panorama in world coordinates, may be fractional.
+        size: (width, height) in pixels of the frames that the matrices speak of.
+        bounds: (xmin, xmax, ymin, ymax) of the panorama that the background's texture covers, in world coordinates;
+            may be fractional.
         matrices: float64 [F, 3, 3], each maps the world to its frame; invertible.
     """
 
@@ -48,26 +59,37 @@ class Registration:
     bounds: tuple[float, float, float, float]
     matrices: np.ndarray
 
+    def to_world(self, size: tuple[int, int]) -> np.ndarray:
+        """Homographies [F, 3, 3] from pixels of each frame to those of the first; all are pictures of `size`."""
+        to_registered = scaling(size, self.size)
+        return np.linalg.inv(to_registered) @ np.linalg.inv(self.matrices) @ to_registered
+
+    def between(self, source: int, target: int, size: tuple[int, int]) -> np.ndarray:
+        """Homography [3, 3] from pixels of a frame (index from 0) to those of another; both are pictures of `size`."""
+        to_registered = scaling(size, self.size)
+        return (np.linalg.inv(to_registered) @ self.matrices[target] @ np.linalg.inv(self.matrices[source])
+                @ to_registered)
+
     def to_panorama(self, uv: np.ndarray, frame: int) -> np.ndarray:
-        """Map places in a frame to places in the panorama.
+        """Map the network's texture coordinates in a frame to those in the panorama.
+
+        This is not `to_world`: 0 stands for the first pixel and 1, the last, for the full `size`, not size - 1. So the
+        published program computes what its networks are trained on; it differs from where the camera looks by up to
+        a pixel, which texture that is learned makes up for.
 
         Args:
             uv: [2, ...] in [0, 1], from 0 at the frame's first column and row to 1 at its last.
             frame: index from 0.
 
         Returns:
-            float64 [2, ...], from (0, 0) to (1, 1) over the panorama's bounds. 1 in `uv` stands for the full `size`
-            (not size - 1): that is the convention of published homography files.
+            float64 [2, ...], from (0, 0) to (1, 1) over the panorama's bounds.
         """
         size = np.reshape(self.size, (2,) + (1,) * (uv.ndim - 1))
         x, y = apply_homography(np.linalg.inv(self.matrices[frame]), uv * size)
         xmin, xmax, ymin, ymax = self.bounds
         return np.stack([(x - xmin) / (xmax - xmin), (y - ymin) / (ymax - ymin)])
 
-    def to_world(self, frame: int, size: tuple[int, int]) -> np.ndarray:
-        """Homography from pixels of a frame, counted from 0 in a picture of `size` (width, height), to the world.
 
-        It follows the convention of `to_panorama`: the last pixel stands for the full size.
-        """
-        scale = np.diag([self.size[0] / (size[0] - 1), self.size[1] / (size[1] - 1), 1])
-        return np.linalg.inv(self.matrices[frame]) @ scale
+def still(size: tuple[int, int], frames: int) -> Registration:
+    """A camera that does not move, for frames of `size` (width, height)."""
+    return Registration(size, (0, size[0] - 1, 0, size[1] - 1), np.tile(np.eye(3), (frames, 1, 1)))
