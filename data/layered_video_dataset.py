@@ -59,28 +59,19 @@ class LayeredVideoDataset(BaseDataset):
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
-        """Options of a dataroot's use."""
+        """Options of a dataroot's use; `init`, `do_upsampling` and `no_zoom` are the model's, where it has them."""
         group = parser.add_argument_group("layered_video dataset")
-        group.add_argument("--height", type=whole(1), default=256, metavar="PX",
-                           help="height of the low-resolution frames; metadata.json decides")
-        group.add_argument("--width", type=whole(1), default=448, metavar="PX",
-                           help="width of the low-resolution frames; metadata.json decides")
         group.add_argument("--trimap_width", type=whole(0), default=20, metavar="PX",
                            help="width of the unknown band around people in their trimap")
         group.add_argument("--use_mask_images", action="store_true",
                            help="take the masks in mask/ instead of trimaps made from the UV maps")
         group.add_argument("--use_homographies", action="store_true",
                            help="register the background by homographies.txt: the camera moves")
-        group.add_argument("--init", default="random", choices=("random", "closed_form"),
-                           help="what training starts from: nothing; or a clean plate, mattes and effects that are "
-                                "computed from masks and frames in seconds (static or registered camera)")
-        parser.deciding |= {"use_homographies", "n_textures", "width", "height", "init"}
-        if is_train:
-            group.add_argument("--no_zoom", action="store_true", help="do not enlarge frames at random")
-            parser.set_defaults(do_upsampling=False)  # a model's second phase may set it
-        else:
-            group.add_argument("--do_upsampling", action="store_true",
-                               help="export at twice the resolution, through the upsampling module")
+        parser.deciding |= {"use_homographies", "n_textures", "width", "height"}
+        of_models = {"init": "random", "do_upsampling": False} | ({"no_zoom": False} if is_train else {})
+        for name, value in of_models.items():
+            if parser.get_default(name) is None:  # a model that has no such option
+                parser.set_defaults(**{name: value})
 
     @staticmethod
     def resolve_options(opt) -> dict:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from models.lnr_losses import alpha_regularization, mask_loss, prior_loss
-from models.lnr_model import fill_hidden, loss_weights
+from models.lnr_model import loss_weights
+from models.lnr_prior import fill_hidden
 
 
 @pytest.fixture
