@@ -77,7 +77,7 @@ class LayeredVideoDataset(BaseDataset):
     def resolve_options(opt) -> dict:
         """n_textures, width and height from metadata.json; the clip is told from others by its first frame.
 
-        With --init closed_form also n_frames, and canvas_size as (width, height) of what the camera saw of the scene.
+        With --init closed_form also n_frames, and canvas_size as [width, height] of what the camera saw of the scene.
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         frames = list_images(Path(opt.dataroot) / "rgb_256")
@@ -86,7 +86,7 @@ class LayeredVideoDataset(BaseDataset):
         if opt.init == "closed_form":
             registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
             values |= {"n_frames": len(frames),
-                       "canvas_size": Canvas.of(registration, metadata.size, density=1).size}
+                       "canvas_size": list(Canvas.of(registration, metadata.size, density=1).size)}
         return values
 
     def __len__(self) -> int:

@@ -86,7 +86,7 @@ def saved(arguments):
 
 
 def test_options_are_saved_as_they_are_used(clip):
-    opt = saved(["--dataroot", clip, "--name", "run", "--suffix", "{model}_{num_filters}"])
+    opt = saved(["--dataroot", clip, "--name", "run", "--suffix", "{model}_{num_filters}", "--init", "closed_form"])
     assert opt.name == "run_lnr_64"
     assert json.loads(Path("checkpoints/run_lnr_64/train_opt.json").read_text()) == vars(opt)
     text = Path("checkpoints/run_lnr_64/train_opt.txt").read_text()
