@@ -13,7 +13,7 @@ from data.base_dataset import BaseDataset
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from data.decomposition import Canvas, Decomposition, decompose
 from data.masks import read_matte
-from util.command_line import whole
+from util.command_line import int_at_least
 from util.errors import UserError, several
 from util.images import read_image
 from util.tensors import to_tensor
@@ -61,7 +61,7 @@ class LayeredVideoDataset(BaseDataset):
     def add_options(parser, is_train: bool) -> None:
         """Options of a dataroot's use; `init`, `do_upsampling` and `no_zoom` are the model's, where it has them."""
         group = parser.add_argument_group("layered_video dataset")
-        group.add_argument("--trimap_width", type=whole(0), default=20, metavar="PX",
+        group.add_argument("--trimap_width", type=int_at_least(0), default=20, metavar="PX",
                            help="width of the unknown band around people in their trimap")
         group.add_argument("--use_mask_images", action="store_true",
                            help="take the masks in mask/ instead of trimaps made from the UV maps")

@@ -21,7 +21,7 @@ from models.lnr_cost import process_gib, training_cost
 from models.lnr_losses import alpha_regularization, mask_loss, reconstruction_loss
 from models.lnr_networks import LayeredRenderer, biases_without_effect
 from models.parallel import frozen_statistics
-from util.command_line import auto_or, number, whole
+from util.command_line import auto_or, float_at_least, int_at_least
 from util.distributed import all_processes, sum_over_processes
 from util.errors import UserError
 from vision.layers.mattes import opacity, over_checkerboard, share_detail, transfer_detail
@@ -97,19 +97,20 @@ class LnrModel(BaseModel):
     def add_options(parser, is_train: bool) -> None:
         """Options of the renderer, of its data, its losses and its phases."""
         group = parser.add_argument_group("lnr model")
-        group.add_argument("--num_filters", type=whole(1), default=64, metavar="N",
+        group.add_argument("--num_filters", type=int_at_least(1), default=64, metavar="N",
                            help="channels after the network's first step")
-        group.add_argument("--texture_res", type=whole(1), default=16, metavar="PX", help="side of one atlas tile")
-        group.add_argument("--texture_channels", type=whole(1), default=16, metavar="N",
+        group.add_argument("--texture_res", type=int_at_least(1), default=16, metavar="PX",
+                           help="side of one atlas tile")
+        group.add_argument("--texture_channels", type=int_at_least(1), default=16, metavar="N",
                            help="channels of the neural texture")
-        group.add_argument("--n_textures", type=whole(1), default=25, metavar="N",
+        group.add_argument("--n_textures", type=int_at_least(1), default=25, metavar="N",
                            help="tiles in the atlas, 24 per person and 1 for the background; metadata.json decides")
         group.add_argument("--detail_transfer", default="published", choices=("published", "shared"),
                            help="how layers get what the network missed of a frame: as published, by transmittance; or "
                                 "shared, as the least change of colours that explains the frame")
-        group.add_argument("--height", type=whole(1), default=256, metavar="PX",
+        group.add_argument("--height", type=int_at_least(1), default=256, metavar="PX",
                            help="height of the low-resolution frames; metadata.json decides")
-        group.add_argument("--width", type=whole(1), default=448, metavar="PX",
+        group.add_argument("--width", type=int_at_least(1), default=448, metavar="PX",
                            help="width of the low-resolution frames; metadata.json decides")
         parser.deciding |= {"num_filters", "texture_res", "texture_channels", "n_textures", "height", "width"}
         parser.set_defaults(batch_size=32)
@@ -119,28 +120,30 @@ class LnrModel(BaseModel):
                                help="export at twice the resolution, through the upsampling module")
             return
         parser.set_defaults(n_epochs=2000, lr=0.001, do_upsampling=False)  # the second phase sets it
-        group.add_argument("--lambda_alpha_l1", type=number(0), default=0.01, metavar="W",
+        group.add_argument("--lambda_alpha_l1", type=float_at_least(0), default=0.01, metavar="W",
                            help="weight of the L1 alpha regularization")
-        group.add_argument("--lambda_alpha_l0", type=number(0), default=0.005, metavar="W",
+        group.add_argument("--lambda_alpha_l0", type=float_at_least(0), default=0.005, metavar="W",
                            help="weight of the approximate L0 alpha regularization")
-        group.add_argument("--alpha_l1_rolloff_epoch", type=whole(0), default=200, metavar="EPOCH",
+        group.add_argument("--alpha_l1_rolloff_epoch", type=int_at_least(0), default=200, metavar="EPOCH",
                            help="the L1 regularization ends at this epoch")
-        group.add_argument("--lambda_mask", type=number(0), default=50, metavar="W", help="weight of the mask loss")
-        group.add_argument("--mask_thresh", type=number(0), default=0.02, metavar="LOSS",
+        group.add_argument("--lambda_mask", type=float_at_least(0), default=50, metavar="W",
+                           help="weight of the mask loss")
+        group.add_argument("--mask_thresh", type=float_at_least(0), default=0.02, metavar="LOSS",
                            help="the mask loss is reduced once it falls below this (before weighting)")
-        group.add_argument("--mask_loss_rolloff_epoch", type=whole(-1), default=-1, metavar="EPOCH",
+        group.add_argument("--mask_loss_rolloff_epoch", type=int_at_least(-1), default=-1, metavar="EPOCH",
                            help="reduce the mask loss to a tenth at this epoch, and to zero at twice this epoch; "
                                 "-1: when --mask_thresh says so")
-        group.add_argument("--n_epochs_coarse", type=whole(0), default=0, metavar="N",
+        group.add_argument("--n_epochs_coarse", type=int_at_least(0), default=0, metavar="N",
                            help="epochs of a phase before --n_epochs, in which the network learns from frames of half "
                                 "the size, in less than a third of the time; 0: no such phase")
-        group.add_argument("--n_epochs_upsample", "--num_epochs_upsample", type=whole(0), default=500, metavar="N",
+        group.add_argument("--n_epochs_upsample", "--num_epochs_upsample", type=int_at_least(0), default=500,
+                           metavar="N",
                            help="epochs of the upsampling phase; 0: no such phase")
-        group.add_argument("--batch_size_upsample", type=auto_or(whole(1)), default=16, metavar="N",
+        group.add_argument("--batch_size_upsample", type=auto_or(int_at_least(1)), default=16, metavar="N",
                            help="batch size of the upsampling phase; auto: as --batch_size")
-        group.add_argument("--jitter_rgb", type=number(0), default=0.2, metavar="STD",
+        group.add_argument("--jitter_rgb", type=float_at_least(0), default=0.2, metavar="STD",
                            help="standard deviation of the random brightness added to a frame, whose range is 2")
-        group.add_argument("--jitter_epochs", type=whole(0), default=400, metavar="EPOCH",
+        group.add_argument("--jitter_epochs", type=int_at_least(0), default=400, metavar="EPOCH",
                            help="the brightness jitter ends at this epoch")
         group.add_argument("--no_zoom", action="store_true", help="do not enlarge frames at random")
 

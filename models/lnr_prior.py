@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.lnr_losses import prior_loss
 from models.lnr_networks import LayeredRenderer
 from models.scene import Scene, scene_losses
-from util.command_line import number, whole
+from util.command_line import float_at_least, int_at_least
 from util.distributed import sum_over_processes
 from vision.layers.closed_form import remeasured_effects
 from vision.layers.mattes import (
@@ -47,10 +47,10 @@ def add_options(parser, is_train: bool) -> None:
                             "computed from masks and frames in seconds (static or registered camera)")
     parser.deciding |= {"init"}
     if is_train:
-        group.add_argument("--n_epochs_background", type=whole(0), default=0, metavar="N",
+        group.add_argument("--n_epochs_background", type=int_at_least(0), default=0, metavar="N",
                            help="epochs of a phase before all others, which learns the background and how each frame "
                                 "shows it, shaken and swaying; only with --init closed_form; 0: no such phase")
-        group.add_argument("--lambda_prior", type=number(0), default=10, metavar="W",
+        group.add_argument("--lambda_prior", type=float_at_least(0), default=10, metavar="W",
                            help="weight of the difference to the mattes of --init closed_form, instead of mask loss "
                                 "and alpha regularization")
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from options.result_options import add_result_options, resolve_result_options
 from retiming.edit import ClipFacts, Edit, edit_from_text, edit_from_values
 from util.checked_json import Place, dotted, values_from_text
-from util.command_line import OneLineParser, whole
+from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError
 
 STEPS = ("offset", "freeze", "hold", "speed", "reverse", "loop", "pingpong")
@@ -73,12 +73,13 @@ def add_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("result")
     group.add_argument("--out", metavar="PATH",
                        help="file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%%04d.exr")
-    group.add_argument("--layer", type=whole(0), metavar="N",
+    group.add_argument("--layer", type=int_at_least(0), metavar="N",
                        help="write this layer alone, with alpha; 0 is the background")
     group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
     group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/retiming.md.")
     group.add_argument("--serve", action="store_true", help="edit in the browser, at an address of this machine")
-    group.add_argument("--port", type=whole(0), default=8098, metavar="N", help="of that address; 0 takes a free one")
+    group.add_argument("--port", type=int_at_least(0), default=8098, metavar="N",
+                       help="of that address; 0 takes a free one")
     group.add_argument("--page", type=Path, metavar="FILE.html",
                        help="write the editor as one page with the layers inside, to be sent to somebody")
     group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")

@@ -83,7 +83,7 @@ class OneLineParser(ArgumentParser):
         raise UserError(message.removeprefix("argument "))
 
 
-def whole(minimum: int):
+def int_at_least(minimum: int):
     """An argparse type: a whole number of at least `minimum`."""
     def parse(text: str) -> int:
         try:
@@ -98,7 +98,7 @@ def whole(minimum: int):
     return parse
 
 
-def number(minimum: float, infinite: bool = False):
+def float_at_least(minimum: float, infinite: bool = False):
     """An argparse type: a number of at least `minimum`; `inf` too where `infinite`."""
     def parse(text: str) -> float:
         try:
