@@ -26,7 +26,7 @@ from retiming.editor.server import Session, serve
 from retiming.rendering import render
 from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from util.checked_json import dotted
-from util.command_line import OneLineParser, whole
+from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 
@@ -90,12 +90,13 @@ def add_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("result")
     group.add_argument("--out", metavar="PATH",
                        help="file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%%04d.exr")
-    group.add_argument("--layer", type=whole(0), metavar="N",
+    group.add_argument("--layer", type=int_at_least(0), metavar="N",
                        help="write this layer alone, with alpha; 0 is the background")
     group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
     group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/retiming.md.")
     group.add_argument("--serve", action="store_true", help="edit in the browser, at an address of this machine")
-    group.add_argument("--port", type=whole(0), default=8098, metavar="N", help="of that address; 0 takes a free one")
+    group.add_argument("--port", type=int_at_least(0), default=8098, metavar="N",
+                       help="of that address; 0 takes a free one")
     group.add_argument("--page", type=Path, metavar="FILE.html",
                        help="write the editor as one page with the layers inside, to be sent to somebody")
     group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")

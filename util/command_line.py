@@ -93,7 +93,7 @@ def no_such_option(option: str, known: Iterable[str]) -> UserError:
     return UserError(f"{option}: no such option; {hint}")
 
 
-def whole(minimum: int):
+def int_at_least(minimum: int):
     """An argparse type: a whole number of at least `minimum`."""
     def parse(text: str) -> int:
         try:
@@ -108,7 +108,7 @@ def whole(minimum: int):
     return parse
 
 
-def number(minimum: float, infinite: bool = False):
+def float_at_least(minimum: float, infinite: bool = False):
     """An argparse type: a number of at least `minimum`; `inf` too where `infinite`."""
     def parse(text: str) -> float:
         try:
