@@ -31,23 +31,25 @@ from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 
 
-def main() -> None:
-    """Read the edit, render it or open the editor, and say where the result is."""
-    opt = parse()
-    compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot))
-    edit, values = read_edit(opt, compositor.facts)
-    for warning in edit.warnings:
-        warn(warning)
+def main(argv: list[str] | None = None) -> None:
+    """Render the edit or open the editor, and say where the result is."""
+    opt = parse(argv)
     if opt.serve or opt.page:
-        edit_in_browser(opt, compositor, values)
-        return
+        edit_in_browser(opt)
+    else:
+        print(f"retimed video: {retime(opt)}")
+
+
+def retime(opt: Namespace) -> str:
+    """Render the edit; returns where the result is."""
+    compositor, edit, values = opened(opt)
     if opt.layer is not None:
         edit = alone(edit, opt.layer, compositor)
     for warning in render(compositor, edit, opt.out, partial(tqdm, desc="retime", unit="frame")):
         warn(warning)
     if opt.save_edit is not None:
         write_text(opt.save_edit, json.dumps(values, indent=2, default=str) + "\n")
-    print(f"retimed video: {opt.out}")
+    return opt.out
 
 
 class _Change(Action):
@@ -104,14 +106,23 @@ def add_options(parser: ArgumentParser) -> None:
     parser.set_defaults(changes=[])
 
 
+def opened(opt: Namespace) -> tuple[Compositor, Edit, dict]:
+    """The layers, ready to be composited, and what `read_edit` gives; warns of what is probably not meant."""
+    compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot))
+    edit, values = read_edit(opt, compositor.facts)
+    for warning in edit.warnings:
+        warn(warning)
+    return compositor, edit, values
+
+
 def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
-    """The edit of the edit file and the short forms, and the same as the values of an edit file.
+    """The edit of the edit file (or its values) and the short forms, and the same as the values of an edit file.
 
     Raises:
         UserError: a mistake in either.
     """
-    if opt.edit is None:
-        return edit_with_short_forms("{}", "edit", opt.changes, facts, Path())
+    if opt.edit is None or isinstance(opt.edit, dict):
+        return edit_with_short_forms(json.dumps(opt.edit or {}), "edit", opt.changes, facts, Path())
     try:
         text = opt.edit.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -119,8 +130,9 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
     return edit_with_short_forms(text, str(opt.edit), opt.changes, facts, opt.edit.parent)
 
 
-def edit_in_browser(opt: Namespace, compositor: Compositor, values: dict) -> None:
+def edit_in_browser(opt: Namespace) -> None:
     """Serve the editor, or write it as one page."""
+    compositor, _, values = opened(opt)
     name = opt.name or Path(opt.dataroot).resolve().name
     folder = Path(opt.results_dir) / name / "retimed"
     values = json.loads(json.dumps(values, default=str))

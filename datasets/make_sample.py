@@ -25,7 +25,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run by its path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.synthetic.motion import Jump, Loop, Mover, Skeleton, Style
 from datasets.synthetic.person import GIRTHS, Person, dressed
@@ -48,14 +49,14 @@ SUN = np.array([-0.55, 0.78, 0.14]) / np.linalg.norm([-0.55, 0.78, 0.14])  # tow
 LOW_SUN = np.array([-0.57, 0.63, -0.53]) / np.linalg.norm([-0.57, 0.63, -0.53])  # behind the camera
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Make the clip, and say where it is."""
-    opt = parse()
+    opt = parse(argv)
     folder = make_sample(**vars(opt))
     print(f"sample clip: {folder}: {opt.frames} frames of {opt.width} x {opt.height}, people: {opt.people}")
 
 
-def parse() -> Namespace:
+def parse(argv: list[str] | None = None) -> Namespace:
     """The command line."""
     parser = OneLineParser(description="Make a sample clip with known layers: people who walk, jump and cross.")
     add = parser.add_argument
@@ -85,7 +86,7 @@ def parse() -> Namespace:
     add("--masks", choices=("whole", "visible"), default="whole",
         help="mask/ holds whole people, or only what nobody hides (default: whole)")
     add("--overwrite", action="store_true", help="replace a sample clip that is there already")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, height: int = 256,
