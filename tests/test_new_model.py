@@ -106,8 +106,8 @@ def made(options, *arguments):
 
 
 def test_a_new_model_trains_continues_and_exports(program):
-    run(program, "train.py", "--name", "toy", "--model", "video_gan", *HERE[:4], "--display_id", "0", "--num_threads", "1",
-        *FINE, "--ngf", "4")
+    run(program, "train.py", "--name", "toy", "--model", "video_gan", *HERE[:4], "--display_id", "0",
+        "--num_threads", "1", *FINE, "--ngf", "4")
     folder = program / "checkpoints/toy"
     saved = torch.load(folder / "latest_state.pth", weights_only=True)
     assert saved["position"] == {"epoch": 5, "items": 0}
@@ -188,7 +188,6 @@ def test_a_batch_size_that_is_tried_leaves_optimisers_that_go_on_as_they_were(he
 
 
 def test_clips_grow_with_the_epoch_as_far_as_their_sequences_last(here):
-    from models import video_gan_model  # noqa: F401, see that it is found
     opt, dataset, _ = made(TrainOptions(), "--model", "video_gan", "--n_frames_total", "4", "--niter_step", "2")
     lengths = {epoch: [len(dataset.item(i, None, epoch)["maps"]) for i in range(4)] for epoch in (1, 2, 3, 5)}
     assert lengths == {1: [5, 5, 5, 5], 2: [5, 5, 5, 5], 3: [9, 9, 7, 9], 5: [9, 13, 7, 17]}
@@ -217,7 +216,7 @@ def test_a_finer_run_begins_with_a_coarser_one_and_trains_its_finest_generator_f
     assert {name: begun["D"][name.replace("scales.0", "scales.1")].tolist() for name in coarse["D"]} == {
         name: tensor.tolist() for name, tensor in coarse["D"].items()}
     assert "network G1: begins afresh, as there is no checkpoints/coarse/latest_net_G1.pth" in said
-    assert "network D: begins with the weights of checkpoints/coarse/latest_net_D.pth (begin afresh: scales (11))" in said
+    assert "begins with the weights of checkpoints/coarse/latest_net_D.pth (begin afresh: scales (10))" in said
 
     saved = begin("fine", "video_gan", *FINE, "--fineSize", "32", "--init_from", "coarse", "--save_by_epoch",
                   "--save_latest_freq", "1epochs")
@@ -231,26 +230,22 @@ def test_a_finer_run_begins_with_a_coarser_one_and_trains_its_finest_generator_f
 
 @pytest.mark.parametrize("kill", [None, 2, 7])
 def test_each_optimiser_has_its_own_learning_rate(here, kill):
-    rates = {}
+    rates = []
 
     def note(model, _step):
-        epoch = model.opt.checkpoints_dir and len(seen) // 2 + 1
-        seen.append(epoch)
-        rates[epoch] = tuple(model.optimizers[name].param_groups[0]["lr"] for name in ("G", "D", "D_T"))
+        rates.append(tuple(model.optimizers[name].param_groups[0]["lr"] for name in ("G", "D", "D_T")))
 
-    seen = []
     with pytest.MonkeyPatch.context() as patch:
         at_every_step(patch, "video_gan", note)
         if kill:
             at_every_step(patch, "video_gan", killed_at(kill))
             with pytest.raises(Killed):
                 begin("a", "video_gan", *FINE, "--lr", "0.001", "--save_latest_minutes", "0")
-            seen.pop()  # that step comes again
+            rates.pop()  # that step comes again
             resume("a")
         else:
             begin("a", "video_gan", *FINE, "--lr", "0.001")
-    falling = {1: 1, 2: 1, 3: 1, 4: 0.5}
-    assert rates == {epoch: pytest.approx((0.0005 * f, 0.002 * f, 0.001)) for epoch, f in falling.items()}
+    assert rates == [pytest.approx((0.0005 * f, 0.002 * f, 0.001)) for f in (1, 1, 1, 1, 1, 1, 0.5, 0.5)]
 
 
 def test_published_spellings_are_taken_and_numbers_in_other_units_refused(here):
@@ -258,8 +253,8 @@ def test_published_spellings_are_taken_and_numbers_in_other_units_refused(here):
                    "--max-frames-per-gpu", "3", "--save_latest_freq", "5epochs", "--print_freq=2steps")
     assert (opt.n_frames_total, opt.batch_size, opt.n_epochs, opt.n_frames_load) == (6, 3, 7, 3)
     assert (opt.save_latest_freq, opt.print_freq) == (5, 2)
-    with pytest.raises(UserError, match="^--save_latest_freq: found '5'; the published program counts samples, this one "
-                                        "epochs: write 5epochs for five epochs$"):
+    with pytest.raises(UserError, match="^--save_latest_freq: found '5'; the published program counts samples, this "
+                                        "one epochs: write 5epochs for five epochs$"):
         made(TrainOptions(), "--model", "video_gan", "--save_latest_freq", "5")
     assert made(TrainOptions(), "--model", "field", "--save_latest_freq", "5")[0].save_latest_freq == 5
 
@@ -304,16 +299,17 @@ def test_frames_are_carried_through_a_sequence_and_not_into_the_next(here):
     test_program.main(["--name", "a", "--gpu_ids", "-1"])
     for index, path in ((0, "disc_0/fake_B_0001.jpg"), (3, "disc_1/fake_B_0001.jpg")):
         written = read_image(f"results/a/test_latest/{path}", "RGB") / 127.5 - 1
-        grey = written.mean(-1) - frames[index][0].mean(0).numpy()  # a JPEG's colours are coarser
-        assert np.abs(grey).mean() < 0.05
+        far = [np.abs(written - frame[0].permute(1, 2, 0).numpy()).mean() for frame in frames]
+        assert far.index(min(far)) == index, "up to what a JPEG loses"
 
 
 def test_statistics_gathered_in_training_are_used_when_asked_for(here):
     begin("a", "video_gan")
-    for extra in ((), ("--eval",)):
-        test_program.main(["--name", "a", "--gpu_ids", "-1", "--phase", "".join(extra).strip("-") or "test", *extra])
-    first, second = (read_image(f"results/a/{phase}_latest/disc_0/fake_B_0001.jpg", "RGB") for phase in ("test", "eval"))
-    assert (first != second).any()
+    shown = []
+    for phase, *extra in (("own",), ("gathered", "--eval")):
+        test_program.main(["--name", "a", "--gpu_ids", "-1", "--phase", phase, *extra])
+        shown.append(read_image(f"results/a/{phase}_latest/disc_0/fake_B_0001.jpg", "RGB"))
+    assert (shown[0] != shown[1]).any()
 
 
 # The radiance field.
@@ -321,8 +317,8 @@ def test_statistics_gathered_in_training_are_used_when_asked_for(here):
 
 def test_the_learning_rate_of_each_step_is_a_number_that_is_known(here):
     from models.field_model import factor_at_step
-    published = {n: 2e-4 * factor_at_step(n, 1, 0.1, 250000) for n in (0, 1000, 125000, 250000, 300000)}
-    assert published == pytest.approx({0: 0, 1000: 1.98166e-4, 125000: 6.32456e-5, 250000: 2e-5, 300000: 1.26191e-5}, rel=1e-5)
+    published = {0: 0, 1000: 1.98166e-4, 125000: 6.32456e-5, 250000: 2e-5, 300000: 1.26191e-5}
+    assert {n: 2e-4 * factor_at_step(n, 1, 0.1, 250000) for n in published} == pytest.approx(published, rel=1e-5)
     opt, _, model = made(TrainOptions(), "--model", "field", "--warmup_updates", "4")
     schedule = model.schedules(model.phases()[0])["field"]
     assert [schedule(Progress(1, step, 100)) for step in (0, 1, 4)] == pytest.approx([0, 0.25, 0.1 ** (4 / 200)])

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from models.base_model import BaseModel, Cost, Export, Phase
 from models.schedules import Progress, Schedule
+from util import distributed
 from util.command_line import number, whole
 
 NEAR, FAR = 1.2, 3.8
@@ -65,7 +66,8 @@ class FieldModel(BaseModel):
         colours, _ = self.render(self.called, batch["origins"], batch["directions"], noise)
         loss = (colours - batch["colours"]).square().sum(-1).mean()
         self.gradient_step(loss, "field")
-        return {"total": loss.detach(), "psnr": -10 * (loss.detach() / 12).log10()}
+        whole = distributed.sum_over_processes(loss.detach()) / distributed.count()  # the mean of logarithms is another
+        return {"total": loss.detach(), "psnr": -10 * (whole / 12).log10()}
 
     def render(self, field: nn.Module, origins: Tensor, directions: Tensor,
                noise: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
@@ -108,9 +110,9 @@ class FieldModel(BaseModel):
 
 
 def factor_at_step(step: int, warmup: int, rate: float, steps: float) -> float:
-    """What the learning rate is multiplied with after `step` steps: up to 1 in `warmup` steps, then rate^(step / steps).
+    """What the learning rate is multiplied with after `step` steps: it rises to 1 in `warmup` steps, then falls.
 
-    The first step is made with 0 where there is a warm-up.
+    The first step is made with 0 where there is a warm-up; after `steps` it has fallen to `rate`.
     """
     return step / warmup if step < warmup else rate ** (step / steps)
 

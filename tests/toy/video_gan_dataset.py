@@ -16,8 +16,8 @@ LENGTHS = {"train": (9, 14, 7, 21), "test": (3, 2)}
 class VideoGanDataset(BaseDataset):
     """Clips of the sequences in training, single frames in order for test.py.
 
-    An item holds `maps` [T, 1, H, W] (1 on the disc, -1 elsewhere) and `frames` [T, 3, H, W], both in [-1, 1]. A clip is
-    a whole number of loads, and the frame before them. An item for test.py has T = 1, `image_path` and `sequence`.
+    An item holds `maps` [T, 1, H, W] (1 on the disc, -1 elsewhere) and `frames` [T, 3, H, W], both in [-1, 1]. A clip
+    is a whole number of loads, and the frame before them. An item for test.py has T = 1, `image_path` and `sequence`.
     """
 
     def __init__(self, opt):
@@ -51,7 +51,8 @@ class VideoGanDataset(BaseDataset):
         sequence, number = self.items[index]
         if not self.opt.is_train:
             maps, frames = discs(sequence + 10, range(number, number + 1), self.opt.fineSize)
-            return {"maps": maps, "frames": frames, "sequence": f"disc_{sequence}", "image_path": f"{number + 1:04d}.png"}
+            return {"maps": maps, "frames": frames, "sequence": f"disc_{sequence}",
+                    "image_path": f"{number + 1:04d}.png"}
         length = clip_length(number, epoch, self.opt.n_frames_total, self.opt.niter_step, self.opt.n_frames_load)
         start = 0 if rng is None else int(rng.integers(number - length + 1))
         maps, frames = discs(sequence, range(start, start + length), self.opt.fineSize)

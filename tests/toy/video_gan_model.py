@@ -62,8 +62,7 @@ class VideoGanModel(BaseModel):
             parser.published_unit("save_latest_freq", "samples")
 
     def phases(self) -> list[Phase]:
-        """First the finest generator alone, if that is asked for; then all, while the discriminators go on as they were.
-        """
+        """First the finest generator alone, if that is asked for; then all, and the discriminators go on as before."""
         end = self.opt.n_epochs + self.opt.n_epochs_decay + 1
         border = min(1 + self.opt.niter_fix_global, end) if len(self.generators) > 1 else 1
         phases = [Phase("finest", self.opt, range(1, border)),
@@ -203,9 +202,10 @@ class Generator(nn.Module):
     def __init__(self, channels: int, is_finer: bool):
         super().__init__()
         self.is_finer = is_finer
-        self.begin = nn.Conv2d(1 + 3, channels, 3, padding=1)
+        self.begin = nn.Conv2d(1 + 3, channels, 3, padding=1, bias=False)
         self.body = nn.Sequential(nn.InstanceNorm2d(channels, affine=True, track_running_stats=True), nn.ReLU(),
-                                  nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
+                                  nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels),
+                                  nn.ReLU())
         self.end = nn.Conv2d(channels, 3, 3, padding=1)
 
     def forward(self, maps: Tensor, before: Tensor, coarser: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -224,8 +224,8 @@ class Discriminator(nn.Module):
         super().__init__()
         self.scales = nn.ModuleList(
             nn.Sequential(nn.Conv2d(in_channels, channels, 4, 2, 1), nn.LeakyReLU(0.2),
-                          nn.Conv2d(channels, channels, 3, 1, 1), nn.BatchNorm2d(channels), nn.LeakyReLU(0.2),
-                          nn.Conv2d(channels, 1, 3, 1, 1)) for _ in range(scales))
+                          nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels),
+                          nn.LeakyReLU(0.2), nn.Conv2d(channels, 1, 3, 1, 1)) for _ in range(scales))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Scores [N, 1, h, w] at each scale; 1: real, 0: made."""
