@@ -184,7 +184,8 @@ class BaseModel(ABC):
         """`network`, for `optimize_parameters` to call: spread over processes (torchrun), or over several --gpu_ids.
 
         Called in each phase, when it is settled which parameters are trained. Where a step only passes gradients
-        through a network that it does not train (a discriminator in the generator's step), it calls the network itself.
+        through a network that it does not train (a discriminator in the generator's step), it calls the network itself
+        (`models.parallel.gradients_pass_through`). A network of which nothing is trained stays as it is.
         """
         return spread(network, self.opt.gpu_ids, self.opt.batch_statistics)
 

@@ -184,6 +184,12 @@ def test_a_batch_size_that_is_tried_leaves_optimisers_that_go_on_as_they_were(he
     assert equal(found, expected)
 
 
+def test_a_mistake_in_a_model_is_not_told_as_one_in_a_file(here, monkeypatch):
+    monkeypatch.setattr(find_model("field"), "make_optimizers", lambda self, phase: {}["nothing"])
+    with pytest.raises(KeyError, match="nothing"):
+        begin("a", "field")
+
+
 # The video GAN.
 
 

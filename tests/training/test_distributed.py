@@ -123,8 +123,8 @@ def test_shares_may_have_their_own_statistics_and_a_loss_may_do_without_some_par
 
 
 def test_noise_of_shared_batches_is_that_of_whole_ones(program, toys, monkeypatch):
-    one, two = (train_toy(monkeypatch, program, count, f"field_{count}", "field", "--density_noise", "5", "--lr", "0.001",
-                          "--n_epochs", "2") for count in (1, 2))
+    options = ("field", "--density_noise", "5", "--lr", "0.001", "--n_epochs", "2")
+    one, two = (train_toy(monkeypatch, program, count, f"field_{count}", *options) for count in (1, 2))
     assert len(one) == len(two) == 10
     for ours, theirs in zip(two, one):
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-6)
