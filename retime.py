@@ -6,9 +6,10 @@
 What an edit can say is in docs/retiming.md.
 """
 
+import argparse
 import json
 import sys
-from argparse import Namespace
+from argparse import Action, ArgumentParser, Namespace
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,38 +18,122 @@ from tqdm import tqdm
 
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
+from options.result_options import add_result_options, resolve_result_options
 from retiming.compositor import Compositor
-from retiming.edit import TRANSPARENT, Edit, edit_from_values
+from retiming.edit import TRANSPARENT, ClipFacts, Edit, edit_from_values
 from retiming.editor.page import write_page
 from retiming.editor.server import Session, serve
 from retiming.rendering import render
-from retiming.short_forms import parse, read_edit
+from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from util.checked_json import dotted
+from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 
 
-def main() -> None:
-    """Read the edit, render it or open the editor, and say where the result is."""
-    opt = parse()
-    compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot))
-    edit, values = read_edit(opt, compositor.facts)
-    for warning in edit.warnings:
-        warn(warning)
+def main(argv: list[str] | None = None) -> None:
+    """Render the edit or open the editor, and say where the result is."""
+    opt = parse(argv)
     if opt.serve or opt.page:
-        edit_in_browser(opt, compositor, values)
-        return
+        edit_in_browser(opt)
+    else:
+        print(f"retimed video: {retime(opt)}")
+
+
+def retime(opt: Namespace) -> str:
+    """Render the edit; returns where the result is."""
+    compositor, edit, values = opened(opt)
     if opt.layer is not None:
         edit = alone(edit, opt.layer, compositor)
     for warning in render(compositor, edit, opt.out, partial(tqdm, desc="retime", unit="frame")):
         warn(warning)
     if opt.save_edit is not None:
         write_text(opt.save_edit, json.dumps(values, indent=2, default=str) + "\n")
-    print(f"retimed video: {opt.out}")
+    return opt.out
 
 
-def edit_in_browser(opt: Namespace, compositor: Compositor, values: dict) -> None:
+class _Change(Action):
+    """Keeps short forms in the order in which they are given: each works on what those before it made."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        namespace.changes = [*namespace.changes, (self.dest, values)]
+
+
+def parse(argv: list[str] | None = None) -> Namespace:
+    """Parse a command line (default: that of the process).
+
+    Returns:
+        the options. `layers` and `dataroot` are folders, whichever way they were given; `changes` are the short forms,
+        each (option, text).
+
+    Raises:
+        UserError: options are missing, unknown or contradict each other.
+    """
+    parser = OneLineParser(description="Show the layers of a clip at other times (docs/retiming.md).",
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
+    opt = parser.parse_args(argv)
+    resolve_result_options(opt)
+    wanted = [option for option in ("out", "page", "serve") if getattr(opt, option)]
+    if len(wanted) != 1:
+        found = f"--{wanted[1]}: given with --{wanted[0]}" if wanted else "--out: missing"
+        raise UserError(f"{found}; expected one of --out PATH, --page FILE.html, --serve")
+    for option in ("layer", "save_edit"):
+        if opt.out is None and getattr(opt, option) is not None:
+            raise UserError(f"--{option}: given with --{wanted[0]}; expected with --out alone")
+    return opt
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add all options."""
+    add_result_options(parser)
+    group = parser.add_argument_group("result")
+    group.add_argument("--out", metavar="PATH",
+                       help="file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%%04d.exr")
+    group.add_argument("--layer", type=int_at_least(0), metavar="N",
+                       help="write this layer alone, with alpha; 0 is the background")
+    group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
+    group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/retiming.md.")
+    group.add_argument("--serve", action="store_true", help="edit in the browser, at an address of this machine")
+    group.add_argument("--port", type=int_at_least(0), default=8098, metavar="N",
+                       help="of that address; 0 takes a free one")
+    group.add_argument("--page", type=Path, metavar="FILE.html",
+                       help="write the editor as one page with the layers inside, to be sent to somebody")
+    group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")
+    group.add_argument("--edit", type=Path, metavar="FILE", help="edit file")
+    for option, form in SHORT_FORMS.items():
+        group.add_argument(f"--{option}", action=_Change, metavar=form.form,
+                           help=f"{form.help} (such as {form.example})")
+    parser.set_defaults(changes=[])
+
+
+def opened(opt: Namespace) -> tuple[Compositor, Edit, dict]:
+    """The layers, ready to be composited, and what `read_edit` gives; warns of what is probably not meant."""
+    compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot))
+    edit, values = read_edit(opt, compositor.facts)
+    for warning in edit.warnings:
+        warn(warning)
+    return compositor, edit, values
+
+
+def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
+    """The edit of the edit file (or its values) and the short forms, and the same as the values of an edit file.
+
+    Raises:
+        UserError: a mistake in either.
+    """
+    if opt.edit is None or isinstance(opt.edit, dict):
+        return edit_with_short_forms(json.dumps(opt.edit or {}), "edit", opt.changes, facts, Path())
+    try:
+        text = opt.edit.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UserError(f"--edit {opt.edit}: not readable ({error})") from None
+    return edit_with_short_forms(text, str(opt.edit), opt.changes, facts, opt.edit.parent)
+
+
+def edit_in_browser(opt: Namespace) -> None:
     """Serve the editor, or write it as one page."""
+    compositor, _, values = opened(opt)
     name = opt.name or Path(opt.dataroot).resolve().name
     folder = Path(opt.results_dir) / name / "retimed"
     values = json.loads(json.dumps(values, default=str))
@@ -64,11 +149,12 @@ def edit_in_browser(opt: Namespace, compositor: Compositor, values: dict) -> Non
 def alone(edit: Edit, layer: int, compositor: Compositor) -> Edit:
     """The edit with one layer alone: with alpha, but for the background."""
     if layer == 0:
-        return replace(edit, shown=())
+        return replace(edit, instances=())
     if layer not in compositor.facts.layers:
         raise UserError(f"--layer {layer}: no such layer; expected one of {list(compositor.facts.layers)}, or 0 for "
                         "the background")
-    return replace(edit, shown=tuple(shown for shown in edit.shown if shown.layer == layer), replacement=TRANSPARENT)
+    return replace(edit, instances=tuple(one for one in edit.instances if one.layer == layer),
+                   replacement=TRANSPARENT)
 
 
 def warn(text: str) -> None:

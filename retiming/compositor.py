@@ -15,7 +15,7 @@ import numpy as np
 from data.dataroot import IMAGE_SUFFIXES, Dataroot, list_images
 from data.layer_folder import LayerFolder
 from data.masks import read_mask
-from retiming.edit import TRANSPARENT, ClipFacts, Edit, Shown
+from retiming.edit import TRANSPARENT, ClipFacts, Edit, LayerInstance
 from util.errors import UserError
 from util.images import read_image
 from util.video_reader import PicturesByTime
@@ -104,16 +104,16 @@ class Compositor:
         given = _order_at(edit, output)
         background = self.orders[self.camera_frame(edit, output)]
         drawn, depth = [], {}
-        for index, shown in reversed(list(enumerate(edit.shown))):
-            time = shown.source_times(np.array([output]))[0]
-            opacity = shown.opacity.at(output)
+        for index, instance in reversed(list(enumerate(edit.instances))):
+            time = instance.source_times(np.array([output]))[0]
+            opacity = instance.opacity.at(output)
             if np.isnan(time):
                 continue
-            if shown.behind == 0 or shown.layer not in depth:
+            if instance.behind == 0 or instance.layer not in depth:
                 order = given or self.orders[_nearest(time)]
-                depth[shown.layer] = (order.index(shown.layer), background.index(shown.layer), index)
+                depth[instance.layer] = (order.index(instance.layer), background.index(instance.layer), index)
             if opacity > 0:
-                drawn.append(((*depth[shown.layer], -shown.behind), self._draw(shown, time, opacity, output)))
+                drawn.append(((*depth[instance.layer], -instance.behind), self._draw(instance, time, opacity, output)))
         return [draw for _, draw in sorted(drawn, key=lambda keyed: keyed[0])]
 
     def camera_frame(self, edit: Edit, output: int) -> int:
@@ -130,11 +130,11 @@ class Compositor:
         patch = _between(at, draw.time, draw.interpolation)
         return patch if patch is None or draw.colour is None else pixels.coloured(patch, draw.colour)
 
-    def _draw(self, shown: Shown, time: float, opacity: float, output: int) -> Draw:
-        return Draw(shown.layer, _nearest(time) if shown.interpolation == "nearest" else float(time),
-                    shown.interpolation, opacity, shown.effects.at(output), _colour(shown, output),
-                    placement(self.size, (shown.x.at(output), shown.y.at(output)), shown.scale.at(output),
-                              shown.flip, shown.anchor))
+    def _draw(self, instance: LayerInstance, time: float, opacity: float, output: int) -> Draw:
+        return Draw(instance.layer, _nearest(time) if instance.interpolation == "nearest" else float(time),
+                    instance.interpolation, opacity, instance.effects.at(output), _colour(instance, output),
+                    placement(self.size, (instance.x.at(output), instance.y.at(output)), instance.scale.at(output),
+                              instance.flip, instance.anchor))
 
     def _camera_motion(self, source: int, camera: int) -> np.ndarray | None:
         """The homography [3, 3] from pixels of a source frame to those of another; None: the same."""
@@ -195,7 +195,7 @@ class Compositor:
         matrix = _colour(edit.background, output)
         return canvas if matrix is None else pixels.coloured(_opaque(canvas), matrix).planes[:3]
 
-    def _own_background(self, shown: Shown, output: int, camera: int) -> np.ndarray:
+    def _own_background(self, instance: LayerInstance, output: int, camera: int) -> np.ndarray:
         def at(frame: int) -> Patch | None:
             patch = pixels.premultiplied(*self._cache.get(self.layers.files[0][self.layers.frames[frame]],
                                                           lambda path: (0, 0, self.layers.background(frame))))
@@ -203,18 +203,18 @@ class Compositor:
             return patch if matrix is None else pixels.warped(patch, matrix, self.size)
 
         canvas = at(camera).planes[:3]
-        time = shown.source_times(np.array([output]))[0]
-        if shown.interpolation != "nearest" and time != camera:
+        time = instance.source_times(np.array([output]))[0]
+        if instance.interpolation != "nearest" and time != camera:
             # What a neighbouring frame does not show at the border stays that of the nearest one.
-            patch = _between(at, time, shown.interpolation)
+            patch = _between(at, time, instance.interpolation)
             if patch is not None:
                 pixels.composite_over(canvas, patch, 1)
         return canvas
 
-    def _other_background(self, path: Path, shown: Shown, output: int) -> np.ndarray:
+    def _other_background(self, path: Path, instance: LayerInstance, output: int) -> np.ndarray:
         if path.suffix.lower() in (*IMAGE_SUFFIXES, ".webp", ".bmp", ".tif", ".tiff"):
             return self._cache.get(path, lambda path: (0, 0, filling(read_image(path, "RGB"), self.size)))[2]
-        frames = shown.unheld_times(np.array([output]))[0]
+        frames = instance.unclamped_times(np.array([output]))[0]
         with self._lock:
             if path not in self._videos:
                 self._videos[path] = PicturesByTime(path, lambda frame: filling(frame, self.size))
@@ -284,8 +284,8 @@ def _composed(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray
     return first if second is None else second if first is None else second @ first
 
 
-def _colour(shown: Shown, output: int) -> np.ndarray | None:
-    return pixels.colour_matrix(shown.saturation.at(output), shown.gain.at(output), shown.tint)
+def _colour(instance: LayerInstance, output: int) -> np.ndarray | None:
+    return pixels.colour_matrix(instance.saturation.at(output), instance.gain.at(output), instance.tint)
 
 
 def _order_at(edit: Edit, output: int) -> tuple[int, ...] | None:

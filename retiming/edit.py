@@ -4,10 +4,12 @@ Frames count from 1 in the file and from 0 here; layers count from 1 in both (0 
 reported with its line and key. Nothing here reads layers or makes pictures.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,13 +17,28 @@ from util.checked_json import Mistake, Node, Place, dotted, listed, places, valu
 from util.errors import UserError
 from vision.layers import time_warps
 
-LONGEST = 100_000  # frames
-MOST_SHOWN = 200  # times that layers are shown in one frame, copies of trails included
-INTERPOLATIONS = ("nearest", "blend", "flow")
+LIMITS = json.loads((Path(__file__).parent / "limits.json").read_text(encoding="utf-8"))
+"""What numbers may be, and what there is to choose from. The editor's page has the same."""
+LONGEST: int = LIMITS["longest"]  # frames
+MOST_INSTANCES: int = LIMITS["most_instances"]  # in one frame, copies of trails included
+INTERPOLATIONS = tuple(LIMITS["interpolations"])
 TRANSPARENT = "transparent"
 
 Colour = tuple[int, int, int]
 Warp = Callable[[np.ndarray], np.ndarray]
+
+
+class Limit(NamedTuple):
+    """What a number may be, and what it is where nothing is said."""
+
+    low: float
+    high: float
+    default: float
+
+
+CURVES = {key: Limit(**values) for key, values in LIMITS["curves"].items()}
+TRAIL = {key: Limit(**values) for key, values in LIMITS["trail"].items()}
+ANCHOR = Limit(**LIMITS["anchor"])
 
 
 @dataclass(frozen=True)
@@ -51,12 +68,13 @@ class Curve:
         return self.values[0] if len(self.values) == 1 else float(np.interp(output, self.frames, self.values))
 
 
-ZERO, ONE = Curve((0.0,), (0.0,)), Curve((0.0,), (1.0,))
+def _default(key: str) -> Curve:
+    return Curve((0.0,), (float(CURVES[key].default),))
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One showing of a layer, or of the background.
+class LayerInstance:
+    """A layer, or the background, as an edit shows it; an edit may show a layer several times.
 
     Attributes:
         layer: its number.
@@ -81,20 +99,20 @@ class Shown:
     holds: bool = True
     begins: float = 0
     interpolation: str = "nearest"
-    opacity: Curve = ONE
-    effects: Curve = ONE
-    x: Curve = ZERO
-    y: Curve = ZERO
-    scale: Curve = ONE
+    opacity: Curve = _default("opacity")
+    effects: Curve = _default("effects")
+    x: Curve = _default("x")
+    y: Curve = _default("y")
+    scale: Curve = _default("scale")
     flip: tuple[bool, bool] = (False, False)
-    anchor: tuple[float, float] = (0.5, 0.5)
-    saturation: Curve = ONE
-    gain: Curve = ONE
+    anchor: tuple[float, float] = (ANCHOR.default, ANCHOR.default)
+    saturation: Curve = _default("saturation")
+    gain: Curve = _default("gain")
     tint: Colour = (255, 255, 255)
     behind: int = 0
 
-    def unheld_times(self, output: np.ndarray) -> np.ndarray:
-        """Source time at output times [N], both in frames from 0, not held at the clip's ends."""
+    def unclamped_times(self, output: np.ndarray) -> np.ndarray:
+        """Source time at output times [N], both in frames from 0, not clamped to the clip's ends."""
         times = np.asarray(output, dtype=float)
         for warp in reversed(self.warps):
             times = warp(times)
@@ -102,12 +120,12 @@ class Shown:
 
     def source_times(self, output: np.ndarray) -> np.ndarray:
         """Source time at output times [N], both in frames from 0; NaN where nothing is shown."""
-        times = self.unheld_times(output)
-        held = time_warps.within(times, self.clip_length)
+        times = self.unclamped_times(output)
+        clamped = time_warps.within(times, self.clip_length)
         if not self.holds:
-            held[np.abs(times - held) >= 0.5] = np.nan
-        held[np.asarray(output) < self.begins] = np.nan
-        return held
+            clamped[np.abs(times - clamped) >= 0.5] = np.nan
+        clamped[np.asarray(output) < self.begins] = np.nan
+        return clamped
 
 
 @dataclass(frozen=True)
@@ -117,7 +135,7 @@ class Edit:
     Attributes:
         length: output frames.
         first, last: those that are rendered, both included.
-        shown: what is shown, in ascending order of layers; showings of the same layer from back to front.
+        instances: of layers, in ascending order of their numbers; those of the same layer from back to front.
         background: how the background is shown.
         replacement: what stands in its place: `TRANSPARENT`, a colour, a picture or video; None: nothing.
         order: (output frame, layers from back to front), each from its frame on; None: as filmed.
@@ -127,8 +145,8 @@ class Edit:
     length: int
     first: int
     last: int
-    shown: tuple[Shown, ...]
-    background: Shown
+    instances: tuple[LayerInstance, ...]
+    background: LayerInstance
     replacement: str | Colour | Path | None = None
     order: tuple[tuple[float, tuple[int, ...]], ...] | None = None
     warnings: tuple[str, ...] = ()
@@ -209,8 +227,6 @@ EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "or
 PICTURE_KEYS = ("time", "interpolation", "saturation", "gain", "tint")
 LAYER_KEYS = ("time", "ends", "interpolation", "opacity", "effects", "x", "y", "scale", "flip", "anchor", "saturation",
               "gain", "tint", "trail")
-CURVES = {"opacity": (0, 1), "effects": (0, 4), "x": (-100, 100), "y": (-100, 100), "scale": (0.01, 100),
-          "saturation": (0, 4), "gain": (0, 16)}
 STEP_KEYS = ("offset", "freeze", "hold", "speed", "reverse", "loop", "pingpong", "align")
 
 
@@ -233,12 +249,12 @@ class _Reader:
         first, last = self.range(fields["range"]) if "range" in fields else (0, self.length - 1)
         removed = self.layer_list(fields["remove"]) if "remove" in fields else []
         kept = self.layer_list(fields["solo"]) if "solo" in fields else self.facts.layers
-        shown = self.layers(fields.get("layers", Node({}, ("layers",))))
-        shown = tuple(one for one in shown if one.layer in kept and one.layer not in removed)
-        order = self.order(fields["order"], {one.layer for one in shown}) if "order" in fields else None
+        instances = self.layers(fields.get("layers", Node({}, ("layers",))))
+        instances = tuple(one for one in instances if one.layer in kept and one.layer not in removed)
+        order = self.order(fields["order"], {one.layer for one in instances}) if "order" in fields else None
         background, replacement = self.background(fields.get("background", Node({}, ("background",))))
         self.warn_of_shared_layers(fields)
-        return Edit(self.length, first, last, shown, background, replacement, order, tuple(self.warnings))
+        return Edit(self.length, first, last, instances, background, replacement, order, tuple(self.warnings))
 
     def range(self, node: Node) -> tuple[int, int]:
         pair = node.items("[first, last]", most=2)
@@ -264,7 +280,7 @@ class _Reader:
                  if isinstance(number, int) and not isinstance(number, bool) and number in people]
         return f"a layer of this clip: {listed(self.facts.layers)}" + "".join(where)
 
-    def layers(self, node: Node) -> list[Shown]:
+    def layers(self, node: Node) -> list[LayerInstance]:
         known = (*map(str, self.facts.layers), "others")
         if isinstance(node.value, dict):
             for key in node.value:
@@ -273,30 +289,31 @@ class _Reader:
                     raise Mistake((*node.path, key), f"no such layer; expected others, or {self.known_layers(number)}")
         fields = node.fields(known)
         others = fields.get("others", Node({}, node.path))
-        shown = []
+        instances = []
         for layer in self.facts.layers:
             entry = fields.get(str(layer), others)
-            one_or_more = entry.items("", MOST_SHOWN) if isinstance(entry.value, list) and entry.value else [entry]
+            one_or_more = entry.items("", MOST_INSTANCES) if isinstance(entry.value, list) and entry.value else [entry]
             for one in one_or_more:
-                shown += self.showing(one, layer)
-                if len(shown) > MOST_SHOWN:
-                    raise Mistake(one.path, f"found more than {MOST_SHOWN} layers and copies; expected at most that")
-        return shown
+                instances += self.instances(one, layer)
+                if len(instances) > MOST_INSTANCES:
+                    raise Mistake(one.path,
+                                  f"found more than {MOST_INSTANCES} layers and copies; expected at most that")
+        return instances
 
-    def showing(self, node: Node, layer: int) -> list[Shown]:
+    def instances(self, node: Node, layer: int) -> list[LayerInstance]:
         """A layer, and before it the copies of its trail, the farthest first."""
         fields = node.fields(LAYER_KEYS)
-        look = {key: curve(fields[key], *CURVES[key]) for key in CURVES if key in fields}
+        settings = {key: curve(fields[key], *CURVES[key][:2]) for key in CURVES if key in fields}
         if "flip" in fields:
             word = fields["flip"].choice("horizontal", "vertical", "both")
-            look["flip"] = (word != "vertical", word != "horizontal")
+            settings["flip"] = (word != "vertical", word != "horizontal")
         if "anchor" in fields:
             point = fields["anchor"].items("[x, y]", most=2)
             if len(point) != 2:
                 raise fields["anchor"].mistake("[x, y], from [0, 0] top left to [1, 1] bottom right")
-            look["anchor"] = (point[0].number(-100, 100), point[1].number(-100, 100))
+            settings["anchor"] = tuple(item.number(ANCHOR.low, ANCHOR.high) for item in point)
         holds = "ends" not in fields or fields["ends"].choice("hold", "hide") == "hold"
-        layer_itself = Shown(layer, self.facts.length, holds=holds, **self.picture(fields), **look)
+        layer_itself = LayerInstance(layer, self.facts.length, holds=holds, **self.picture(fields), **settings)
         return [*self.trail(fields["trail"], layer_itself), layer_itself] if "trail" in fields else [layer_itself]
 
     def picture(self, fields: dict[str, Node]) -> dict:
@@ -308,13 +325,13 @@ class _Reader:
             common["tint"] = fields["tint"].colour()
         return common
 
-    def trail(self, node: Node, layer: Shown) -> list[Shown]:
-        fields = node.fields(("copies", "spacing", "fade"))
-        copies = fields["copies"].whole(1, MOST_SHOWN) if "copies" in fields else 3
-        spacing = fields["spacing"].number(-LONGEST, LONGEST) if "spacing" in fields else 4.0
+    def trail(self, node: Node, layer: LayerInstance) -> list[LayerInstance]:
+        fields = node.fields(tuple(TRAIL))
+        checks = {"copies": Node.whole, "spacing": Node.number, "fade": Node.number}
+        copies, spacing, fade = (check(fields[key], TRAIL[key].low, TRAIL[key].high) if key in fields else
+                                 TRAIL[key].default for key, check in checks.items())
         if not spacing:
             raise fields["spacing"].mistake("a number of frames other than 0")
-        fade = fields["fade"].number(0, 1) if "fade" in fields else 0.6
         trail = []
         for copy in range(copies, 0, -1):
             # The offset comes last of all steps: the copy does what the layer did that many output frames ago.
@@ -371,7 +388,7 @@ class _Reader:
         return node.number(1, self.facts.length) - 1
 
     def warn_of_freeze(self, node: Node, first: float, last: float, before: tuple[Warp, ...]) -> None:
-        earlier = replace(Shown(0, self.facts.length, before), holds=False)
+        earlier = replace(LayerInstance(0, self.facts.length, before), holds=False)
         if np.isnan(earlier.source_times(np.array([first]))[0]):
             self.warnings.append(f"{dotted(node.path)}: stands still beyond the clip, which has {self.facts.length} "
                                  "frames: what is shown there is its end")
@@ -391,11 +408,11 @@ class _Reader:
             raise node.mistake(f"each layer that is shown: {listed(sorted(shown))}")
         return tuple(layers)
 
-    def background(self, node: Node) -> tuple[Shown, str | Colour | Path | None]:
+    def background(self, node: Node) -> tuple[LayerInstance, str | Colour | Path | None]:
         fields = node.fields((*PICTURE_KEYS, "replace"))
-        curves = {key: curve(fields[key], *CURVES[key]) for key in ("saturation", "gain") if key in fields}
-        shown = Shown(0, self.facts.length, **self.picture(fields), **curves)
-        return shown, self.replacement(fields["replace"]) if "replace" in fields else None
+        curves = {key: curve(fields[key], *CURVES[key][:2]) for key in ("saturation", "gain") if key in fields}
+        instance = LayerInstance(0, self.facts.length, **self.picture(fields), **curves)
+        return instance, self.replacement(fields["replace"]) if "replace" in fields else None
 
     def replacement(self, node: Node) -> str | Colour | Path:
         value = node.value

@@ -1,212 +1,216 @@
-"""Options of retime.py, and the short forms that say an edit on the command line."""
+"""Short forms: what the common edits are called on a command line, and what each does to the values of an edit file.
 
-import argparse
+A short form is an option and the text given with it. It changes the values of an edit file, which are then checked like
+those of any other; a mistake names the short form that it came from.
+"""
+
 import copy
 import re
-from argparse import Action, ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from options.result_options import add_result_options, resolve_result_options
 from retiming.edit import ClipFacts, Edit, edit_from_text, edit_from_values
 from util.checked_json import Place, dotted, values_from_text
-from util.command_line import OneLineParser, whole
 from util.errors import UserError
 
-STEPS = ("offset", "freeze", "hold", "speed", "reverse", "loop", "pingpong")
-SHORT_FORMS = {
-    "offset": ("LAYER:FRAMES", "2:+12", "show a layer later, or earlier: 2:-12"),
-    "freeze": ("LAYER:FIRST-LAST", "2:30-60", "let a layer stand still at frame FIRST until frame LAST, then go on"),
-    "hold": ("LAYER:FRAME", "background:30", "show one frame of a layer all the while"),
-    "speed": ("LAYER:FACTOR", "1:0.5", "show a layer slower or faster"),
-    "reverse": ("LAYER[:FIRST-LAST]", "1:10-30", "show a layer, or some frames of it, backwards"),
-    "loop": ("LAYER:FIRST-LAST", "1:10-30", "repeat frames of a layer"),
-    "pingpong": ("LAYER:FIRST-LAST", "1:10-30", "repeat frames of a layer forwards and backwards"),
-    "align": ("LAYER:SOURCE,...@FRAME", "1:40,2:55,3:31@45", "show these source frames of layers together, at FRAME"),
-    "remove": ("LAYER,...", "3", "leave layers out, with their shadows and reflections"),
-    "solo": ("LAYER,...", "1", "leave all other layers out"),
-    "duplicate": ("LAYER:FRAMES", "1:+12", "show a layer once more, that many frames later, behind itself"),
-    "trail": ("LAYER:COPIES,SPACING,FADE", "1:5,4,0.6", "let copies of a layer follow it"),
-    "opacity": ("LAYER:OPACITY", "2:0.5", "make a layer transparent"),
-    "effects": ("LAYER:STRENGTH", "2:0", "make shadow and reflection of a layer weaker or stronger"),
-    "order": ("LAYER,...", "2,1", "layers from back to front"),
-    "background": ("WHAT", "beach.jpg", "transparent, a colour #rrggbb, or a picture or video"),
-    "length": ("FRAMES", "60", "frames of the retimed video"),
-    "range": ("FIRST-LAST", "1-30", "render only these frames"),
-    "interpolation": ("HOW", "flow", "between two source frames: nearest, blend or flow"),
-}
+Change = Callable[[str, str, dict], list[Place]]
+"""Of an option, the text given with it, and the values of an edit file, which it changes; returns keys and indices of
+what was changed. Raises ValueError where the text is not of the option's form."""
 
 
-class _Change(Action):
-    """Keeps short forms in the order in which they are given: each works on what those before it made."""
+def edit_with_short_forms(text: str, name: str, given: Iterable[tuple[str, str]], facts: ClipFacts,
+                          folder: Path) -> tuple[Edit, dict]:
+    """The edit of an edit file, changed by short forms.
 
-    def __call__(self, parser, namespace, values, option_string=None):
-        namespace.changes = [*namespace.changes, (self.dest, values)]
-
-
-def parse(argv: list[str] | None = None) -> Namespace:
-    """Parse the command line of retime.py.
+    Args:
+        text: the file's content; "{}" where there is none.
+        name: what messages call it.
+        given: (option, text) of each short form; each works on what those before it made.
+        facts: the clip.
+        folder: where files of the background are; one that a short form names may lie anywhere.
 
     Returns:
-        the options. `layers` and `dataroot` are folders, whichever way they were given; `changes` are the short forms.
-
-    Raises:
-        UserError: options are missing, unknown or contradict each other.
-    """
-    parser = OneLineParser(description="Show the layers of a clip at other times (docs/retiming.md).",
-                           formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_options(parser)
-    opt = parser.parse_args(argv)
-    resolve_result_options(opt)
-    wanted = [option for option in ("out", "page", "serve") if getattr(opt, option)]
-    if len(wanted) != 1:
-        found = f"--{wanted[1]}: given with --{wanted[0]}" if wanted else "--out: missing"
-        raise UserError(f"{found}; expected one of --out PATH, --page FILE.html, --serve")
-    for option in ("layer", "save_edit"):
-        if opt.out is None and getattr(opt, option) is not None:
-            raise UserError(f"--{option}: given with --{wanted[0]}; expected with --out alone")
-    return opt
-
-
-def add_options(parser: ArgumentParser) -> None:
-    """Add all options."""
-    add_result_options(parser)
-    group = parser.add_argument_group("result")
-    group.add_argument("--out", metavar="PATH",
-                       help="file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%%04d.exr")
-    group.add_argument("--layer", type=whole(0), metavar="N",
-                       help="write this layer alone, with alpha; 0 is the background")
-    group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
-    group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/retiming.md.")
-    group.add_argument("--serve", action="store_true", help="edit in the browser, at an address of this machine")
-    group.add_argument("--port", type=whole(0), default=8098, metavar="N", help="of that address; 0 takes a free one")
-    group.add_argument("--page", type=Path, metavar="FILE.html",
-                       help="write the editor as one page with the layers inside, to be sent to somebody")
-    group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")
-    group.add_argument("--edit", type=Path, metavar="FILE", help="edit file")
-    for name, (form, example, text) in SHORT_FORMS.items():
-        group.add_argument(f"--{name}", action=_Change, metavar=form, help=f"{text} (such as {example})")
-    parser.set_defaults(changes=[])
-
-
-def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
-    """The edit of the edit file and the short forms, and the same as the values of an edit file.
+        the edit, and the same as the values of an edit file.
 
     Raises:
         UserError: a mistake in either.
     """
-    text, name, folder = "{}", "edit", Path()
-    if opt.edit is not None:
-        name, folder = str(opt.edit), opt.edit.parent
-        try:
-            text = opt.edit.read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise UserError(f"--edit {opt.edit}: not readable ({error})") from None
-    edit = edit_from_text(text, name, facts, folder)
-    if not opt.changes:
-        return edit, values_from_text(text, name)
-    values, origins = values_from_text(text, name), {}
-    for option, given in opt.changes:
-        for path in ShortForm(option, given).apply(values):
-            origins[path] = f"--{option} {given}"
+    edit, values = edit_from_text(text, name, facts, folder), values_from_text(text, name)
+    origins: dict[Place, str] = {}
+    for option, argument in given:
+        origins |= dict.fromkeys(change(values, option, argument), f"--{option} {argument}")
 
     def place(path: Place) -> str:
         known = [origins[path[:i]] for i in range(len(path), 0, -1) if path[:i] in origins]
         return known[0] if known else f"{name}: {dotted(path)}"
 
-    return edit_from_values(values, facts, place, folder), values
+    return (edit_from_values(values, facts, place, folder) if origins else edit), values
 
 
-class ShortForm:
-    """A short form: an option and what was given with it."""
+def change(values: dict, option: str, given: str) -> list[Place]:
+    """Change the values of an edit file by a short form; returns keys and indices of what was changed.
 
-    def __init__(self, option: str, given: str):
-        self.option, self.given = option, given
+    Raises:
+        UserError: it is not of its form.
+    """
+    form = SHORT_FORMS[option]
+    try:
+        return form.change(option, given, values)
+    except ValueError:
+        raise UserError(f"--{option}: found '{given[:60]}'; expected {form.form}, such as {form.example}") from None
 
-    def apply(self, values: dict) -> list[Place]:
-        """Change the values of an edit file; returns keys and indices of what was changed.
 
-        Raises:
-            UserError: it is not of its form.
-        """
-        if self.option == "align":
-            pins, at = self._parts(r"(.+)@([^@]+)")
-            changed = []
-            for pin in pins.split(","):
-                layer, source = self._parts(r"([^:]+):([^:]+)", pin)
-                changed += self._add_step(values, layer, {"align": [[self._number(at), self._number(source)]]})
-            return changed
-        if self.option in ("remove", "solo", "order"):
-            values[self.option] = [self._number(word) for word in self.given.split(",")]
-        elif self.option in ("length", "interpolation"):
-            values[self.option] = self._number(self.given) if self.option == "length" else self.given
-        elif self.option == "range":
-            values["range"] = self._frames(self.given)
-        elif self.option == "background":
-            is_file = self.given != "transparent" and not self.given.startswith("#")
-            # A Path is taken from anywhere: the user of the command line names his own files.
-            values.setdefault("background", {})["replace"] = Path(self.given) if is_file else self.given
-        else:
-            layer, rest = self._parts(r"([^:]+):?(.*)")
-            return self._change_layer(values, layer, rest)
-        return [(self.option,)]
+# ---- texts to values -------------------------------------------------------------------------------------------------
 
-    def _change_layer(self, values: dict, layer: str, rest: str) -> list[Place]:
-        if self.option in STEPS:
-            value = self._frames(rest) if self.option in ("freeze", "loop", "pingpong") else (
-                (self._frames(rest) if rest else True) if self.option == "reverse" else self._number(rest))
-            return self._add_step(values, layer, {self.option: value})
-        if layer == "background":
-            raise self._wrong()
-        if self.option == "duplicate":
-            showings = self._showings(values, layer)
-            copied = copy.deepcopy(showings[0][1])
-            copied.setdefault("time", []).append({"offset": self._number(rest)})
-            values["layers"][layer] = [copied, *(showing for _, showing in showings)]
-            return [("layers", layer, 0)]
-        if self.option == "trail":
-            numbers = [self._number(word) for word in rest.split(",")]
-            value = dict(zip(("copies", "spacing", "fade"), numbers))
-        else:
-            value = self._number(rest)
-        showings = self._showings(values, layer)
-        for _, showing in showings:
-            showing[self.option] = value
-        return [(*path, self.option) for path, _ in showings]
+def _parts(pattern: str, text: str) -> tuple[str, ...]:
+    found = re.fullmatch(pattern, text)
+    if found is None:
+        raise ValueError(text)
+    return found.groups()
 
-    def _add_step(self, values: dict, layer: str, step: dict) -> list[Place]:
-        changed = []
-        for path, showing in self._showings(values, layer):
-            showing.setdefault("time", []).append(step)
-            changed.append((*path, "time", len(showing["time"]) - 1))
-        return [*changed, ("layers", layer)]
 
-    def _showings(self, values: dict, layer: str) -> list[tuple[Place, dict]]:
-        """How a layer is shown, and where that stands in the edit file; made where it is not there yet."""
-        if layer == "background":
-            return [(("background",), values.setdefault("background", {}))]
-        layers = values.setdefault("layers", {})
-        if layer not in layers:
-            layers[layer] = copy.deepcopy(layers.get("others", {}))
-        entry = layers[layer]
-        if isinstance(entry, list):
-            return [(("layers", layer, i), showing) for i, showing in enumerate(entry)]
-        return [(("layers", layer), entry)]
+def _number(text: str) -> float:
+    return int(text) if re.fullmatch(r"[+-]?\d{1,9}", text) else float(text)
 
-    def _parts(self, pattern: str, text: str | None = None) -> tuple[str, ...]:
-        found = re.fullmatch(pattern, self.given if text is None else text)
-        if found is None:
-            raise self._wrong()
-        return found.groups()
 
-    def _frames(self, text: str) -> list[float]:
-        return [self._number(word) for word in self._parts(r"([^-]+)-([^-]+)", text)]
+def _numbers(text: str) -> list[float]:
+    return [_number(word) for word in text.split(",")]
 
-    def _number(self, text: str) -> float:
-        try:
-            return int(text) if re.fullmatch(r"[+-]?\d{1,9}", text) else float(text)
-        except ValueError:
-            raise self._wrong() from None
 
-    def _wrong(self) -> UserError:
-        form, example, _ = SHORT_FORMS[self.option]
-        return UserError(f"--{self.option}: found '{self.given[:60]}'; expected {form}, such as {example}")
+def _frames(text: str) -> list[float]:
+    return [_number(word) for word in _parts(r"([^-]+)-([^-]+)", text)]
+
+
+def _frames_or_all(text: str) -> list[float] | bool:
+    return _frames(text) if text else True
+
+
+def _trail(text: str) -> dict[str, float]:
+    return dict(zip(("copies", "spacing", "fade"), _numbers(text)))
+
+
+def _replacement(text: str) -> Path | str:
+    # A Path is taken from anywhere: the user of the command line names his own files.
+    return text if text == "transparent" or text.startswith("#") else Path(text)
+
+
+# ---- values to their places ------------------------------------------------------------------------------------------
+
+def _of_edit(value: Callable[[str], object]) -> Change:
+    """A key of the whole edit."""
+    def apply(option: str, given: str, values: dict) -> list[Place]:
+        values[option] = value(given)
+        return [(option,)]
+    return apply
+
+
+def _of_layer(value: Callable[[str], object]) -> Change:
+    """A key of a layer, in all of its instances."""
+    def apply(option: str, given: str, values: dict) -> list[Place]:
+        layer, rest = _layer_and_rest(given)
+        found = value(rest)
+        instances = _instances(values, layer)
+        for _, instance in instances:
+            instance[option] = found
+        return [(*path, option) for path, _ in instances]
+    return apply
+
+
+def _time_step(value: Callable[[str], object]) -> Change:
+    """A further time step of a layer, or of the background."""
+    def apply(option: str, given: str, values: dict) -> list[Place]:
+        layer, rest = _parts(r"([^:]+):?(.*)", given)
+        return _add_step(values, layer, {option: value(rest)})
+    return apply
+
+
+def _align(option: str, given: str, values: dict) -> list[Place]:
+    pins, output = _parts(r"(.+)@([^@]+)", given)
+    changed = []
+    for pin in pins.split(","):
+        layer, source = _parts(r"([^:]+):([^:]+)", pin)
+        changed += _add_step(values, layer, {option: [[_number(output), _number(source)]]})
+    return changed
+
+
+def _duplicate(option: str, given: str, values: dict) -> list[Place]:
+    layer, late = _layer_and_rest(given)
+    instances = _instances(values, layer)
+    copied = copy.deepcopy(instances[0][1])
+    copied.setdefault("time", []).append({"offset": _number(late)})
+    values["layers"][layer] = [copied, *(instance for _, instance in instances)]
+    return [("layers", layer, 0)]
+
+
+def _replace_background(option: str, given: str, values: dict) -> list[Place]:
+    values.setdefault("background", {})["replace"] = _replacement(given)
+    return [(option,)]
+
+
+def _layer_and_rest(given: str) -> tuple[str, ...]:
+    layer, rest = _parts(r"([^:]+):?(.*)", given)
+    if layer == "background":
+        raise ValueError(given)
+    return layer, rest
+
+
+def _add_step(values: dict, layer: str, step: dict) -> list[Place]:
+    changed = []
+    for path, instance in _instances(values, layer):
+        instance.setdefault("time", []).append(step)
+        changed.append((*path, "time", len(instance["time"]) - 1))
+    return [*changed, ("layers", layer)]
+
+
+def _instances(values: dict, layer: str) -> list[tuple[Place, dict]]:
+    """How a layer is shown, and where that stands in the edit file; made where it is not there yet."""
+    if layer == "background":
+        return [(("background",), values.setdefault("background", {}))]
+    layers = values.setdefault("layers", {})
+    if layer not in layers:
+        layers[layer] = copy.deepcopy(layers.get("others", {}))
+    entry = layers[layer]
+    if isinstance(entry, list):
+        return [(("layers", layer, i), instance) for i, instance in enumerate(entry)]
+    return [(("layers", layer), entry)]
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------
+
+class ShortForm(NamedTuple):
+    """A short form: how it is written, an example, what it is for, and what it does."""
+
+    form: str
+    example: str
+    help: str
+    change: Change
+
+
+SHORT_FORMS = {option: ShortForm(*fields) for option, *fields in (
+    ("offset", "LAYER:FRAMES", "2:+12", "show a layer later, or earlier: 2:-12", _time_step(_number)),
+    ("freeze", "LAYER:FIRST-LAST", "2:30-60", "let a layer stand still at frame FIRST until frame LAST, then go on",
+     _time_step(_frames)),
+    ("hold", "LAYER:FRAME", "background:30", "show one frame of a layer all the while", _time_step(_number)),
+    ("speed", "LAYER:FACTOR", "1:0.5", "show a layer slower or faster", _time_step(_number)),
+    ("reverse", "LAYER[:FIRST-LAST]", "1:10-30", "show a layer, or some frames of it, backwards",
+     _time_step(_frames_or_all)),
+    ("loop", "LAYER:FIRST-LAST", "1:10-30", "repeat frames of a layer", _time_step(_frames)),
+    ("pingpong", "LAYER:FIRST-LAST", "1:10-30", "repeat frames of a layer forwards and backwards",
+     _time_step(_frames)),
+    ("align", "LAYER:SOURCE,...@FRAME", "1:40,2:55,3:31@45", "show these source frames of layers together, at FRAME",
+     _align),
+    ("remove", "LAYER,...", "3", "leave layers out, with their shadows and reflections", _of_edit(_numbers)),
+    ("solo", "LAYER,...", "1", "leave all other layers out", _of_edit(_numbers)),
+    ("duplicate", "LAYER:FRAMES", "1:+12", "show a layer once more, that many frames later, behind itself", _duplicate),
+    ("trail", "LAYER:COPIES,SPACING,FADE", "1:5,4,0.6", "let copies of a layer follow it", _of_layer(_trail)),
+    ("opacity", "LAYER:OPACITY", "2:0.5", "make a layer transparent", _of_layer(_number)),
+    ("effects", "LAYER:STRENGTH", "2:0", "make shadow and reflection of a layer weaker or stronger",
+     _of_layer(_number)),
+    ("order", "LAYER,...", "2,1", "layers from back to front", _of_edit(_numbers)),
+    ("background", "WHAT", "beach.jpg", "transparent, a colour #rrggbb, or a picture or video", _replace_background),
+    ("length", "FRAMES", "60", "frames of the retimed video", _of_edit(_number)),
+    ("range", "FIRST-LAST", "1-30", "render only these frames", _of_edit(_frames)),
+    ("interpolation", "HOW", "flow", "between two source frames: nearest, blend or flow", _of_edit(str)),
+)}
+"""By option, in the order of the help."""

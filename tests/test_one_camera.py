@@ -6,12 +6,12 @@ import pytest
 from data.dataroot import Dataroot, read_homographies
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
-from evaluation.measures import Clip
+from evaluation.clip import Clip
 from preparation.page import panorama_canvas
 from retiming.compositor import Compositor
 from retiming.edit import edit_from_text
 from retiming.editor.page import clip_values
-from retiming.rendering import Uncovered
+from retiming.uncovered import Uncovered
 from tests import true_camera
 from vision.geometry.canvas import Canvas
 from vision.geometry.homography import scaling

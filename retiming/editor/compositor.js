@@ -1,6 +1,6 @@
-// The composite of an output frame by WebGL, as retiming/compositor.py makes it: premultiplied, back to front, what moves
-// sampled bicubically. Not made here, but by the server when the picture stands still: optical flow (mixed instead),
-// the low pass of layers that are made smaller, and the later frames of a video in the background's place.
+// The composite of an output frame by WebGL, as retiming/compositor.py makes it: premultiplied, back to front, what
+// moves sampled bicubically. Not made here, but by the server when the picture stands still: optical flow (mixed
+// instead), the low pass of layers that are made smaller, and the later frames of a video in the background's place.
 "use strict";
 
 const CACHE_BYTES = 384 * 2 ** 20;

@@ -1,9 +1,10 @@
-// What an edit file says (docs/retiming.md), as retiming/edit.py and retiming/compositor.py read it. A value that this reading
-// does not know stays in the file as it is; mistakes are told by the server. Frames count from 1 in the file and from 0
-// here.
+// What an edit file says (docs/retiming.md), as retiming/edit.py and retiming/compositor.py read it. A value that this
+// reading does not know stays in the file as it is; mistakes are told by the server. Frames count from 1 in the file
+// and from 0 here.
 "use strict";
 
-const CURVES = {opacity: 1, effects: 1, x: 0, y: 0, scale: 1, saturation: 1, gain: 1};
+const LIMITS = dataOf("limits");  // retiming/limits.json
+const TRAIL = Object.fromEntries(Object.entries(LIMITS.trail).map(([key, limits]) => [key, limits.default]));
 const LUMA = [0.2126, 0.7152, 0.0722];
 const IDENTITY = [1, 0, 0, 0, 1, 0, 0, 0, 1];
 const BACKGROUND = "background";
@@ -23,6 +24,11 @@ function curveAt(value, frame) {
   return a + (b - a) * (frame - from) / (to - from);
 }
 
+const defaultOf = (key) => LIMITS.curves[key].default;
+
+// A number of a layer that may change, or what it is where nothing is said.
+const numberAt = (entry, key, frame) => curveAt(entry[key] ?? defaultOf(key), frame);
+
 const stepName = (step) => Object.keys(step).find((key) => key !== "ease");
 
 function warpOf(step, clipLength) {
@@ -40,45 +46,45 @@ function warpOf(step, clipLength) {
   }
 }
 
-// The time steps of a showing, one after the other: a function of output time to source time, not held at the ends.
+// The time steps of an instance, one after the other: from output time to source time, not clamped to the clip.
 function warpOfSteps(steps, clipLength) {
   const warps = steps.map((step) => warpOf(step, clipLength)).reverse();
   return (t) => warps.reduce((time, warp) => warp(time), t);
 }
 
-// One showing of a layer, or the background: `sourceTime(output)` is null where nothing is shown.
-function showing(entry, layer, clip, interpolation) {
+// An instance of a layer, or the background: `sourceTime(output)` is null where nothing is shown.
+function layerInstance(entry, layer, clip, interpolation) {
   const warp = warpOfSteps(entry.time ?? [], clip.length);
   const sourceTime = (output, begins = 0) => {
-    const time = warp(output), held = Math.min(Math.max(time, 0), clip.length - 1);
-    return output < begins || (entry.ends === "hide" && Math.abs(time - held) >= 0.5) ? null : held;
+    const time = warp(output), clamped = Math.min(Math.max(time, 0), clip.length - 1);
+    return output < begins || (entry.ends === "hide" && Math.abs(time - clamped) >= 0.5) ? null : clamped;
   };
   return {entry, layer, warp, sourceTime, interpolation: entry.interpolation ?? interpolation, behind: 0};
 }
 
-// Layer number to what the edit file says of its showings, back to front; "others" where it is not named.
+// Layer number to what the edit file says of its instances, back to front; "others" where it is not named.
 const entriesOf = (values, layer) => {
   const entry = values.layers?.[layer] ?? values.layers?.others ?? {};
   return Array.isArray(entry) ? entry : [entry];
 };
 
-// The showings of an edit, copies of trails included; those of one layer back to front.
-function showingsOf(values, clip) {
-  const shown = [];
+// The instances of an edit, copies of trails included; those of one layer back to front.
+function instancesOf(values, clip) {
+  const instances = [];
   for (const layer of clip.layers) {
     if (values.remove?.includes(layer) || (values.solo && !values.solo.includes(layer))) continue;
     for (const entry of entriesOf(values, layer)) {
-      const itself = showing(entry, layer, clip, values.interpolation ?? "nearest");
-      const {copies = 3, spacing = 4, fade = 0.6} = entry.trail ?? {};
+      const itself = layerInstance(entry, layer, clip, values.interpolation ?? "nearest");
+      const {copies, spacing, fade} = {...TRAIL, ...entry.trail};
       for (let copy = entry.trail ? copies : 0; copy > 0; copy--) {
         const late = copy * spacing;
-        shown.push({...itself, behind: copy, fade: fade ** copy,
+        instances.push({...itself, behind: copy, fade: fade ** copy,
                     sourceTime: (output) => (output < late ? null : itself.sourceTime(output - late))});
       }
-      shown.push(itself);
+      instances.push(itself);
     }
   }
-  return shown;
+  return instances;
 }
 
 const lengthOf = (values, clip) => values.length ?? clip.length;
@@ -93,7 +99,7 @@ function orderOf(values, output) {
 
 // What RGB is multiplied with, row by row.
 function colourMatrix(entry, output) {
-  const saturation = curveAt(entry.saturation ?? 1, output), gain = curveAt(entry.gain ?? 1, output);
+  const saturation = numberAt(entry, "saturation", output), gain = numberAt(entry, "gain", output);
   const tint = colourOf(entry.tint ?? "#ffffff");
   return IDENTITY.map((one, i) =>
     gain * tint[Math.floor(i / 3)] * (one * saturation + (1 - saturation) * LUMA[i % 3]));
@@ -104,22 +110,23 @@ const colourOf = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 1
 // What is drawn in an output frame: the background's time and camera, and the layers back to front, as
 // Compositor.draws gives them.
 function drawsOf(values, clip, output) {
-  const background = showing(values.background ?? {}, BACKGROUND, clip, values.interpolation ?? "nearest");
+  const background = layerInstance(values.background ?? {}, BACKGROUND, clip, values.interpolation ?? "nearest");
   const camera = nearest(background.sourceTime(output));
   const [given, filmed] = [orderOf(values, output), orderAsFilmed(clip, camera)];
   const draws = [], depth = {};
-  showingsOf(values, clip).map((shown, index) => [shown, index]).reverse().forEach(([shown, index]) => {
-    const time = shown.sourceTime(output), {entry, layer} = shown;
+  instancesOf(values, clip).map((instance, index) => [instance, index]).reverse().forEach(([instance, index]) => {
+    const time = instance.sourceTime(output), {entry, layer} = instance;
     if (time === null) return;
-    if (shown.behind === 0 || !(layer in depth)) {
+    if (instance.behind === 0 || !(layer in depth)) {
       const order = given ?? orderAsFilmed(clip, nearest(time));
       depth[layer] = [order.indexOf(layer), filmed.indexOf(layer), index];
     }
-    const fade = shown.fade ?? 1;
+    const fade = instance.fade ?? 1;
     draws.push({
-      depth: [...depth[layer], -shown.behind], layer, time: shown.interpolation === "nearest" ? nearest(time) : time,
-      interpolation: shown.interpolation, opacity: fade * curveAt(entry.opacity ?? 1, output),
-      effects: curveAt(entry.effects ?? 1, output), colour: colourMatrix(entry, output),
+      depth: [...depth[layer], -instance.behind], layer,
+      time: instance.interpolation === "nearest" ? nearest(time) : time, interpolation: instance.interpolation,
+      opacity: fade * numberAt(entry, "opacity", output),
+      effects: numberAt(entry, "effects", output), colour: colourMatrix(entry, output),
       placement: placement(entry, clip, output),
     });
   });
@@ -146,9 +153,9 @@ function inverse([a, b, c, d, e, f, g, h, i]) {
 
 // From pixels of a picture to where they are shown; null: the same place.
 function placement(entry, clip, output) {
-  const [x, y, scale] = ["x", "y", "scale"].map((key) => curveAt(entry[key] ?? CURVES[key], output));
+  const [x, y, scale] = ["x", "y", "scale"].map((key) => numberAt(entry, key, output));
   if (!x && !y && scale === 1 && !entry.flip) return null;
-  const [width, height] = clip.size, anchor = entry.anchor ?? [0.5, 0.5];
+  const [width, height] = clip.size, anchor = entry.anchor ?? [LIMITS.anchor.default, LIMITS.anchor.default];
   const fixed = [anchor[0] * width - 0.5, anchor[1] * height - 0.5];
   const fx = ["horizontal", "both"].includes(entry.flip) ? -scale : scale;
   const fy = ["vertical", "both"].includes(entry.flip) ? -scale : scale;

@@ -4,7 +4,6 @@
 
 const SETTLED = 120;     // milliseconds without a change before the rendered picture is asked for
 const AHEAD = 12;        // frames that are fetched before they are shown
-const find = (selector) => document.querySelector(selector);
 
 class Editor {
   constructor({clip, edit}) {
@@ -13,7 +12,9 @@ class Editor {
     this.compositor = new WebGLCompositor(find("#picture"), clip, this.source, () => this.pictureCame(),
                                           (error) => this.tell(error.message, "error"));
     this.model = new Model(clip, edit, () => this.changed());
-    this.thumbnails = new Thumbnails(clip, this.source, () => this.soon("thumbnails", () => this.timeline.draw()));
+    this.thumbnails = new Thumbnails(
+      clip.length, (layer, frame) => this.source.picture(layer === BACKGROUND ? 0 : layer, frame),
+      () => this.soon("thumbnails", () => this.timeline.draw()));
     this.timeline = new Timeline(this.model, this.thumbnails, {
       seek: (frame) => this.seek(frame), select: (row) => this.select(row),
       toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row)});
@@ -25,6 +26,9 @@ class Editor {
     find("#clip-name").textContent = clip.name;
     find("#freeze-length").value = Math.max(Math.round(clip.rate / 2), 1);
     find("#render").hidden = !this.source.renders;
+    find("#render-format").append(...Object.entries(LIMITS.formats).map(([value, textContent]) =>
+      element("option", {value, textContent})));
+    for (const input of document.querySelectorAll("[data-file-name]")) input.pattern = LIMITS.file_name;
     this.editName = "edit";
     this.connect();
     this.changed();
@@ -398,4 +402,4 @@ class Editor {
   }
 }
 
-const editor = new Editor(JSON.parse(find("#data").textContent));
+const editor = new Editor(dataOf("data"));

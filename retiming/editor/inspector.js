@@ -11,13 +11,6 @@ const NUMBERS = {  // key: [label, low, high of the slider, step, as a percentag
   gain: ["Gain", 0, 4, 0.01],
 };
 
-// An element with properties and children.
-function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
-
 class Inspector {
   constructor(box, model, title, names) {
     Object.assign(this, {box, model, title, names, updates: [], shape: null});
@@ -57,7 +50,7 @@ class Inspector {
     const one = [this.number("opacity"), this.number("effects")];
     if (entriesOf(this.model.values, row.layer).length > 1) {
       one.push(element("div", {className: "buttons"}, element("button", {
-        textContent: "Delete this copy", onclick: () => this.model.deleteShowing(row)})));
+        textContent: "Delete this copy", onclick: () => this.model.deleteInstance(row)})));
     }
     return [this.section(this.title(row), one), this.section("Time", this.timeControls()),
             this.section("Trail", this.trailControls()),
@@ -78,24 +71,23 @@ class Inspector {
   // A number that may change, by slider, number and diamond.
   number(key) {
     const [label, min, max, step] = NUMBERS[key], merge = () => `${rowName(this.row)} ${key}`;
-    const limits = {opacity: [0, 1], effects: [0, 4], x: [-100, 100], y: [-100, 100], scale: [0.01, 100],
-                    saturation: [0, 4], gain: [0, 16]}[key];
+    const {low, high} = LIMITS.curves[key];
     const slider = element("input", {type: "range", min, max, step}), exact = element("input", {type: "number", step});
     const diamond = element("button", {className: "diamond", textContent: "◆"});
     slider.dataset.key = key;
     slider.setAttribute("aria-label", label);
     exact.setAttribute("aria-label", label);
     const set = (text) => {
-      const value = Math.min(Math.max(Number(text), limits[0]), limits[1]);
+      const value = Math.min(Math.max(Number(text), low), high);
       if (text !== "" && Number.isFinite(value)) this.model.setNumber(this.row, key, value, this.output, merge());
     };
     slider.addEventListener("input", () => set(slider.value));
     slider.addEventListener("change", () => this.model.endMerge());
-    slider.addEventListener("dblclick", () => { set(CURVES[key]); this.model.endMerge(); });
+    slider.addEventListener("dblclick", () => { set(defaultOf(key)); this.model.endMerge(); });
     exact.addEventListener("change", () => { set(exact.value); this.model.endMerge(); });
     diamond.addEventListener("click", () => this.model.toggleKey(this.row, key, this.output));
     this.refreshed(() => {
-      const found = this.entry[key] ?? CURVES[key], value = Math.round(1000 * curveAt(found, this.output)) / 1000;
+      const found = this.entry[key] ?? defaultOf(key), value = Math.round(1000 * curveAt(found, this.output)) / 1000;
       slider.value = value;
       if (document.activeElement !== exact) exact.value = value;
       const isKey = isKeyed(found) && found.some(([at]) => at === this.output + 1);
@@ -144,7 +136,7 @@ class Inspector {
     add.addEventListener("change", () => {
       const here = this.output + 1, end = Math.min(here + 11, this.model.clip.length);
       const [first, last] = end > here ? [here, end] : [Math.max(here - 11, 1), here];
-      const source = nearest(this.model.showing(this.row).sourceTime(this.output) ?? 0) + 1;
+      const source = nearest(this.model.instance(this.row).sourceTime(this.output) ?? 0) + 1;
       const value = {offset: 12, freeze: [here, here + 12], hold: source, speed: 0.5, reverse: true,
                      loop: [first, last], pingpong: [first, last], align: [[here, source]]}[add.value];
       if (value !== undefined) this.model.addStep(this.row, {[add.value]: value});
@@ -153,8 +145,8 @@ class Inspector {
     const more = this.row.layer === BACKGROUND ? [] : [
       this.choice("Beyond the clip", "ends", [["", "Hold the end"], ["hide", "Show nothing"]])];
     return [...list, element("div", {className: "buttons"}, add), ...more,
-            this.choice("Between frames", "interpolation", [["", "As the video"], ["nearest", "Nearest"],
-                                                            ["blend", "Blend"], ["flow", "Optical flow"]])];
+            this.choice("Between frames", "interpolation", [["", "As the video"],
+                                                            ...Object.entries(LIMITS.interpolations)])];
   }
 
   // A time step as the edit file has it.
@@ -192,14 +184,14 @@ class Inspector {
     const box = element("input", {type: "checkbox"}), entry = this.entry;
     box.dataset.key = "trail";
     box.addEventListener("change", () => this.model.set(this.row, "trail",
-      box.checked ? {copies: 3, spacing: 4, fade: 0.6} : undefined, undefined));
+      box.checked ? {...TRAIL} : undefined, undefined));
     this.refreshed(() => { box.checked = Boolean(this.entry.trail); });
     const controls = [element("label", {className: "field"}, element("span", {textContent: "Copies follow"}), box)];
     if (!entry.trail) return controls;
-    const of = (label, key, fallback, limits) => this.plain(label, () => this.entry.trail?.[key] ?? fallback,
-      (value) => this.model.changeEntry(this.row, (changed) => { changed.trail[key] = value; }), limits);
-    return [...controls, of("Copies", "copies", 3, {min: 1, max: 50, step: 1}),
-            of("Frames between", "spacing", 4, {step: "any"}), of("Fade", "fade", 0.6, {min: 0, max: 1, step: 0.05})];
+    const of = (label, key, step) => this.plain(label, () => this.entry.trail?.[key] ?? TRAIL[key],
+      (value) => this.model.changeEntry(this.row, (changed) => { changed.trail[key] = value; }),
+      {min: LIMITS.trail[key].low, max: LIMITS.trail[key].high, step});
+    return [...controls, of("Copies", "copies", 1), of("Frames between", "spacing", "any"), of("Fade", "fade", 0.05)];
   }
 
   colourControls() {
@@ -228,7 +220,7 @@ class Inspector {
     }
     const hold = element("button", {textContent: "Stand still at this frame", title: "And the camera with it"});
     hold.addEventListener("click", () => this.model.addStep(this.row, {
-      hold: nearest(this.model.showing(this.row).sourceTime(this.output)) + 1}));
+      hold: nearest(this.model.instance(this.row).sourceTime(this.output)) + 1}));
     return [...controls, element("div", {className: "buttons"}, hold)];
   }
 
@@ -250,12 +242,12 @@ class Inspector {
         values.length = value;
         if (value === model.clip.length) delete values.length;
         if (values.range?.[1] > value) delete values.range;
-      }), {...whole, max: 100000}),
+      }), {...whole, max: LIMITS.longest}),
       this.plain("Render from", () => range()[0], (value) => set("range", [Math.min(value, range()[1]), range()[1]],
                                                                  [1, model.length]), whole),
       this.plain("to", () => range()[1], (value) => set("range", [range()[0],
         Math.min(Math.max(value, range()[0]), model.length)], [1, model.length]), whole),
-      this.choice("Between frames", null, [["nearest", "Nearest"], ["blend", "Blend"], ["flow", "Optical flow"]],
+      this.choice("Between frames", null, Object.entries(LIMITS.interpolations),
                   () => model.values.interpolation ?? "nearest", (value) => set("interpolation", value, "nearest")),
       element("div", {className: "field"}, element("span", {textContent: "Back to front"}), order, asFilmed),
     ];

@@ -1,5 +1,5 @@
 // The edit that is being made: the values of an edit file themselves, event pins, undo, and the commands that change
-// them. A row is {layer, index}: one showing of a layer, or of the background. Output frames count from 0 here.
+// them. A row is {layer, index}: one instance of a layer, or of the background. Output frames count from 0 here.
 "use strict";
 
 const isKeyed = Array.isArray;
@@ -51,8 +51,8 @@ class Model {
     return (layer === BACKGROUND ? this.values.background : entriesOf(this.values, layer)[index]) ?? {};
   }
 
-  showing(row) {
-    return showing(this.entry(row), row.layer, this.clip, this.values.interpolation ?? "nearest");
+  instance(row) {
+    return layerInstance(this.entry(row), row.layer, this.clip, this.values.interpolation ?? "nearest");
   }
 
   isHidden({layer}) {
@@ -75,17 +75,17 @@ class Model {
   // A number that may change: at this frame where it has keys, else everywhere.
   setNumber(row, key, value, frame, merge = null) {
     const found = this.entry(row)[key];
-    if (!isKeyed(found)) return this.set(row, key, value, CURVES[key], merge);
+    if (!isKeyed(found)) return this.set(row, key, value, defaultOf(key), merge);
     this.set(row, key, withKey(found, frame + 1, value), undefined, merge);
   }
 
   // Give a number a key at this frame, or take that one away; the last one leaves its value everywhere.
   toggleKey(row, key, frame) {
-    const found = this.entry(row)[key] ?? CURVES[key], value = curveAt(found, frame);
+    const found = this.entry(row)[key] ?? defaultOf(key), value = curveAt(found, frame);
     if (!isKeyed(found)) return this.set(row, key, [[frame + 1, found]]);
     if (!found.some(([at]) => at === frame + 1)) return this.set(row, key, withKey(found, frame + 1, value));
     const rest = found.filter(([at]) => at !== frame + 1);
-    this.set(row, key, rest.length ? rest : value, CURVES[key]);
+    this.set(row, key, rest.length ? rest : value, defaultOf(key));
   }
 
   addStep(row, step) { this.changeEntry(row, (entry) => { entry.time = [...entry.time ?? [], step]; }); }
@@ -113,8 +113,8 @@ class Model {
     });
   }
 
-  // Take one of several showings away.
-  deleteShowing({layer, index}) {
+  // Take one of several instances away.
+  deleteInstance({layer, index}) {
     this.change((values, events) => {
       values.layers[layer].splice(index, 1);
       delete events[rowName({layer, index})];
@@ -163,7 +163,7 @@ class Model {
   // ---- events: a source frame of a row that is to be aligned --------------------------------------------------------
 
   toggleEvent(row, output) {
-    const source = this.showing(row).sourceTime(output);
+    const source = this.instance(row).sourceTime(output);
     if (source === null || row.layer === BACKGROUND) return;
     this.change((_, events) => {
       if (events[rowName(row)] === nearest(source)) delete events[rowName(row)];
@@ -222,7 +222,7 @@ const withKey = (keys, at, value) =>
   [...keys.filter(([frame]) => frame !== at), [at, value]].sort((a, b) => a[0] - b[0]);
 const toggled = (list, item) => (list.includes(item) ? list.filter((other) => other !== item) : [...list, item]);
 
-// Keep events with their rows when a showing of a layer was put in or taken out at `index`.
+// Keep events with their rows when an instance of a layer was put in or taken out at `index`.
 function moveEvents(events, layer, index, by) {
   const moved = Object.entries(events).map(([name, source]) => {
     const [at, number] = [name.slice(0, name.lastIndexOf(".")), Number(name.slice(name.lastIndexOf(".") + 1))];

@@ -1,31 +1,28 @@
 """The editor's page: what it is told of a clip, its pictures, and the page as one file that needs no server.
 
 Frames count from 0, layers from 1 (0 is the background). The page itself is editor.html with the scripts and styles
-beside it.
+beside it, and those of web/.
 """
 
 import base64
 import io
-import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 from PIL import Image
 
 from retiming.compositor import Compositor
-from retiming.edit import edit_from_values
+from retiming.edit import LIMITS, edit_from_values
 from util.checked_json import dotted
 from util.files import write_text
 from vision.layers.patches import covered_part
+from web.page import SCRIPTS, STYLES, Template
+from web.server import Crop
 
 FOLDER = Path(__file__).parent
-STYLES, SCRIPTS = "style.css", ("time_warps.js", "edit.js", "sources.js", "compositor.js", "model.js", "timeline.js",
-                                "inspector.js", "editor.js")
+OWN_SCRIPTS = ("time_warps", "edit", "sources", "compositor", "model", "curves", "inspector", "editor")
+TEMPLATE = Template(FOLDER / "editor.html", (*STYLES, FOLDER / "style.css"),
+                    (*SCRIPTS, *(FOLDER / f"{name}.js" for name in OWN_SCRIPTS)))
 QUALITY = 97  # of JPEG
-
-Cut = tuple[int, int, np.ndarray]
-"""(x, y) of the first pixel in the frame, and uint8 pixels: straight RGBA, RGB or grey."""
 
 
 def clip_values(compositor: Compositor, name: str) -> dict:
@@ -39,21 +36,21 @@ def clip_values(compositor: Compositor, name: str) -> dict:
             "order": orders, "cameras": cameras}
 
 
-def picture(compositor: Compositor, layer: int, frame: int) -> Cut | None:
+def picture(compositor: Compositor, layer: int, frame: int) -> Crop | None:
     """A layer in a source frame, only what is covered; None: it is empty."""
     if layer == 0:
         return 0, 0, compositor.layers.background(frame)
-    cut = covered_part(compositor.layers.layer(layer, frame))
-    return cut if cut[2].size else None
+    crop = covered_part(compositor.layers.layer(layer, frame))
+    return crop if crop[2].size else None
 
 
-def person(compositor: Compositor, layer: int, frame: int) -> Cut | None:
+def person(compositor: Compositor, layer: int, frame: int) -> Crop | None:
     """How much of each pixel of `picture` is the person, grey."""
     patch = compositor.source(layer, frame)
     return None if patch is None else (patch.x, patch.y, compositor.person_weight(layer, frame)[patch.window])
 
 
-def replacement(compositor: Compositor, name: str, folder: Path) -> Cut:
+def replacement(compositor: Compositor, name: str, folder: Path) -> Crop:
     """What stands in the background's place; of a video the first frame."""
     values = {"background": {"replace": name}, "remove": list(compositor.facts.layers)}
     edit = edit_from_values(values, compositor.facts, dotted, folder)
@@ -67,8 +64,7 @@ def page(values: dict, edit: dict) -> str:
         values: see `clip_values`.
         edit: the edit that it starts with.
     """
-    head = f'<link rel="stylesheet" href="{STYLES}">'
-    return _filled(head, "\n".join(f'<script src="{name}"></script>' for name in SCRIPTS), values, edit)
+    return TEMPLATE.page(_data(values, edit))
 
 
 def write_page(path: Path, compositor: Compositor, name: str, edit: dict, folder: Path) -> None:
@@ -95,35 +91,18 @@ def write_page(path: Path, compositor: Compositor, name: str, edit: dict, folder
         replacements[replaced] = _embedded(replacement(compositor, replaced, folder))
     values = {**clip_values(compositor, name), "pictures": {"layers": layers, "people": people,
                                                             "replacements": replacements}}
-    policy = ("default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:")
-    head = (f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-            f"<style>{(FOLDER / STYLES).read_text(encoding='utf-8')}</style>")
-    scripts = "\n".join(f"<script>{(FOLDER / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
-    write_text(path, _filled(head, scripts, values, edit))
+    write_text(path, TEMPLATE.one_file(_data(values, edit)))
 
 
-def png(pixels: np.ndarray) -> bytes:
-    """Uint8 RGB, RGBA or grey as PNG, made quickly."""
-    if pixels.ndim == 3:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
-    return cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+def _data(values: dict, edit: dict) -> dict[str, object]:
+    return {"limits": LIMITS, "data": {"clip": values, "edit": edit}}
 
 
-def _filled(head: str, scripts: str, values: dict, edit: dict) -> str:
-    # "<" would end the element that the values stand in.
-    data = json.dumps({"clip": values, "edit": edit}, separators=(",", ":")).replace("<", "\\u003c")
-    text = (FOLDER / "editor.html").read_text(encoding="utf-8")
-    for mark, content in (("<!-- head -->", head), ("<!-- scripts -->", scripts),
-                          ("<!-- data -->", f'<script type="application/json" id="data">{data}</script>')):
-        text = text.replace(mark, content)
-    return text
-
-
-def _embedded(cut: Cut | None) -> tuple[int, int, str, str] | None:
+def _embedded(crop: Crop | None) -> tuple[int, int, str, str] | None:
     """Place, type and base64 of a picture: layers lossless, backgrounds as good JPEG."""
-    if cut is None:
+    if crop is None:
         return None
-    x, y, pixels = cut
+    x, y, pixels = crop
     kind = "jpeg" if pixels.ndim == 3 and pixels.shape[2] == 3 else "webp"
     settings = {"quality": QUALITY, "subsampling": 0} if kind == "jpeg" else {"lossless": True}
     file = io.BytesIO()

@@ -1,37 +1,31 @@
-"""The editor's server, for this machine alone: pictures of the layers, rendered frames, saved edits, rendering.
+"""What the editor's page may ask this machine for: pictures of the layers, rendered frames, saved edits, rendering.
 
-Another page in the same browser can neither read nor start anything: requests must name this machine as their host (so
-no foreign name that leads here will do) and, but for the page itself, carry a token that only the page knows. Names
-that come from the browser are letters, digits, spaces, _ and -, of files in one folder.
+Names that come from the browser are letters, digits, spaces, _ and -, of files in one folder.
 """
 
 import json
 import re
-import secrets
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote
 
 from data.dataroot import IMAGE_SUFFIXES
 from retiming.compositor import Compositor
-from retiming.edit import Edit, edit_from_text, edit_from_values
+from retiming.edit import LIMITS, Edit, edit_from_text, edit_from_values
 from retiming.editor import page
-from retiming.editor.page import Cut, clip_values, png
+from retiming.editor.page import clip_values
 from retiming.rendering import render
-from util.checked_json import dotted, values_from_text
+from util.checked_json import dotted
 from util.errors import UserError
 from util.files import write_text
+from web.server import Crop, Site
+from web.server import serve as serve_site
 
-MOST_BYTES = 2_000_000  # of a request
-FORMATS = ("mp4", "webm", "mov", "gif", "png", "exr")
+FORMATS = tuple(LIMITS["formats"])
+FILE_NAME = re.compile(LIMITS["file_name"].replace(r"\p{L}\p{N}_", r"\w"))  # Python's name for these
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mov", ".mkv", ".avi")
-POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob: data:; "
-          "media-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 
 
 class Cancelled(Exception):
@@ -88,8 +82,14 @@ class Session:
     """
 
     def __init__(self, compositor: Compositor, name: str, edit: dict, folder: Path):
-        self.compositor, self.folder, self.token = compositor, folder, secrets.token_urlsafe(24)
-        self.values, self.start = {**clip_values(compositor, name), "token": self.token, "folder": str(folder)}, edit
+        self.compositor, self.folder, self.start = compositor, folder, edit
+        self.site = Site(
+            self.page, page.TEMPLATE.files,
+            {("picture", 2): self.picture, ("person", 2): self.person, ("replacement", 1): self.replacement,
+             ("edit", 1): self.saved_edit, ("files", 0): self.files, ("progress", 0): self.progress},
+            {"check": self.check, "frame": self.frame, "save": self.save, "render": self.render,
+             "cancel": self.cancel})
+        self.values = {**clip_values(compositor, name), "token": self.site.token, "folder": str(folder)}
         self.rendering: Rendering | None = None
         self.lock = threading.Lock()
 
@@ -104,15 +104,15 @@ class Session:
         """The page."""
         return page.page(self.values, self.start)
 
-    def picture(self, layer: str, frame: str) -> Cut | None:
+    def picture(self, layer: str, frame: str) -> Crop | None:
         """A layer in a source frame."""
         return page.picture(self.compositor, *self._place(layer, frame))
 
-    def person(self, layer: str, frame: str) -> Cut | None:
+    def person(self, layer: str, frame: str) -> Crop | None:
         """Where in it the person is."""
         return page.person(self.compositor, *self._place(layer, frame))
 
-    def replacement(self, name: str) -> Cut:
+    def replacement(self, name: str) -> Crop:
         """What stands in the background's place."""
         return page.replacement(self.compositor, name, self.folder)
 
@@ -120,7 +120,7 @@ class Session:
         """Warnings of an edit."""
         return {"warnings": self.edit(asked).warnings}
 
-    def frame(self, asked: dict) -> Cut:
+    def frame(self, asked: dict) -> Crop:
         """An output frame, as retime.py renders it."""
         edit, frame = self.edit(asked), asked.get("frame")
         if not isinstance(frame, int) or not 0 <= frame < edit.length:
@@ -186,13 +186,13 @@ class Session:
 
 def safe_name(name) -> str:
     """A name that comes from the browser, if it is one of a file in the folder."""
-    if not isinstance(name, str) or not re.fullmatch(r"\w[\w -]{0,60}", name):
+    if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
         raise UserError(f"found the name {str(name)[:60]!r}; expected letters, digits, spaces, _ and -")
     return name
 
 
 def serve(session: Session, port: int, started: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C.
+    """Serve until Ctrl-C, see web/server.py.
 
     Args:
         session: the clip.
@@ -202,104 +202,5 @@ def serve(session: Session, port: int, started: Callable[[str], None]) -> None:
     Raises:
         UserError: the port cannot be had.
     """
-    try:
-        server = _Server(("127.0.0.1", port), _Handler)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"--port {port}: cannot be used ({reason}); give another one") from None
-    server.session, port = session, server.server_address[1]
-    server.hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
-    with server:
-        started(f"http://localhost:{port}/")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            session.cancel()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    session: Session
-    hosts: tuple[str, ...]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "retime", ""
-    timeout = 60  # seconds that a connection may be silent
-
-    def do_GET(self):
-        path, session = unquote(self.path).strip("/"), self.server.session
-        file = path if path in (page.STYLES, *page.SCRIPTS) else None
-        if not self._is_allowed(needs_token=path != "" and file is None):
-            return
-        if path == "":
-            return self._send(session.page().encode(), "text/html; charset=utf-8")
-        if file:
-            kind = "text/css" if file == page.STYLES else "text/javascript"
-            return self._send((page.FOLDER / file).read_bytes(), f"{kind}; charset=utf-8")
-        kind, *names = path.split("/")
-        ways = {("picture", 2): session.picture, ("person", 2): session.person, ("replacement", 1): session.replacement,
-                ("edit", 1): session.saved_edit, ("files", 0): session.files, ("progress", 0): session.progress}
-        self._answer(ways.get((kind, len(names))), names)
-
-    def do_POST(self):
-        # Other sites cannot send the token without asking first, and no such question is answered.
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
-            self.close_connection = True
-            return self._send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {MOST_BYTES} bytes")
-        body, session = self.rfile.read(int(length)), self.server.session
-        if not self._is_allowed(needs_token=True):
-            return
-        ways = {"/check": session.check, "/frame": session.frame, "/save": session.save, "/render": session.render,
-                "/cancel": session.cancel}
-        self._answer(ways.get(self.path), [lambda: values_from_text(body.decode(errors="replace"), "request")])
-
-    def log_message(self, *_):
-        pass
-
-    def _is_allowed(self, needs_token: bool) -> bool:
-        token = self.headers.get("X-Token", "")
-        if self.headers.get("Host") not in self.server.hosts:
-            self._send_error(HTTPStatus.FORBIDDEN, "this server is for this machine alone")
-        elif needs_token and not secrets.compare_digest(token.encode(), self.server.session.token.encode()):
-            self._send_error(HTTPStatus.FORBIDDEN, "the editor was started anew; load the page again")
-        else:
-            return True
-        return False
-
-    def _answer(self, way: Callable | None, arguments: list) -> None:
-        if way is None:
-            return self._send_error(HTTPStatus.NOT_FOUND, "no such address")
-        try:
-            result = way(*(argument() if callable(argument) else argument for argument in arguments))
-        except UserError as error:  # not a bad status: browsers write those into the console, as faults of the page
-            result = {"error": str(error)}
-        except Exception as error:
-            traceback.print_exc()
-            return self._send_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
-        if isinstance(result, tuple):
-            x, y, pixels = result
-            self._send(png(pixels), "image/png", {"X-Place": f"{x} {y}"})
-        elif isinstance(result, str):
-            self._send(result.encode(), "text/plain; charset=utf-8")
-        elif result is None:
-            self._send(b"", "image/png", status=HTTPStatus.NO_CONTENT)
-        else:
-            self._send(json.dumps(result).encode(), "application/json")
-
-    def _send_error(self, status: HTTPStatus, message: str) -> None:
-        self._send(json.dumps({"error": message}).encode(), "application/json", status=status)
-
-    def _send(self, body: bytes, kind: str, more: dict[str, str] | None = None, status: HTTPStatus = HTTPStatus.OK):
-        try:
-            self.send_response(status)
-            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), "Cache-Control": "no-store",
-                                "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff",
-                                "Referrer-Policy": "no-referrer", **(more or {})}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True  # the browser no longer wants it
+    serve_site(session.site, port, started)
+    session.cancel()

@@ -3,41 +3,17 @@
 // there is nothing to show.
 "use strict";
 
-const bitmapOf = (blob) => createImageBitmap(blob, {premultiplyAlpha: "premultiply", colorSpaceConversion: "none"});
-
-class Server {
+class Server extends LocalServer {
   constructor(clip) {
-    this.headers = {"X-Token": clip.token};
+    super(clip.token, "the editor's server does not answer; start retime.py --serve again");
     this.renders = true;
   }
 
-  async ask(path, body) {
-    const options = body === undefined ? {} : {method: "POST", body: JSON.stringify(body)};
-    let answer;
-    try {
-      answer = await fetch(path, {...options, headers: this.headers});
-    } catch {
-      throw new Error("the editor's server does not answer; start retime.py --serve again");
-    }
-    if (!answer.headers.get("Content-Type")?.startsWith("application/json")) return answer;
-    const value = await answer.json();
-    if (value.error) throw new Error(value.error);
-    return value;
-  }
+  picture(layer, frame) { return this.placedPicture(`/picture/${layer}/${frame}`); }
+  person(layer, frame) { return this.placedPicture(`/person/${layer}/${frame}`); }
+  replacement(name) { return this.placedPicture(`/replacement/${encodeURIComponent(name)}`); }
 
-  async fetchPicture(path) {
-    const answer = await this.ask(path);
-    if (answer.status === 204) return null;
-    const [x, y] = answer.headers.get("X-Place").split(" ").map(Number);
-    return {bitmap: await bitmapOf(await answer.blob()), x, y};
-  }
-
-  picture(layer, frame) { return this.fetchPicture(`/picture/${layer}/${frame}`); }
-  person(layer, frame) { return this.fetchPicture(`/person/${layer}/${frame}`); }
-  replacement(name) { return this.fetchPicture(`/replacement/${encodeURIComponent(name)}`); }
-
-  // Answers in JSON are values; mistakes are errors whose message says where they are. check: {warnings: [...]}.
-  check(values) { return this.ask("/check", {edit: values}); }
+  check(values) { return this.ask("/check", {edit: values}); }  // {warnings: [...]}
   // The very picture that retime.py renders.
   async frame(values, output) { return (await this.ask("/frame", {edit: values, frame: output})).blob(); }
   save(name, values) { return this.ask("/save", {name, edit: fileText(values)}); }

@@ -1,5 +1,5 @@
-// Time warps, as in vision/layers/time_warps.py: functions of an output time to the source time that is shown then, both in
-// frames from 0. They know no clip and may leave it.
+// Time warps, as in vision/layers/time_warps.py: functions of an output time to the source time that is shown then,
+// both in frames from 0. They know no clip and may leave it.
 "use strict";
 
 const timeWarps = {

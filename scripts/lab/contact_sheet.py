@@ -22,10 +22,11 @@ from data.layer_folder import LayerFolder
 from options.result_options import add_result_options, resolve_result_options
 from retiming.compositor import Compositor
 from retiming.edit import edit_from_values
-from util.command_line import OneLineParser, whole
+from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import written_atomically
 from util.images import checkerboard, read_image
+from vision.layers.patches import composite_over, premultiplied, to_straight
 
 ROWS = 3
 MARGIN, HEADING, GAP = 70, 20, 4  # pixels
@@ -56,11 +57,11 @@ def parse() -> Namespace:
     group = parser.add_argument_group("sheet")
     add = group.add_argument
     add("--out", type=Path, required=True, metavar="FILE", help="picture to write: .jpg, .jpeg or .png (required)")
-    add("--frames", type=whole(1), nargs="+", metavar="N",
+    add("--frames", type=int_at_least(1), nargs="+", metavar="N",
         help=f"frames of the clip, from 1 (default: {ROWS} from all over it)")
-    add("--late", type=whole(0), default=15, metavar="FRAMES",
+    add("--late", type=int_at_least(0), default=15, metavar="FRAMES",
         help="how late the first layer is in the last column (default: 15)")
-    add("--width", type=whole(16), default=224, metavar="PX", help="of each picture (default: 224)")
+    add("--width", type=int_at_least(16), default=224, metavar="PX", help="of each picture (default: 224)")
     opt = parser.parse_args()
     if opt.out.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         raise UserError(f"--out {opt.out}: unknown ending; expected .jpg, .jpeg or .png")
@@ -111,10 +112,10 @@ def sheet(rows: dict[str, dict[str, np.ndarray]], width: int) -> np.ndarray:
 
 def over(background: np.ndarray, layers: list[np.ndarray]) -> np.ndarray:
     """Layers, uint8 straight RGBA, back to front, over a picture."""
-    picture = background.astype(np.float32)
+    canvas = background.transpose(2, 0, 1).astype(np.float32)
     for layer in layers:
-        picture += (layer[..., :3] - picture) * (layer[..., 3:] / np.float32(255))
-    return np.rint(picture).astype(np.uint8)
+        composite_over(canvas, premultiplied(0, 0, layer), 1)
+    return to_straight(canvas)
 
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:

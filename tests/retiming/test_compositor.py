@@ -13,7 +13,7 @@ from datasets.make_sample import make_sample
 from datasets.synthetic.scene import View
 from retiming.compositor import Compositor
 from retiming.edit import edit_from_text
-from retiming.rendering import Uncovered
+from retiming.uncovered import Uncovered
 from util.errors import UserError
 from util.images import read_image, write_png
 
@@ -111,7 +111,7 @@ def red(layer):
     return np.dstack([grey, 0.5 * grey, 0 * grey, layer[..., 3]])
 
 
-LOOKS = {  # keys of layer 2, and what becomes of its premultiplied picture
+APPEARANCES = {  # keys of layer 2, and what becomes of its premultiplied picture
     "opacity": ({"opacity": [[1, 1], [9, 0]]}, lambda layer: layer * (1 - 5 / 8)),
     "colour": ({"saturation": 0, "tint": "#ff8000"}, red),
     "gain": ({"gain": 0.5}, lambda layer: layer * [0.5, 0.5, 0.5, 1]),
@@ -121,9 +121,9 @@ LOOKS = {  # keys of layer 2, and what becomes of its premultiplied picture
 }
 
 
-@pytest.mark.parametrize("name", LOOKS)
-def test_every_look_gives_the_true_picture(still, name):
-    keys, change = LOOKS[name]
+@pytest.mark.parametrize("name", APPEARANCES)
+def test_every_appearance_gives_the_true_picture(still, name):
+    keys, change = APPEARANCES[name]
     height, width = still.layer(2, 5).shape[:2]
     if name == "shift":
         keys = {"x": 32 / width, "y": -32 / height}
@@ -183,7 +183,7 @@ def test_effects_without_masks_and_uv_maps_are_refused(still, tmp_path):
 def seen_by(clip: Clip, number: int, source: int, camera: int) -> np.ndarray:
     """What one frame shows of a layer, as another frame's camera sees it: drawn so by what drew the clip."""
     view = View(2 * clip.layers.size[0], 2 * clip.layers.size[1])
-    drawn = sample.Clip(view, LENGTH, sample.Content(camera="moving"))
+    drawn = sample.SampleClip(view, LENGTH, sample.Content(camera="moving"))
     motion = drawn.homographies[camera] @ np.linalg.inv(drawn.homographies[source])
     drawn.homographies[source] = drawn.homographies[camera]
     in_view = cv2.warpPerspective(np.ones((view.height, view.width), np.float32), motion, (view.width, view.height))

@@ -20,15 +20,15 @@ def edit(values: dict | str, folder=".") -> Edit:
 
 def source_frames(*steps: dict, **keys) -> list:
     """The source frames, from 1, that layer 1 shows in the first ten output frames."""
-    shown = edit({"layers": {"1": {"time": list(steps), **keys}}}).shown[0]
+    shown = edit({"layers": {"1": {"time": list(steps), **keys}}}).instances[0]
     return (shown.source_times(np.arange(10)) + 1).tolist()
 
 
 def test_the_empty_edit_shows_every_layer_as_filmed():
     empty = edit({})
     assert (empty.length, empty.first, empty.last, empty.warnings) == (20, 0, 19, ())
-    assert [shown.layer for shown in empty.shown] == [1, 2, 3]
-    for shown in (*empty.shown, empty.background):
+    assert [shown.layer for shown in empty.instances] == [1, 2, 3]
+    for shown in (*empty.instances, empty.background):
         assert shown.source_times(np.arange(20)).tolist() == list(range(20))
 
 
@@ -61,7 +61,7 @@ def test_what_lies_beyond_the_clip_is_held_or_hidden():
 
 
 def test_a_trail_lies_behind_its_layer_and_begins_later():
-    shown = edit({"layers": {"1": {"opacity": 0.5, "trail": {"copies": 2, "spacing": 3, "fade": 0.5}}}}).shown[:3]
+    shown = edit({"layers": {"1": {"opacity": 0.5, "trail": {"copies": 2, "spacing": 3, "fade": 0.5}}}}).instances[:3]
     assert [one.behind for one in shown] == [2, 1, 0]
     assert [one.opacity.at(0) for one in shown] == [0.125, 0.25, 0.5]
     assert shown[0].source_times(np.arange(5, 8)).tolist()[1:] == [0, 1]
@@ -69,17 +69,17 @@ def test_a_trail_lies_behind_its_layer_and_begins_later():
 
 
 def test_layers_that_are_not_named_are_shown_like_others():
-    shown = edit({"layers": {"2": {}, "others": {"saturation": 0}}}).shown
+    shown = edit({"layers": {"2": {}, "others": {"saturation": 0}}}).instances
     assert [one.saturation.at(5) for one in shown] == [0, 1, 0]
 
 
 def test_removed_layers_are_gone_and_solo_keeps_only_its_own():
-    assert [one.layer for one in edit({"remove": [2]}).shown] == [1, 3]
-    assert [one.layer for one in edit({"solo": [2, 3], "remove": [3]}).shown] == [2]
+    assert [one.layer for one in edit({"remove": [2]}).instances] == [1, 3]
+    assert [one.layer for one in edit({"solo": [2, 3], "remove": [3]}).instances] == [2]
 
 
 def test_numbers_change_linearly_between_keys_and_not_outside():
-    opacity = edit({"layers": {"1": {"opacity": [[3, 0], [5, 1]]}}}).shown[0].opacity
+    opacity = edit({"layers": {"1": {"opacity": [[3, 0], [5, 1]]}}}).instances[0].opacity
     assert [opacity.at(output) for output in range(6)] == [0, 0, 0, 0.5, 1, 1]
 
 
@@ -149,7 +149,7 @@ def test_whatever_an_edit_holds_it_is_read_or_refused(values):
     except UserError:
         return
     assert all(np.isfinite(times).all() for times in
-               (shown.source_times(np.arange(found.length))[:50] for shown in found.shown if shown.holds))
+               (shown.source_times(np.arange(found.length))[:50] for shown in found.instances if shown.holds))
 
 
 @given(json_values, st.sampled_from([None, 2]))

@@ -21,9 +21,11 @@ from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
 from retiming.compositor import Compositor
-from retiming.edit import ClipFacts, edit_from_values
+from retiming.edit import CURVES, LIMITS, STEP_KEYS, TRAIL, ClipFacts, edit_from_values
 from retiming.editor.page import write_page
+from retiming.editor.server import FILE_NAME, FORMATS
 from tests import true_camera
+from tests.compositing_case import compositing_case
 from util.images import write_png
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -335,6 +337,63 @@ def test_every_tool_makes_an_edit_that_the_server_takes(page):
     assert page.values == {}
 
 
+def test_webgl_meets_the_compositing_case(browser, tmp_path):
+    case, side = compositing_case(), 64  # what a clip has at least
+    height, width = case.background.shape[:2]
+    # The page as one file has its background as JPEG; as the layer furthest back it is without loss.
+    opaque = np.dstack([case.background, np.full_like(case.background[..., :1], 255)])
+    for name in ("rgb_256/0001.png", "gt/bg.png"):
+        write_png(tmp_path / "clip" / name, np.zeros((side, side, 3), np.uint8))
+    for number, layer in enumerate([opaque, *case.layers], start=1):
+        write_png(tmp_path / f"clip/gt/layer_{number:02d}/0001.png",
+                  np.pad(layer, ((0, side - height), (0, side - width), (0, 0))))
+    (tmp_path / "clip/metadata.json").write_text(json.dumps({
+        "size_LR": [side, side], "alphapose_input_size": [side, side], "n_textures": 97}))
+    compositor = Compositor(LayerFolder.open(tmp_path / "clip/gt"), Dataroot.open(tmp_path / "clip"))
+    write_page(tmp_path / "page.html", compositor, "case", {}, tmp_path)
+    page = Page(browser, compositor, (tmp_path / "page.html").as_uri())
+    for removed, expected in (([], np.dstack([case.over_background, opaque[..., 3]])),
+                              ([1], case.over_nothing * [1, 1, 1, 255])):
+        page.values = {"background": {"replace": "transparent"}, "remove": removed}
+        page.until("editor.isDrawn")
+        pixels = page.run("const {gl} = editor.compositor, [width, height] = arguments;"
+                          "const pixels = new Uint8Array(4 * width * height); editor.show();"
+                          "const bottom = gl.drawingBufferHeight - height;"
+                          "gl.readPixels(0, bottom, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);"
+                          "return [...pixels]", width, height)
+        found = np.array(pixels).reshape(height, width, 4)[::-1]
+        assert np.abs(found - expected).max() <= 1.5  # 8 bits after each layer
+    page.run("editor.model.saved = JSON.stringify(editor.model.values)")
+
+
+def test_limits_and_defaults_of_the_page_are_those_that_edits_are_checked_by(page):
+    assert page.run("return LIMITS") == LIMITS
+    steps, sliders = page.run("return [Object.keys(STEP_HELP), NUMBERS]")
+    assert tuple(steps) == STEP_KEYS and set(sliders) == set(CURVES)
+    assert all(CURVES[key].low <= low < high <= CURVES[key].high for key, (_, low, high, _) in sliders.items())
+    page.select("1.0")
+    for key, (low, high, default) in CURVES.items():
+        field = f"document.querySelector('[data-key={key}]')"
+        assert float(page.run(f"return {field}.value")) == default
+        for wanted, kept in ((low - 1, low), (high + 1, high)):
+            page.run(f"const exact = {field}.nextElementSibling; exact.value = arguments[0];"
+                     "exact.dispatchEvent(new Event('change'))", wanted)
+            assert page.values.get("layers", {}).get("1", {}).get(key, default) == kept
+    page.values = {}
+    page.click("[data-key=trail]")
+    page.until("!editor.pending.panels")
+    assert page.values == {"layers": {"1": {"trail": {key: limit.default for key, limit in TRAIL.items()}}}}
+    fields = page.run("const box = document.querySelector('[data-key=trail]').closest('section');"
+                      "return [...box.querySelectorAll('[type=number]')].map(({min, max}) => [+min, +max])")
+    assert fields == [[limit.low, limit.high] for limit in TRAIL.values()]
+    formats = page.run("return [...document.querySelector('#render-format').options].map(({value}) => value)")
+    assert tuple(formats) == FORMATS
+    for name, is_fine in {"jump 2": True, "J\u00fcrgen_-": True, "../evil": False, "": False, "x" * 62: False}.items():
+        assert is_fine == page.run("const input = document.querySelector('#render-name'); input.value = arguments[0];"
+                                   "const found = input.checkValidity(); input.value = 'retimed'; return found", name)
+        assert is_fine == bool(FILE_NAME.fullmatch(name))
+
+
 def test_mistakes_are_told_where_they_are_seen(page):
     page.run("editor.load('{\"layers\": {\"9\": {}}}', 'other')")
     page.until("document.querySelector('#message').className === 'error'")
@@ -371,10 +430,10 @@ def test_source_times_are_those_of_the_engine(page):
         entry = {"time": random.choice(steps, random.integers(1, 4), replace=False).tolist(),
                  "ends": str(random.choice(["hold", "hide"]))}
         edit = edit_from_values({"layers": {"1": entry}}, ClipFacts(length, (1,)), str, Path())
-        found = page.run("const shown = showing(arguments[0], 1, {length: arguments[1]}, 'nearest');"
-                         "return arguments[2].map((output) => shown.sourceTime(output))",
+        found = page.run("const instance = layerInstance(arguments[0], 1, {length: arguments[1]}, 'nearest');"
+                         "return arguments[2].map((output) => instance.sourceTime(output))",
                          entry, length, outputs.tolist())
-        found, expected = np.array(found, float), edit.shown[0].source_times(outputs)
+        found, expected = np.array(found, float), edit.instances[0].source_times(outputs)
         # Where a hidden end is half a frame away, or a loop starts again, rounding decides.
         wrong = ~np.isclose(found, expected, atol=1e-6, equal_nan=True)
         assert wrong.mean() < 0.02, (entry, outputs[wrong], found[wrong], expected[wrong])

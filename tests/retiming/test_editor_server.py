@@ -14,11 +14,13 @@ from PIL import Image
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
+from retime import parse
 from retiming.compositor import Compositor
-from retiming.edit import edit_from_values
-from retiming.editor.page import SCRIPTS, write_page
+from retiming.edit import LIMITS, edit_from_values
+from retiming.editor import server
+from retiming.editor.page import TEMPLATE, write_page
 from retiming.editor.server import Session, serve
-from retiming.short_forms import parse
+from util import video
 from util.errors import UserError
 
 FREEZE = {"layers": {"1": {"time": [{"freeze": [2, 5]}]}}}
@@ -47,7 +49,7 @@ def ask(session):
     def question(path, body=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body),
-                           {"Host": f"localhost:{port}", "X-Token": session.token, **headers})
+                           {"Host": f"localhost:{port}", "X-Token": session.site.token, **headers})
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
     question.port = port
@@ -123,6 +125,12 @@ def test_what_cannot_be_done_is_told_in_one_line(ask, path, body):
     assert json.loads(text)["error"] and "\n" not in json.loads(text)["error"]
 
 
+def test_what_can_be_rendered_is_what_videos_and_pictures_can_be_written_as():
+    assert set(server.FORMATS) == {suffix[1:] for suffix in video.FORMATS} | {"png", "exr"}
+    for ending, title in LIMITS["formats"].items():
+        assert ("alpha" in title) == (ending in ("png", "exr") or ending != "gif" and video.holds_alpha(f".{ending}"))
+
+
 def test_a_mistake_names_its_key_and_in_a_file_its_line(ask):
     wrong = {"layers": {"1": {"time": [{"freeze": [5]}]}}}
     assert json.loads(ask("/check", {"edit": wrong})[2])["error"].startswith("layers.1.time[0].freeze: found [5]")
@@ -182,6 +190,6 @@ def test_the_page_as_one_file_needs_no_other(compositor, tmp_path):
     write_page(tmp_path / "page.html", compositor, "</script><b>", FREEZE, tmp_path)
     text = (tmp_path / "page.html").read_text()
     assert "://" not in text and "</script><b>" not in text
-    assert not any(f'src="{name}"' in text for name in SCRIPTS)
+    assert not any(f'src="{name}"' in text for name in TEMPLATE.files)
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
     assert data["edit"] == FREEZE and len(data["clip"]["pictures"]["layers"]["1"]) == 6

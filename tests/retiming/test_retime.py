@@ -14,10 +14,10 @@ import retime
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
+from retime import parse, read_edit
 from retiming import compositor
 from retiming.compositor import Compositor
 from retiming.edit import ClipFacts
-from retiming.short_forms import parse, read_edit
 from util.images import read_image, write_png
 
 LENGTH = 8

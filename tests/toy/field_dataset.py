@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from data.base_dataset import BaseDataset
-from util.command_line import number, whole
+from util.command_line import float_at_least, int_at_least
 
 RADIUS = 0.8
 """Of the ball, around the origin."""
@@ -33,14 +33,18 @@ class FieldDataset(BaseDataset):
     def add_options(parser, is_train: bool) -> None:
         """Views and rays."""
         group = parser.add_argument_group("field dataset")
-        group.add_argument("--resolution", type=whole(1), default=16, metavar="PX", help="width and height of views")
+        group.add_argument("--resolution", type=int_at_least(1), default=16, metavar="PX",
+                           help="width and height of views")
         if is_train:
-            group.add_argument("--n_views", type=whole(1), default=6, metavar="N", help="filmed views")
-            group.add_argument("--n_rays", type=whole(1), default=64, metavar="N", help="rays of an item")
-            group.add_argument("--virtual_epoch", type=whole(1), default=20, metavar="N", help="items of an epoch")
+            group.add_argument("--n_views", type=int_at_least(1), default=6, metavar="N", help="filmed views")
+            group.add_argument("--n_rays", type=int_at_least(1), default=64, metavar="N", help="rays of an item")
+            group.add_argument("--virtual_epoch", type=int_at_least(1), default=20, metavar="N",
+                               help="items of an epoch")
         else:
-            group.add_argument("--n_poses", type=whole(1), default=3, metavar="N", help="poses of the trajectory")
-            group.add_argument("--speed", type=number(0), default=0.3, metavar="RAD", help="angle between two poses")
+            group.add_argument("--n_poses", type=int_at_least(1), default=3, metavar="N",
+                               help="poses of the trajectory")
+            group.add_argument("--speed", type=float_at_least(0), default=0.3, metavar="RAD",
+                               help="angle between two poses")
 
     def __len__(self) -> int:
         return self.length

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from models.base_model import BaseModel, Cost, Export, Phase
 from models.schedules import Progress, Schedule
 from util import distributed
-from util.command_line import number, whole
+from util.command_line import float_at_least, int_at_least
 
 NEAR, FAR = 1.2, 3.8
 """Distance from the camera of the first and the last sample of a ray."""
@@ -35,17 +35,19 @@ class FieldModel(BaseModel):
     def add_options(parser, is_train: bool) -> None:
         """The network, and its learning rate."""
         group = parser.add_argument_group("field model")
-        group.add_argument("--num_filters", type=whole(1), default=32, metavar="N", help="channels of the network")
-        group.add_argument("--n_samples", type=whole(2), default=24, metavar="N", help="samples of a ray")
+        group.add_argument("--num_filters", type=int_at_least(1), default=32, metavar="N",
+                           help="channels of the network")
+        group.add_argument("--n_samples", type=int_at_least(2), default=24, metavar="N", help="samples of a ray")
         parser.deciding |= {"num_filters"}
         if is_train:
             parser.set_defaults(lr=0.01, n_epochs=5)
-            group.add_argument("--warmup_updates", type=whole(0), default=1, metavar="N",
+            group.add_argument("--warmup_updates", type=int_at_least(0), default=1, metavar="N",
                                help="steps in which the learning rate rises from 0")
-            group.add_argument("--decay_rate", type=number(0), default=0.1, metavar="FACTOR",
+            group.add_argument("--decay_rate", type=float_at_least(0), default=0.1, metavar="FACTOR",
                                help="what the learning rate falls to in --decay_steps steps")
-            group.add_argument("--decay_steps", type=number(1), default=200, metavar="N", help="see --decay_rate")
-            group.add_argument("--density_noise", type=number(0), default=0.1, metavar="STD",
+            group.add_argument("--decay_steps", type=float_at_least(1), default=200, metavar="N",
+                               help="see --decay_rate")
+            group.add_argument("--density_noise", type=float_at_least(0), default=0.1, metavar="STD",
                                help="noise on densities in training")
 
     def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:

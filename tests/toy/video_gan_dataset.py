@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from data.base_dataset import BaseDataset
-from util.command_line import whole
+from util.command_line import int_at_least
 
 LENGTHS = {"train": (9, 14, 7, 21), "test": (3, 2)}
 """Frames of each sequence, by --phase."""
@@ -33,9 +33,9 @@ class VideoGanDataset(BaseDataset):
         """How clips grow."""
         if is_train:
             group = parser.add_argument_group("video_gan dataset")
-            group.add_argument("--n_frames_total", type=whole(1), default=2, metavar="N",
+            group.add_argument("--n_frames_total", type=int_at_least(1), default=2, metavar="N",
                                help="frames of a clip in the first epochs")
-            group.add_argument("--niter_step", type=whole(1), default=2, metavar="N",
+            group.add_argument("--niter_step", type=int_at_least(1), default=2, metavar="N",
                                help="epochs after which clips are twice as long")
 
     @staticmethod

@@ -11,7 +11,7 @@ from models.base_model import BaseModel, Cost, Export, Phase
 from models.parallel import frozen_statistics, gradients_pass_through
 from models.schedules import Progress, Schedule
 from util import distributed
-from util.command_line import number, whole
+from util.command_line import float_at_least, int_at_least
 
 TRIPLET = 3
 """Frames that the temporal discriminator judges together."""
@@ -46,18 +46,21 @@ class VideoGanModel(BaseModel):
     def add_options(parser, is_train: bool) -> None:
         """Networks and their training."""
         group = parser.add_argument_group("video_gan model")
-        group.add_argument("--n_scales_spatial", type=whole(1), default=1, metavar="N", help="number of generators")
-        group.add_argument("--ngf", type=whole(1), default=8, metavar="N", help="channels of all networks")
-        group.add_argument("--fineSize", type=whole(4), default=16, metavar="PX", help="width and height of frames")
+        group.add_argument("--n_scales_spatial", type=int_at_least(1), default=1, metavar="N",
+                           help="number of generators")
+        group.add_argument("--ngf", type=int_at_least(1), default=8, metavar="N", help="channels of all networks")
+        group.add_argument("--fineSize", type=int_at_least(4), default=16, metavar="PX",
+                           help="width and height of frames")
         parser.deciding |= {"n_scales_spatial", "ngf", "fineSize"}
         if is_train:
             parser.set_defaults(n_epochs=2, n_epochs_decay=2, batch_size=2)
-            group.add_argument("--n_frames_load", type=whole(1), default=2, metavar="N",
+            group.add_argument("--n_frames_load", type=int_at_least(1), default=2, metavar="N",
                                help="frames that are made between two steps of the optimisers")
-            group.add_argument("--niter_fix_global", type=whole(0), default=0, metavar="N",
+            group.add_argument("--niter_fix_global", type=int_at_least(0), default=0, metavar="N",
                                help="epochs in which only the finest generator is trained")
             group.add_argument("--TTUR", action="store_true", help="half the learning rate for G, twice that for D")
-            group.add_argument("--lambda_feat", type=number(0), default=10, metavar="W", help="weight of the teacher")
+            group.add_argument("--lambda_feat", type=float_at_least(0), default=10, metavar="W",
+                               help="weight of the teacher")
             parser.also(max_frames_per_gpu="n_frames_load")
             parser.published_unit("save_latest_freq", "samples")
 

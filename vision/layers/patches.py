@@ -203,6 +203,16 @@ def to_straight(canvas: np.ndarray) -> np.ndarray:
                      + [cv2.convertScaleAbs(canvas[3], alpha=255)])
 
 
+def over(front: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    """Composite a whole picture over another.
+
+    Args:
+        front: RGBA [H, W, 4], premultiplied.
+        behind: RGBA [H, W, 4], premultiplied, or opaque RGB [H, W, 3]; so is the result.
+    """
+    return front[..., :behind.shape[2]] + (1 - front[..., 3:]) * behind
+
+
 def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A picture, uint8 RGB [H, W, 3] or straight RGBA [H, W, 4], at another size (width, height) of about as much."""
     if pixels.shape[2] == 3:

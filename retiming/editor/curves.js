@@ -1,75 +1,24 @@
-// The rows below the picture: a strip of thumbnails and the time curve of each showing, which is dragged here.
+// The rows below the picture: thumbnails and the time curve of each instance of a layer, which is dragged here.
 "use strict";
 
-const MARGIN = 10;            // pixels beside a curve
 const REACH = 9;              // pixels from a pin or curve that still take hold of it
-const THUMBNAILS = 14;        // source frames of a layer that strips are made of
-const THUMBNAIL_HEIGHT = 40;
 
-// Small pictures of layers, each cut to the person and scaled to one height.
-class Thumbnails {
-  constructor(clip, source, onLoaded) {
-    Object.assign(this, {clip, source, onLoaded, made: new Map()});
-    const count = Math.min(THUMBNAILS, clip.length);
-    this.frames = Array.from({length: count}, (_, i) => Math.round(i * (clip.length - 1) / Math.max(count - 1, 1)));
-  }
-
-  // The one nearest to a source time, or null while there is none.
-  at(layer, time) {
-    const frame = this.frames.reduce((a, b) => (Math.abs(b - time) < Math.abs(a - time) ? b : a));
-    const key = `${layer} ${frame}`;
-    if (!this.made.has(key)) {
-      this.made.set(key, null);
-      this.source.picture(layer === BACKGROUND ? 0 : layer, frame).then((picture) => {
-        if (!picture) return;
-        this.made.set(key, this.scaled(picture.bitmap));
-        this.onLoaded();
-      }).catch(() => {});  // whoever shows the whole picture tells
-    }
-    return this.made.get(key);
-  }
-
-  scaled(bitmap) {
-    const canvas = document.createElement("canvas"), height = 2 * THUMBNAIL_HEIGHT;
-    canvas.height = height;
-    canvas.width = Math.max(Math.round(bitmap.width * height / bitmap.height), 1);
-    const context = canvas.getContext("2d");
-    context.imageSmoothingQuality = "high";
-    context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-    bitmap.close();
-    return canvas;
-  }
-}
-
-class Timeline {
+class Timeline extends FrameAxis {
   // `actions`: seek(frame), select(row), toggleRemoved(row), toggleSolo(row).
   constructor(model, thumbnails, actions) {
-    Object.assign(this, {model, thumbnails, actions, selected: null, views: [], output: 0, presses: []});
-    this.ruler = document.querySelector("#ruler canvas");
-    this.rowsBox = document.querySelector("#rows");
-    this.playhead = document.querySelector("#playhead");
-    const scrub = (event) => actions.seek(this.outputAt(event.offsetX, this.ruler));
-    dragged(this.ruler, {start: scrub, move: scrub});
+    super(find("#ruler canvas"), find("#playhead"), () => model.length, actions.seek);
+    Object.assign(this, {model, thumbnails, actions, selected: null, views: [], presses: []});
+    this.rowsBox = find("#rows");
     this.rowsBox.addEventListener("dblclick", ({target}) => { if (!target.closest(".head")) this.togglePin(); });
     new ResizeObserver(() => this.draw()).observe(this.rowsBox);
   }
 
   // ---- places -------------------------------------------------------------------------------------------------------
 
-  x(output, canvas) { return MARGIN + output / Math.max(this.model.length - 1, 1) * (canvas.clientWidth - 2 * MARGIN); }
-
   y(source, canvas) {
     return canvas.clientHeight - MARGIN
       - source / Math.max(this.model.clip.length - 1, 1) * (canvas.clientHeight - 2 * MARGIN);
   }
-
-  // The output time at a place, between frames, too.
-  place(x, canvas) {
-    const last = this.model.length - 1;
-    return Math.min(Math.max((x - MARGIN) / (canvas.clientWidth - 2 * MARGIN) * last, 0), last);
-  }
-
-  outputAt(x, canvas) { return Math.round(this.place(x, canvas)); }
 
   sourceAt(y, canvas) {
     return (canvas.clientHeight - MARGIN - y) / (canvas.clientHeight - 2 * MARGIN) * (this.model.clip.length - 1);
@@ -78,7 +27,7 @@ class Timeline {
   // ---- rows ---------------------------------------------------------------------------------------------------------
 
   update(selected, output) {
-    Object.assign(this, {selected, output});
+    Object.assign(this, {selected, frame: output});
     const rows = this.model.rows().reverse();  // what is in front stands on top
     const names = rows.map(rowName).join(" ");
     if (names !== this.names) {
@@ -139,13 +88,13 @@ class Timeline {
         // All of a drag is reckoned from its start: a pin that is passed over comes back.
         if (held) held.others = model.pins(row).filter((pin) => pin !== held.pin);
         this.presses = [...this.presses.slice(-1), {row, held}];
-        if (!held) this.actions.seek(this.outputAt(event.offsetX, canvas));
+        if (!held) this.actions.seek(this.frameAt(event.offsetX, canvas));
       },
       move: (event, dx, dy) => {
-        if (!held) return this.actions.seek(this.outputAt(event.offsetX, canvas));
+        if (!held) return this.actions.seek(this.frameAt(event.offsetX, canvas));
         if (Math.hypot(dx, dy) < 3 && !held.moved) return;
         held.moved = true;
-        model.setPin(row, this.outputAt(held.x + dx, canvas), this.sourceAt(held.y + dy, canvas), held.others,
+        model.setPin(row, this.frameAt(held.x + dx, canvas), this.sourceAt(held.y + dy, canvas), held.others,
                      `drag ${rowName(row)}`);
       },
       end: () => {
@@ -162,7 +111,7 @@ class Timeline {
   togglePin() {
     const [{row, held}] = this.presses, {model} = this;
     if (held?.pin) model.deletePin(row, held.pin);
-    else if (held) model.setPin(row, held.output, model.showing(row).sourceTime(held.output) ?? 0);
+    else if (held) model.setPin(row, held.output, model.instance(row).sourceTime(held.output) ?? 0);
     this.actions.select(row);
   }
 
@@ -174,55 +123,32 @@ class Timeline {
       const [x, y] = [this.x(output, canvas), this.y(pin[1] - 1, canvas)];
       if (Math.hypot(x - offsetX, y - offsetY) <= REACH) return {x, y, output, pin};
     }
-    const shown = this.model.showing(row);
+    const instance = this.model.instance(row);
     let best = null, nearest = REACH;
     for (let dx = -REACH; dx <= REACH; dx += 1.5) {  // between frames, too
-      const output = this.place(offsetX + dx, canvas), source = shown.sourceTime(output);
+      const output = this.place(offsetX + dx, canvas), source = instance.sourceTime(output);
       if (source === null) continue;
       const distance = Math.hypot(this.x(output, canvas) - offsetX, this.y(source, canvas) - offsetY);
       if (distance < nearest) [best, nearest] = [Math.round(output), distance];
     }
     if (best === null) return null;
-    const source = shown.sourceTime(best);
+    const source = instance.sourceTime(best);
     return source === null ? null : {x: this.x(best, canvas), y: this.y(source, canvas), output: best, pin: null};
   }
 
   // ---- drawing ------------------------------------------------------------------------------------------------------
 
   draw() {
-    this.drawRuler();
+    const [first, last] = this.model.values.range ?? [1, this.model.length];
+    this.drawRuler(first - 1, last - 1);
     this.views.forEach((view) => this.drawRow(view));
-    this.movePlayhead(this.output);
-  }
-
-  movePlayhead(output) {
-    this.output = output;
-    this.playhead.style.transform = `translateX(${this.ruler.offsetLeft + this.x(output, this.ruler)}px)`;
-  }
-
-  drawRuler() {
-    const {ruler, model} = this, context = prepared(ruler), {length} = model;
-    const [first, last] = model.values.range ?? [1, length];
-    const colours = getComputedStyle(ruler);
-    context.fillStyle = colours.getPropertyValue("--accent");
-    context.globalAlpha = 0.35;
-    const [left, right] = [this.x(first - 1, ruler), this.x(last - 1, ruler)];
-    context.fillRect(left, ruler.clientHeight - 3, right - left, 3);
-    context.globalAlpha = 1;
-    context.fillStyle = colours.getPropertyValue("--quiet");
-    context.font = "11px system-ui, sans-serif";
-    context.textAlign = "center";
-    const room = 44 / Math.max(ruler.clientWidth - 2 * MARGIN, 1) * length;
-    const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000].find((size) => size >= room) ?? 50000;
-    for (let frame = step; frame <= length; frame += step)
-      context.fillText(frame, this.x(frame - 1, ruler), 14);
-    if (step > 1) context.fillText(1, this.x(0, ruler), 14);
+    this.movePlayhead(this.frame);
   }
 
   drawRow({row, canvas, face}) {
-    const {model} = this, context = prepared(canvas), shown = model.showing(row), {length, clip} = model;
+    const {model} = this, context = prepared(canvas), instance = model.instance(row), {length, clip} = model;
     const {clientWidth: width, clientHeight: height} = canvas, colours = getComputedStyle(canvas);
-    this.drawStrip(context, row, canvas, shown);
+    this.drawStrip(context, row, canvas, instance);
     const head = this.thumbnails.at(row.layer, clip.length / 2), headContext = prepared(face);
     if (head) drawInside(headContext, head, 0, 0, face.clientWidth, face.clientHeight, row.layer === BACKGROUND);
 
@@ -244,7 +170,7 @@ class Timeline {
     let last = null;
     const step = Math.max((length - 1) / (2 * width), 0.25);
     for (let output = 0; output <= length - 1 + step / 2; output += step) {
-      const source = shown.sourceTime(Math.min(output, length - 1));
+      const source = instance.sourceTime(Math.min(output, length - 1));
       const [x, y] = [this.x(Math.min(output, length - 1), canvas), this.y(source ?? 0, canvas)];
       if (source !== null) context[last === null ? "moveTo" : "lineTo"](x, y);
       last = source;
@@ -265,7 +191,7 @@ class Timeline {
     if (event !== undefined) {
       context.fillStyle = colours.getPropertyValue("--event");
       for (let output = 0; output < length; output++) {
-        const time = shown.sourceTime(output);
+        const time = instance.sourceTime(output);
         if (time === null || nearest(time) !== event) continue;
         const [x, y] = [this.x(output, canvas), this.y(time, canvas)];
         context.beginPath();
@@ -276,54 +202,15 @@ class Timeline {
     }
   }
 
-  drawStrip(context, row, canvas, shown) {
+  drawStrip(context, row, canvas, instance) {
     const height = Math.min(canvas.clientHeight - 4, 1.6 * THUMBNAIL_HEIGHT), top = (canvas.clientHeight - height) / 2;
     const isBackground = row.layer === BACKGROUND, cell = isBackground ? 1.6 * height : 0.9 * height;
     context.globalAlpha = this.model.isHidden(row) ? 0.1 : 0.5;
     for (let x = MARGIN; x + cell <= canvas.clientWidth - MARGIN + 1; x += cell + 6) {
-      const output = (x + cell / 2 - MARGIN) / (canvas.clientWidth - 2 * MARGIN) * (this.model.length - 1);
-      const source = shown.sourceTime(output), picture = source === null ? null : this.thumbnails.at(row.layer, source);
+      const source = instance.sourceTime(this.place(x + cell / 2, canvas));
+      const picture = source === null ? null : this.thumbnails.at(row.layer, source);
       if (picture) drawInside(context, picture, x, top, cell, height, isBackground);
     }
     context.globalAlpha = 1;
   }
-}
-
-// A canvas cleared, in CSS pixels.
-function prepared(canvas) {
-  const scale = window.devicePixelRatio, context = canvas.getContext("2d");
-  const sides = [canvas.clientWidth, canvas.clientHeight];
-  const [width, height] = sides.map((side) => Math.max(Math.round(side * scale), 1));
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, {width, height});
-  context.setTransform(scale, 0, 0, scale, 0, 0);
-  context.clearRect(0, 0, width, height);
-  return context;
-}
-
-// A picture as large as fits into a box, or covering it.
-function drawInside(context, picture, x, y, width, height, covers) {
-  const scale = (covers ? Math.max : Math.min)(width / picture.width, height / picture.height);
-  const [w, h] = [picture.width * scale, picture.height * scale];
-  context.save();
-  context.beginPath();
-  context.rect(x, y, width, height);
-  context.clip();
-  context.drawImage(picture, x + (width - w) / 2, y + (height - h) / 2, w, h);
-  context.restore();
-}
-
-// Follow the pointer from pressing to letting go.
-function dragged(element, {start, move, end}) {
-  let from = null;
-  element.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
-    element.setPointerCapture(event.pointerId);
-    from = [event.clientX, event.clientY];
-    start(event);
-  });
-  element.addEventListener("pointermove", (event) => {
-    if (from) move(event, event.clientX - from[0], event.clientY - from[1]);
-  });
-  for (const name of ["pointerup", "pointercancel"])
-    element.addEventListener(name, () => { if (from) { from = null; end?.(); } });
 }

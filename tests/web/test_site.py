@@ -1,0 +1,79 @@
+"""Pages in the browser and the server behind them, for a tool that has nothing to do with retiming."""
+
+import http.client
+import json
+import re
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from util.errors import UserError
+from web.page import SCRIPTS, STYLES, Template
+from web.server import Site, serve
+
+
+@pytest.fixture
+def template(tmp_path):
+    (tmp_path / "own.html").write_text("<head><!-- head --></head><body><!-- data -->\n<!-- scripts --></body>")
+    (tmp_path / "own.js").write_text("const answer = dataOf('facts').answer;")
+    return Template(tmp_path / "own.html", STYLES, (*SCRIPTS, tmp_path / "own.js"))
+
+
+@pytest.fixture
+def site(template):
+    def fail(_):
+        raise UserError("frame: found 9; expected one from 0 to 3")
+
+    made = Site(lambda: template.page({"facts": {"token": made.token}}), template.files,
+                {("crop", 1): lambda name: (3, 4, np.zeros((2, 2), np.uint8)) if name == "a" else None,
+                 ("name", 0): lambda: "a clip"}, {"add": lambda asked: {"sum": asked["a"] + asked["b"]}, "fail": fail})
+    return made
+
+
+@pytest.fixture
+def ask(site):
+    """Asks the server for a path, with the token or with other headers: gives status, headers and body."""
+    addresses = []
+    threading.Thread(target=serve, args=(site, 0, addresses.append), daemon=True).start()
+    while not addresses:
+        time.sleep(0.01)
+    port = int(re.search(r":(\d+)/", addresses[0])[1])
+
+    def question(path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body),
+                           {"Host": f"localhost:{port}", "X-Token": site.token, **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    return question
+
+
+def test_a_site_answers_with_its_page_files_pictures_texts_and_values(ask, site):
+    assert site.token in ask("/", **{"X-Token": ""})[2].decode()
+    for name, path in site.files.items():
+        assert ask(f"/{name}", **{"X-Token": ""})[2] == path.read_bytes()
+    status, headers, body = ask("/crop/a")
+    assert (status, headers["X-Place"], body[1:4]) == (200, "3 4", b"PNG")
+    assert ask("/crop/b")[0] == 204 and ask("/name")[2] == b"a clip"
+    assert json.loads(ask("/add", {"a": 2, "b": 3})[2]) == {"sum": 5}
+
+
+def test_nothing_but_page_and_files_is_told_without_the_token_or_to_another_host(ask):
+    for path, body in (("/name", None), ("/add", {"a": 2, "b": 3}), ("/nothing", None)):
+        assert ask(path, body, **{"X-Token": "wrong"})[0] == 403
+    for path in ("/", "/basics.js", "/name"):
+        assert ask(path, Host="example.org")[0] == 403
+
+
+def test_what_cannot_be_done_is_told_and_what_is_not_there_is_not_found(ask):
+    assert json.loads(ask("/fail", {})[2]) == {"error": "frame: found 9; expected one from 0 to 3"}
+    assert [ask(path)[0] for path in ("/nothing", "/crop", "/crop/a/b", "/own.html")] == [404] * 4
+
+
+def test_a_page_in_one_file_has_all_inside_and_data_cannot_end_their_element(template):
+    whole = template.one_file({"facts": {"answer": "</script><b>"}})
+    assert "src=" not in whole and "href=" not in whole and "</script><b>" not in whole
+    assert all(path.read_text() in whole for path in template.files.values())
+    assert json.loads(re.search(r'id="facts">(.*?)</script>', whole)[1]) == {"answer": "</script><b>"}

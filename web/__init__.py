@@ -1,0 +1,1 @@
+"""What pages in the browser share: a server for this machine alone, page basics, the timeline. Knows util alone."""

@@ -1,0 +1,160 @@
+"""A server of pages for this machine alone.
+
+Another page in the same browser can neither read nor start anything: requests must name this machine as their host (so
+no foreign name that leads here will do) and, but for the page itself, carry a token that only the page knows.
+"""
+
+import json
+import secrets
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+
+from util.checked_json import values_from_text
+from util.errors import UserError
+from util.images import png
+
+MOST_BYTES = 2_000_000  # of a request
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src blob: data:; "
+          "media-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+KINDS = {".css": "text/css", ".js": "text/javascript"}
+
+Crop = tuple[int, int, np.ndarray]
+"""A part of a picture: (x, y) of its first pixel in the whole, and uint8 pixels: straight RGBA, RGB or grey."""
+Answer = Crop | str | dict | None
+"""Sent as PNG with its place in the header X-Place, as text, as JSON, and as no content."""
+
+
+@dataclass
+class Site:
+    """What a server answers; a `UserError` is answered as JSON, {"error": its text}.
+
+    Attributes:
+        page: gives the page, at /; it has to know the token.
+        files: the page's styles and scripts by name.
+        questions: by the first word of an address and how many more there are, what answers it, given those.
+        commands: by the one word of an address, what answers a JSON object that is sent there.
+        token: what the page sends as header X-Token.
+    """
+
+    page: Callable[[], str]
+    files: dict[str, Path]
+    questions: dict[tuple[str, int], Callable[..., Answer]]
+    commands: dict[str, Callable[[dict], Answer]]
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+
+
+def serve(site: Site, port: int, started: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C.
+
+    Args:
+        site: what is answered.
+        port: where; 0 takes a free one.
+        started: is told the address.
+
+    Raises:
+        UserError: the port cannot be had.
+    """
+    try:
+        server = _Server(("127.0.0.1", port), _Handler)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--port {port}: cannot be used ({reason}); give another one") from None
+    server.site, port = site, server.server_address[1]
+    server.hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+    with server:
+        started(f"http://localhost:{port}/")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    site: Site
+    hosts: tuple[str, ...]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "local", ""
+    timeout = 60  # seconds that a connection may be silent
+
+    def do_GET(self):
+        path, site = unquote(self.path).strip("/"), self.server.site
+        file = site.files.get(path)
+        if not self._is_allowed(needs_token=path != "" and file is None):
+            return
+        if path == "":
+            return self._send(site.page().encode(), "text/html; charset=utf-8")
+        if file:
+            return self._send(file.read_bytes(), f"{KINDS[file.suffix]}; charset=utf-8")
+        word, *more = path.split("/")
+        self._answer(site.questions.get((word, len(more))), more)
+
+    def do_POST(self):
+        # Other sites cannot send the token without asking first, and no such question is answered.
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > MOST_BYTES:
+            self.close_connection = True
+            return self._send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {MOST_BYTES} bytes")
+        body = self.rfile.read(int(length))
+        if not self._is_allowed(needs_token=True):
+            return
+        self._answer(self.server.site.commands.get(self.path.removeprefix("/")),
+                     [lambda: values_from_text(body.decode(errors="replace"), "request")])
+
+    def log_message(self, *_):
+        pass
+
+    def _is_allowed(self, needs_token: bool) -> bool:
+        token = self.headers.get("X-Token", "")
+        if self.headers.get("Host") not in self.server.hosts:
+            self._send_error(HTTPStatus.FORBIDDEN, "this server is for this machine alone")
+        elif needs_token and not secrets.compare_digest(token.encode(), self.server.site.token.encode()):
+            self._send_error(HTTPStatus.FORBIDDEN, "the program was started anew; load the page again")
+        else:
+            return True
+        return False
+
+    def _answer(self, way: Callable[..., Answer] | None, arguments: list) -> None:
+        if way is None:
+            return self._send_error(HTTPStatus.NOT_FOUND, "no such address")
+        try:
+            result = way(*(argument() if callable(argument) else argument for argument in arguments))
+        except UserError as error:  # not a bad status: browsers write those into the console, as faults of the page
+            result = {"error": str(error)}
+        except Exception as error:
+            traceback.print_exc()
+            return self._send_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
+        if isinstance(result, tuple):
+            x, y, pixels = result
+            self._send(png(pixels, compression=None), "image/png", {"X-Place": f"{x} {y}"})
+        elif isinstance(result, str):
+            self._send(result.encode(), "text/plain; charset=utf-8")
+        elif result is None:
+            self._send(b"", "image/png", status=HTTPStatus.NO_CONTENT)
+        else:
+            self._send(json.dumps(result).encode(), "application/json")
+
+    def _send_error(self, status: HTTPStatus, message: str) -> None:
+        self._send(json.dumps({"error": message}).encode(), "application/json", status=status)
+
+    def _send(self, body: bytes, kind: str, more: dict[str, str] | None = None, status: HTTPStatus = HTTPStatus.OK):
+        try:
+            self.send_response(status)
+            for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), "Cache-Control": "no-store",
+                                "Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff",
+                                "Referrer-Policy": "no-referrer", **(more or {})}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the browser no longer wants it
