@@ -1,0 +1,215 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.golden_actor import body, figures, frame
+from vision.geometry.meshes import vertex_normals
+from vision.geometry.nearest_surface import Nearest, Surface, at
+from vision.geometry.rays import (
+    bounding_sphere,
+    draw_pixels,
+    finer_samples,
+    mesh_hits,
+    pixel_grid,
+    pixel_rays,
+    samples_along,
+    sphere_bounds,
+    sphere_hits,
+)
+from vision.people.skinning import (
+    blended,
+    local_coordinates,
+    moved,
+    moved_back,
+    pose_undone,
+    posed_vertices,
+    skin_weights,
+    to_normalised,
+    to_world,
+)
+
+
+def close(found, expected, tolerance):
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
+
+
+def test_the_body_is_posed_as_published():
+    actor = body()
+    for entry in figures("body.pt")["frames"]:
+        posed = posed_vertices(actor, entry["joints_RT"])
+        close(posed, entry["vertices_normalised"], 1e-6)
+        world = to_world(posed, entry["rotation"], entry["translation"])
+        close(world, entry["vertices_world"], 2e-6)
+        close(to_normalised(world, entry["rotation"], entry["translation"]), posed, 1e-6)
+        centre, radius = bounding_sphere(to_world(entry["joints_normalised"], entry["rotation"],
+                                                  entry["translation"]))
+        close(centre, entry["sphere_centre"], 1e-6)
+        close(radius, entry["sphere_radius"].reshape(()), 1e-5)
+
+
+def test_normals_of_vertices_are_as_published():
+    for entry, expected in zip(figures("body.pt")["frames"], figures("maps.pt")["vertex_normals_world"]):
+        close(vertex_normals(entry["vertices_world"], body().faces), expected, 1e-4)
+
+
+def test_rays_and_their_bounds_are_as_published():
+    eps = figures("field.pt")["options"]["min-dis-eps"]
+    for case in figures("rays.pt"):
+        height, width, row, column = case["size"].tolist()
+        pixels = pixel_grid((int(height), int(width)), (height * row, width * column))
+        close(pixels, case["uv"].T, 1e-6)
+        origins, directions = pixel_rays(pixels, case["intrinsics"], case["camera_to_world"])
+        close(origins[0], case["origin"], 1e-6)
+        close(directions, case["direction"], 1e-6)
+        pose = frame(case["frame"])
+        near, far, hit = sphere_bounds(origins, directions, pose["vertices_world"], eps)
+        hit &= sphere_hits(origins, directions, pose["sphere_centre"], pose["sphere_radius"])
+        assert torch.equal(hit, case["hit"])
+        close(near[hit], case["near_float64"][hit], 2e-5)
+        close(far[hit], case["far_float64"][hit], 2e-5)
+        close(near[hit], case["near"][hit], 5e-4)
+
+
+def test_rays_meet_the_mesh_as_published():
+    for case in figures("rays.pt"):
+        origins, directions = case["origin"].expand_as(case["direction"]), case["direction"]
+        vertices, faces = frame(case["frame"])["vertices_world"], body().faces
+        face, depth, barycentric = mesh_hits(origins, directions, vertices, faces)
+        differs = (face >= 0) != case["mesh_hit"].bool()
+        assert differs.float().mean() < 2e-3
+        both = (face >= 0) & case["mesh_hit"].bool()
+        assert ((depth - case["mesh_depth"])[both].abs() < 1e-4).float().mean() > 0.99
+        place = (vertices[faces[face]] * barycentric[..., None]).sum(-2)
+        close(place[both], (origins + depth[:, None] * directions)[both], 1e-5)
+
+
+def test_bounds_of_three_spheres():
+    centres = torch.tensor([[0, 0, 1], [0.03, 0, 2], [1, 0, 1.5], [0, 0, -1]])
+    near, far, hit = sphere_bounds(torch.zeros(2, 3), torch.tensor([[0, 0, 1.0], [0, 1, 0]]), centres, 0.06)
+    close(near, torch.tensor([0.94, 0]), 1e-5)
+    close(far, torch.tensor([2.0519615, 0]), 1e-5)
+    assert hit.tolist() == [True, False]
+
+
+def test_bounds_contain_where_rays_meet_the_mesh():
+    pose = frame(0)
+    rng = torch.Generator().manual_seed(0)
+    origins = torch.nn.functional.normalize(torch.randn(1000, 3, generator=rng), dim=-1) * 3
+    aims = pose["vertices_world"][torch.randint(len(pose["vertices_world"]), (1000,), generator=rng)]
+    directions = torch.nn.functional.normalize(aims - origins, dim=-1)
+    face, depth, _ = mesh_hits(origins, directions, pose["vertices_world"], body().faces)
+    near, far, hit = sphere_bounds(origins, directions, pose["vertices_world"], 0.06)
+    met = face >= 0
+    assert met.sum() > 500 and hit[met].all()
+    assert (near[met] <= depth[met]).all() and (depth[met] <= far[met]).all()
+
+
+def test_samples_along_rays_are_as_published():
+    found = figures("samples.pt")
+    for case in (value for name, value in found.items() if name.startswith("K")):
+        for jitter, kind in ((0.5, "eval"), (case["jitter"], "train")):
+            depths, lengths = samples_along(case["near"], case["far"], case["samples"], jitter)
+            close(depths, case[f"depth_{kind}"], 2e-6)
+            close(lengths, case[f"length_{kind}"], 2e-6)
+            close(lengths.sum(-1), case["far"] - case["near"], 1e-5)
+
+
+@pytest.mark.parametrize("name", ["fine", "fine_reduced"])
+def test_the_second_pass_is_as_published(name):
+    case = figures("samples.pt")[name]
+    depths, lengths = finer_samples(case["bin_depth"], case["bin_length"], case["coarse_probability"], case["steps"])
+    ends = case["valid"].sum(-1)
+    for depth, length, expected_depth, expected_length, n in zip(
+            depths, lengths, case["depth_eval"], case["length_eval"], ends.tolist()):
+        used = n if name == "fine" else n - 1  # where fewer are drawn, the published program counts the end twice
+        close(depth[:used], expected_depth[:used], 1e-4)
+        close(length[:used], expected_length[:used], 1e-4)
+
+
+def test_the_nearest_surface_is_as_published():
+    actor = body()
+    for case in figures("nearest.pt"):
+        pose = frame(case["frame"])
+        surface = Surface(pose["vertices_normalised"], actor.faces)
+        points, free = case["points_normalised"], ~case["tied"]
+        near = surface.nearest(points)
+        close(near.squared_distance.sqrt(), case["distance_float64"], 2e-6)
+        close(near.point[free], case["nearest"][free], 1e-5)
+        local, uv = local_coordinates(actor, surface.vertices, points, near)
+        close(uv[free], case["uv"][free], 1e-4)
+        close(local[free], case["local_coordinate"][free], 1e-4)
+        close(skin_weights(actor, near)[free], case["weights"][free], 1e-4)
+
+
+def test_what_follows_from_the_nearest_surface_is_as_published():
+    actor = body()
+    for case in figures("nearest.pt"):
+        pose, points = frame(case["frame"]), case["points_normalised"]
+        close(to_normalised(case["points_world"], pose["rotation"], pose["translation"]), points, 1e-6)
+        posed = pose["vertices_normalised"]
+        near = at(points, posed, actor.faces, case["face"], case["barycentric"])
+        close(local_coordinates(actor, posed, points, near)[0], case["local_coordinate"], 1e-5)
+        weights = skin_weights(actor, near)
+        close(weights, case["weights"], 1e-5)
+        rest, canonical = pose_undone(actor, pose["joints_RT"], points, weights)
+        close(rest, case["rest"], 1e-4)
+        close(canonical, case["canonical"], 1e-4)
+
+
+def test_the_nearest_surface_is_exact_and_ties_go_to_the_lowest_face():
+    rng = torch.Generator().manual_seed(1)
+    vertices = torch.rand(60, 3, generator=rng)
+    faces = torch.stack([torch.randperm(60, generator=rng)[:3] for _ in range(90)])
+    points = torch.cat((2 * torch.rand(300, 3, generator=rng) - 0.5, vertices))
+    near = Surface(vertices, faces).nearest(points)
+    each = [Surface(vertices, faces[i:i + 1]).nearest(points).squared_distance for i in range(90)]
+    distances = torch.stack(each, -1).sqrt()
+    close(near.squared_distance.sqrt(), distances.amin(-1), 1e-6)
+    assert (near.barycentric >= -1e-6).all()
+    close(near.barycentric.sum(-1), torch.ones(360), 1e-6)
+    for vertex, face in zip(range(60), near.face[300:].tolist()):
+        around = (faces == vertex).any(-1).nonzero()
+        assert not len(around) or face == around.min()
+
+
+@pytest.mark.parametrize("point, place", [((0.2, 0.2, 1.0), (0.2, 0.2, 0.0)), ((0.5, -1.0, 0.0), (0.5, 0.0, 0.0)),
+                                          ((-1.0, -1.0, 0.5), (0.0, 0.0, 0.0)), ((1.0, 1.0, 0.0), (0.5, 0.5, 0.0)),
+                                          ((-1.0, 0.5, 0.0), (0.0, 0.5, 0.0)), ((3.0, 0.0, 0.0), (1.0, 0.0, 0.0))])
+def test_the_nearest_point_of_one_triangle(point, place):
+    triangle = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 0.0]])
+    near = Surface(triangle, torch.tensor([[0, 1, 2]])).nearest(torch.tensor([point]))
+    close(near.point[0], torch.tensor(place), 1e-6)
+
+
+def test_a_posed_vertex_goes_back_to_its_place():
+    actor, pose = body(), frame(1)
+    posed, index = pose["vertices_normalised"], torch.arange(len(body().faces))
+    near = Nearest(index, torch.tensor([[1.0, 0, 0]]).expand(len(index), 3), None, None)
+    rest, _ = pose_undone(actor, pose["joints_RT"], posed[actor.faces[:, 0]], skin_weights(actor, near))
+    close(rest, actor.vertices[actor.faces[:, 0]], 1e-4)
+
+
+def test_a_crushing_transform_stays_finite():
+    assert moved_back(torch.ones(1, 3), torch.zeros(1, 4, 4)).isfinite().all()
+    transforms = blended(torch.tensor([[0.3, 0.7]]), torch.eye(4).expand(2, 4, 4))
+    close(moved_back(moved(torch.ones(1, 3), transforms), transforms), torch.ones(1, 3), 1e-6)
+
+
+@pytest.mark.parametrize("case", figures("pixels.pt"), ids=lambda case: case["name"])
+def test_pixels_are_drawn_as_often_as_published(case):
+    rng, drawn = np.random.default_rng(0), np.zeros(case["mask"].shape)
+    for _ in range(400):
+        pixels = draw_pixels(case["mask"].numpy(), case["pixels"], rng,
+                             **renamed(case["options"]))
+        assert pixels.shape == (case["pixels"], 2) and len(np.unique(pixels, axis=0)) == len(pixels)
+        drawn[pixels[:, 1], pixels[:, 0]] += 1
+    frequency = case["frequency"].numpy()
+    frequency = frequency / frequency.sum() * drawn.sum()
+    assert ((drawn == 0) == (frequency == 0)).mean() > 0.97
+    assert np.abs(drawn - frequency).max() < 6 * np.sqrt(frequency.max()) + 3
+
+
+def renamed(options):
+    return {{"uniform_sampling": "uniform"}.get(name, name.removeprefix("sampling_")): value
+            for name, value in options.items()}
+

@@ -1,0 +1,22 @@
+"""Triangle meshes: normals, and what is known at corners or vertices anywhere on the surface."""
+
+import torch
+from torch import Tensor
+
+
+def face_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Normals [F, 3] of triangles, as long as twice their area; outwards where corners run counter-clockwise."""
+    first, second, third = vertices[faces].unbind(-2)
+    return torch.linalg.cross(second - first, third - second, dim=-1)
+
+
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Unit normals [V, 3]: of the faces round a vertex, weighted by their area."""
+    normals = torch.zeros_like(vertices).index_add_(0, faces.reshape(-1),
+                                                    face_normals(vertices, faces).repeat_interleave(3, 0))
+    return torch.nn.functional.normalize(normals, dim=-1)
+
+
+def interpolated(at_corners: Tensor, face: Tensor, barycentric: Tensor) -> Tensor:
+    """Values [N, C] at points of the surface, from those at each face's corners [F, 3, C]."""
+    return (at_corners[face] * barycentric[..., None]).sum(-2)

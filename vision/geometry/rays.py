@@ -1,0 +1,222 @@
+"""Rays through pixels, where they pass near a set of points, samples along them, and which of them are trained on.
+
+Lengths are in metres. Cameras are OpenCV's: x right, y down, z forward; a pose is camera-to-world, 4x4. Pixel (x, y)
+has its ray at the whole number (x, y), not half a pixel further. Directions are of length 1, depths along them.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+OUTSIDE_THE_BODY = 1.88
+"""A body's bounding sphere is this many times as large as that of its joints."""
+
+
+def pixel_grid(size: tuple[int, int], full_size: tuple[float, float] | None = None) -> Tensor:
+    """Pixels (x, y) of an image, row by row, float32 [H * W, 2], in pixels of the image it was reduced from.
+
+    Args:
+        size: (H, W).
+        full_size: that of the unreduced image; by default the same.
+    """
+    height, width = size
+    full_height, full_width = full_size or size
+    y, x = torch.meshgrid(torch.arange(height) * (full_height / height), torch.arange(width) * (full_width / width),
+                          indexing="ij")
+    return torch.stack((x, y), -1).reshape(-1, 2).float()
+
+
+def pixel_rays(pixels: Tensor, intrinsics: Tensor, camera_to_world: Tensor) -> tuple[Tensor, Tensor]:
+    """Rays of pixels.
+
+    Args:
+        pixels: [..., 2], x before y, in pixels of `intrinsics`.
+        intrinsics: [3 or 4, 3 or 4]; fx, fy, cx and cy are used.
+        camera_to_world: [4, 4].
+
+    Returns:
+        origins and directions [..., 3] in the world.
+    """
+    focal = torch.stack((intrinsics[0, 0], intrinsics[1, 1]))
+    ahead = torch.cat(((pixels - intrinsics[:2, 2]) / focal, torch.ones_like(pixels[..., :1])), -1)
+    directions = ahead @ camera_to_world[:3, :3].T
+    directions = directions / (directions.norm(dim=-1, keepdim=True) + 1e-8)
+    return camera_to_world[:3, 3].expand_as(directions), directions
+
+
+def bounding_sphere(joints: Tensor) -> tuple[Tensor, Tensor]:
+    """Centre [3] and radius of a sphere round a body, from its joints [J, 3]."""
+    centre = joints.mean(0)
+    return centre, OUTSIDE_THE_BODY * (joints - centre).norm(dim=-1).max()
+
+
+def sphere_bounds(origins: Tensor, directions: Tensor, centres: Tensor, radius: float,
+                  chunk: int = 1 << 22) -> tuple[Tensor, Tensor, Tensor]:
+    """The stretch of each ray from its first to its last point that is within `radius` of any of the centres.
+
+    Spheres whose centre is behind a ray's origin are left out.
+
+    Args:
+        origins, directions: [R, 3].
+        centres: [V, 3].
+        radius: of all spheres.
+        chunk: pairs of a ray and a sphere that are computed at once.
+
+    Returns:
+        near, far: [R]; 0 where nothing is hit. The stretch between them may leave the spheres.
+        hit: bool [R].
+    """
+    middle = centres.mean(0)
+    around = centres - middle  # seen from the middle, numbers are small: less is lost in differences of squares
+    squared, columns = around.square().sum(-1), around.T.contiguous()
+    nears, fars = [], []
+    for start, ray in zip(origins.split(max(1, chunk // len(centres))),
+                          directions.split(max(1, chunk // len(centres)))):
+        to_foot = ((middle - start) * ray).sum(-1, keepdim=True)
+        foot = start + to_foot * ray - middle
+        along = ray @ columns
+        inside = (radius**2 - foot.square().sum(-1, keepdim=True)) - squared + 2 * (foot @ columns) + along.square()
+        along = along + to_foot
+        half = inside.clamp(min=0).sqrt()
+        hit = (inside > 0) & (along > 0)
+        nears.append((along - half).masked_fill(~hit, math.inf).amin(-1))
+        fars.append((along + half).masked_fill(~hit, -math.inf).amax(-1))
+    near, far = torch.cat(nears), torch.cat(fars)
+    hit = near.isfinite()
+    return near.where(hit, 0), far.where(hit, 0), hit
+
+
+def sphere_hits(origins: Tensor, directions: Tensor, centre: Tensor, radius: Tensor | float) -> Tensor:
+    """Which lines of rays [R, 3] pass a sphere: bool [R]."""
+    offset = centre - origins
+    along = (offset * directions).sum(-1, keepdim=True)
+    return (offset - along * directions).norm(dim=-1) < radius
+
+
+def samples_along(near: Tensor, far: Tensor, samples: int, jitter: Tensor | float = 0.5) -> tuple[Tensor, Tensor]:
+    """Cut a stretch of each ray at `samples` depths; the samples are the middles of the pieces.
+
+    Args:
+        near, far: [R].
+        samples: K cuts, so K + 1 pieces.
+        jitter: [R, K] in (0, 1), where in its K-th part each cut lies; 0.5: in the middle.
+
+    Returns:
+        depths and lengths of pieces [R, K + 1].
+    """
+    steps = (torch.arange(samples, device=near.device) + jitter) / samples
+    cuts = near[:, None] + steps * (far - near)[:, None]
+    return middles_and_lengths(torch.cat((near[:, None], cuts.expand(len(near), -1), far[:, None]), -1))
+
+
+def middles_and_lengths(borders: Tensor) -> tuple[Tensor, Tensor]:
+    """Middles and lengths [..., N] of the pieces between borders [..., N + 1]."""
+    return (borders[..., 1:] + borders[..., :-1]) / 2, borders[..., 1:] - borders[..., :-1]
+
+
+def finer_samples(depths: Tensor, lengths: Tensor, probabilities: Tensor, samples: Tensor | int,
+                  jitter: Tensor | float = 0.5) -> tuple[Tensor, Tensor]:
+    """Cut again where a first pass has found something, besides at all borders of its pieces.
+
+    Args:
+        depths, lengths, probabilities: [R, N], of the first pass.
+        samples: F further cuts; or [R], as many for each ray, which need not be whole.
+        jitter: [R, F] in (0, 1), as in `samples_along`.
+
+    Returns:
+        depths and lengths [R, N + F]; rays with fewer samples end with pieces of length 0.
+    """
+    borders = torch.cat((depths - lengths / 2, (depths + lengths / 2)[:, -1:]), -1)
+    weights = probabilities + 1e-8
+    reached = (weights / weights.sum(-1, keepdim=True)).cumsum(-1)
+    counts = torch.as_tensor(samples, dtype=depths.dtype, device=depths.device).expand(len(depths))[:, None]
+    draws = torch.arange(int(counts.max().ceil()) if len(counts) else 0, device=depths.device)
+    wanted = (draws + jitter) / counts.clamp(min=1e-8)
+    wanted = torch.where(draws < counts.ceil(), wanted, 2.0).expand(len(depths), -1).contiguous()
+    last = depths.shape[-1] - 1
+    piece = torch.searchsorted(reached, wanted).clamp(max=last)
+    upper = reached.gather(-1, piece)
+    lower = torch.where(piece > 0, reached.gather(-1, (piece - 1).clamp(min=0)), 0.0)
+    share = ((wanted - lower) / (upper - lower).clamp(min=1e-12)).clamp(0, 1)
+    cuts = borders.gather(-1, piece) + share * lengths.gather(-1, piece)
+    return middles_and_lengths(torch.cat((borders, cuts), -1).sort(-1).values)
+
+
+def mesh_hits(origins: Tensor, directions: Tensor, vertices: Tensor, faces: Tensor,
+              chunk: int = 1 << 21) -> tuple[Tensor, Tensor, Tensor]:
+    """The first triangle that each ray meets, from either side.
+
+    Args:
+        origins, directions: [R, 3].
+        vertices: [V, 3].
+        faces: [F, 3].
+        chunk: pairs of a ray and a triangle that are computed at once.
+
+    Returns:
+        face [R], -1 where nothing is met; depth [R], infinite there; barycentric coordinates [R, 3].
+    """
+    corner, second, third = vertices[faces].unbind(1)
+    edge, other = second - corner, third - corner
+    found, depths, places = [], [], []
+    for start, ray in zip(origins.split(max(1, chunk // len(faces))), directions.split(max(1, chunk // len(faces)))):
+        across = torch.linalg.cross(ray[:, None], other[None], dim=-1)
+        volume = (across * edge).sum(-1)
+        scale = 1 / torch.where(volume.abs() < 1e-12, math.inf, volume)
+        offset = start[:, None] - corner
+        u = (across * offset).sum(-1) * scale
+        turned = torch.linalg.cross(offset, edge[None].expand_as(offset), dim=-1)
+        v = (turned * ray[:, None]).sum(-1) * scale
+        depth = (turned * other).sum(-1) * scale
+        met = (volume.abs() >= 1e-12) & (u >= 0) & (v >= 0) & (u + v <= 1) & (depth > 0)
+        depth, face = depth.masked_fill(~met, math.inf).min(-1)
+        u, v = (x.gather(-1, face[:, None])[:, 0] for x in (u, v))
+        found.append(face.masked_fill(depth.isinf(), -1))
+        depths.append(depth)
+        places.append(torch.stack((1 - u - v, u, v), -1))
+    return torch.cat(found), torch.cat(depths), torch.cat(places)
+
+
+def draw_pixels(hit: np.ndarray, count: int, rng: np.random.Generator, *, uniform: bool = False, on_mask: float = 0.0,
+                at_center: float = 1.0, on_bbox: bool = False, patch_size: int = 1,
+                skipping_size: int = 1) -> np.ndarray:
+    """Draw pixels to train on, without repetition; where too few are wanted ones, others fill up.
+
+    Args:
+        hit: bool [H, W], the pixels whose rays pass the body.
+        count: how many; at most as many as there are.
+        rng: the source of randomness.
+        uniform: all pixels alike.
+        on_mask: the share that comes from hits, the rest from anywhere; 0: hits only.
+        at_center: the share of height and width, in the middle, that pixels come from.
+        on_bbox: from all crossings of rows and columns that hold hits.
+        patch_size: draw whole squares of this side; a last, incomplete row or column of squares is never drawn.
+        skipping_size: take every so many-th pixel of squares that are as many times larger.
+
+    Returns:
+        int64 [N, 2], x before y; squares one after the other, row by row.
+    """
+    height, width = hit.shape
+    wanted = np.ones_like(hit) if uniform else hit
+    if on_bbox:
+        wanted = wanted.any(1)[:, None] & wanted.any(0)
+    probability = wanted / max(1, wanted.sum())
+    if not uniform and on_mask > 0:
+        probability = on_mask * probability + (1 - on_mask) / hit.size
+    if at_center < 1:
+        rows, columns = ((int(side * (1 - at_center) / 2), int(side * (1 + at_center) / 2)) for side in hit.shape)
+        inside = np.zeros_like(hit)
+        inside[rows[0]:rows[1], columns[0]:columns[1]] = True
+        probability = probability * inside
+    side = patch_size * skipping_size
+    blocks = probability[:height // side * side, :width // side * side]
+    blocks = blocks.reshape(height // side, side, width // side, side)
+    chances = blocks.sum((1, 3))
+    order = np.log(chances + 1e-9) + rng.gumbel(size=chances.shape)
+    chosen = np.argsort(-order, axis=None, kind="stable")[:count // patch_size**2]
+    corner = np.stack((chosen % chances.shape[1], chosen // chances.shape[1]), -1) * side
+    first = rng.integers(skipping_size, size=2) if skipping_size > 1 else np.zeros(2, dtype=np.int64)
+    y, x = np.mgrid[:patch_size, :patch_size] * skipping_size
+    within = np.stack((x, y), -1).reshape(-1, 2) + first
+    return (corner[:, None] + within).reshape(-1, 2)
