@@ -2,6 +2,7 @@
 
 import json
 import os
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from models.neural_actor_model import NeuralActorModel
+from util.command_line import OneLineParser
 from vision.people.skinning import Body
 
 GOLDEN = Path(os.environ.get("NEURAL_ACTOR_GOLDEN") or Path(__file__).with_name("golden_neural_actor"))
@@ -38,3 +41,21 @@ def frame(index: int) -> dict:
     """Joints' transforms, rotation and translation of a frame."""
     found = {entry["frame"]: entry for entry in figures("body.pt")["frames"]}[index]
     return {**found, "joints_world": found["joints_normalised"] @ found["rotation"] + found["translation"]}
+
+
+def options(case: dict | None = None) -> Namespace:
+    """Options of the model, from those of an entry under their published names; those of the recipe without one."""
+    parser = OneLineParser()
+    for name in ("dataroot", "amp", "model", "lr_policy", "batch_statistics"):
+        parser.add_argument(f"--{name}")
+    parser.add_argument("--lr", type=float)
+    parser.set_defaults(gpu_ids=[])
+    NeuralActorModel.add_options(parser, is_train=True)
+    arguments = ["--dataroot", str(GOLDEN / "dataroot"), "--no_pretrained", "--amp", "off"]
+    if case is not None:
+        parser.set_defaults(**NeuralActorModel.presets[case.get("arch", "joint_nerf_coarse")])
+        known = {action.dest for action in parser._actions}
+        given = {name: value for name, value in case["options"].items() if name.replace("-", "_") in known}
+        arguments += [f"--{name}" if value is True else f"--{name}={value}"
+                      for name, value in given.items() if value is not None and value is not False]
+    return parser.parse_args(arguments)

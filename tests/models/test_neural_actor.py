@@ -1,0 +1,295 @@
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.base_model import Phase
+from models.neural_actor_losses import alpha_loss, colour_loss
+from models.neural_actor_model import NeuralActorModel, factor_at_step
+from models.neural_actor_networks import (
+    Encoding,
+    TextureEncoder,
+    looked_up,
+    parse_inputs,
+)
+from models.neural_actor_rendering import Actor
+from models.parallel import frozen_statistics
+from models.schedules import Progress
+from tests.golden_actor import GOLDEN, body, figures, frame, image, options
+from util.errors import UserError
+from vision.geometry.depth import depth_colours, normals_from_depth, shading
+from vision.geometry.rays import pixel_grid, pixel_rays
+from vision.geometry.volume import optical_thickness, rendered
+
+
+def close(found, expected, tolerance, relative=0.0):
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=relative)
+
+
+def made_weights(seed, shapes):
+    """Weights of the texture encoder by the recipe in the folder's README."""
+    weights = {}
+    for name, shape in shapes.items():
+        a = np.random.RandomState((zlib.crc32(name.encode()) + seed) % 2**32).standard_normal(shape)
+        if name.endswith("running_mean"):
+            a = 0.1 * a
+        elif name.endswith("running_var"):
+            a = 1 + 0.5 * np.abs(a)
+        elif name.endswith("num_batches_tracked"):
+            a = np.zeros(shape)
+        elif name.endswith("weight") and len(shape) == 1:
+            a = 1 + 0.1 * a
+        elif name.endswith("bias"):
+            a = 0.05 * a
+        else:
+            a = a * 0.7 * np.sqrt(2 / np.prod(shape[1:]))
+        kind = torch.int64 if name.endswith("num_batches_tracked") else torch.float32
+        weights[name] = torch.as_tensor(np.asarray(a)).to(kind)
+    return weights
+
+
+@pytest.fixture(scope="module")
+def encoder_weights():
+    found = figures("encoder.pt")
+    return made_weights(found["seed"], found["shapes"])
+
+
+def actor_with(case, state, encoder_weights):
+    actor = Actor(options(case))
+    weights = {**state, **(encoder_weights if hasattr(actor.encoder, "texture_encoder") else {})}
+    actor.load_state_dict(weights)
+    return actor.eval()
+
+
+def item_of(index, texture=True):
+    pose = frame(index)
+    return {"joints_RT": pose["joints_RT"], "rotation": pose["rotation"], "translation": pose["translation"],
+            "joints": pose["joints_world"], "texture": 2 * image(f"dataroot/tex/{index:06d}.png") - 1}
+
+
+def camera(index):
+    names = [sorted((GOLDEN / "dataroot" / kind).iterdir())[index] for kind in ("intrinsic", "pose")]
+    return [torch.from_numpy(np.loadtxt(name, dtype=np.float32)) for name in names]
+
+
+def full_size():
+    return image(str(next((GOLDEN / "dataroot" / "rgb").rglob("*.png")).relative_to(GOLDEN))).shape[-2:]
+
+
+def test_encodings_are_as_published():
+    found = figures("encoding.pt")
+    for case in found["cases"]:
+        encoding = Encoding(case["octaves"], case["type"], not case["no_mul_pi"])
+        close(encoding.emb, case["frequencies"], 1e-6)
+        close(encoding(found["x"]), case["y"], 2e-5)
+    close(Encoding(found["two_dims"]["octaves"])(found["two_dims"]["x"]), found["two_dims"]["y"], 2e-5)
+
+
+def test_input_specifications_are_read_as_published():
+    for text, case in figures("encoding.pt")["specifications"].items():
+        inputs = parse_inputs(text)
+        assert [entry.name for entry in inputs] == case["names"]
+        assert [entry.dim for entry in inputs] == case["input_dims"]
+        assert [entry.width for entry in inputs] == case["output_dims"]
+
+
+@pytest.mark.parametrize("text", ["pos:x", "pos:6:3:c", ":6", "pos:-1", "pos:6:0", "pos:1:2:b:3"])
+def test_a_wrong_specification_is_told(text):
+    with pytest.raises(UserError, match="name:octaves:dim:type"):
+        parse_inputs(text)
+
+
+def test_the_textures_colour_is_as_published():
+    for case in figures("nearest.pt"):
+        texture = image(f"dataroot/tex/{case['frame']:06d}.png")
+        free = ~case["tied"]
+        close(looked_up(texture, case["uv"])[free], case["texture_rgb"][free], 1e-5)
+    case = figures("encoder.pt")["lookup"]
+    close(looked_up(case["image_map"], case["uv"]), case["features"], 1e-5)
+
+
+def test_the_texture_encoder_is_as_published(encoder_weights):
+    found = figures("encoder.pt")
+    texture = image(found["image_file"])[None]
+    prefix = "encoder.texture_encoder."
+    for layers, case in found["layers"].items():
+        encoder = TextureEncoder(layers, pretrained=False)
+        encoder.load_state_dict({name.removeprefix(prefix): value for name, value in encoder_weights.items()})
+        features = encoder.eval()(texture)[0].detach()
+        assert list(features.shape) == case["shape"]
+        close(features[::16], case["eval"], 1e-3)
+        close(features.mean((1, 2)), case["mean"], 1e-3)
+    encoder = TextureEncoder(4, pretrained=False)
+    encoder.load_state_dict({name.removeprefix(prefix): value for name, value in encoder_weights.items()})
+    features = encoder.train()(texture)[0].detach()
+    close(features[::16], found["train"], 1e-3)
+    close(features.mean((1, 2)), found["train_mean"], 1e-3)
+    close(encoder.model.bn1.running_mean, found["bn1_running_mean_after"], 1e-4)
+    close(encoder.model.bn1.running_var, found["bn1_running_var_after"], 1e-4)
+
+
+def test_the_field_is_as_published(encoder_weights):
+    case = figures("field.pt")
+    actor = actor_with(case, case["state_dict"], encoder_weights)
+    with torch.no_grad():
+        close(actor.field.feature(case["inputs"]), case["feature"], 1e-4)
+        density, colour = actor.field(case["inputs"])
+        close(density, case["sigma"], 1e-4)
+        close(colour, case["colour"], 1e-4)
+        close(actor.encoder.code(case["local_coordinate"]), case["attnout_of_local"], 1e-4)
+        residual = actor.encoder.residual(case["inputs"]["attnout"], case["inputs"]["texture"])
+        close(residual, case["residual_of_inputs"], 1e-4)
+
+
+def test_compositing_is_as_published():
+    found = figures("compositing.pt")
+    for name, noise in (("plain", 0.0), ("with_noise", found["noise"])):
+        thickness = optical_thickness(found["sigma"], found["length"], noise)
+        seen = rendered(thickness, found["colour"], found["depth"])
+        for ours, theirs in zip(seen, ("probs", "colors", "depths", "missed")):
+            close(ours, found[name][theirs], 1e-5)
+
+
+def test_losses_are_as_published():
+    found = figures("losses.pt")
+    for case in found["cases"]:
+        colour = colour_loss(found["predicted"], found["target"], case["L1"])
+        loss = case["color_weight"] * colour
+        close(colour, torch.tensor(case["terms"]["color_loss"]), 1e-5)
+        if not case["as_released"]:
+            alpha = alpha_loss(found["missed"])
+            close(alpha, torch.tensor(case["terms"]["alpha_loss"]), 1e-5)
+            loss = loss + case["alpha_weight"] * alpha
+        close(loss, torch.tensor(case["loss"]), 1e-5)
+
+
+@pytest.mark.parametrize("name", figures("render.pt"))
+def test_renders_are_as_published(name, encoder_weights):
+    case = figures("render.pt")[name]
+    actor = actor_with(case, case["state_dict"], encoder_weights)
+    intrinsics, pose = camera(case["view"])
+    origins, directions = pixel_rays(pixel_grid((case["height"], case["width"]), full_size()), intrinsics, pose)
+    canonical = case["options"].get("canonical_pose", True)
+    with torch.no_grad():
+        scene = actor.frame(body(canonical), item_of(case["frame"]))
+        found = actor.render(scene, {"rays_o": origins, "rays_d": directions})
+    stable, hit = case["stable"], case["missed"] < 1
+    for key in ("colour", "missed", *(key for key in case if key.startswith("coarse_"))):
+        error = (found[key] - case[key]).abs().view(len(hit), -1).amax(-1)
+        assert error[stable].max() < 2e-2 and error[stable].quantile(0.95) < 2e-3, key
+        assert error[hit].median() < 1e-4, key
+    assert (found["depth"] - case["depth"]).abs()[stable].quantile(0.95) < 2e-3
+    points = (origins + found["depth"][:, None] * directions).view(case["height"], case["width"], 3)
+    normals = normals_from_depth(points @ pose[:3, :3])
+    shown = normals.clamp(-1, 1) / 2 + 0.5
+    assert ((shown - case["normal_image"]).abs().amax(-1) < 1e-2).float().mean() > 0.97
+    if "samples" in case:
+        samples = case["samples"]
+        points = samples["xyz"].flatten(0, 1)
+        rays = directions[samples["pixel"]][:, None].expand_as(samples["xyz"]).flatten(0, 1)
+        with torch.no_grad():
+            values = actor.values(scene, points, rays, samples["face"].flatten(), samples["barycentric"].flatten(0, 1))
+            density, colour = actor.field(values)
+        for key in (key for key in ("attnout", "pos", "texture") if samples[key] is not None):
+            close(values[key], samples[key].flatten(0, 1), 1e-3)
+        close(colour, samples["colour"].flatten(0, 1), 1e-3)
+        close(density, samples["sigma"].flatten(), 1e-3 * float(samples["sigma"].abs().max()))
+
+
+def test_names_and_shapes_of_the_recipe_are_as_published():
+    found = figures("state_dict_shapes.json")
+    actor = Actor(options())
+    shapes = {name: list(tensor.shape) for name, tensor in actor.state_dict().items()}
+    assert shapes == found["recipe"]
+    counts = {name: sum(p.numel() for p in module.parameters()) for name, module in {
+        "attn": actor.encoder.merge_joint_field, "residual": actor.encoder.skinning_deform,
+        "feature": actor.field.feature_field, "density": actor.field.predictor, "colour": actor.field.renderer,
+        "resnet34": actor.encoder.texture_encoder,
+        "resnet34_layer4": actor.encoder.texture_encoder.model.layer4}.items()}
+    assert counts == {name: found["counts"][name] for name in counts}
+
+
+@pytest.mark.parametrize("case", figures("schedule.json"), ids=str)
+def test_the_learning_rate_is_as_published(case):
+    for step, rate in case["values"].items():
+        first = max(case["warmup_init_lr"], 0) / case["lr"]
+        factor = factor_at_step(int(step), case["warmup_updates"], first, case["decay_rate"], case["decay_steps"])
+        assert abs(case["lr"] * factor - rate) < 1e-9
+
+
+def training_batch(step, model, faces_given):
+    """The batch of a recorded step, with all that was drawn; what hit rays had is put at their places."""
+    pose = item_of(step["frame"])
+    origins, directions, wanted = [], [], []
+    for view, pixels in zip(step["views"], step["pixels_xy"]):
+        intrinsics, camera_to_world = camera(view)
+        start, ray = pixel_rays(pixels.T, intrinsics, camera_to_world)
+        origins.append(start)
+        directions.append(ray)
+        wanted.append(colours_of(step["frame"], view, model.opt, pixels))
+    batch = {**pose, "rays_o": torch.cat(origins), "rays_d": torch.cat(directions), "rgb": torch.cat(wanted)}
+    with frozen_statistics(model.actor):
+        hit = model.actor.bounds(model.actor.frame(model.body, batch), batch["rays_o"], batch["rays_d"])[2]
+    assert int(hit.sum()) == step["hit_count"]
+    names = {"jitter": "jitter", "sigma_noise": "density_noise"}
+    names |= {"face": "face", "barycentric": "barycentric"} if faces_given else {}
+    for theirs, ours in names.items():
+        if theirs in step:
+            values = step[theirs].long() if theirs == "face" else step[theirs]
+            batch[ours] = values.new_zeros(len(hit), *values.shape[1:]).index_put((hit,), values)
+    return {name: value[None] for name, value in batch.items()}
+
+
+def colours_of(index, view, opt, pixels):
+    """Colours of a photograph, as reduced for training, at pixels [2, n] of the original."""
+    case = figures("training.pt")["plain"]["options"]["view-resolution"]
+    height, width = (int(side) for side in case.split("x"))
+    folder = sorted((GOLDEN / "dataroot" / "rgb").iterdir())[index]
+    rgba = np.asarray(Image.open(sorted(folder.iterdir())[view]).convert("RGBA"), dtype=np.float32) / 255
+    full = rgba.shape
+    rgba = cv2.resize(rgba, (width, height), interpolation=cv2.INTER_AREA)
+    colour = rgba[..., :3] * 2 - 1
+    colour = colour * rgba[..., 3:] + 1 * (1 - rgba[..., 3:])
+    x, y = pixels.long()
+    return torch.from_numpy(colour[y.numpy() // (full[0] // height), x.numpy() // (full[1] // width)]).float()
+
+
+@pytest.mark.parametrize("faces_given", [True, False], ids=["given faces", "own faces"])
+@pytest.mark.parametrize("name", figures("training.pt"))
+def test_training_is_as_published(name, faces_given, encoder_weights):
+    case = figures("training.pt")[name]
+    model = NeuralActorModel(options(case))
+    with_encoder = hasattr(model.actor.encoder, "texture_encoder")
+    model.actor.load_state_dict({**case["initial"], **(encoder_weights if with_encoder else {})})
+    model.start_phase(Phase("training", model.opt, range(1, 2)))
+    model.set_mode(training=True)
+    for number, step in enumerate(case["steps"]):
+        model.set_learning_rates(Progress(1, number, len(case["steps"])))
+        assert abs(model.optimizers["actor"].param_groups[0]["lr"] - step["lr"]) < 1e-9
+        losses = model.optimize_parameters(training_batch(step, model, faces_given))
+        close(losses["total"], torch.tensor(step["loss"]), 0, 1e-3 if faces_given else 4e-2)
+        gradients = [parameter.grad.norm() for parameter in model.actor.parameters() if parameter.grad is not None]
+        norm = torch.stack(gradients).norm()
+        close(norm, torch.tensor(step["gradient_norm"]), 0, 2e-2 if faces_given else 0.2)
+    final = {**case["final"], **case.get("final_encoder", {})}
+    weights = model.actor.state_dict()
+    for key, value in final.items():
+        close(weights[key], value, 3e-3 if faces_given else 1e-2, 1e-3)
+
+
+def test_normals_and_pictures_of_depth_are_as_published():
+    found = figures("images.pt")
+    case = found["normals"]
+    pose, shape = case["camera_to_world"], (case["height"], case["width"], 3)
+    points = pose[:3, 3] + case["depth"][:, None] * case["direction"]
+    in_camera = ((points - pose[:3, 3]) @ pose[:3, :3]).view(shape)
+    normals = normals_from_depth(in_camera)
+    close(normals, case["normal"].view(shape), 1e-5)
+    close(shading(normals, in_camera).flatten(), case["shading"], 1e-5)
+    pictures = found["recover"]
+    share = pictures["values"][:, :1].T[:, None]
+    jet = depth_colours(share, -1, 1)[:, 0].T / 2 + 0.5
+    close(jet.view_as(pictures["depth_jet"]), pictures["depth_jet"], 1e-5)
