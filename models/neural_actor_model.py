@@ -8,18 +8,20 @@ its `size` (H, W), and `camera_to_world` [4, 4]. Files of the body lie in --data
 
 from argparse import ArgumentTypeError, Namespace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models.base_model import BaseModel, Export, Phase
 from models.neural_actor_losses import alpha_loss, colour_loss
 from models.neural_actor_networks import from_published
-from models.neural_actor_rendering import BACKGROUND_DEPTH, Actor
+from models.neural_actor_rendering import Actor
 from models.parallel import frozen_statistics
 from models.schedules import Progress, Schedule
 from util import distributed
 from util.command_line import float_at_least, int_at_least
 from vision.geometry.depth import depth_colours, normals_from_depth
+from vision.geometry.isosurface import as_ply, grid_points, isosurface
 from vision.people.body_files import read_body
 
 ARCHITECTURE = {
@@ -67,7 +69,7 @@ class NeuralActorModel(BaseModel):
         add_field_options(parser)
         parser.also(arch="preset", max_sentences="batch_size")
         if not is_train:
-            parser.set_defaults(eval=True)
+            add_rendering_options(parser)
             return
         parser.set_defaults(batch_statistics="per_process", seed=2)
         group = parser.add_argument_group("neural actor: training")
@@ -205,21 +207,46 @@ class NeuralActorModel(BaseModel):
         return pictures
 
     def export(self, batch: dict) -> Export:
-        """Colours, normals, depth, and the camera's pose as text."""
-        seen, stem = self.view(batch), batch["image_path"][0].rpartition("/")[2].rpartition(".")[0]
-        shown = {"color": seen["colour"][None], "normal": seen["normal"][None],
-                 "depth": depth_colours(seen["depth"], self.opt.near, self.opt.far)[None]}
-        files: dict[str, Tensor | str | bytes] = {f"{kind}/{stem}.png": picture for kind, picture in shown.items()}
+        """Pictures and meshes that --render_output_types names, and the camera's pose as text."""
+        self.actor.eval()  # with the statistics of the training, as published
+        stem = batch["image_path"][0].rpartition("/")[2].rpartition(".")[0]
+        kinds, shown = self.opt.render_output_types, {}
+        files: dict[str, Tensor | str | bytes] = {}
+        if set(kinds) - {"marchingcube"}:
+            seen = self.view(batch)
+            seen["color"] = seen["colour"]
+            seen["depth"] = depth_colours(seen["depth"], self.opt.near, self.opt.far)
+            shown = {kind: seen[kind][None] for kind in kinds if kind != "marchingcube"}
+            files |= {f"{kind}/{stem}.png": picture for kind, picture in shown.items()}
+        if "marchingcube" in kinds:
+            files[f"mc_mesh/{stem}.ply"] = as_ply(*self.mesh(batch))
         if "camera_to_world" in batch:
             rows = batch["camera_to_world"][0].tolist()
             files[f"pose/{stem}.txt"] = "".join(" ".join(f"{value:.8f}" for value in row) + "\n" for row in rows)
         return Export(files=files, video_frames=shown, captions=self.captions)
+
+    @torch.no_grad()
+    def mesh(self, batch: dict) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices [V, 3] in the world and faces [F, 3] of the surface of the first item of a batch.
+
+        Raises:
+            UserError: there is none.
+        """
+        item = {name: value[0] for name, value in self.to_device(batch).items() if isinstance(value, Tensor)}
+        frame = self.actor.frame(self.body, item)
+        lower = (frame.vertices.amin(0) - MESH_MARGIN).cpu().numpy()
+        upper = (frame.vertices.amax(0) + MESH_MARGIN).cpu().numpy()
+        points = torch.from_numpy(grid_points(lower, upper, self.opt.mesh_resolution))
+        densities = self.actor.densities(frame, points.view(-1, 3).to(self.device)).view(points.shape[:3])
+        return isosurface(densities.cpu().numpy(), self.opt.mesh_level, lower, upper)
 
     def weights_from(self, network: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Those of a released checkpoint have the same names; what it holds of the mesh is left out."""
         return from_published(weights)
 
 
+MESH_MARGIN = 0.2
+"""How much larger than the body the box is in which its surface is sought, in metres."""
 VIEW_CHUNK = 1 << 14
 """Rays of a view that are looked at at once: what bounds the memory of a picture."""
 
@@ -255,6 +282,18 @@ def flag(group, name: str, default: bool, text: str) -> None:
     """Add `--name`, and `--no_name` for its opposite."""
     group.add_argument(f"--{name}", action="store_true", default=default, help=text)
     group.add_argument(f"--no_{name}", dest=name, action="store_false", default=default, help=f"not --{name}")
+
+
+def add_rendering_options(parser) -> None:
+    """Add what is made of an item by test.py."""
+    group = parser.add_argument_group("neural actor: results")
+    group.add_argument("--render_output_types", nargs="+", default=["color", "normal", "depth"],
+                       choices=("color", "normal", "depth", "marchingcube"),
+                       help="pictures, and the surface as a mesh (needs scikit-image)")
+    group.add_argument("--mesh_resolution", type=int_at_least(2), default=128, metavar="N",
+                       help="points of the mesh's grid, on each side")
+    group.add_argument("--mesh_level", type=float, default=50.0, metavar="DENSITY",
+                       help="density at the mesh's surface")
 
 
 def add_body_options(parser) -> None:
@@ -333,5 +372,3 @@ def add_field_options(parser) -> None:
                         "texture_embed_dim", "feature_layers", "texture_layers", "feature_field_skip_connect",
                         "nerf_style_mlp", "pe_no_mul_pi", "use_fine_model", "hierarchical_sampling", "min_color"}
 
-
-__all__ = ["BACKGROUND_DEPTH", "NeuralActorModel", "factor_at_step"]

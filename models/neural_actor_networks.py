@@ -6,12 +6,14 @@ as they are. Textures are [3, S, S] in [0, 1] here, row 0 is v = 1. Densities ar
 """
 
 from argparse import Namespace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.checkpoints import read_checkpoint
 from util.errors import UserError
 from util.pretrained import Pretrained, load_weights
 
@@ -168,7 +170,8 @@ class Encoder(nn.Module):
         self.with_texture, self.texture_moves = not opt.disable_texture, opt.texture_to_deformation
         self.texture_width = 3 if not opt.use_texture_encoder else LAYER_WIDTHS[opt.texture_encoder_layers - 1]
         if opt.use_texture_encoder and self.with_texture:
-            self.texture_encoder = TextureEncoder(opt.texture_encoder_layers, not opt.no_pretrained)
+            self.texture_encoder = TextureEncoder(opt.texture_encoder_layers,
+                                                  pretrained=opt.is_train and not opt.no_pretrained)
         if opt.predict_texture_mask:
             self.texture_mask = nn.Parameter(torch.full((MASK_SIDE, MASK_SIDE), 4.0))
         self.joint_filter = Encoding(opt.joint_filter_size, times_pi=False)
@@ -322,3 +325,17 @@ def from_published(state: dict) -> dict[str, Tensor]:
     """Weights of a released checkpoint for an `Actor`: what it holds of the mesh is left out, as files have it."""
     weights = state.get("model", state)
     return {name: tensor for name, tensor in weights.items() if name not in MESH_BUFFERS}
+
+
+def read_published(path: Path) -> tuple[dict[str, Tensor], Namespace]:
+    """Weights for an `Actor` from a released checkpoint, and the arguments of its training.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    with torch.serialization.safe_globals([Namespace]):
+        state = read_checkpoint(path, "give a checkpoint of Neural Actor's renderer, nerf_NAME.pt")
+    if not isinstance(state.get("model"), dict):
+        raise UserError(f"{path}: holds no weights under 'model'; expected a checkpoint of Neural Actor's renderer, "
+                        "nerf_NAME.pt")
+    return from_published(state), state.get("args") or Namespace()

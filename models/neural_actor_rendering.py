@@ -210,6 +210,12 @@ class Actor(nn.Module):
         return (optical_thickness(density.view_as(depths), lengths, given.get("density_noise", 0.0)),
                 colour.view(*depths.shape, 3))
 
+    @torch.no_grad()
+    def densities(self, frame: Frame, points: Tensor, chunk: int = 1 << 16) -> Tensor:
+        """Raw densities [N] at points [N, 3] in the world."""
+        return torch.cat([self.field.predictor(self.field.feature(self.values(frame, part, torch.zeros_like(part))))
+                          for part in points.split(chunk)])
+
     def values(self, frame: Frame, points: Tensor, directions: Tensor, face: Tensor | None = None,
                barycentric: Tensor | None = None) -> dict[str, Tensor]:
         """What fields are told of points [N, 3] in the world: `pos`, `attnout`, `texture` and `ray`.

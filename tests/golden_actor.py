@@ -49,7 +49,7 @@ def options(case: dict | None = None) -> Namespace:
     for name in ("dataroot", "amp", "model", "lr_policy", "batch_statistics"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--lr", type=float)
-    parser.set_defaults(gpu_ids=[])
+    parser.set_defaults(gpu_ids=[], is_train=True)
     NeuralActorModel.add_options(parser, is_train=True)
     arguments = ["--dataroot", str(GOLDEN / "dataroot"), "--no_pretrained", "--amp", "off"]
     if case is not None:
@@ -59,3 +59,10 @@ def options(case: dict | None = None) -> Namespace:
         arguments += [f"--{name}" if value is True else f"--{name}={value}"
                       for name, value in given.items() if value is not None and value is not False]
     return parser.parse_args(arguments)
+
+
+def camera(view: int) -> tuple[Tensor, Tensor]:
+    """Intrinsics and camera-to-world matrix of a view."""
+    names = [sorted((GOLDEN / "dataroot" / kind).iterdir())[view] for kind in ("intrinsic", "pose")]
+    intrinsics, pose = (torch.from_numpy(np.loadtxt(name, dtype=np.float32)) for name in names)
+    return intrinsics, pose

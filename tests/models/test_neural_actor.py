@@ -1,4 +1,5 @@
 import zlib
+from argparse import Namespace
 
 import cv2
 import numpy as np
@@ -14,13 +15,15 @@ from models.neural_actor_networks import (
     TextureEncoder,
     looked_up,
     parse_inputs,
+    read_published,
 )
 from models.neural_actor_rendering import Actor
 from models.parallel import frozen_statistics
 from models.schedules import Progress
-from tests.golden_actor import GOLDEN, body, figures, frame, image, options
+from tests.golden_actor import GOLDEN, body, camera, figures, frame, image, options
 from util.errors import UserError
 from vision.geometry.depth import depth_colours, normals_from_depth, shading
+from vision.geometry.isosurface import as_ply, grid_points, isosurface
 from vision.geometry.rays import pixel_grid, pixel_rays
 from vision.geometry.volume import optical_thickness, rendered
 
@@ -68,11 +71,6 @@ def item_of(index, texture=True):
     pose = frame(index)
     return {"joints_RT": pose["joints_RT"], "rotation": pose["rotation"], "translation": pose["translation"],
             "joints": pose["joints_world"], "texture": 2 * image(f"dataroot/tex/{index:06d}.png") - 1}
-
-
-def camera(index):
-    names = [sorted((GOLDEN / "dataroot" / kind).iterdir())[index] for kind in ("intrinsic", "pose")]
-    return [torch.from_numpy(np.loadtxt(name, dtype=np.float32)) for name in names]
 
 
 def full_size():
@@ -293,3 +291,77 @@ def test_normals_and_pictures_of_depth_are_as_published():
     share = pictures["values"][:, :1].T[:, None]
     jet = depth_colours(share, -1, 1)[:, 0].T / 2 + 0.5
     close(jet.view_as(pictures["depth_jet"]), pictures["depth_jet"], 1e-5)
+
+
+def test_densities_and_their_surface_are_as_published(encoder_weights):
+    case = figures("mesh.pt")
+    actor = actor_with(case, case["state_dict"], encoder_weights)
+    lower, upper, expected = case["lower"].numpy(), case["upper"].numpy(), case["density_yxz"].permute(1, 0, 2)
+    with torch.no_grad():
+        scene = actor.frame(body(), item_of(case["frame"]))
+    close(scene.vertices.amin(0) - case["margin"], case["lower"], 1e-5)
+    points = torch.from_numpy(grid_points(lower, upper, case["resolution"]))
+    densities = actor.densities(scene, points.view(-1, 3)).view(points.shape[:3])
+    error = (densities - expected).abs() / (expected.max() - expected.min())
+    assert (error < 1e-2).float().mean() > 0.94
+    pytest.importorskip("skimage")
+    vertices, faces = isosurface(expected.numpy(), case["level"], lower, upper)
+    close(torch.from_numpy(vertices), case["vertices"], 1e-5)
+    assert np.array_equal(faces, case["faces"])
+    assert as_ply(vertices, faces).count("\n") == 9 + len(vertices) + len(faces)
+
+
+def test_chunks_and_tolerance_make_no_difference_where_they_should_not(encoder_weights):
+    case = figures("render.pt")["base"]
+    actor = actor_with(case, case["state_dict"], encoder_weights)
+    intrinsics, pose = camera(case["view"])
+    origins, directions = pixel_rays(pixel_grid((case["height"], case["width"]), full_size()), intrinsics, pose)
+    rays = {"rays_o": origins, "rays_d": directions}
+    with torch.no_grad():
+        scene = actor.frame(body(), item_of(case["frame"]))
+        whole, again = (actor.render(scene, rays) for _ in range(2))
+        parts = [actor.render(scene, {name: ray[i:i + 37] for name, ray in rays.items()})
+                 for i in range(0, len(origins), 37)]
+        away = actor.render(scene, {"rays_o": origins, "rays_d": -directions})
+    for name, values in whole.items():
+        assert torch.equal(values, again[name])
+        close(torch.cat([part[name] for part in parts]), values, 1e-6)
+    assert (away["colour"] == actor.background).all() and (away["missed"] == 1).all()
+
+
+def test_before_training_the_residual_is_zero_and_learns_at_once():
+    model = NeuralActorModel(options(figures("training.pt")["plain"]))
+    step = figures("training.pt")["plain"]["steps"][0]
+    model.start_phase(Phase("training", model.opt, range(1, 2)))
+    code, texture = torch.rand(5, model.opt.joint_feature_dim), torch.rand(5, 3)
+    assert (model.actor.encoder.residual(code, texture) == 0).all()
+    model.set_learning_rates(Progress(1))
+    before = {name: value.clone() for name, value in model.actor.state_dict().items()}
+    model.optimize_parameters(training_batch(step, model, True))
+    assert model.actor.encoder.skinning_deform.net[-1].weight.grad.abs().sum() > 0
+    for name, value in model.actor.state_dict().items():
+        assert torch.equal(value, before[name]), "the first step has a learning rate of 0"
+
+
+def test_a_released_checkpoint_loads_without_its_mesh(tmp_path):
+    case = figures("training.pt")["plain"]
+    model = NeuralActorModel(options(case))
+    mesh = {f"encoder.{name}": getattr(model.body, name) for name in ("vertices", "faces", "face_uv", "weights")}
+    path = tmp_path / "checkpoint_last.pt"
+    torch.save({"args": Namespace(arch="joint_nerf_coarse"), "model": {**case["initial"], **mesh}}, path)
+    weights, arguments = read_published(path)
+    model.actor.load_state_dict(weights)
+    assert arguments.arch == "joint_nerf_coarse"
+    path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match="not a readable checkpoint"):
+        read_published(path)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"inputs_to_texture": "pos:0:3"}, "begins with 'pos'"), ({"inputs_to_density": "voxel:0:3"}, "found 'voxel'"),
+    ({"inputs_to_texture": "feat:0:32,texture:0:512"}, "texture:0:3"), ({"transparent_background": "2"}, "in .0, 1"),
+    ({"disable_texture": True}, "disable_texture")])
+def test_options_that_do_not_fit_are_told(change, message):
+    opt = options(figures("training.pt")["plain"])
+    with pytest.raises(UserError, match=message):
+        Actor(Namespace(**{**vars(opt), **change}))

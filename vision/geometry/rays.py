@@ -133,7 +133,8 @@ def finer_samples(depths: Tensor, lengths: Tensor, probabilities: Tensor, sample
     reached = (weights / weights.sum(-1, keepdim=True)).cumsum(-1)
     counts = torch.as_tensor(samples, dtype=depths.dtype, device=depths.device).expand(len(depths))[:, None]
     draws = torch.arange(int(counts.max().ceil()) if len(counts) else 0, device=depths.device)
-    wanted = (draws + jitter) / counts.clamp(min=1e-8)
+    shift = jitter[:, :len(draws)] if isinstance(jitter, Tensor) else jitter
+    wanted = (draws + shift) / counts.clamp(min=1e-8)
     wanted = torch.where(draws < counts.ceil(), wanted, 2.0).expand(len(depths), -1).contiguous()
     last = depths.shape[-1] - 1
     piece = torch.searchsorted(reached, wanted).clamp(max=last)
