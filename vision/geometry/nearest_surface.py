@@ -15,7 +15,8 @@ TIE = 1e-9
 """Triangles whose distances differ by less (in metres) are equally near."""
 TURNS = 128
 """Triangles are asked in as many rounds by a GPU's threads; an earlier thread's answer stays."""
-FIRST_CANDIDATES = 8
+FIRST_CANDIDATES, TRIED_AT_ONCE = 48, 4
+LAST = 1 << 62
 
 
 class Nearest(NamedTuple):
@@ -49,7 +50,8 @@ class Surface:
         self.corner, edges = corners[:, 0], corners[:, 1:] - corners[:, :1]
         self.edges = edges
         self.centre = corners.mean(1)
-        self.reach = float((corners - self.centre[:, None]).norm(dim=-1).max())
+        self.radius = (corners - self.centre[:, None]).norm(dim=-1).amax(-1)
+        self.reach = float(self.radius.max())
         products = edges @ edges.transpose(1, 2)
         first, mixed, second = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1]
         self.products = torch.stack((first, mixed, second, first * second - mixed**2), -1)
@@ -71,35 +73,43 @@ class Surface:
         while len(open_points):
             candidates = min(candidates, len(self.faces))
             asked = points[open_points].double()
-            beyond, index = self._nearest_centres(asked, candidates)
-            index = index.gather(-1, self.rank[index].argsort(-1))  # of equally near ones, the first is wanted
-            second, third, squared = self._closest(asked[:, None], index)
+            away, index = self._nearest_centres(asked, candidates)
+            few = index[:, :TRIED_AT_ONCE]
+            best = self._closest(asked[:, None].expand(-1, few.shape[1], -1).flatten(0, 1), few.flatten())[2]
+            best = best.view(few.shape).amin(-1).clamp(min=0).sqrt()
+            row, column = (away - self.radius[index] <= best[:, None] + TIE).nonzero().unbind(-1)
+            index = index[row, column]
+            second, third, squared = self._closest(asked[row], index)
             distance = squared.clamp(min=0).sqrt()
-            best = distance.amin(-1, keepdim=True)
-            place = (distance <= best + TIE).int().argmax(-1, keepdim=True)
-            second, third = second.gather(-1, place)[:, 0], third.gather(-1, place)[:, 0]
-            settled = best[:, 0] + TIE < beyond - self.reach
+            best = best.scatter_reduce(0, row, distance, "amin")
+            rank = torch.where(distance <= best[row] + TIE, self.rank[index], LAST)
+            first = torch.full_like(open_points, LAST).scatter_reduce(0, row, rank, "amin")
+            chosen = rank == first[row]
+            found = torch.empty_like(open_points)
+            found[row[chosen]] = chosen.nonzero()[:, 0]
+            settled = best + TIE < away[:, -1] - self.reach
             if candidates == len(self.faces):
                 settled = torch.ones_like(settled)
-            done = open_points[settled]
-            face[done] = index.gather(-1, place)[:, 0][settled]
-            barycentric[done] = torch.stack((1 - second - third, second, third), -1)[settled].to(points.dtype)
+            done, found = open_points[settled], found[settled]
+            face[done] = index[found]
+            second, third = second[found], third[found]
+            barycentric[done] = torch.stack((1 - second - third, second, third), -1).to(points.dtype)
             open_points, candidates = open_points[~settled], candidates * 4
         return face, barycentric
 
     def _nearest_centres(self, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Indices [N, count] of faces with the nearest centres, and the distance [N] to the last of those."""
+        """Distances [N, count] of the nearest centres, in order, and the faces that they are of."""
         if self.tree is not None:
             distance, index = self.tree.query(points.numpy(), k=np.arange(1, count + 1), workers=-1)
-            return torch.from_numpy(distance[:, -1]), torch.from_numpy(index)
+            return torch.from_numpy(distance), torch.from_numpy(index)
         parts = []
         for part in points.split(max(1, (1 << 26) // len(self.faces))):
             distance, index = torch.cdist(part, self.centre).topk(count, largest=False)
-            parts.append((distance[:, -1], index))
+            parts.append((distance, index))
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
     def _closest(self, points: Tensor, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Barycentric coordinates of second and third corner, and squared distances, of points [N, 1, 3] to faces."""
+        """Barycentric coordinates of second and third corner, and squared distances, of points [N, 3] to faces [N]."""
         offset = points - self.corner[faces]
         along = (self.edges[faces] @ offset[..., None])[..., 0]
         first_along, second_along = along.unbind(-1)
