@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import Dataroot, list_images, read_homographies, unmatched_frames, wrong_sizes
-from data.masks import mask_files, read_mask
+from data.masks import fits_form, mask_files, read_mask, read_matte, turned_remedy
 from data.tracked_poses import people_layers, poses_of_frames
 from preparation.frames import nearest_width
 from preparation.steps import Finding
@@ -132,8 +132,10 @@ def poses(root: Dataroot) -> Iterator[Finding]:
                       "without. Make it with prepare.py")
         return
     everybody = poses_of_frames(path, root.frames)
-    people_layers(root.metadata, path, everybody, mask_files(root.path))
-    nobody = [frame for frame, present in zip(root.frames, everybody) if not present]
+    masks = mask_files(root.path)
+    people_layers(root.metadata, path, everybody, masks)
+    nobody = [frame for frame, present in zip(root.frames, everybody) if not present and not any(
+        frame in files and read_mask(files[frame]).any() for files in masks.values())]
     if nobody:
         yield Finding(1, f"{path}: nobody in {len(nobody)} of {len(root.frames)} frames, first {nobody[0]}; all layers "
                          "but the background are empty there")
@@ -202,9 +204,21 @@ def mask_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[F
         return
     for number in sorted(set(numbers) - set(masks)):
         yield Finding(1, f"{root.path / 'mask'}: none for layer {number}; --use_mask_images needs one for each layer")
-    for number in masks:
+    forms = [size for size in (root.metadata.size, root.metadata.original_size, root.metadata.pose_size) if size]
+    for number, files in masks.items():
+        folder = root.path / "mask" / f"{number:02d}"
         yield from (Finding(1, f"{text}. Without: no --use_mask_images")
                     for text in root.require(f"mask/{number:02d}"))
+        try:
+            size = read_matte(next(iter(files.values()))).shape[::-1]
+            if not fits_form(size, forms):
+                yield Finding(2, f"{folder}: masks of {size[0]}x{size[1]} pixels; expected the form of the frames, "
+                                 f"{forms[0][0]}x{forms[0][1]}{turned_remedy(size, forms)}. Give masks of these frames")
+            if not any(read_mask(file).any() for file in files.values()):
+                yield Finding(2, f"{folder}: empty in all frames; white should be the person. Remove it, or make it "
+                                 "again")
+        except UserError as error:
+            yield from problems(error)
 
 
 def uv_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Finding]:
