@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot, list_images, read_homographies, unmatched_frames, wrong_sizes
 from data.masks import fits_form, mask_files, read_mask, read_matte, turned_remedy
 from data.tracked_poses import people_layers, poses_of_frames
@@ -76,7 +77,7 @@ def omnimatte_layout(root: Path, estimate: Estimate) -> Iterator[Finding]:
             yield from (Finding(2, text.replace("rgb_256", "rgb")) for text in
                         unmatched_frames(folder, masks, list(files)))
         if (root / "homographies.txt").exists():
-            yield from registration_findings(root, read_homographies(root / "homographies.txt"), list(files), size)
+            yield from registration_findings(root, read_homographies(root / "homographies.txt"), files, size)
         if layers:
             yield Finding(0, estimate((nearest_width(size, 256), 256), len(layers) + 1, len(files)))
     except UserError as error:
@@ -271,14 +272,14 @@ def camera(root: Dataroot) -> Iterator[Finding]:
     """homographies.txt, if there is one."""
     registration = root.camera_motion()
     if registration is not None:
-        yield from registration_findings(root.path, registration, root.frames, root.metadata.size)
+        yield from registration_findings(root.path, registration, root.folders["rgb_256"], root.metadata.size)
         yield Finding(0, f"{root.path / 'homographies.txt'}: the camera moves; train with --use_homographies")
 
 
-def registration_findings(root: Path, registration: Registration, names: list[str],
+def registration_findings(root: Path, registration: Registration, files: dict[str, Path],
                           size: tuple[int, int]) -> Iterator[Finding]:
     """Whether the matrices fit the frames, and the bounds the matrices."""
-    path = root / "homographies.txt"
+    path, names = root / "homographies.txt", list(files)
     if len(registration.matrices) != len(names):
         yield Finding(3, f"{path}: {len(registration.matrices)} matrices; there are {len(names)} frames. "
                          "Give one line of 9 numbers per frame")
@@ -286,6 +287,13 @@ def registration_findings(root: Path, registration: Registration, names: list[st
     if abs(width * size[1] / (height * size[0]) - 1) > 0.05:
         yield Finding(2, f"{path}: size {width:g}x{height:g} is of another form than the frames, {size[0]}x{size[1]}; "
                          "the background will smear. Register these frames")
+    verdict = wrong_convention(root, registration, files)
+    if verdict is not None:
+        yield Finding(2, said_of(root, verdict))
+    identity = [np.allclose(matrix / matrix[2, 2], np.eye(3), atol=1e-3) for matrix in registration.matrices]
+    if verdict is None and any(identity) and not identity[0]:
+        yield Finding(0, f"{path}: the matrices go out from frame {names[identity.index(True)]}, not from the first; "
+                         "bounds must be in its pixels")
     corners = np.array([[0, width - 1, width - 1, 0], [0, 0, height - 1, height - 1]], float)
     xmin, xmax, ymin, ymax = registration.bounds
     area = area_in_frames(registration.bounds, registration.size)
