@@ -57,7 +57,7 @@ class LayeredVideoDataset(BaseDataset):
         self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
         self._check_files()
         self.registration = self.root.registration() if opt.use_homographies else None
-        if self.registration is not None and opt.isTrain and not opt.do_upsampling and distributed.rank() == 0:
+        if self.registration is not None and opt.is_train and not opt.do_upsampling and distributed.rank() == 0:
             verdict = wrong_convention(self.root.path, self.registration, self.root.folders["rgb_256"])
             if verdict is not None:
                 print(f"WARNING: {said_of(self.root.path, verdict)}", flush=True)

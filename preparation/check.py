@@ -19,6 +19,7 @@ from data.dataroot import Dataroot, list_images, read_homographies, unmatched_fr
 from data.masks import fits_form, mask_files, read_mask, read_matte, turned_remedy
 from data.tracked_poses import people_layers, poses_of_frames
 from preparation.frames import nearest_width
+from preparation.pose_pixels import better_reading
 from preparation.steps import Finding
 from util.errors import UserError
 from util.images import read_image
@@ -156,6 +157,18 @@ def poses(root: Dataroot) -> Iterator[Finding]:
     if outside:
         yield Finding(2, f"{path}: {len(outside)} poses lie mostly outside {limit[0]}x{limit[1]}, first in frame "
                          f"{outside[0]}; expected pixels of alphapose_input_size in metadata.json")
+    files = root.folders["rgb_256"]
+    made_here = (root.path / "prepare/stamps/poses.json").exists()  # that step looks at rgb/, and says so
+    original = {"as the video is displayed": root.metadata.original_size} if root.metadata.original_size else {}
+    better = None if made_here else better_reading(everybody, files, masks, root.metadata.pose_size, original)
+    if better is not None:
+        reading, share, as_they_are = better
+        remedy = ("Find the poses on the frames as they are here" if reading.size in (
+            root.metadata.pose_size, root.metadata.pose_size[::-1]) else
+            f"Set alphapose_input_size to [{reading.size[0]}, {reading.size[1]}]")
+        yield Finding(2, f"{path}: poses seem to be in {reading.words}: {share:.0%} of the joints lie on people by "
+                         f"these, {as_they_are:.0%} by alphapose_input_size {limit[0]}x{limit[1]} of metadata.json. "
+                         f"{remedy}")
     for person, where in jumps.items():
         yield Finding(2, f"{path}: person {person} jumps {len(where)} times, first in frame {where[0]}; ids may be "
                          "swapped. Correct idx from there on, or track again with prepare.py --poses")

@@ -26,7 +26,9 @@ _LARGEST_SHARE = 0.4
 _SURE, _LEAST_GAIN, _KNOWN_GAIN = 0.75, 0.3, 0.04
 """Share of the joints that must lie on people, and by how much more than in the frames' own pixels: for any size, and
 for one that is known to be the video's."""
-_HEIGHTS = (2160, 1440, 1080, 960, 720, 640, 540, 512, 480, 360, 320, 256, 240)
+_SIDES = (2160, 1440, 1080, 720, 512, 480, 360, 256, 240)
+_FACTORS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2, 3, 4)
+"""Shorter sides of pictures that tools are often shown, and by how much these are often larger or smaller."""
 
 
 class Reading(NamedTuple):
@@ -55,8 +57,8 @@ def readings(size: tuple[int, int], known: dict[str, tuple[int, int]]) -> Iterat
     width, height = size
     seen = {size}
     sizes = [(words, tuple(other), True) for words, other in known.items()]
-    sizes += [("", (round(width * side / short), round(height * side / short)), False)
-              for short in (min(size),) for side in _HEIGHTS]
+    factors = [*(side / min(size) for side in _SIDES), *_FACTORS]
+    sizes += [("", (round(width * factor), round(height * factor)), False) for factor in factors]
     for words, other, is_known in sizes:
         if other not in seen:
             seen.add(other)
