@@ -19,7 +19,15 @@ import numpy as np
 
 from util.errors import UserError, several
 from vision.people.coco import JOINTS
-from vision.people.pose_tools import ToolPoses, json_lines, labels_folder, of_one_picture, recognised, ultralytics
+from vision.people.pose_tools import (
+    ToolPoses,
+    json_lines,
+    labels_folder,
+    of_one_picture,
+    plain,
+    recognised,
+    ultralytics,
+)
 
 _COCO_FIRST = {17: "COCO-17", 26: "Halpe-26", 133: "COCO-WholeBody", 136: "Halpe-136"}
 # Places of COCO's 17 joints; the neck, the middle of the hips and the feet are left out.
@@ -242,6 +250,8 @@ def _pose(entry) -> tuple[Pose, str]:
     """A pose, and the name of its layout of joints."""
     if not isinstance(entry, dict):
         raise ValueError(f"found {_kind(entry)}; expected an object with keypoints, scores and idx")
+    if "keypoint_scores" in entry:
+        entry = plain(entry)
     key = next((key for key in _OPENPOSE_KEYS if key in entry), None)
     if key is not None:
         keypoints, layout = _openpose_keypoints(entry[key])
