@@ -1,4 +1,4 @@
-"""Write a clip's homographies.txt anew where it is of another convention than docs/data.md asks for.
+"""Write a clip's homographies.txt anew where it is of another convention than docs/layered_video/data.md asks for.
 
     python datasets/correct_homographies.py --dataroot datasets/my_clip
 
@@ -21,7 +21,7 @@ from util.files import write_text
 
 def main() -> None:
     """Find the convention, and write."""
-    parser = OneLineParser(description="Bring homographies.txt of another convention into that of docs/data.md.")
+    parser = OneLineParser(description="Bring homographies.txt of another convention into that of docs/layered_video/data.md.")
     parser.add_argument("--dataroot", type=Path, required=True, metavar="DIR", help="folder of the clip")
     root = parser.parse_args().dataroot
     path, kept = root / "homographies.txt", root / "homographies_given.txt"
