@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from data.dataroot import list_images
 from data.masks import mask_files, read_mask
 from util.images import read_image
 from vision.geometry.conventions import Verdict, judge, some_frames
@@ -36,6 +37,8 @@ def wrong_convention(root: Path, registration: Registration, frames: dict[str, P
     clear = np.stack([~people_in(root, names[index], small) for index in indices])
     sizes = [(width, height), (2 * width, 2 * height), (width // 2, height // 2),
              tuple(round(2 * side) for side in registration.size), tuple(round(side / 2) for side in registration.size)]
+    if (root / "rgb").is_dir():
+        sizes.append(read_image(next(iter(list_images(root / "rgb").values())), "L").shape[::-1])
     brightness = np.stack([cv2.GaussianBlur(picture, (0, 0), 0.7) for picture in brightness])
     return judge(registration, brightness.astype(np.float32) / 255, clear, indices, sizes)
 

@@ -103,8 +103,8 @@ def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
     if solution.unexplained > NO_PLATE:
         verdict = use_homographies and wrong_convention(root.path, root.registration(), root.folders["rgb_256"])
         remedy = (said_of(root.path, verdict) if verdict else
-                  "homographies cannot describe a camera that moves between near and far things, or train from nothing: "
-                  "--preset published" if use_homographies else
+                  "homographies cannot describe a camera that moves between near and far things, or train from "
+                  "nothing: --preset published" if use_homographies else
                   "register the camera (prepare.py) and give --use_homographies, or train from nothing: --preset "
                   "published")
         raise UserError(f"--init closed_form: the frames of {root.path} do not show one scene: a quarter of the pixels "

@@ -57,10 +57,8 @@ class LayeredVideoDataset(BaseDataset):
         self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
         self._check_files()
         self.registration = self.root.registration() if opt.use_homographies else None
-        if self.registration is not None and opt.is_train and not opt.do_upsampling and distributed.rank() == 0:
-            verdict = wrong_convention(self.root.path, self.registration, self.root.folders["rgb_256"])
-            if verdict is not None:
-                print(f"WARNING: {said_of(self.root.path, verdict)}", flush=True)
+        if self.registration is not None and getattr(opt, "is_train", False) and not opt.do_upsampling:
+            self._look_at_camera()
         self.length = int(min(len(self.root.frames), opt.max_dataset_size))
         self.loaded = {}
 
@@ -176,6 +174,12 @@ class LayeredVideoDataset(BaseDataset):
             if self.opt.use_mask_images:
                 masks[layer] = read_matte(self.root.file(f"mask/{layer:02d}", index), self.metadata.size)
         return frame, iuvs, masks
+
+    def _look_at_camera(self) -> None:
+        """Warn of homographies that do not fit the frames: with them, hours of training are lost."""
+        verdict = wrong_convention(self.root.path, self.registration, self.root.folders["rgb_256"])
+        if verdict is not None and distributed.rank() == 0:
+            print(f"WARNING: {said_of(self.root.path, verdict)}", flush=True)
 
     def _check_files(self) -> None:
         root, size = self.root, self.metadata.size

@@ -242,13 +242,13 @@ class Survey:
                                 f"folder. Give them by themselves: --masks {folder}")
             return "palette", lambda picture: _white((picture.levels > 0) & (picture.levels != VOID))
         present = np.flatnonzero(self.levels)
-        if len(present) <= 2:
+        if len(present) == 2 or present.max(initial=0) <= 1:
             highest = max(int(present.max(initial=0)), 1)
             words = "white on black" if {highest, *present} & {*_WHITE.values()} else f"levels {_listed(present)}"
             return words, lambda picture: _white(picture.levels >= highest)
         bits = 8 if present[-1] <= 255 else 16
         white = _WHITE[bits]
-        if present[-1] <= white // 2:
+        if len(present) > 1 and present[-1] <= white // 2:
             raise UserError(f"{folder}: the brightest of {len(present)} levels is {present[-1]} of {white}; expected "
                             "white where the person is. Make the masks brighter, or with two levels; index pictures "
                             "of several people go by themselves: --masks FOLDER")

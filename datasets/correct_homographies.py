@@ -21,7 +21,8 @@ from util.files import write_text
 
 def main() -> None:
     """Find the convention, and write."""
-    parser = OneLineParser(description="Bring homographies.txt of another convention into that of docs/layered_video/data.md.")
+    parser = OneLineParser(description="Bring homographies.txt of another convention into that of "
+                                       "docs/layered_video/data.md.")
     parser.add_argument("--dataroot", type=Path, required=True, metavar="DIR", help="folder of the clip")
     root = parser.parse_args().dataroot
     path, kept = root / "homographies.txt", root / "homographies_given.txt"

@@ -15,6 +15,7 @@ from util.errors import UserError
 from vision.people.run_lengths import mask_of_polygons, mask_of_runs
 
 _TRACK_KEYS = ("track_id", "instance_id", "object_id", "obj_id")
+_LONGEST_SIDE = 16384
 _EXPECTED = ("expected COCO annotations with images and segmentations, YouTube-VIS, or SA-V's masklet; else masks are "
              "pictures or videos")
 
@@ -65,6 +66,9 @@ def opened(path: Path, frames: list[str], source: dict):
                 raise UserError(f"{path}: frame {name_of[frame]}: {error}; expected polygons or run lengths of "
                                 "its size. Export again") from None
             number = numbers[person]
+            if number in masks and masks[number].shape != mask.shape:
+                raise UserError(f"{path}: frame {name_of[frame]}: {person} has masks of two sizes; expected one. "
+                                "Export again")
             masks[number] = np.maximum(masks.get(number, 0), mask.astype(np.uint8) * 255)
         return masks
     return f"{form}, {how}", list(numbers.values()), masks_of
@@ -77,9 +81,13 @@ def decoded(segmentation, size: tuple[int, int] | None) -> np.ndarray:
         ValueError: it is neither, or not of this size.
     """
     if isinstance(segmentation, dict):
-        return mask_of_runs(segmentation["counts"], segmentation["size"])
+        size = segmentation["size"]
     if size is None:
         raise ValueError("polygons without the picture's width and height")
+    if len(size) != 2 or not all(type(side) is int and 0 < side <= _LONGEST_SIDE for side in size):
+        raise ValueError(f"a size of {str(size)[:40]}")
+    if isinstance(segmentation, dict):
+        return mask_of_runs(segmentation["counts"], segmentation["size"])
     return mask_of_polygons(segmentation, size)
 
 
@@ -110,7 +118,7 @@ def track_of(entry: dict):
     for values in (entry, entry.get("attributes") or {}):
         for key in _TRACK_KEYS:
             if values.get(key) is not None:
-                return values[key]
+                return values[key] if isinstance(values[key], int) else str(values[key])
     return None
 
 
@@ -126,7 +134,7 @@ def of_videos(path: Path, content: dict) -> dict[str, list[tuple]]:
     for number, entry in enumerate(content["annotations"], start=1):
         for stem, segmentation in zip(stems, entry["segmentations"]):
             if segmentation:
-                found[stem].append((entry.get("id", number), segmentation, size))
+                found[stem].append((number, segmentation, size))
     return found
 
 

@@ -116,14 +116,15 @@ def where_people_are(people: list[list[Pose]], files: dict[str, Path],
     if not posed:
         return []
     chosen = [posed[i] for i in evenly_spread(len(posed), MOST_FRAMES)]
+    height, width = read_image(files[names[chosen[0]]], "L").shape
+    small = (min(max(8, round(width * _HEIGHT / height)), 8 * _HEIGHT), _HEIGHT)
     pictures = {}
     for index in chosen if masks else sorted({*chosen, *evenly_spread(len(names), MOST_FRAMES).tolist()}):
         if masks:
             of_frame = [files_of[names[index]] for files_of in masks.values() if names[index] in files_of]
-            place = sum(_small(read_mask(path).astype(np.float32)) for path in of_frame)
-            pictures[index] = np.asarray(place) > 0.5 if of_frame else None
+            pictures[index] = np.any([read_mask(path, small) for path in of_frame], axis=0) if of_frame else None
         else:
-            pictures[index] = _small(read_image(files[names[index]], "RGB"))
+            pictures[index] = cv2.resize(read_image(files[names[index]], "RGB"), small, interpolation=cv2.INTER_AREA)
     if not masks:
         if len(pictures) < 4:
             return []
@@ -140,11 +141,6 @@ def where_people_are(people: list[list[Pose]], files: dict[str, Path],
             margin = 2 * max(1, round(_MARGIN * place.shape[0])) + 1
             found.append((joints, cv2.dilate(place.astype(np.uint8), np.ones((margin, margin), np.uint8)) > 0))
     return found
-
-
-def _small(picture: np.ndarray) -> np.ndarray:
-    height, width = picture.shape[:2]
-    return cv2.resize(picture, (max(8, round(width * _HEIGHT / height)), _HEIGHT), interpolation=cv2.INTER_AREA)
 
 
 def _share_on(place: np.ndarray, joints: np.ndarray, to_frame: np.ndarray, size: tuple[int, int]) -> float:

@@ -12,6 +12,7 @@ never followed.
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +55,7 @@ _NOT_READ_JSON = {
     frozenset(("animals",)): "poses of animals", frozenset(("items", "categories")): "Datumaro's JSON: export COCO",
     frozenset(("info", "tracks")): "tracks without poses", frozenset(("smpl",)): "bodies of SMPL, without pictures"}
 """Keys of JSON files that are told by name."""
-_OTHER_JOINTS = {308: "Sapiens' Goliath", 33: "MediaPipe's BlazePose", 16: "MPII", 14: "CrowdPose or LSP", 15: "JHMDB",
+_OTHER_JOINTS = {135: "OpenPose's BODY_135", 308: "Sapiens' Goliath", 33: "MediaPipe's BlazePose", 16: "MPII", 14: "CrowdPose or LSP", 15: "JHMDB",
                  21: "a hand", 68: "a face", 70: "SAM 3D Body", 24: "SMPL", 25: "OpenPose's BODY-25", 18: "COCO-18"}
 """Numbers of joints that are known and not read from lists of COCO's joints."""
 
@@ -151,7 +152,7 @@ def _recognised(path: Path, problems: list[str]) -> ToolPoses:
     if path.is_dir():
         return _folder(path)
     content = _read_json(path)
-    found = recognised(path, content)
+    found = _of_tool(path, recognised, path, content)
     if found is not None:
         return found
     first = content[0] if isinstance(content, list) and content else content
@@ -180,10 +181,23 @@ def _recognised(path: Path, problems: list[str]) -> ToolPoses:
     return ToolPoses(form, frames)
 
 
+def _of_tool(path: Path, read: Callable, *arguments):
+    """What a reader of `pose_tools` returns.
+
+    Raises:
+        UserError: the file is of a form that it knows, with something else within.
+    """
+    try:
+        return read(*arguments)
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: poses of a known tool, but not of its form ({type(error).__name__}: "
+                        f"{str(error)[:60]}); {_EXPECTED}. Export them again") from None
+
+
 def _folder(folder: Path) -> ToolPoses:
     files = sorted(file for file in folder.iterdir() if file.suffix == ".json" and not file.name.startswith("."))
     if not files:
-        labels = labels_folder(folder)
+        labels = _of_tool(folder, labels_folder, folder)
         if labels is not None:
             return labels
         raise UserError(f"{folder}: no JSON files; expected one for each frame, as OpenPose's --write_json makes them, "
@@ -191,12 +205,12 @@ def _folder(folder: Path) -> ToolPoses:
     contents = [_read_json(file) for file in files]
     if all(isinstance(content, dict) and isinstance(content.get("people"), list) and "canvas_width" in content
            for content in contents):
-        found = recognised(folder, contents)
+        found = _of_tool(folder, recognised, folder, contents)
         return found._replace(frames=[(file.name, people) for file, (_, people) in zip(files, found.frames)])
     frames, forms = [], []
     for file, content in zip(files, contents):
         people = content.get("people", content.get("bodies")) if isinstance(content, dict) else None
-        tool = of_one_picture(file, content) if people is None else (_OPENPOSE_S, people)
+        tool = _of_tool(file, of_one_picture, file, content) if people is None else (_OPENPOSE_S, people)
         if tool is None or not isinstance(tool[1], list):
             raise UserError(f"{file}: holds {_kind(content)}; expected OpenPose's poses of one frame, an object with "
                             "\"people\", or MMPose's or Ultralytics' list of people")
@@ -208,7 +222,7 @@ def _folder(folder: Path) -> ToolPoses:
                         "one program. Take the others away")
     form = f"{next(iter(forms), _OPENPOSE_S)} folder of frames"
     if forms and forms[0].startswith("Ultra"):
-        return ultralytics(frames)._replace(form=form)
+        return _of_tool(folder, ultralytics, frames)._replace(form=form)
     return ToolPoses(form, frames)
 
 
@@ -251,7 +265,10 @@ def _pose(entry) -> tuple[Pose, str]:
     if not isinstance(entry, dict):
         raise ValueError(f"found {_kind(entry)}; expected an object with keypoints, scores and idx")
     if "keypoint_scores" in entry:
-        entry = plain(entry)
+        try:
+            entry = plain(entry)
+        except TypeError:
+            raise ValueError(f"keypoints are {_kind(entry.get('keypoints'))}; expected rows of x, y") from None
     key = next((key for key in _OPENPOSE_KEYS if key in entry), None)
     if key is not None:
         keypoints, layout = _openpose_keypoints(entry[key])

@@ -220,9 +220,8 @@ def _controlnet(content: list) -> ToolPoses:
             values += [x for i, x in enumerate(joints) if i % 3 < 2 and isinstance(x, (int, float))]
             people.append({"pose_keypoints_2d": joints, "person_id": person.get("person_id", -1)})
         frames.append((str(index), people))
-    sizes = {(frame["canvas_width"], frame["canvas_height"]) for frame in content
-             if frame.get("canvas_width") and frame.get("canvas_height")}
-    size = (1, 1) if _are_fractions(values) else sizes.pop() if len(sizes) == 1 else None
+    sizes = {(frame.get("canvas_width"), frame.get("canvas_height")) for frame in content}
+    size = (1, 1) if _are_fractions(values) else _the_size(sizes)
     return ToolPoses("ControlNet's poses of all frames", frames, size)
 
 
@@ -247,8 +246,7 @@ def _coco_annotations(path: Path, content: dict) -> ToolPoses:
         raise UserError(f"{path}: holds an object with images and annotations, but none with keypoints; expected COCO "
                         "keypoints. Masks are given with --masks")
     sizes = {(image.get("width"), image.get("height")) for image in images.values()}
-    size = sizes.pop() if len(sizes) == 1 else None
-    return ToolPoses("COCO annotations", list(frames.values()), size if size and all(size) else None)
+    return ToolPoses("COCO annotations", list(frames.values()), _the_size(sizes))
 
 
 def _is_by_frame(frames) -> bool:
@@ -264,6 +262,12 @@ def _by_person(content: dict) -> ToolPoses:
             made["idx"] = int(person) if str(person).isdecimal() else number
             frames.setdefault(str(frame), []).append(made)
     return ToolPoses("poses by person and frame", list(frames.items()))
+
+
+def _the_size(sizes: set) -> tuple[float, float] | None:
+    """The only size of all pictures, if it is one."""
+    size = next(iter(sizes)) if len(sizes) == 1 else ()
+    return size if size and all(type(side) in (int, float) and 1 < side < 1e5 for side in size) else None
 
 
 def _are_fractions(values: list) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+_FARTHEST = 1e5
+
 
 def runs_of(text: str) -> list[int]:
     """The run lengths in COCO's compressed text.
@@ -60,9 +62,14 @@ def mask_of_polygons(polygons: Sequence[Sequence[float]], size: tuple[int, int])
     Args:
         polygons: all of them are filled.
         size: (height, width).
+
+    Raises:
+        ValueError: one of them is no list of pairs of numbers near the picture.
     """
     mask = np.zeros(size, np.uint8)
     for polygon in polygons:
         corners = np.reshape(np.asarray(polygon, np.float64), (-1, 2)) - 0.5
+        if not len(corners) or not np.abs(corners).max() < _FARTHEST:
+            raise ValueError(f"a polygon of {len(corners)} corners, or one far off the picture")
         cv2.fillPoly(mask, [np.round(corners * 256).astype(np.int32)], 1, shift=8)
     return mask.astype(bool)
