@@ -55,8 +55,9 @@ _NOT_READ_JSON = {
     frozenset(("animals",)): "poses of animals", frozenset(("items", "categories")): "Datumaro's JSON: export COCO",
     frozenset(("info", "tracks")): "tracks without poses", frozenset(("smpl",)): "bodies of SMPL, without pictures"}
 """Keys of JSON files that are told by name."""
-_OTHER_JOINTS = {135: "OpenPose's BODY_135", 308: "Sapiens' Goliath", 33: "MediaPipe's BlazePose", 16: "MPII", 14: "CrowdPose or LSP", 15: "JHMDB",
-                 21: "a hand", 68: "a face", 70: "SAM 3D Body", 24: "SMPL", 25: "OpenPose's BODY-25", 18: "COCO-18"}
+_OTHER_JOINTS = {
+    14: "CrowdPose or LSP", 15: "JHMDB", 16: "MPII", 18: "COCO-18", 21: "a hand", 24: "SMPL", 25: "OpenPose's BODY-25",
+    33: "MediaPipe's BlazePose", 68: "a face", 70: "SAM 3D Body", 135: "OpenPose's BODY_135", 308: "Sapiens' Goliath"}
 """Numbers of joints that are known and not read from lists of COCO's joints."""
 
 
