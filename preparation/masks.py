@@ -49,7 +49,8 @@ def run(job: Job) -> Outcome:
     values = read_values(job.root / METADATA)
     source = values.get("source", {})
     first = read_image(next(iter(files.values())), "L")
-    forms = [first.shape[::-1], *(values[key] for key in ("original_size", "size_LR") if key in values)]
+    forms = [first.shape[::-1], *(size for size in (values.get("original_size"), source.get("stored_size"),
+                                                    values.get("size_LR")) if size)]
     form, numbers, pictures = opened(path, list(files), source, rate_in(values))
     findings: list[Finding] = []
     empty = dict.fromkeys(numbers, 0)

@@ -183,6 +183,17 @@ def test_what_cannot_be_told_is_refused_with_the_remedy(root, prepare, tmp_path,
     assert found in str(error.value) and "\n" not in str(error.value) and not (root / "mask").exists()
 
 
+@pytest.mark.parametrize("key", ["original_size", "stored_size"])
+def test_masks_may_have_the_pixels_of_the_video_as_displayed_or_as_stored(root, prepare, tmp_path, key):
+    other = [2 * WIDTH, HEIGHT]
+    write_values(root / "metadata.json", {"original_size": other} if key == "original_size" else {
+        "original_size": [WIDTH, HEIGHT], "source": {"frames": list(range(FRAMES)), "stored_size": other}})
+    for frame in range(FRAMES):
+        save(tmp_path / f"in/{frame:04d}.png", Image.fromarray(where(frame, 1)).resize(tuple(other)))
+    prepare(tmp_path / "in")
+    assert_made(root, people=(1,))
+
+
 def video(path, pictures, rate=8, codec="ffv1", pixels="gray"):
     path.parent.mkdir(exist_ok=True)
     with av.open(str(path), "w") as container:
