@@ -20,7 +20,8 @@ from retiming.uncovered import Uncovered
 from util.errors import UserError
 from util.files import folder_filled_atomically, written_atomically
 from util.images import png
-from util.video import FORMATS, Sound, VideoWriter, holds_alpha, write_exr
+from util.sound import Sound
+from util.video import FORMATS, VideoWriter, holds_alpha, write_exr
 from vision.layers.patches import resized
 
 
@@ -49,6 +50,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
                         ".mov, .gif or a folder")
     outputs = range(edit.first, edit.last + 1)
     shown = displayed_size(compositor.size, compositor.root.metadata.original_size)
+    warnings: list[str] = []
     uncovered = Uncovered(compositor, edit) if edit.replacement is None and edit.instances else None
 
     def picture(output: int) -> np.ndarray:
@@ -70,8 +72,9 @@ def render(compositor: Compositor, edit: Edit, out: str,
         with written_atomically(path) as temporary, closing(VideoWriter(temporary, rate, sound)) as video:
             for made in in_order(picture, outputs, progress):
                 video.add(made)
+        warnings += video.warnings
     warning = uncovered.warning() if uncovered is not None else None
-    return [warning] if warning else []
+    return [warning, *warnings] if warning else warnings
 
 
 def displayed_size(size: tuple[int, int], original: tuple[int, int] | None) -> tuple[int, int]:
