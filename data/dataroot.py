@@ -308,9 +308,12 @@ def list_images(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; see docs/data.md for what a dataroot holds")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    shown = [p for p in folder.iterdir() if not p.name.startswith(".")]  # macOS puts ._0001.png beside 0001.png
+    paths = sorted(p for p in shown if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise UserError(f"{folder}: no images; expected 0001.png, 0002.png, ...")
+        others = ", ".join(sorted({p.suffix for p in shown if p.suffix})[:6])
+        found = f" of these endings (found: {others})" if others else ""
+        raise UserError(f"{folder}: no images{found}; expected 0001.png, 0002.png, ... (PNG or JPEG)")
     files = {p.stem: p for p in paths}
     if len(files) < len(paths):
         twice = next(p for p in paths if files[p.stem] != p)

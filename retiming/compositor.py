@@ -12,12 +12,13 @@ from threading import Lock
 import cv2
 import numpy as np
 
-from data.dataroot import IMAGE_SUFFIXES, Dataroot, list_images
+from data.dataroot import Dataroot, list_images
 from data.layer_folder import LayerFolder
 from data.masks import read_mask
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, LayerInstance
 from util.errors import UserError
 from util.images import read_image
+from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.video_reader import PicturesByTime
 from vision.geometry.homography import placement
 from vision.layers import patches as pixels
@@ -212,8 +213,8 @@ class Compositor:
         return canvas
 
     def _other_background(self, path: Path, instance: LayerInstance, output: int) -> np.ndarray:
-        if path.suffix.lower() in (*IMAGE_SUFFIXES, ".webp", ".bmp", ".tif", ".tiff"):
-            return self._cache.get(path, lambda path: (0, 0, filling(read_image(path, "RGB"), self.size)))[2]
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            return self._cache.get(path, lambda path: (0, 0, filling(read_picture(path).pixels, self.size)))[2]
         frames = instance.unclamped_times(np.array([output]))[0]
         with self._lock:
             if path not in self._videos:

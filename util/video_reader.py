@@ -125,7 +125,8 @@ class VideoReader:
     def _decode(self, container, stream, survey: Survey | None = None) -> Iterator[av.VideoFrame]:
         """All frames that can be decoded, in the order of the file."""
         context = stream.codec_context
-        if stream.metadata.get("alpha_mode") == "1":  # FFmpeg's own decoders of VP8 and VP9 leave alpha out
+        if ("alpha_mode", "1") in ((key.lower(), value) for key, value in stream.metadata.items()):
+            # FFmpeg's own decoders of VP8 and VP9 leave alpha out.
             name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(context.name)
             context = av.CodecContext.create(name, "r") if name else context
         if context is not None:
@@ -198,6 +199,8 @@ def _facts(container, stream, first: av.VideoFrame) -> VideoFacts:
     transfer, primaries = (getattr(first, name, getattr(context, name)) for name in ("color_trc", "color_primaries"))
     if context.name == "exr":
         transfer = LINEAR
+    elif transfer == LINEAR:  # DPX and others often say so and are not
+        transfer = UNSPECIFIED
     tracks = _video_tracks(container)
     components = first.format.components
     size = (first.width, first.height)
@@ -210,7 +213,8 @@ def _facts(container, stream, first: av.VideoFrame) -> VideoFacts:
         pixel_aspect=aspect,
         mirrored=mirrored, rotation=rotation, interlaced=bool(first.interlaced_frame),
         color_range="full" if first.color_range == ColorRange.JPEG else "limited",
-        matrix=assumed_matrix(size, primaries) if matrix_unknown else int(first.colorspace),
+        matrix=assumed_matrix(size, primaries) if matrix_unknown else (
+            int(first.colorspace) if first.colorspace != UNSPECIFIED else 0),
         matrix_assumed=matrix_unknown, transfer=int(transfer), primaries=int(primaries), dolby_vision=dolby_vision,
         rate=stream.average_rate, has_clock=not container.format.flags & _NO_TIMESTAMPS,
         track=tracks.index(stream) + 1, tracks=len(tracks), strange_aspect=strange)
