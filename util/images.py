@@ -14,6 +14,9 @@ from PIL import Image
 from util.errors import UserError
 from util.files import written_atomically
 
+_FLOAT_PEAK = 100
+"""Floats up to it are levels from 0 to 1 (and highlights), others from 0 to 255."""
+
 
 def read_image(path: Path | str, mode: str) -> np.ndarray:
     """Read an image as uint8 [H, W, C], or [H, W] for mode "L"; more bits than 8 are scaled.
@@ -57,7 +60,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.float64)
     peak = values.max(initial=0)
     if image.mode == "F":  # 1 is white, or 255 where a program wrote 8-bit levels as floats
-        values *= 1 if peak > 1.5 else 255
+        values *= 1 if peak > _FLOAT_PEAK else 255
     elif peak != 255:  # levels of 8 bits in a file of 16 stay
         values /= 257 if peak <= 65535 else 2 ** 31 / 255
     return Image.fromarray(values.clip(0, 255).round().astype(np.uint8))

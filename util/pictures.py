@@ -23,6 +23,7 @@ JPEG_SUFFIXES = (".jpg", ".jpeg", ".jfif")
 _OTHER_PICTURES = (".heic", ".heif", ".avif", ".jxl", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf",
                    ".rw2", ".hdr", ".cin", ".gif", ".svg")
 _EXIF_ORIENTATION = 0x112
+_SAME_COLOUR = 2
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def read_picture(path: Path) -> Picture:
         turned, deep = image.getexif().get(_EXIF_ORIENTATION, 1) != 1, is_deep(image)
         said = []
         if deep:
-            said.append(Remark(0, "16 bits, scaled to 8"))
+            said.append(Remark(0, "more bits than 8, scaled"))
         if ("A" in image.getbands() or "transparency" in image.info) and image.convert(
                 "RGBA").getchannel("A").getextrema()[0] < 255:
             said.append(Remark(1, "alpha, which is left out: what is transparent is shown in the colours beneath. Put "
@@ -107,13 +108,21 @@ def _as_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, st
     try:
         found = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         name = ImageCms.getProfileDescription(found).strip() or "without a name"
-        if "srgb" in name.lower():
-            return image, None
         colours = image.convert("RGB") if image.mode == "RGBA" else image
-        made = ImageCms.profileToProfile(colours, found, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        to_srgb = ImageCms.buildTransform(found, ImageCms.createProfile("sRGB"), colours.mode, "RGB")
+        if colours.mode == "RGB" and _is_srgb(to_srgb):
+            return image, None
+        made = ImageCms.applyTransform(colours, to_srgb)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image, None  # a broken profile, or one for another kind of picture
     return made, name
+
+
+def _is_srgb(to_srgb: ImageCms.ImageCmsTransform) -> bool:
+    """Whether a transform leaves colours from all over the cube as they are, whatever its profile is called."""
+    probe = np.indices((6, 6, 6), np.uint8).reshape(3, 1, -1).transpose(1, 2, 0) * 51
+    made = np.asarray(ImageCms.applyTransform(Image.fromarray(np.ascontiguousarray(probe)), to_srgb))
+    return np.abs(made.astype(int) - probe).max() <= _SAME_COLOUR
 
 
 def _by_ffmpeg(path: Path) -> Picture:
