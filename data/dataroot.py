@@ -157,7 +157,7 @@ def read_metadata(path: Path) -> Metadata:
         UserError: it is missing or broken, or a value is not of its form.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; see docs/layered_video/data.md for what it holds") from None
     except (OSError, ValueError) as error:
@@ -266,7 +266,7 @@ def read_homographies(path: Path) -> Registration:
         UserError: it is missing, a line is not of its form, or a matrix cannot be inverted.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; leave --use_homographies out for a camera that stands still") from None
     except (OSError, ValueError) as error:

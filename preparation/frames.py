@@ -8,6 +8,7 @@ import re
 import shutil
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -128,11 +129,12 @@ def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) ->
     """
     video = VideoReader(path)
     survey = video.survey(end)
-    findings = findings_of(path, remarks(video.facts, survey))
-    times = survey.times
-    if job.opt.frame_rate and not video.facts.has_clock:
-        times = [i / float(job.opt.frame_rate) for i in range(len(times))]
-    rate, steady = steady_rate(times, job.opt.frame_rate if not video.facts.has_clock else video.nominal_rate)
+    times, facts = survey.times, video.facts
+    if job.opt.frame_rate and not facts.has_clock:
+        times, facts = [i / float(job.opt.frame_rate) for i in range(len(times))], replace(
+            facts, rate=job.opt.frame_rate)
+    findings = findings_of(path, remarks(facts, survey))
+    rate, steady = steady_rate(times, facts.rate)
     if job.opt.frame_rate and abs(job.opt.frame_rate / rate - 1) > _SAME_RATE:
         findings.append(Finding(0, f"{path.name}: {float(rate):.5g} frames per second, shown at "
                                    f"{float(job.opt.frame_rate):.5g} by taking the nearest frame"))

@@ -64,6 +64,7 @@ class Compositor:
         indices: per frame of the layers, its index in the clip.
         orders: per frame of the layers, their numbers from back to front.
         registration: the camera's motion, by index in the clip; None: it stands still.
+        warnings: on other backgrounds that were read, a line each.
 
     Raises:
         UserError: they do not belong together.
@@ -77,6 +78,7 @@ class Compositor:
         self._cache = _Cache(CACHE_BYTES)
         self._person_files: dict[int, tuple[dict[str, Path], Callable[[Path], np.ndarray]]] = {}
         self._videos: dict[Path, PicturesByTime] = {}
+        self.warnings: list[str] = []
         self._lock = Lock()
 
     def frame(self, edit: Edit, output: int) -> np.ndarray:
@@ -218,7 +220,8 @@ class Compositor:
         frames = instance.unclamped_times(np.array([output]))[0]
         with self._lock:
             if path not in self._videos:
-                self._videos[path] = PicturesByTime(path, lambda frame: filling(frame, self.size))
+                self._videos[path] = video = PicturesByTime(path, lambda frame: filling(frame, self.size))
+                self.warnings += [f"{path}: {remark.text}" for remark in video.remarks if remark.severity]
         return self._videos[path].at(max(frames, 0) / float(self.root.metadata.frame_rate))
 
 

@@ -43,7 +43,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
     """
     path, rate = Path(out), compositor.root.metadata.frame_rate
     folder, pattern = picture_files(out)
-    if pattern is None and path.suffix not in FORMATS:
+    if pattern is None and path.suffix.lower() not in FORMATS:
         raise UserError(f"--out {out}: unknown ending; expected {', '.join(FORMATS)}, a folder, or folder/%04d.exr")
     if pattern is None and edit.transparent and not holds_alpha(path.suffix):
         raise UserError(f"--out {out}: {path.suffix} cannot hold alpha, and there is no background; expected .webm, "
@@ -61,7 +61,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
         return pixels if shown == compositor.size else resized(pixels, shown)
 
     if pattern is not None:
-        write = write_exr if pattern.endswith(".exr") else _write_png
+        write = write_exr if pattern.lower().endswith(".exr") else _write_png
         with folder_filled_atomically(folder) as temporary:
             for _ in in_order(lambda output: write(temporary / (pattern % (output + 1)), picture(output)), outputs,
                               progress):
@@ -73,6 +73,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
             for made in in_order(picture, outputs, progress):
                 video.add(made)
         warnings += video.warnings
+    warnings += compositor.warnings
     warning = uncovered.warning() if uncovered is not None else None
     return [warning, *warnings] if warning else warnings
 
@@ -85,10 +86,10 @@ def displayed_size(size: tuple[int, int], original: tuple[int, int] | None) -> t
 
 def picture_files(out: str) -> tuple[Path, str | None]:
     """The folder and the pattern of the names of pictures; None for a video."""
-    if out.endswith(("/", os.sep)) or "." not in Path(out).name:
+    if out.endswith(("/", os.sep)) or "." not in Path(out).name or Path(out).is_dir():
         return Path(out), "%04d.png"
     folder, name = Path(out).parent, Path(out).name
-    if not name.endswith((".png", ".exr")):
+    if not name.lower().endswith((".png", ".exr")):
         return folder, None
     if not re.fullmatch(r"[^%]*%0?\d*d[^%]*", name):
         raise UserError(f"--out {out}: one name for all frames; expected a place for their number: "

@@ -17,6 +17,8 @@ UNSPECIFIED = 2
 READABLE_MATRICES = {0, 1, 4, 5, 6, 7, 9}
 _TRANSFERS = {LINEAR: "linear light", PQ: "HDR (PQ)", HLG: "HDR (HLG)"}
 _PRIMARIES = {BT2020: "BT.2020", DCI_P3: "DCI-P3", DISPLAY_P3: "Display P3"}
+_COMBED, _COMB_STEP = 0.002, 15
+"""Share of the pixels from which there are combs, and levels from line to line."""
 _PAUSE = 1.0
 """Seconds without a frame from which a recorder is taken to have been paused."""
 
@@ -91,6 +93,8 @@ class Survey:
         restarts: index of each frame at which the clock went back; it is carried on from there.
         sizes: (width, height) of stored frames to the index of the first that has it.
         damaged: how many packets could not be decoded, or only in part.
+        looked_at, combed: how many progressive frames were looked at, and how many of them look as if they consisted
+            of two fields.
     """
 
     times: list[float] = field(default_factory=list)
@@ -99,6 +103,25 @@ class Survey:
     restarts: list[int] = field(default_factory=list)
     sizes: dict[tuple[int, int], int] = field(default_factory=dict)
     damaged: int = 0
+    looked_at: int = 0
+    combed: int = 0
+
+
+def is_combed(grey: np.ndarray) -> bool:
+    """Whether a picture, uint8 [H, W], has combs: columns in which line after line goes up and down.
+
+    Where rows do so just as much, it is noise or a fine pattern.
+    """
+    down, across = (_share_of_alternating(pixels.astype(np.int16)) for pixels in (grey, grey.T))
+    return down > _COMBED and down > 4 * across
+
+
+def _share_of_alternating(pixels: np.ndarray) -> float:
+    steps = np.diff(pixels, axis=0)
+    turns = (np.abs(steps[1:]) > _COMB_STEP) & (np.abs(steps[:-1]) > _COMB_STEP) & (steps[1:] * steps[:-1] < 0)
+    if len(turns) < 4:
+        return 0.0
+    return float((turns[:-3] & turns[1:-2] & turns[2:-1] & turns[3:]).mean())
 
 
 def assumed_matrix(size: tuple[int, int], primaries: int) -> int:
@@ -178,6 +201,10 @@ def _remarks_on_frames(facts: VideoFacts, survey: Survey) -> Iterator[Remark]:
     if survey.interlaced:
         yield Remark(0, f"interlaced in {survey.interlaced} of {count} frames; made progressive. One frame for each "
                         "field, twice as many, show motion finer: ffmpeg -i IN -vf bwdif OUT.mp4")
+    if survey.combed * 2 > survey.looked_at:
+        yield Remark(1, "looks interlaced, moving edges are combs of single lines, though it says that it is not, and "
+                        "so not which field is first. Make it progressive: ffmpeg -i IN -vf bwdif=mode=send_frame"
+                        ":deint=all OUT.mp4")
     if survey.restarts:
         yield Remark(1, f"the clock starts again {_times(len(survey.restarts))}, first at frame "
                         f"{survey.restarts[0] + 1} ({times[survey.restarts[0]]:.2f} s), as in joined recordings; it is "

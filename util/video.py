@@ -57,7 +57,7 @@ FORMATS = {
 
 def holds_alpha(suffix: str) -> bool:
     """Whether files with this ending can have alpha; in a GIF it is on or off."""
-    return FORMATS[suffix].alpha_pixels is not None
+    return FORMATS[suffix.lower()].alpha_pixels is not None
 
 
 class VideoWriter:
@@ -74,8 +74,8 @@ class VideoWriter:
 
     def __init__(self, path: Path, frame_rate: Fraction, sound: Sound | None = None):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.format, self.frame_rate, self.frames = FORMATS[path.suffix], Fraction(frame_rate), 0
-        options = {"movflags": "+faststart"} if path.suffix in (".mp4", ".mov") else {}
+        self.format, self.frame_rate, self.frames = FORMATS[path.suffix.lower()], Fraction(frame_rate), 0
+        options = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
         self.container = av.open(str(path), mode="w", options=options)
         self.sound = sound if self.format.sound else None
         self.video_stream = self.sound_stream = self.marks = None

@@ -21,7 +21,16 @@ from av.video.reformatter import ColorRange, Colorspace
 from util.clips import DEFAULT_FRAME_RATE
 from util.colour import HLG, LINEAR, PQ, must_be_converted, to_srgb
 from util.errors import UserError
-from util.media import READABLE_MATRICES, UNSPECIFIED, Survey, VideoFacts, assumed_matrix, orientation
+from util.media import (
+    READABLE_MATRICES,
+    UNSPECIFIED,
+    Survey,
+    VideoFacts,
+    assumed_matrix,
+    is_combed,
+    orientation,
+    remarks,
+)
 
 _STANDARD_RATES = [Fraction(rate) for rate in (12, 15, 16, 24, 25, 30, 48, 50, 60, 120, 240)]
 _STANDARD_RATES += [Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120, 240)]
@@ -35,6 +44,7 @@ _HIGHEST_ASPECT = 4
 _RESTART = 2.5
 """Frames by which the clock must go back to be taken as started again."""
 _SAME_FORM = 0.02
+_LOOK_EVERY = 12
 
 
 class VideoReader:
@@ -89,7 +99,7 @@ class VideoReader:
             yield seconds, np.ascontiguousarray(self._upright(_colours(frame, stored, self.facts, alpha)))
 
     def survey(self, end: float = np.inf) -> Survey:
-        """What there is to see in all frames before `end`, without a look at their pixels."""
+        """What there is to see in all frames before `end`; pixels are looked at in a few."""
         survey = Survey()
         for seconds, frame in self._timed(survey=survey):
             if seconds >= end:
@@ -97,6 +107,9 @@ class VideoReader:
             survey.sizes.setdefault((frame.width, frame.height), len(survey.times))
             survey.interlaced += frame.interlaced_frame
             survey.damaged += frame.is_corrupt
+            if not frame.interlaced_frame and len(survey.times) % _LOOK_EVERY == 0:
+                survey.looked_at += 1
+                survey.combed += is_combed(frame.reformat(format="gray").to_ndarray())
             survey.times.append(seconds)
         return survey
 
@@ -291,12 +304,16 @@ class PicturesByTime:
         path: the video.
         change: what is done to each picture, uint8 RGB [H, W, 3], before it is kept.
 
+    Attributes:
+        remarks: what the user should know of it.
+
     Raises:
         UserError: see `VideoReader`.
     """
 
     def __init__(self, path: Path, change: Callable[[np.ndarray], np.ndarray]):
         self._video, self._change, self._lock = VideoReader(path), change, Lock()
+        self.remarks = list(remarks(self._video.facts))
         self._kept: OrderedDict[float, np.ndarray] = OrderedDict()
         self._begin_at(0)
 

@@ -157,6 +157,18 @@ def test_an_interlaced_video_comes_out_progressive_frame_by_frame(tmp_path):
     assert [round(seconds, 3) for seconds, _ in video.frames()] == [round(i / 25, 3) for i in range(6)]
 
 
+def test_combs_in_a_video_that_says_it_is_progressive_are_told(tmp_path):
+    combed = [pixels.repeat(2, axis=1)[:, :96] for pixels in (picture(SIZE, 0), picture(SIZE, 1))]
+    for number, pixels in enumerate(combed):
+        for field in (0, 1):
+            left = 10 + 24 * number + 12 * field
+            pixels[field::2, left:left + 12] = 255 - pixels[field::2, left:left + 12]
+    assert "looks interlaced" in texts(lossless(tmp_path / "a.mkv", combed, "yuv444p"))
+    noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    for number, pixels in enumerate((noise, picture(SIZE, 0))):
+        assert "looks interlaced" not in texts(lossless(tmp_path / f"{number}.mkv", [pixels], "yuv444p"))
+
+
 def with_aspect(path: Path, size: tuple[int, int], aspect: str) -> Path:
     frame = av.VideoFrame.from_ndarray(picture(size, 0), format="rgb24").reformat(format="yuv444p")
     path.write_bytes(f"YUV4MPEG2 W{size[0]} H{size[1]} F25:1 Ip A{aspect} C444\nFRAME\n".encode()
