@@ -5,6 +5,7 @@ rate is shown at a steady one.
 """
 
 import re
+import shlex
 import shutil
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
@@ -113,7 +114,7 @@ def open_clip(job: Job) -> ChosenFrames:
         source = own
     if source is None:
         raise UserError(f"VIDEO: none given, and no frames in {own}; expected a video file or a folder of frames: "
-                        f"python prepare.py my_video.mp4 --dataroot {job.root}")
+                        f"python prepare.py my_video.mp4 --dataroot {shlex.quote(str(job.root))}")
     every, start, end = job.opt.every or 1, job.opt.start or 0.0, job.opt.end or np.inf
     if start >= end:
         raise UserError(f"--start {start:g} --end {end:g}: found no time between them; expected an end after the start")
