@@ -274,6 +274,12 @@ def test_times_in_whole_milliseconds_still_give_the_exact_rate(rate, count):
     assert steady_rate(times, None) == (rate, True)
 
 
+def test_a_clock_that_jitters_keeps_the_rate_that_the_file_claims():
+    times = [i / 25 + 0.01 * (i % 3) for i in range(20)]
+    assert steady_rate(times, Fraction(25)) == (25, False)
+    assert nearest_frames(times, Fraction(25)) == list(range(20))
+
+
 def test_levels_are_read_as_the_file_says(tmp_path):
     for level, name in ((1, "limited"), (2, "full")):
         path = tmp_path / f"{name}.mp4"
