@@ -184,16 +184,21 @@ def _remarks_on_colour(facts: VideoFacts) -> Iterator[Remark]:
     elif facts.matrix_assumed and facts.matrix != 5:
         name = {1: "BT.709", BT2020: "BT.2020"}[facts.matrix]
         yield Remark(0, f"does not say how colours are coded; read by {name}, as its size or primaries suggest")
-    if facts.transfer in LOGARITHMIC:
+    yield from remarks_on_colour(facts.transfer, facts.primaries)
+
+
+def remarks_on_colour(transfer: int, primaries: int) -> Iterator[Remark]:
+    """What the user should know of light and primaries that were made sRGB."""
+    if transfer in LOGARITHMIC:
         yield Remark(1, "coded logarithmically, for grading; frames will be flat. Grade it, or apply the camera's "
                         "LUT: ffmpeg -i IN -vf lut3d=camera.cube OUT.mp4")
-    if facts.transfer in _TRANSFERS:
-        wide = f" with primaries of {_PRIMARIES[facts.primaries]}" if facts.primaries in _PRIMARIES else ""
-        how = "its white (203 cd/m2) is shown as white, brighter light is pressed together" if facts.transfer in (
+    if transfer in _TRANSFERS:
+        wide = f" with primaries of {_PRIMARIES[primaries]}" if primaries in _PRIMARIES else ""
+        how = "its white (203 cd/m2) is shown as white, brighter light is pressed together" if transfer in (
             PQ, HLG) else "what is brighter than white is cut off"
-        yield Remark(0, f"{_TRANSFERS[facts.transfer]}{wide}, made sRGB: {how}")
-    elif facts.primaries in _PRIMARIES:
-        yield Remark(0, f"colours of {_PRIMARIES[facts.primaries]}, made sRGB")
+        yield Remark(0, f"{_TRANSFERS[transfer]}{wide}, made sRGB: {how}")
+    elif primaries in _PRIMARIES:
+        yield Remark(0, f"colours of {_PRIMARIES[primaries]}, made sRGB")
 
 
 def _remarks_on_frames(facts: VideoFacts, survey: Survey) -> Iterator[Remark]:

@@ -4,15 +4,18 @@ Arrays are uint8 sRGB [H, W, 3], upright.
 """
 
 import io
+import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from util.colour import must_be_converted, to_srgb
 from util.errors import UserError
 from util.images import eight_bits, is_deep, opened_image
-from util.media import Remark, remarks
+from util.media import Remark, remarks, remarks_on_colour
 from util.video_reader import VideoReader
 
 _BY_FFMPEG = (".exr", ".dpx")
@@ -61,6 +64,10 @@ def read_picture(path: Path) -> Picture:
                                   "it over a background first"))
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
             said.append(Remark(1, f"{image.n_frames} pictures in a file; the first is taken"))
+        coding = _coding_points(path) if image.format == "PNG" else None
+        if coding is not None and must_be_converted(*coding):
+            said += remarks_on_colour(*coding)
+            return Picture(to_srgb(_all_bits(path), *coding), False, tuple(said))
         colours, profile = _as_srgb(ImageOps.exif_transpose(eight_bits(image)), image.info.get("icc_profile"))
         if profile:
             said.append(Remark(0, f"the colour profile {profile}, made sRGB"))
@@ -116,6 +123,27 @@ def _as_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, st
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image, None  # a broken profile, or one for another kind of picture
     return made, name
+
+
+def _coding_points(path: Path) -> tuple[int, int] | None:
+    """Transfer and primaries that a PNG names in its chunk cICP, numbered as in ITU-T H.273; None: it does not."""
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"cICP" and length == 4:
+                primaries, transfer = file.read(2)
+                return transfer, primaries
+            if kind == b"IDAT":
+                break
+            file.seek(length + 4, 1)
+    return None
+
+
+def _all_bits(path: Path) -> np.ndarray:
+    """A PNG as uint16 RGB [H, W, 3], 65535 being white, upright."""
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+    return pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
 
 
 def _is_srgb(to_srgb: ImageCms.ImageCmsTransform) -> bool:

@@ -351,17 +351,17 @@ def steady_rate(times: list[float], nominal: Fraction | None) -> tuple[Fraction,
 
     Returns:
         frames per second, and whether all frames are in step with it, a quarter of an interval at most from their
-        place. If not, but never a whole interval from it, they only jitter; else the rate is that of the most usual
-        interval (the median).
+        place. If not, the rate is that of the most usual interval (the median), or the claimed one where frames only
+        jitter, never a whole interval from their place in it.
     """
     if len(times) < 2:
         return nominal or DEFAULT_FRAME_RATE, True
     mean = times[-1] / (len(times) - 1)
     away = float(np.abs(np.array(times) - mean * np.arange(len(times))).max() / mean)
-    steady, jitters = away < _STEADY, _STEADY <= away < 1
-    interval = float(np.median(np.diff(times))) if away >= 1 else mean
-    trusted = max(_TRUSTED, 1 / (len(times) - 1)) if jitters else _TRUSTED
-    claimed = nominal is not None and abs(nominal * interval - 1) < trusted
+    steady = away < _STEADY
+    interval = mean if steady else float(np.median(np.diff(times)))
+    claimed = nominal is not None and (abs(nominal * interval - 1) < _TRUSTED or (
+        _STEADY <= away < 1 and abs(nominal * mean - 1) < 1 / (len(times) - 1)))
     rate = nominal if claimed else Fraction(1 / interval).limit_denominator(1001)
     standard = min(_STANDARD_RATES, key=lambda known: abs(known / rate - 1))
     return (standard if abs(standard / rate - 1) < _ROUNDED else rate), steady

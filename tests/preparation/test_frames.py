@@ -278,6 +278,8 @@ def test_a_clock_that_jitters_keeps_the_rate_that_the_file_claims():
     times = [i / 25 + 0.01 * (i % 3) for i in range(20)]
     assert steady_rate(times, Fraction(25)) == (25, False)
     assert nearest_frames(times, Fraction(25)) == list(range(20))
+    late = [0.0, *(0.04 * i for i in range(2, 101))]  # after a frame that is shown twice as long, all are in step
+    assert steady_rate(late, Fraction(25)) == steady_rate(late, None) == (25, False)
 
 
 def test_levels_are_read_as_the_file_says(tmp_path):

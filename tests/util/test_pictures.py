@@ -1,5 +1,7 @@
 """Pictures as people have them: deep, with profiles, turned, broken, and of many formats."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -70,6 +72,16 @@ def test_a_profile_is_converted_to_srgb(tmp_path):
     assert (found.pixels == PIXELS).all() and found.as_stored and not found.remarks
     Image.fromarray(PIXELS).save(tmp_path / "broken.png", icc_profile=b"no profile")
     assert (read_picture(tmp_path / "broken.png").pixels == PIXELS).all()
+
+
+def test_an_hdr_png_is_shown_with_its_white_as_white(tmp_path):
+    path = tmp_path / "hdr.png"
+    cv2.imwrite(str(path), np.full((64, 96, 3), round(0.38 * 65535), np.uint16))  # an 18 % grey card, BT.2408
+    data = path.read_bytes()
+    chunk = b"cICP" + bytes([9, 16, 0, 1])
+    path.write_bytes(data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:])
+    assert float(read_picture(path).pixels.mean()) == pytest.approx(100, abs=4)
+    assert "HDR (PQ)" in remarks_of(path) and not read_picture(path).as_stored
 
 
 @pytest.mark.parametrize("ending", [".webp", ".bmp", ".tif", ".tiff", ".tga", ".ppm", ".PNG"])
