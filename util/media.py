@@ -150,7 +150,7 @@ def remarks(facts: VideoFacts, survey: Survey | None = None) -> Iterator[Remark]
     """What the user should know of a video, from its head alone or from all its frames too."""
     if facts.tracks > 1:
         yield Remark(0, f"{facts.tracks} video tracks; taken: track {facts.track}. Another one: ffmpeg -i IN "
-                        "-map 0:v:1 -c copy OUT.mkv")
+                        f"-map 0:v:{int(facts.track == 1)} -c copy OUT.mkv")
     yield from _remarks_on_colour(facts)
     if facts.alpha:
         yield Remark(1, "frames have alpha, which is left out: what is transparent is shown in the colours beneath. "
