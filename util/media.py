@@ -158,9 +158,9 @@ def remarks(facts: VideoFacts, survey: Survey | None = None) -> Iterator[Remark]
     if facts.mirrored:
         yield Remark(0, "stored mirrored; shown as players show it")
     if facts.pixel_aspect != 1:
-        yield Remark(0, f"pixels of {facts.pixel_aspect.numerator}:{facts.pixel_aspect.denominator}; frames are made "
-                        f"of square ones, as players show it. Poses and masks that were found on the stored "
-                        f"{facts.stored_size[0]}x{facts.stored_size[1]} pixels do not fit: find them on rgb/")
+        yield Remark(0, f"pixels of {facts.pixel_aspect.numerator}:{facts.pixel_aspect.denominator}; stored "
+                        f"{facts.stored_size[0]}x{facts.stored_size[1]} pixels are made square ones, as players show "
+                        "it. Poses and masks fit best that are found on these frames")
     if facts.strange_aspect is not None:
         yield Remark(1, f"says that its pixels are {facts.strange_aspect.numerator}:{facts.strange_aspect.denominator}"
                         "; taken for square. If they are not: ffmpeg -i IN -vf setsar=16/15 OUT")
