@@ -195,7 +195,8 @@ def remarks_on_colour(transfer: int, primaries: int) -> Iterator[Remark]:
     if transfer in _TRANSFERS:
         wide = f" with primaries of {_PRIMARIES[primaries]}" if primaries in _PRIMARIES else ""
         how = "its white (203 cd/m2) is shown as white, brighter light is pressed together" if transfer in (
-            PQ, HLG) else "what is brighter than white is cut off"
+            PQ, HLG) else (
+            "what is brighter than white is cut off. If frames are too bright, the numbers were no light: write PNG")
         yield Remark(0, f"{_TRANSFERS[transfer]}{wide}, made sRGB: {how}")
     elif primaries in _PRIMARIES:
         yield Remark(0, f"colours of {_PRIMARIES[primaries]}, made sRGB")
