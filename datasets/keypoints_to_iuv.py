@@ -11,7 +11,8 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run by its path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from preparation.uv import SOURCES, WEIGHTS, automatic_source, make_iuv, predict
 from util.command_line import OneLineParser

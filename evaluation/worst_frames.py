@@ -7,8 +7,10 @@ white where it is right, red where the layer is too opaque, blue where it is not
 import numpy as np
 from matplotlib import colormaps
 
-from evaluation.measures import Clip, never_seen, retimed_pair, retimings
+from evaluation.clip import Clip
+from evaluation.measures import never_seen, retimed_pair, retimings
 from evaluation.page import Section, Shot, shown
+from util.images import to_8_bits
 
 WORST = 3  # frames shown of the reconstruction, not next to each other
 BRIGHTEST = 64  # levels
@@ -55,7 +57,7 @@ def reconstruction(clip: Clip, result: dict, frame: int) -> Section:
 def layers_alone(clip: Clip, frame: int) -> Section:
     """All layers of a frame as they are."""
     name = clip.frames[frame]
-    shots = [Shot(pixels(clip.made.background(frame)), f"background_{name}", "background")]
+    shots = [Shot(to_8_bits(clip.made.background(frame)), f"background_{name}", "background")]
     shots += [Shot(straight(clip.made.layer(number, frame)), f"layer_{number}_{name}", f"layer {number}")
               for number in clip.numbers]
     return Section(f"Layers, frame {name}", "Where the reconstruction is worst. No true layers are known, so "
@@ -71,7 +73,7 @@ def background(clip: Clip, result: dict) -> Section:
     return Section(f"Background, frame {clip.frames[frame]}",
                    f"The worst: {shown(result['frames'][frame]['background']['psnr'], 'dB')}.",
                    [*compared(true, made, "background", "true background", "background"),
-                    Shot(pixels(marked), "background_unseen", "never seen", "Red: free of people in no frame.")])
+                    Shot(to_8_bits(marked), "background_unseen", "never seen", "Red: free of people in no frame.")])
 
 
 def layer(clip: Clip, result: dict, number: int) -> Section:
@@ -100,18 +102,13 @@ def retimed(clip: Clip, result: dict, name: str) -> Section:
 
 def compared(true: np.ndarray, made: np.ndarray, name: str, true_title: str, made_title: str) -> list[Shot]:
     """Two pictures and the map of their difference."""
-    return [Shot(pixels(true), f"{name}_true", true_title), Shot(pixels(made), f"{name}_made", made_title),
+    return [Shot(to_8_bits(true), f"{name}_true", true_title), Shot(to_8_bits(made), f"{name}_made", made_title),
             Shot(colour_error(made - true), f"{name}_error", "difference", COLOUR_NOTE)]
-
-
-def pixels(picture: np.ndarray) -> np.ndarray:
-    """[0, 1] to uint8."""
-    return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
 def straight(layer: np.ndarray) -> np.ndarray:
     """Premultiplied RGBA in [0, 1] to straight RGBA in uint8."""
-    return pixels(np.dstack([layer[..., :3] / np.maximum(layer[..., 3:], 1e-6), layer[..., 3]]))
+    return to_8_bits(np.dstack([layer[..., :3] / np.maximum(layer[..., 3:], 1e-6), layer[..., 3]]))
 
 
 def colour_error(difference: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Options of the programs that read exported layers, evaluate.py and retime.py."""
+"""Options of the programs that read what was exported, evaluate.py and retime.py."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
 from options.saved import SAVED_OPTIONS, saved_options
@@ -42,4 +42,57 @@ def resolve_result_options(opt: Namespace) -> dict:
         saved = f" ({opt.checkpoints_dir / opt.name / SAVED_OPTIONS} does not say it)" if opt.name else ""
         raise UserError(f"--dataroot: missing{saved}; give the folder of the clip that the layers were made from")
     opt.dataroot = opt.dataroot or Path(training["dataroot"])
+    return training
+
+
+def add_picture_options(parser: ArgumentParser) -> None:
+    """Add the options that say which pictures are compared with which, instead of layers."""
+    group = parser.add_argument_group("pictures, instead of layers")
+    group.add_argument("--targets", type=Path, metavar="DIR",
+                       help="what the pictures of --images, or of the export of --name, should look like; matched by "
+                            "name, also in folders within it: a/0001.png with a/0001.jpg")
+    group.add_argument("--images", type=Path, metavar="DIR", help="instead of --name: any folder of pictures")
+    group.add_argument("--image_names", type=file_names, metavar="NAMES",
+                       help="measure only files called so, without ending; * is what targets are called too, such as "
+                            "'fake_B_*' (default: *)")
+    group.add_argument("--target_names", type=file_names, metavar="NAMES",
+                       help="the same for targets; without --targets these are in the folder of the pictures")
+    group.add_argument("--only_common", action="store_true",
+                       help="leave out pictures without target and targets without picture")
+
+
+def file_names(text: str) -> str:
+    """An argparse type: how files are called, with one `*`."""
+    if text.count("*") != 1 or "/" in text:
+        raise ArgumentTypeError(f"found '{text[:60]}'; expected one *, for what pictures and targets share: fake_B_*")
+    return text
+
+
+def pictures_are_meant(opt: Namespace) -> bool:
+    """Whether one of the options for pictures is given."""
+    return any((opt.targets, opt.images, opt.image_names, opt.target_names, opt.only_common))
+
+
+def resolve_picture_options(opt: Namespace) -> dict:
+    """Fill in `images`, `targets` and both names, whichever way they were given.
+
+    Returns:
+        the options that the run was trained with; none with --images.
+
+    Raises:
+        UserError: neither or both of --name and --images, no targets, or an option for layers.
+    """
+    for option in ("layers", "dataroot"):
+        if getattr(opt, option) is not None:
+            raise UserError(f"--{option}: found with pictures; it belongs to layers. Leave it out, or give neither "
+                            "--images nor --targets")
+    if (opt.name is None) == (opt.images is None):
+        raise UserError("--images: give a folder of pictures, or the name of a run with --name NAME (one of the two)")
+    training = saved_options(opt.checkpoints_dir / opt.name) if opt.name else {}
+    if opt.images is None:
+        opt.images = opt.results_dir / opt.name / f"{opt.phase}_{opt.epoch}"
+    if opt.targets is None and opt.target_names is None:
+        raise UserError("--targets: missing; give the folder of what the pictures should look like")
+    opt.targets = opt.targets or opt.images
+    opt.image_names, opt.target_names = opt.image_names or "*", opt.target_names or "*"
     return training

@@ -11,7 +11,6 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from urllib.error import URLError
 
 import cv2
 import numpy as np
@@ -19,10 +18,14 @@ import numpy as np
 from data.masks import read_mask
 from util.errors import UserError
 from util.images import read_image
+from util.pretrained import Pretrained, weights_at_hand
 from vision.people.drawn_body import draw_body
 from vision.people.person_mask import bounding_box
 from vision.people.tracking import joints_inside, likeness
 
+KEYPOINT_RCNN = Pretrained(
+    "--poses keypoint_rcnn", "https://download.pytorch.org/models/keypointrcnn_resnet50_fpn_coco-fc266e95.pth",
+    "--poses mediapipe needs no download, nor does a file of poses")
 _BLAZEPOSE_TO_COCO = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 _CROP_PX = 384
 _MARGINS = (0.12, 0.25, 0.4)
@@ -56,16 +59,10 @@ def keypoint_rcnn() -> Finder:
     except ImportError as error:
         raise UserError(f"--poses keypoint_rcnn: the package torchvision is not usable ({error}); install it with: "
                         "pip install torchvision") from None
-    weights = KeypointRCNN_ResNet50_FPN_Weights.DEFAULT
+    with weights_at_hand(KEYPOINT_RCNN):
+        network = keypointrcnn_resnet50_fpn(weights=KeypointRCNN_ResNet50_FPN_Weights.COCO_V1)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        weights.get_state_dict(progress=True, check_hash=True)  # fetched before a network is built in vain
-    except (URLError, ConnectionError, TimeoutError) as error:
-        folder = os.path.join(torch.hub.get_dir(), "checkpoints")
-        raise UserError(f"--poses keypoint_rcnn: its weights cannot be downloaded ({error}). Put "
-                        f"{weights.url.rsplit('/', 1)[-1]} into {folder}, use --poses mediapipe, which needs no "
-                        "download, or give a file of poses") from None
-    network = keypointrcnn_resnet50_fpn(weights=weights).to(device).eval()
+    network = network.to(device).eval()
 
     @torch.inference_mode()
     def find(_frame: str, picture: np.ndarray, _before: list[np.ndarray]) -> list[np.ndarray]:

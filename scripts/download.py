@@ -3,27 +3,20 @@
     python scripts/download.py URL DESTINATION [--unpack] [--instead "what to do when the link is dead"]
 """
 
-import hashlib
-import http.client
 import shutil
 import stat
 import sys
 import tempfile
-import urllib.request
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from util.command_line import OneLineParser
+from util.download import download
 from util.errors import UserError, reported_in_one_line
-from util.files import folder_filled_atomically, written_atomically
-
-TIMEOUT_S = 30
-CHUNK = 1 << 20
+from util.files import folder_filled_atomically
 
 
 def main() -> None:
@@ -59,22 +52,11 @@ def fetch(url: str, path: Path, instead: str) -> None:
     Raises:
         UserError: there is no such file, no connection, a web page in its place, or not all of it arrived.
     """
-    digest = hashlib.sha256()
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, written_atomically(path) as temporary:
-            if response.headers.get_content_type() == "text/html":
-                raise OSError("a web page came instead of the file")
-            total = int(response.headers.get("Content-Length") or 0)
-            with open(temporary, "wb") as file, tqdm(total=total or None, desc=url, unit="B", unit_scale=True) as bar:
-                while chunk := response.read(CHUNK):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    bar.update(len(chunk))
-                if total and file.tell() != total:
-                    raise OSError(f"{file.tell()} of {total} bytes arrived")
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UserError(f"{url}: could not be fetched ({error or type(error).__name__}); {instead}") from error
-    print(f"sha256 {digest.hexdigest()}  {url}")
+        digest = download(url, path)
+    except OSError as error:
+        raise UserError(f"{url}: could not be fetched ({error}); {instead}") from error
+    print(f"sha256 {digest}  {url}")
 
 
 def unpack(archive: Path, folder: Path, name: str) -> None:

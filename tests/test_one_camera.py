@@ -6,7 +6,7 @@ import pytest
 from data.dataroot import Dataroot, read_homographies
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
-from evaluation.measures import Clip
+from evaluation.clip import Clip
 from preparation.page import panorama_canvas
 from retiming.compositor import Compositor
 from retiming.edit import edit_from_text

@@ -1,8 +1,10 @@
-"""8-bit images on disk (`util/tensors.py` turns them into what models compute with).
+"""Images on disk (`util/tensors.py` turns them into what models compute with).
 
 Arrays are uint8 [H, W, C] (or [H, W] for one channel), colours in RGB order, alpha straight (not premultiplied).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -22,13 +24,66 @@ def read_image(path: Path | str, mode: str) -> np.ndarray:
     Raises:
         UserError: the file is missing, or not a whole image.
     """
+    with _opened(path) as image:
+        return np.asarray(image.convert(mode))
+
+
+def read_deep_image(path: Path | str) -> np.ndarray:
+    """Read an opaque image as uint8 or, if it has 16 bits per channel, uint16 RGB [H, W, 3].
+
+    Raises:
+        UserError: the file is missing, not a whole image, has transparent pixels, or holds neither 8 nor 16 bits.
+    """
+    with _opened(path) as image:
+        deep = ";16" in str(image.tile)
+        image.load()
+        if not deep and image.mode in ("I", "F"):
+            raise UserError(f"{path}: pixels of mode {image.mode}; expected 8 or 16 bits per channel. Save it as PNG")
+        pixels = _pixels_of_16_bits(path) if deep else np.asarray(image.convert("RGBA"))
+    if pixels.shape[2] == 4 and pixels[..., 3].min() < np.iinfo(pixels.dtype).max:
+        raise UserError(f"{path}: has transparent pixels; expected an opaque image. Put it over a background first")
+    return pixels[..., :3]
+
+
+def image_size(path: Path | str) -> tuple[int, int]:
+    """(width, height) of an image, of which only the beginning is read.
+
+    Raises:
+        UserError: the file is missing, or no image.
+    """
+    with _opened(path) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert(mode))
+            yield image
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: not a readable image ({error}); make this file again") from None
+
+
+def _pixels_of_16_bits(path: Path | str) -> np.ndarray:
+    """uint16 RGB or RGBA, which Pillow would cut to 8 bits."""
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16:
+        raise ValueError("16 bits in a form that is not known")
+    if pixels.ndim == 2:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+
+
+def unit_range(pixels: np.ndarray) -> np.ndarray:
+    """uint8 or uint16 as float32 in [0, 1]."""
+    return pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+
+
+def to_8_bits(picture: np.ndarray) -> np.ndarray:
+    """Float in [0, 1] (clamped) as uint8, rounded to the nearest level."""
+    return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
 def checkerboard(size: tuple[int, int], cell: int = 8) -> np.ndarray:

@@ -15,7 +15,8 @@ import evaluate as evaluate_program
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
-from evaluation.measures import Clip, evaluate, never_seen, retimings
+from evaluation.clip import Clip
+from evaluation.measures import evaluate, never_seen, retimings
 from util.errors import UserError
 from util.images import read_image, write_png
 

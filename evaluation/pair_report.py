@@ -1,0 +1,72 @@
+"""What is shown of an evaluation of pictures: facts, names and meanings of its measures, tables, plots and the worst.
+
+A result is a dict as `evaluate_pairs` returns it. Nothing here measures anything.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from evaluation.page import Measure, Plot, Section, Table, left_out_sentences, run_sentences, shown
+from evaluation.pairs import Pair
+from evaluation.worst_frames import WORST, apart, compared, ranked
+from util.images import read_deep_image, unit_range
+
+TRAINING = ("model", "preset", "n_epochs", "n_epochs_decay", "batch_size", "lr")
+"""Options of the training that are shown, where the run has them: those that every model has."""
+MEASURES = {
+    "psnr": Measure("PSNR", "dB", "higher", "Of all pixels of all pictures together. Above 40 a difference is hardly "
+                    "seen, below 30 it is plain."),
+    "psnr_mean": Measure("PSNR, mean", "dB", "higher", "Mean over the pictures' own, as papers give it."),
+    "ssim": Measure("SSIM", "", "higher", "Likeness of structure: 1 is identical."),
+    "lpips": Measure("LPIPS", "", "lower", "Difference as a trained network sees it: 0 is "
+                     "identical."),
+    "flicker": Measure("flicker, levels", "levels", "lower", "Change from frame to frame that the targets do not have, "
+                       "in levels of 255, where frames follow each other."),
+}
+
+
+def sentences(result: Mapping) -> list[str]:
+    """What was measured, and with what, for people."""
+    def of_bits(which: str) -> str:
+        return " and ".join(map(str, result["bits"][which]))
+    sizes, sequences, unmatched = list(result["sizes"].items()), len(result["sequences"]), result["unmatched"]
+    size = f"of {sizes[0][0]}" if len(sizes) == 1 else (
+        f"({', '.join(f'{count} of {size}' for size, count in sizes[:4])}{', ...' * (len(sizes) > 4)})")
+    return [f"Pictures: {result['images']}, against {result['targets']}, measured by version {result['version']}.",
+            f"{result['number']} pictures {size} pixels{f' in {sequences} sequences' if sequences > 1 else ''}, with "
+            f"{of_bits('images')} bits per channel; targets with {of_bits('targets')}. Compared as RGB from "
+            f"{result['range'][0]} to {result['range'][1]}.",
+            *([f"Not measured: {unmatched['images']} pictures without target, {unmatched['targets']} targets without "
+               "picture."] if any(unmatched.values()) else []),
+            *run_sentences(result), *left_out_sentences(result)]
+
+
+def tables(result: Mapping) -> list[Table]:
+    """The figures over all pictures, and of each sequence where there are several."""
+    figures = result["total"]["images"]
+    made = [Table("pictures", [""], [(measure, [shown(figures[name], measure.unit)])
+                                     for name, measure in MEASURES.items()])]
+    if len(result["sequences"]) > 1:
+        rows = [(Measure(sequence, "", "", ""), [shown(one["images"][name], measure.unit)
+                                                 for name, measure in MEASURES.items()])
+                for sequence, one in result["sequences"].items()]
+        made.append(Table("sequences", [measure.title.removesuffix(", levels") for measure in MEASURES.values()], rows))
+    return made
+
+
+def plots(_result: Mapping) -> list[Plot]:
+    """Figures over the pictures."""
+    return [Plot(MEASURES[name].title, unit, {"pictures": ("images", name)})
+            for name, unit in (("psnr", "dB"), ("ssim", ""), ("lpips", ""), ("flicker", "levels"))]
+
+
+def worst_pictures(pairs: Sequence[Pair], result: Mapping) -> list[Section]:
+    """Rows of pictures: the target, the picture and the difference, where they are most different."""
+    order = ranked(result, "images", "psnr", 1)
+    sections = []
+    for place, index in enumerate(apart(order, len(order) // (2 * WORST))[:WORST], start=1):
+        pair, figures = pairs[index], result["frames"][index]["images"]
+        true, made = (unit_range(read_deep_image(path)) for path in (pair.target, pair.image))
+        sections.append(Section(f"Picture {pair.name}",
+                                f"One of the worst: {shown(figures['psnr'], 'dB')}, SSIM {shown(figures['ssim'])}.",
+                                compared(true, made, f"worst_{place}", "target", "picture")))
+    return sections
