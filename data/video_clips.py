@@ -39,7 +39,7 @@ from data.image_sequences import (
     stacked,
 )
 from util.clips import evenly_spread
-from util.command_line import folder_name, number, whole
+from util.command_line import float_at_least, folder_name, int_at_least
 from util.errors import UserError, several
 
 LONGEST_CLIP = 128
@@ -127,7 +127,7 @@ class ClipDataset(BaseDataset):
         group.add_argument("--basic_point_only", action="store_true", help="poses: neither head, hands nor face")
         group.add_argument("--remove_face_labels", action="store_true",
                            help="poses: DensePose without the head, and in training faces that are moved a little")
-        group.add_argument("--random_drop_prob", type=number(0), default=0.05, metavar="P",
+        group.add_argument("--random_drop_prob", type=float_at_least(0), default=0.05, metavar="P",
                            help="poses, training: how often a part of the body or of the skeleton is left out")
         group.add_argument("--no_flip", action="store_true", help="training: do not change left and right of half of "
                            "the clips (poses are never turned round)")
@@ -135,7 +135,7 @@ class ClipDataset(BaseDataset):
             group.add_argument("--phase", type=folder_name, default="train", metavar="NAME",
                                help="what the names of the data's folders begin with")
         else:
-            group.add_argument("--start_frame", type=whole(0), default=0, metavar="N",
+            group.add_argument("--start_frame", type=int_at_least(0), default=0, metavar="N",
                                help="frames to leave out at the beginning of the first sequence")
         parser.deciding |= {"resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only"}
 

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run by its path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.synthetic.dancer import RATE, Dance, Stage
 from datasets.synthetic.person import dressed
 from datasets.synthetic.street import Street
 from datasets.synthetic.talking_face import Speaker, talk
-from util.command_line import OneLineParser, whole
+from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import folder_filled_atomically, write_text
 from util.images import write_image, write_png
@@ -36,11 +37,11 @@ def main() -> None:
     add = parser.add_argument
     add("kind", choices=tuple(SIZES), help="what is to be seen")
     add("--dataroot", required=True, metavar="DIR", help="folder to make (required)")
-    add("--sequences", type=whole(1), default=3, metavar="N", help="to train on (default: 3)")
-    add("--frames", type=whole(3), default=40, metavar="N", help="of each sequence (default: 40)")
-    add("--height", type=whole(64), default=None, metavar="PX",
+    add("--sequences", type=int_at_least(1), default=3, metavar="N", help="to train on (default: 3)")
+    add("--frames", type=int_at_least(3), default=40, metavar="N", help="of each sequence (default: 40)")
+    add("--height", type=int_at_least(64), default=None, metavar="PX",
         help="of frames, a multiple of 32 (default: 128 for a street, else 256)")
-    add("--seed", type=whole(0), default=1, metavar="N", help="another seed, other data (default: 1)")
+    add("--seed", type=int_at_least(0), default=1, metavar="N", help="another seed, other data (default: 1)")
     add("--overwrite", action="store_true", help="replace sample data that are there already")
     opt = parser.parse_args()
     folder = make_sample(**vars(opt))
