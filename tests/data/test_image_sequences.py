@@ -94,6 +94,44 @@ def test_clips_grow_with_the_epoch_and_windows_begin_at_a_frame(samples):
         "--start_frame: found 3")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_flows_of_files_go_the_way_of_the_frames(data, kind):
+    """They are scaled, cropped and turned round, and so are their lengths and directions."""
+    root = data(kind)
+    for path in (root / ("train_B" if kind == "street" else "train_img")).rglob("*"):
+        if path.is_file():
+            height, width = read_image(path, "L").shape
+            flow = root / "train_flow" / path.parent.name / f"{path.stem}.npy"
+            flow.parent.mkdir(parents=True, exist_ok=True)
+            np.save(flow, np.stack([np.indices((height, width))[1] / 2, np.full((height, width), 3.0)], axis=-1))
+    dataset = opened(root, KINDS[kind] + " --flow_net files")
+    seen = set()
+    for seed in range(6):
+        item = dataset[ItemKey(0, 1, seed)]
+        flow, (height, width) = item["flow"], item["A"].shape[-2:]
+        assert flow.shape == (len(item["A"]), 2, height, width) and flow.dtype == torch.float32
+        inner = flow[:, :, height // 3:2 * height // 3]  # a face's box may be larger than the frame
+        slope = (inner[:, 0, :, 3 * width // 4] - inner[:, 0, :, width // 4]) / (3 * width // 4 - width // 4)
+        torch.testing.assert_close(slope, torch.full_like(slope, 0.5), rtol=0, atol=0.02)
+        scale = inner[:, 1].median().item() / 3
+        assert 0.3 < scale < 1.5
+        seen.add(bool(inner[0, 0].median() < 0))
+    assert seen == ({False} if kind == "dancer" else {False, True})
+    assert "flow" not in opened(root, KINDS[kind])[0]
+
+
+def test_bad_flows(data):
+    root = data("street")
+    args = STREET + " --flow_net files"
+    assert "train_flow: no such folder" in complaints(root, args)[0]
+    for path in list((root / "train_B").rglob("*.png")):
+        flow = root / "train_flow" / path.parent.name / f"{path.stem}.npy"
+        flow.parent.mkdir(parents=True, exist_ok=True)
+        np.save(flow, np.zeros((64, 128)))
+    assert "shape [64, 128]; expected a flow" in complaints(root, args)[0]
+    assert complaints(root, args + " --max_t_step 2")[0].startswith("--max_t_step: found 2 with --flow_net files")
+
+
 def test_dataset_mode_test_is_temporal(samples):
     args = STREET.replace("--label_nc", "--dataset_mode test --label_nc")
     assert torch.equal(opened(samples["street"], args, phase="test", is_train=False)[1]["A"],
