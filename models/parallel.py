@@ -80,10 +80,14 @@ class CpuSyncBatchNorm(_BatchNorm):
     """What `nn.SyncBatchNorm` is on GPUs, on CPUs. All processes must have shares of the same size.
 
     Attributes:
-        copies: the input stands for this many copies of itself, as for `models.networks.BatchNorm`.
+        copies: the input stands for this many copies of itself, as for `models.lnr_networks.BatchNorm`.
     """
 
     copies = 1
+    momentum: float
+    running_mean: Tensor  # these three are there where statistics are tracked
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, ...] to the same shape."""

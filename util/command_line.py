@@ -32,7 +32,8 @@ class OneLineParser(ArgumentParser):
         """Refuse a bare number for an option that counts something else in a published program; 5<ours> is taken."""
         self._units[f"--{option}"] = theirs, ours
 
-    def parse_known_args(self, args=None, namespace=None) -> tuple[Namespace, list[str]]:
+    def parse_known_args(  # type: ignore[override]  # argparse's overloads let any object be the namespace
+            self, args: Sequence[str] | None = None, namespace: Namespace | None = None) -> tuple[Namespace, list[str]]:
         """Parse what is known, in any of its spellings; dashes inside a name count as underscores.
 
         Raises:
@@ -64,7 +65,8 @@ class OneLineParser(ArgumentParser):
                             f"write 5{ours} for five {ours}")
         return number.removesuffix(ours)
 
-    def parse_args(self, args=None, namespace=None) -> Namespace:
+    def parse_args(  # type: ignore[override]  # as for parse_known_args
+            self, args: Sequence[str] | None = None, namespace: Namespace | None = None) -> Namespace:
         """Parse; an unknown option is an error that names the nearest known one.
 
         Raises:
