@@ -65,7 +65,8 @@ def parse(argv: list[str] | None = None) -> Namespace:
     """The command line; each step adds its own options."""
     parser = OneLineParser(description="Make a dataroot from a video, and check it. Options that are not given are as "
                                        "in the run before.")
-    parser.add_argument("--dataroot", type=Path, required=True, metavar="DIR", help="folder to make, see docs/data.md")
+    parser.add_argument("--dataroot", type=Path, required=True, metavar="DIR",
+                        help="folder to make, see docs/layered_video/data.md")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), metavar="STEP",
                         help=f"run only these of {', '.join(STEPS)}")
     parser.add_argument("--overwrite", action="store_true",

@@ -113,8 +113,8 @@ def parse(argv: list[str] | None = None) -> tuple[Namespace, list[str]]:
         help="clips at a time (default: as many as there are CPU cores for)")
     add("--work", type=Path, default=Path("benchmark"), metavar="DIR",
         help="folder of clips and runs (default: ./benchmark)")
-    add("--out", type=Path, default=ROOT / "docs" / "quality.md", metavar="FILE",
-        help="page to write; its pictures are in a folder beside it (default: docs/quality.md)")
+    add("--out", type=Path, default=ROOT / "docs/layered_video/quality.md", metavar="FILE",
+        help="page to write; its pictures are in a folder beside it (default: docs/layered_video/quality.md)")
     opt, train_options = parser.parse_known_args(argv)
     opt.budgets = sorted(opt.budgets or SIZES[opt.size][1])
     opt.jobs = opt.jobs or max((os.cpu_count() or 1) // opt.threads, 1)
