@@ -95,7 +95,7 @@ def synchronise_instance_norms(network: nn.Module) -> None:
 
 @torch.no_grad()
 def _average_running_statistics(norm: _InstanceNorm, _inputs: tuple, _output: Tensor) -> None:
-    if norm.training and norm.running_mean is not None:
+    if norm.training and norm.running_mean is not None and norm.running_var is not None:
         both = torch.stack((norm.running_mean, norm.running_var))
         dist.all_reduce(both)
         norm.running_mean, norm.running_var = (mean.clone() for mean in both / distributed.count())
