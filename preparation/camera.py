@@ -172,7 +172,7 @@ def background_features(job: Job) -> tuple[list[str], tuple[int, int], Iterator[
     height, width = read_image(next(iter(files.values())), "L").shape
     shrink = min(1.0, FEATURE_SIDE / min(width, height))
     people = people_of_frames(job.root, list(files), (width, height))
-    detector = cv2.SIFT_create(0, contrastThreshold=0.008)
+    detector = cv2.SIFT.create(0, contrastThreshold=0.008)
 
     def found() -> Iterator[Features]:
         for name, file in files.items():
