@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
+from typing import Any
 
 from util.errors import UserError
 
@@ -17,7 +18,7 @@ class OneLineParser(ArgumentParser):
         deciding: names of options that decide what the networks and the data are: a run keeps them as long as it lasts.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(allow_abbrev=False, **kwargs)
         self.deciding: set[str] = set()
         self._spellings: dict[str, str] = {}

@@ -19,7 +19,7 @@ class StopRequest:
             counts from the next `asked`.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.signal = 0
         self._handlers: dict = {}
 
