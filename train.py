@@ -9,6 +9,7 @@ Several processes share each batch where torchrun starts them: torchrun --nproc_
 """
 
 import random
+import shlex
 import sys
 import time
 from contextlib import closing
@@ -74,7 +75,7 @@ def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
                 return stop.exit_status
         if not phases:
             run.save(model, position)
-            print(f"nothing to train, saved as it is; export it with: python test.py --name {opt.name}")
+            print(f"nothing to train, saved as it is; export it with: python test.py --name {shlex.quote(opt.name)}")
     return 0
 
 

@@ -157,7 +157,7 @@ def read_metadata(path: Path) -> Metadata:
         UserError: it is missing or broken, or a value is not of its form.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; see docs/layered_video/data.md for what it holds") from None
     except (OSError, ValueError) as error:
@@ -267,7 +267,7 @@ def read_homographies(path: Path) -> Registration:
         UserError: it is missing, a line is not of its form, or a matrix cannot be inverted.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; leave --use_homographies out for a camera that stands still") from None
     except (OSError, ValueError) as error:
@@ -309,9 +309,12 @@ def list_images(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; see docs/layered_video/data.md for what a dataroot holds")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    shown = [p for p in folder.iterdir() if not p.name.startswith(".")]  # macOS puts ._0001.png beside 0001.png
+    paths = sorted(p for p in shown if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise UserError(f"{folder}: no images; expected 0001.png, 0002.png, ...")
+        others = ", ".join(sorted({p.suffix for p in shown if p.suffix})[:6])
+        found = f" of these endings (found: {others})" if others else ""
+        raise UserError(f"{folder}: no images{found}; expected 0001.png, 0002.png, ... (PNG or JPEG)")
     files = {p.stem: p for p in paths}
     if len(files) < len(paths):
         twice = next(p for p in paths if files[p.stem] != p)

@@ -12,12 +12,13 @@ from threading import Lock
 import cv2
 import numpy as np
 
-from data.dataroot import IMAGE_SUFFIXES, Dataroot, list_images
+from data.dataroot import Dataroot, list_images
 from data.layer_folder import LayerFolder
 from data.masks import read_mask
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, LayerInstance
 from util.errors import UserError
 from util.images import read_image
+from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.video_reader import PicturesByTime
 from vision.geometry.homography import placement
 from vision.layers import patches as pixels
@@ -63,6 +64,7 @@ class Compositor:
         indices: per frame of the layers, its index in the clip.
         orders: per frame of the layers, their numbers from back to front.
         registration: the camera's motion, by index in the clip; None: it stands still.
+        warnings: on other backgrounds that were read, a line each.
 
     Raises:
         UserError: they do not belong together.
@@ -76,6 +78,7 @@ class Compositor:
         self._cache = _Cache(CACHE_BYTES)
         self._person_files: dict[int, tuple[dict[str, Path], Callable[[Path], np.ndarray]]] = {}
         self._videos: dict[Path, PicturesByTime] = {}
+        self.warnings: list[str] = []
         self._lock = Lock()
 
     def frame(self, edit: Edit, output: int) -> np.ndarray:
@@ -214,12 +217,13 @@ class Compositor:
         return canvas
 
     def _other_background(self, path: Path, instance: LayerInstance, output: int) -> np.ndarray:
-        if path.suffix.lower() in (*IMAGE_SUFFIXES, ".webp", ".bmp", ".tif", ".tiff"):
-            return self._cache.get(path, lambda path: (0, 0, filling(read_image(path, "RGB"), self.size)))[2]
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            return self._cache.get(path, lambda path: (0, 0, filling(read_picture(path).pixels, self.size)))[2]
         frames = instance.unclamped_times(np.array([output]))[0]
         with self._lock:
             if path not in self._videos:
-                self._videos[path] = PicturesByTime(path, lambda frame: filling(frame, self.size))
+                self._videos[path] = video = PicturesByTime(path, lambda frame: filling(frame, self.size))
+                self.warnings += [f"{path}: {remark.text}" for remark in video.remarks if remark.severity]
         return self._videos[path].at(max(frames, 0) / float(self.root.metadata.frame_rate))
 
 

@@ -1,4 +1,5 @@
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +116,10 @@ def test_the_panorama_shows_each_place_where_the_homographies_put_it(tmp_path):
     found = [picture[round(y * scale), round(x * scale)] for x, y in places]
     assert np.abs(np.array(found, int) - [world[y, x] for x, y in places]).mean() < 40
     assert read_values(tmp_path / "metadata.json") == {}
+
+
+def test_commands_can_be_pasted_into_a_shell(tmp_path):
+    root = tmp_path / "Kunde A & B" / "take (1)"
+    (root / "mask").mkdir(parents=True)
+    assert shlex.split(prepare.train_command(root)) == [
+        "python", "train.py", "--name", "take (1)", "--dataroot", str(root), "--use_mask_images"]
