@@ -89,7 +89,7 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, run: Train
     run.save(model, position)  # from now on there is something to continue
     epochs = range(position.epoch, phase.epochs.stop)
     loader = create_training_loader(dataset, phase.opt, epochs, skip=position.items)
-    batches, steps = iter(loader), len(phase.epochs) * loader.batch_sampler.batches_per_epoch
+    batches, steps = iter(loader), len(phase.epochs) * len(range(0, len(dataset), phase.opt.batch_size))
     done = steps - len(loader)
     preview = dataset.collate([dataset.item(len(dataset) // 2, None, phase.epochs.start)])
     print(estimate(model, phase, dataset), flush=True)

@@ -182,7 +182,8 @@ class _MetadataChecks:
     """Values of metadata.json, each replaced by a harmless one and noted as a problem if it is not of its form."""
 
     def __init__(self, path: Path, values: dict):
-        self.path, self.values, self.problems = path, values, []
+        self.path, self.values = path, values
+        self.problems: list[str] = []
 
     def problem(self, key: str, expected: str) -> None:
         """Note that a value is not of its form."""
@@ -273,9 +274,9 @@ def read_homographies(path: Path) -> Registration:
         raise UserError(f"{path}: not readable as text ({error})") from None
     while lines and not lines[-1].strip():
         lines.pop()
-    size = _numbers_after(path, lines, 0, "size:", 2)
-    bounds = _numbers_after(path, lines, 1, "bounds:", 4)
-    if min(size) <= 0 or bounds[0] >= bounds[1] or bounds[2] >= bounds[3]:
+    width, height = size = _numbers_after(path, lines, 0, "size:", 2)
+    left, right, top, bottom = bounds = _numbers_after(path, lines, 1, "bounds:", 4)
+    if min(size) <= 0 or left >= right or top >= bottom:
         raise UserError(f"{path}: size {size} and bounds {bounds}; expected a positive size, xmin < xmax, ymin < ymax")
     matrices = [np.reshape(_numbers_after(path, lines, i, "", 9), (3, 3)) for i in range(2, len(lines))]
     if not matrices:
@@ -285,7 +286,7 @@ def read_homographies(path: Path) -> Registration:
         if scale == 0 or np.linalg.cond(matrix / scale) > 1e12:
             raise UserError(f"{path}: line {i + 3}: the matrix is singular; expected one that can be inverted. "
                             "Register this frame again")
-    return Registration(tuple(size), tuple(bounds), np.stack(matrices))
+    return Registration((width, height), (left, right, top, bottom), np.stack(matrices))
 
 
 def _numbers_after(path: Path, lines: list[str], index: int, label: str, count: int) -> list[float]:

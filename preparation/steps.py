@@ -192,7 +192,7 @@ def _as_before(step: Step, opt: Namespace, before: dict) -> tuple[Namespace, dic
         value = getattr(opt, action.dest)
         entry = before.get(action.dest)
         if value is None and entry is not None and entry["value"] is not None:
-            value = (action.type or str)(entry["value"])
+            value = action.type(entry["value"]) if callable(action.type) else str(entry["value"])
             setattr(opt, action.dest, value)
             if isinstance(value, Path) and not value.exists():  # moved away since: it is needed only to run again
                 entries[action.dest] = entry

@@ -191,7 +191,7 @@ class Compositor:
             canvas = np.empty((3, height, width), np.float32)
             canvas[:] = np.reshape(edit.replacement, (3, 1, 1))
         elif edit.replacement is not None:
-            picture = self._other_background(edit.replacement, edit.background, output)
+            picture = self._other_background(Path(edit.replacement), edit.background, output)
             canvas = picture.transpose(2, 0, 1).astype(np.float32)
         else:
             canvas = self._own_background(edit.background, output, self.camera_frame(edit, output))
@@ -199,13 +199,15 @@ class Compositor:
         return canvas if matrix is None else pixels.coloured(_opaque(canvas), matrix).planes[:3]
 
     def _own_background(self, instance: LayerInstance, output: int, camera: int) -> np.ndarray:
-        def at(frame: int) -> Patch | None:
-            patch = pixels.premultiplied(*self._cache.get(self.layers.files[0][self.layers.frames[frame]],
-                                                          lambda path: (0, 0, self.layers.background(frame))))
-            matrix = self._camera_motion(frame, camera)
-            return patch if matrix is None else pixels.warped(patch, matrix, self.size)
+        def filmed(frame: int) -> Patch:
+            return pixels.premultiplied(*self._cache.get(self.layers.files[0][self.layers.frames[frame]],
+                                                         lambda path: (0, 0, self.layers.background(frame))))
 
-        canvas = at(camera).planes[:3]
+        def at(frame: int) -> Patch | None:
+            matrix = self._camera_motion(frame, camera)
+            return filmed(frame) if matrix is None else pixels.warped(filmed(frame), matrix, self.size)
+
+        canvas = filmed(camera).planes[:3]
         time = instance.source_times(np.array([output]))[0]
         if instance.interpolation != "nearest" and time != camera:
             # What a neighbouring frame does not show at the border stays that of the nearest one.
@@ -266,9 +268,12 @@ def _between(at: Callable[[int], Patch | None], time: float, interpolation: str)
     if interpolation == "nearest":
         return at(_nearest(time))
     before, after = at(first), at(first + 1)
-    if before is None and after is None:
-        return None
-    before, after = before or _nothing_like(after), after or _nothing_like(before)
+    if before is None:
+        if after is None:
+            return None
+        before = _nothing_like(after)
+    elif after is None:
+        after = _nothing_like(before)
     return (pixels.interpolated_by_flow if interpolation == "flow" else pixels.blended)(before, after, time - first)
 
 

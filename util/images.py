@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from util.errors import UserError
 from util.files import written_atomically
@@ -59,7 +59,7 @@ def image_size(path: Path | str) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def opened_image(path: Path | str) -> Iterator[Image.Image]:
+def opened_image(path: Path | str) -> Iterator[ImageFile.ImageFile]:
     """An image file, open; what goes wrong in it is the user's.
 
     Raises:

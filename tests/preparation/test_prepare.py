@@ -7,11 +7,11 @@ import pytest
 
 import prepare
 from data.dataroot import Dataroot
-from preparation.page import panorama
+from preparation.page import contact_sheet, panorama
 from preparation.steps import read_values
 from tests.preparation.test_frames import steady, write_video
 from util.errors import UserError
-from util.images import write_png
+from util.images import read_image, write_png
 
 FRAMES, SIZE = 5, (160, 96)
 
@@ -82,6 +82,15 @@ def test_checking_alone_changes_nothing_and_its_status_says_how_bad_it_is(prepar
     assert {path: path.stat().st_mtime_ns for path in prepared.rglob("*")} == before
     (prepared / "rgb_256" / "0002.png").unlink()
     assert run(monkeypatch, "--dataroot", prepared, "--check") == 2
+
+
+def test_without_the_size_that_poses_were_found_on_the_page_shows_frames_without_skeletons(prepared):
+    values = read_values(prepared / "metadata.json")
+    del values["alphapose_input_size"]
+    (prepared / "metadata.json").write_text(json.dumps(values))
+    (prepared / "iuv").rename(prepared / "elsewhere")
+    (name, drawn), = contact_sheet(prepared, ["0001"])
+    assert name == "0001" and np.array_equal(drawn, read_image(prepared / "rgb_256" / "0001.png", "RGB"))
 
 
 def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path, monkeypatch):
