@@ -53,7 +53,7 @@ class MaskPicture(NamedTuple):
 
     def colours(self) -> np.ndarray:
         """Colours 0xRRGGBB, uint32 [H, W]."""
-        if self.kind == "palette":
+        if self.palette is not None:
             return self.palette[self.levels]
         return self.levels if self.kind == "colour" else 0x010101 * self.levels.clip(0, 255).astype(np.uint32)
 

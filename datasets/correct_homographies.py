@@ -41,8 +41,8 @@ def main() -> None:
     if kept.exists():
         raise UserError(f"{kept}: is there already; expected a place for homographies.txt as it is now. Move it away")
     write_text(kept, path.read_text(encoding="utf-8"))
-    size = tuple(round(side) for side in verdict.better.size)
-    write_homographies(path, size, verdict.better.bounds, verdict.better.matrices)
+    width, height = verdict.better.size
+    write_homographies(path, (round(width), round(height)), verdict.better.bounds, verdict.better.matrices)
     print(f"{path}: {verdict.text}: written so; as it was it is {kept.name}")
 
 

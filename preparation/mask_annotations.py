@@ -56,18 +56,19 @@ def opened(path: Path, frames: list[str], source: dict):
     name_of = dict(zip(frames, names))
 
     def masks_of(frame: str) -> dict[int, np.ndarray] | None:
-        if name_of[frame] is None:
+        name = name_of[frame]
+        if name is None:
             return None
         masks: dict[int, np.ndarray] = {}
-        for person, segmentation, size in found[name_of[frame]]:
+        for person, segmentation, size in found[name]:
             try:
                 mask = decoded(segmentation, size)
             except (ValueError, TypeError, KeyError) as error:
-                raise UserError(f"{path}: frame {name_of[frame]}: {error}; expected polygons or run lengths of "
+                raise UserError(f"{path}: frame {name}: {error}; expected polygons or run lengths of "
                                 "its size. Export again") from None
             number = numbers[person]
             if number in masks and masks[number].shape != mask.shape:
-                raise UserError(f"{path}: frame {name_of[frame]}: {person} has masks of two sizes; expected one. "
+                raise UserError(f"{path}: frame {name}: {person} has masks of two sizes; expected one. "
                                 "Export again")
             masks[number] = np.maximum(masks.get(number, 0), mask.astype(np.uint8) * 255)
         return masks

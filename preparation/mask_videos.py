@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import cv2
 import numpy as np
 
@@ -22,8 +21,6 @@ _TINT, _MOST_TINTED = 60, 0.02
 """A pixel is coloured whose channels differ by more levels than the first; more than that share, and it is no matte."""
 _LOOKED_AT = 40
 """Frames that are looked at for colour and brightness."""
-_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""FFmpeg's own decoders of these leave alpha out."""
 
 
 class MatteVideo(NamedTuple):
@@ -47,11 +44,10 @@ class MatteVideo(NamedTuple):
         """Mattes, uint8 [H, W], at ascending places, some of which may be equal."""
         wanted = iter(places)
         place = next(wanted)
-        pictures = alpha_of(self.path) if self.has_alpha else (pixels for _, pixels in VideoReader(self.path).frames())
-        for index, picture in enumerate(pictures):
+        for index, (_, pixels) in enumerate(VideoReader(self.path).frames(alpha=self.has_alpha)):
             while place == index:
-                yield picture if self.has_alpha else np.where(
-                    picture.mean(axis=-1) > self.threshold, np.uint8(255), np.uint8(0))
+                yield pixels[..., 3] if self.has_alpha else np.where(
+                    pixels.mean(axis=-1) > self.threshold, np.uint8(255), np.uint8(0))
                 place = next(wanted, -1)
 
 
@@ -64,14 +60,14 @@ def opened(path: Path) -> MatteVideo:
     video = VideoReader(path)
     times = video.times()
     rate = steady_rate(times, video.nominal_rate)[0]
-    if has_alpha(path):
-        return MatteVideo(path, times, rate, True, HALF)
     step = max(1, len(times) // _LOOKED_AT)
-    brightest, levels, tinted = 0, np.zeros(256, bool), []
-    for index, (_, pixels) in enumerate(video.frames()):
+    levels, tinted = np.zeros(256, bool), []
+    for index, (_, pixels) in enumerate(video.frames(alpha=True)):
+        if (pixels[..., 3] < 255).any():
+            return MatteVideo(path, times, rate, True, HALF)
         if index % step == 0:
-            tinted.append((np.ptp(cv2.blur(pixels, (3, 3)).astype(int), axis=-1) > _TINT).mean())
-            levels[np.unique(pixels)] = True
+            tinted.append((np.ptp(cv2.blur(pixels[..., :3], (3, 3)).astype(int), axis=-1) > _TINT).mean())
+            levels[np.unique(pixels[..., :3])] = True
     brightest, darkest = np.flatnonzero(levels)[[-1, 0]]
     if np.mean(tinted) > _MOST_TINTED:
         raise UserError(f"{path}: a colour video ({np.mean(tinted):.0%} of it is coloured), without alpha; expected "
@@ -83,32 +79,6 @@ def opened(path: Path) -> MatteVideo:
         return MatteVideo(path, times, rate, False, int(darkest))
     raise UserError(f"{path}: its brightest level is {brightest} of 255; expected white where the person is. Export it "
                     "with white at 255")
-
-
-def has_alpha(path: Path) -> bool:
-    """Whether a video has an alpha channel that is not 255 everywhere."""
-    return any((alpha < 255).any() for alpha in alpha_of(path))
-
-
-def alpha_of(path: Path) -> Iterator[np.ndarray]:
-    """The alpha channel of a video's frames as they are shown: uint8 [H, W] each; none if there is no such channel."""
-    rotation = VideoReader(path).rotation
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        decoder = stream.codec_context
-        if stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1":
-            decoder = av.CodecContext.create(_ALPHA_DECODERS.get(decoder.name, decoder.name), "r")
-            decoder.extradata = stream.codec_context.extradata
-        for packet in container.demux(stream):
-            try:
-                frames = decoder.decode(packet if packet.size else None)
-            except av.FFmpegError:
-                continue
-            for frame in frames:
-                if not any(component.is_alpha for component in frame.format.components):
-                    return
-                rgba = frame.reformat(format="rgba").to_ndarray()
-                yield np.ascontiguousarray(np.rot90(rgba[..., 3], rotation // 90))
 
 
 def places_in(video: MatteVideo, count: int, source: dict, clip_rate: Fraction) -> tuple[list[int], str]:

@@ -4,7 +4,7 @@ Tools that see a video as it is displayed, as it is stored, or made smaller firs
 in the frames, by masks or by what moves before the background, tells which pixels are meant.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,7 +56,7 @@ def readings(size: tuple[int, int], known: dict[str, tuple[int, int]]) -> Iterat
     """
     width, height = size
     seen = {size}
-    sizes = [(words, tuple(other), True) for words, other in known.items()]
+    sizes = [(words, (other[0], other[1]), True) for words, other in known.items()]
     factors = [*(side / min(size) for side in _SIDES), *_FACTORS]
     sizes += [("", (round(width * factor), round(height * factor)), False) for factor in factors]
     for words, other, is_known in sizes:
@@ -72,7 +72,7 @@ def readings(size: tuple[int, int], known: dict[str, tuple[int, int]]) -> Iterat
     yield Reading("pixels of the picture mirrored", size, np.array([[-1.0, 0, width], [0, 1, 0]]))
 
 
-def better_reading(people: list[list[Pose]], files: dict[str, Path], masks: dict[int, dict[str, Path]],
+def better_reading(people: Sequence[Sequence[Pose]], files: dict[str, Path], masks: dict[int, dict[str, Path]],
                    size: tuple[int, int], known: dict[str, tuple[int, int]]) -> tuple[Reading, float, float] | None:
     """Pixels in which poses lie on the people in the frames, where they do not in the frames' own.
 
@@ -108,7 +108,7 @@ def better_reading(people: list[list[Pose]], files: dict[str, Path], masks: dict
     return best and best[1]
 
 
-def where_people_are(people: list[list[Pose]], files: dict[str, Path],
+def where_people_are(people: Sequence[Sequence[Pose]], files: dict[str, Path],
                      masks: dict[int, dict[str, Path]]) -> list[tuple[np.ndarray, np.ndarray]]:
     """For some frames with poses: joints that are sure [N, 2], and where people are, bool [h, w]."""
     names = list(files)

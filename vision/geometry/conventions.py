@@ -124,7 +124,7 @@ def judge(registration: Registration, frames: np.ndarray, clear: np.ndarray, ind
                    clear, indices)
     found = {words: misfit(one, frames, clear, indices)
              for words, one in conventions(registration, sizes).items()}
-    words = min(found, key=found.get)
+    words = min(found, key=lambda name: found[name])
     missed = f"warped to each other by them, frames differ by {100 * as_given:.1f} % of white"
     if found[words] < _CLEARLY_BETTER * as_given and as_given - found[words] > _LEAST_GAIN and (
             found[words] < _CLEARLY_BETTER * still):
@@ -141,7 +141,8 @@ def from_first(registration: Registration) -> Registration:
     """The same camera, with the first frame as the world and bounds that hold all frames."""
     matrices = registration.matrices @ np.linalg.inv(registration.matrices[0])
     matrices = matrices / matrices[:, 2:, 2:]
-    return Registration(registration.size, panorama_bounds(matrices, registration.size), matrices)
+    size = (round(registration.size[0]), round(registration.size[1]))
+    return Registration(size, panorama_bounds(matrices, size), matrices)
 
 
 def _chained(steps: np.ndarray) -> np.ndarray:

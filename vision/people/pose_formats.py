@@ -112,7 +112,9 @@ def read_pose_file(path: Path | str) -> PoseFile:
     path = Path(path)
     problems: list[str] = []
     form, frames, size = _recognised(path, problems)
-    poses, names, layouts = {}, {}, []
+    poses: dict[str, list[Pose]] = {}
+    names: dict[str, str] = {}
+    layouts: list[str] = []
     for frame, entries in frames:
         stem = stem_of(frame)
         if names.setdefault(stem, frame) != frame:
@@ -228,7 +230,8 @@ def _folder(folder: Path) -> ToolPoses:
 
 
 def _list_of_results(path: Path, content: list, problems: list[str]) -> ToolPoses:
-    form, grouped = "AlphaPose's list of results", {}
+    form = "AlphaPose's list of results"
+    grouped: dict[str, list] = {}
     for number, entry in enumerate(content, start=1):
         name = entry.get("image_id") if isinstance(entry, dict) else None
         if isinstance(name, int) and not isinstance(name, bool):

@@ -228,7 +228,7 @@ def _controlnet(content: list) -> ToolPoses:
 def _coco_annotations(path: Path, content: dict) -> ToolPoses:
     try:
         images = {image["id"]: image for image in content["images"]}
-        frames = {key: (str(image["file_name"]), []) for key, image in images.items()}
+        frames: dict[int, tuple[str, list]] = {key: (str(image["file_name"]), []) for key, image in images.items()}
         posed = [entry for entry in content["annotations"] if entry.get("keypoints")
                  and any(entry["keypoints"][2::3])]
         for entry in posed:
