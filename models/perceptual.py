@@ -1,4 +1,7 @@
-"""The perceptual loss: distances of images in the features of VGG-19 (Johnson et al., ECCV 2016; weights as pix2pixHD)."""
+"""The perceptual loss: distances of images in the features of VGG-19 (Johnson et al., ECCV 2016).
+
+The weights of the features are those of pix2pixHD (Wang et al., CVPR 2018).
+"""
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +21,8 @@ WIDEST = 1024
 class VggFeatures(nn.Module):
     """The features of VGG-19 after relu1_1 to relu5_1, frozen.
 
-    Names of its weights are `slice<1..5>.<layer of torchvision's network>`. Images go in as they are, in [-1, 1], and not
-    normalised with the mean and deviation that the network was trained with: so it is published.
+    Names of its weights are `slice<1..5>.<layer of torchvision's network>`. Images go in as they are, in [-1, 1], and
+    not normalised with the mean and deviation that the network was trained with: so it is published.
     """
 
     def __init__(self):
@@ -55,17 +58,18 @@ def pretrained_vgg() -> VggFeatures:
     return network.requires_grad_(False)
 
 
-def perceptual_loss(vgg: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-    """Weighted mean absolute differences of the features; no gradient goes to `y`.
+def perceptual_loss(vgg: nn.Module, target: Tensor, *images: Tensor) -> Tensor:
+    """Weighted mean absolute differences of the features of images to those of the target, summed over the images.
 
     Args:
         vgg: images to a list of five feature maps.
-        x: [B, 3, H, W] in [-1, 1]. Images wider than 1024 pixels are halved until they are not.
-        y: the same.
+        target: [B, 3, H, W] in [-1, 1]; no gradient goes there. Images wider than 1024 pixels are halved until they
+            are not.
+        images: the same.
     """
-    while x.shape[3] > WIDEST:
-        x, y = F.avg_pool2d(x, 2, count_include_pad=False), F.avg_pool2d(y, 2, count_include_pad=False)
+    while target.shape[3] > WIDEST:
+        target, *images = (F.avg_pool2d(x, 2) for x in (target, *images))
     with torch.no_grad():
-        target = vgg(y)
-    return sum(weight * (one.to(x.dtype) - other.to(x.dtype)).abs().mean()
-               for weight, one, other in zip(WEIGHTS, vgg(x), target))
+        wanted = vgg(target)
+    return sum(weight * (one.to(target.dtype) - other.to(target.dtype)).abs().mean()
+               for image in images for weight, one, other in zip(WEIGHTS, vgg(image), wanted))

@@ -64,7 +64,8 @@ def _downs(channels: int, n: int, kind: str, most: int = 10**9) -> list[nn.Modul
 
 
 def _ups(channels: int, n: int, kind: str, most: int = 10**9) -> list[nn.Module]:
-    return [m for i in reversed(range(n)) for m in _up(min(most, channels * 2**(i + 1)), min(most, channels * 2**i), kind)]
+    return [m for i in reversed(range(n))
+            for m in _up(min(most, channels * 2**(i + 1)), min(most, channels * 2**i), kind)]
 
 
 class ResnetBlock(nn.Module):
