@@ -79,8 +79,8 @@ def first_frame(opt, device: torch.device):
                               read_features(folder / "features.npy"))
     if "City" in chosen or "city" in chosen:
         if opt.load_size not in STREET_SIZES:
-            raise UserError(f"--loadSize: found {opt.load_size} with --use_single_G; there are first frame's generators "
-                            "for 512, 1024 and 2048. Give one of these, or --use_real_img, or --no_first_img")
+            raise UserError(f"--loadSize: found {opt.load_size} with --use_single_G; its generators are for 512, 1024 "
+                            "and 2048. Give one of these, or --use_real_img, or --no_first_img")
         folder = Path(opt.single_G_dir or PUBLISHED / "label2city_single")
         if opt.load_size == 2048:
             generator = LocalEnhancer(opt.label_nc, 32, 4, opt.n_blocks, opt.n_local_enhancers, opt.n_blocks_local)

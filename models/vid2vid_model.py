@@ -5,6 +5,7 @@ that of the discriminators of images (one may see the face alone), and one for e
 once. The frames made last are what the next load begins with. Losses have their published names.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,8 +146,8 @@ class Vid2VidModel(BaseModel):
         on_device = self.to_device(batch)
         if isinstance(self.teacher, FilesTeacher):
             if "flow" not in batch:
-                raise UserError(f"--flow_net files: found no flow in the items of --dataset_mode {self.opt.dataset_mode}; "
-                                "expected `flow`, from each frame to the one before. Give another --flow_net")
+                raise UserError("--flow_net files: found no `flow` in items of --dataset_mode "
+                                f"{self.opt.dataset_mode}; expected that from each frame to the one before. Give another --flow_net")
             self.teacher.flows = on_device["flow"].to(self.number_type)
         return self.encode(on_device), on_device["B"].to(self.number_type)
 
@@ -287,6 +288,13 @@ class Vid2VidModel(BaseModel):
         return losses
 
     # Pictures and results.
+
+    @staticmethod
+    def log_line(record: dict) -> str:
+        """Losses in the order of their names, with three decimals; those that are 0 are left out, as published."""
+        losses = " ".join(f"{name}: {math.nan if value is None else value:.3f}"
+                          for name, value in sorted(record["losses"].items()) if value != 0)
+        return f"(epoch: {record['epoch']}, iters: {record['step']}, time: {record['time']:.3f}) {losses} "
 
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """The last frame of the first clip, and what it is made of."""

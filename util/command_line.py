@@ -32,6 +32,12 @@ class OneLineParser(ArgumentParser):
         """Refuse a bare number for an option that counts something else in a published program; 5<ours> is taken."""
         self._units[f"--{option}"] = theirs, ours
 
+    def knows(self, option: str) -> bool:
+        """Whether there is such an option, in any of its spellings."""
+        name = option.partition("=")[0]
+        known = self._option_string_actions.keys() | self._spellings.keys()
+        return name in known or "--" + name[2:].replace("-", "_") in known
+
     def parse_known_args(self, args=None, namespace=None) -> tuple[Namespace, list[str]]:
         """Parse what is known, in any of its spellings; dashes inside a name count as underscores.
 

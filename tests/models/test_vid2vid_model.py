@@ -168,6 +168,12 @@ def test_pictures_are_the_published_ones(vid2vid_golden):
                 assert (ours == picture).all(), (name, label)
 
 
+def test_lines_of_the_loss_log_are_the_published_ones(vid2vid_golden):
+    for case in json.loads((vid2vid_golden / "log_lines.json").read_text()).values():
+        record = {"step" if key == "iters" else key: value for key, value in case.items() if key != "line"}
+        assert Vid2VidModel.log_line(record) == case["line"]
+
+
 def test_learning_rates_fall_as_published(vid2vid_golden):
     for case in json.loads((vid2vid_golden / "schedules.json").read_text())["learning_rate"]:
         opt = parsed(f"--niter {case['niter']} --niter_decay {case['niter_decay']} --lr {case['lr']}")
