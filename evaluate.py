@@ -18,7 +18,7 @@ from data.layer_folder import LayerFolder
 from evaluation import layer_report, pair_report
 from evaluation.clip import Clip
 from evaluation.images import Lpips, load_lpips
-from evaluation.measures import evaluate
+from evaluation.measures import evaluate as evaluate_layers
 from evaluation.page import Section, console_text, drawings, write_figures, write_page
 from evaluation.pairs import Pictures, evaluate_pairs, matched
 from evaluation.worst_frames import worst_frames
@@ -35,24 +35,29 @@ from util.files import folder_filled_atomically
 from util.version import VERSION
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Measure, write, and print the figures over all frames."""
-    opt, training = parse()
+    opt = parse(argv)
+    print(evaluate(opt))
+    print(f"evaluation: {opt.out / 'index.html'}")
+
+
+def evaluate(opt: Namespace) -> str:
+    """Measure, and write metrics.json, frames.csv and the page into `opt.out`; returns the figures, for people."""
     measure, report = (of_pictures, pair_report) if opt.images else (of_layers, layer_report)
-    run = {"name": opt.name, "epoch": opt.epoch, "seed": training.get("seed"),
-           "training": {name: training[name] for name in report.TRAINING if name in training}}
+    run = {"name": opt.name, "epoch": opt.epoch, "seed": opt.training.get("seed"),
+           "training": {name: opt.training[name] for name in report.TRAINING if name in opt.training}}
     figures, title, sections = measure(opt)
     result = {"version": VERSION, "run": run if opt.name else None, **figures}
     sentences, tables = report.sentences(result), report.tables(result)
     with folder_filled_atomically(opt.out) as temporary:
         write_figures(temporary, result)
         write_page(temporary, title, sentences, tables, drawings(report.plots(result), result["frames"]), sections)
-    print("\n".join([*sentences, "", console_text(tables)]))
-    print(f"evaluation: {opt.out / 'index.html'}")
+    return "\n".join([*sentences, "", console_text(tables)])
 
 
-def parse() -> tuple[Namespace, dict]:
-    """The command line with every folder filled in, and the options that the run was trained with.
+def parse(argv: list[str] | None = None) -> Namespace:
+    """The command line with every folder filled in; `training` are the options that the run was trained with.
 
     Raises:
         UserError: it is not said, or said twice, what is measured, or the clip is not known.
@@ -66,18 +71,18 @@ def parse() -> tuple[Namespace, dict]:
     group.add_argument("--no_lpips", action="store_true", help="leave LPIPS out: nothing is downloaded, it is faster")
     group.add_argument("--out", type=Path, metavar="DIR",
                        help="folder to write (default: evaluation in the folder of the layers or pictures)")
-    opt = parser.parse_args()
+    opt = parser.parse_args(argv)
     if pictures_are_meant(opt):
         if opt.truth is not None:
             raise UserError("--truth: found with pictures; it belongs to layers. Give --targets DIR instead")
-        training = resolve_picture_options(opt)
+        opt.training = resolve_picture_options(opt)
         opt.out = opt.out or opt.images / "evaluation"
-        return opt, training
-    training = resolve_result_options(opt)
+        return opt
+    opt.training = resolve_result_options(opt)
     known = opt.dataroot / "gt"
     opt.truth = None if opt.truth == "none" else opt.truth or (known if known.is_dir() else None)
     opt.out = opt.out or opt.layers / "evaluation"
-    return opt, training
+    return opt
 
 
 def of_layers(opt: Namespace) -> tuple[dict, str, list[Section]]:
@@ -87,7 +92,7 @@ def of_layers(opt: Namespace) -> tuple[dict, str, list[Section]]:
     lpips, left_out = loaded_lpips(opt)
     result = {"layers": str(opt.layers), "dataroot": str(opt.dataroot), "truth": str(opt.truth) if opt.truth else None,
               "size": clip.made.size, "truth_size": clip.true.size if clip.true else None, "people": clip.numbers,
-              "left_out": left_out, **evaluate(clip, lpips)}
+              "left_out": left_out, **evaluate_layers(clip, lpips)}
     return result, f"How good the layers are: {opt.layers}", worst_frames(clip, result)
 
 

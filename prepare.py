@@ -27,31 +27,46 @@ from util.errors import reported_in_one_line
 STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
 
 
-def main() -> int:
-    """Run the steps, check what is there, and make the page; returns the exit status (warnings fail only --check)."""
-    opt = parse()
-    outcomes = {} if opt.check else run_steps(opt)
-    findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
-    unfinished = len(set(opt.steps)) < len(STEPS) and not opt.check and not (opt.dataroot / "iuv").is_dir()
-    if not unfinished:
-        findings += check(opt.dataroot, training_cost_in_words)
-    findings.sort(key=lambda finding: -finding.severity)
+def main(argv: list[str] | None = None) -> int:
+    """Prepare, and say what was found and what comes next; returns the exit status (warnings fail only --check)."""
+    opt = parse(argv)
+    findings, page = prepare(opt)
     tell(findings)
     status = exit_status(findings)
-    if opt.check:
+    if page is None:
         return status
-    print(f"\nlook at: {make_page(opt.dataroot, outcomes, findings)}")
+    print(f"\nlook at: {page}")
     if status < 2:
         others = f"python prepare.py --dataroot {opt.dataroot}"
-        print(f"then:    {others if unfinished else train_command(opt.dataroot)}")
+        print(f"then:    {others if unfinished(opt) else train_command(opt.dataroot)}")
     return 2 if status == 2 else 0
 
 
-def parse() -> Namespace:
+def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
+    """Run the steps, check what is there, and make the page.
+
+    Returns:
+        what the user should know, the worst first, and the page; there is none with --check, which runs no step.
+    """
+    outcomes = {} if opt.check else run_steps(opt)
+    findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
+    if not unfinished(opt):
+        findings += check(opt.dataroot, training_cost_in_words)
+    findings.sort(key=lambda finding: -finding.severity)
+    return findings, None if opt.check else make_page(opt.dataroot, outcomes, findings)
+
+
+def unfinished(opt: Namespace) -> bool:
+    """Whether only some steps were asked for, and the last one's outputs are not there yet."""
+    return len(set(opt.steps)) < len(STEPS) and not opt.check and not (opt.dataroot / "iuv").is_dir()
+
+
+def parse(argv: list[str] | None = None) -> Namespace:
     """The command line; each step adds its own options."""
     parser = OneLineParser(description="Make a dataroot from a video, and check it. Options that are not given are as "
                                        "in the run before.")
-    parser.add_argument("--dataroot", type=Path, required=True, metavar="DIR", help="folder to make, see docs/data.md")
+    parser.add_argument("--dataroot", type=Path, required=True, metavar="DIR",
+                        help="folder to make, see docs/layered_video/data.md")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), metavar="STEP",
                         help=f"run only these of {', '.join(STEPS)}")
     parser.add_argument("--overwrite", action="store_true",
@@ -60,7 +75,7 @@ def parse() -> Namespace:
                         help="run no step; report all problems of any dataroot, and exit with 0, 1 (warnings) or 2")
     for step in STEPS.values():
         step.add_options(parser.add_argument_group(f"step {step.name}"))
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def run_steps(opt: Namespace) -> dict[str, Outcome]:

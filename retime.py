@@ -3,7 +3,7 @@
     python retime.py --name my_run --freeze 2:30-60 --out retimed.mp4
     python retime.py --name my_run --serve
 
-What an edit can say is in docs/retiming.md.
+What an edit can say is in docs/layered_video/retiming.md.
 """
 
 import argparse
@@ -26,28 +26,30 @@ from retiming.editor.server import Session, serve
 from retiming.rendering import render
 from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from util.checked_json import dotted
-from util.command_line import OneLineParser, whole
+from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 
 
-def main() -> None:
-    """Read the edit, render it or open the editor, and say where the result is."""
-    opt = parse()
-    compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot))
-    edit, values = read_edit(opt, compositor.facts)
-    for warning in edit.warnings:
-        warn(warning)
+def main(argv: list[str] | None = None) -> None:
+    """Render the edit or open the editor, and say where the result is."""
+    opt = parse(argv)
     if opt.serve or opt.page:
-        edit_in_browser(opt, compositor, values)
-        return
+        edit_in_browser(opt)
+    else:
+        print(f"retimed video: {retime(opt)}")
+
+
+def retime(opt: Namespace) -> str:
+    """Render the edit; returns where the result is."""
+    compositor, edit, values = opened(opt)
     if opt.layer is not None:
         edit = alone(edit, opt.layer, compositor)
     for warning in render(compositor, edit, opt.out, partial(tqdm, desc="retime", unit="frame")):
         warn(warning)
     if opt.save_edit is not None:
         write_text(opt.save_edit, json.dumps(values, indent=2, default=str) + "\n")
-    print(f"retimed video: {opt.out}")
+    return opt.out
 
 
 class _Change(Action):
@@ -67,7 +69,7 @@ def parse(argv: list[str] | None = None) -> Namespace:
     Raises:
         UserError: options are missing, unknown or contradict each other.
     """
-    parser = OneLineParser(description="Show the layers of a clip at other times (docs/retiming.md).",
+    parser = OneLineParser(description="Show the layers of a clip at other times (docs/layered_video/retiming.md).",
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     opt = parser.parse_args(argv)
@@ -88,12 +90,13 @@ def add_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("result")
     group.add_argument("--out", metavar="PATH",
                        help="file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%%04d.exr")
-    group.add_argument("--layer", type=whole(0), metavar="N",
+    group.add_argument("--layer", type=int_at_least(0), metavar="N",
                        help="write this layer alone, with alpha; 0 is the background")
     group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
-    group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/retiming.md.")
+    group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/layered_video/retiming.md.")
     group.add_argument("--serve", action="store_true", help="edit in the browser, at an address of this machine")
-    group.add_argument("--port", type=whole(0), default=8098, metavar="N", help="of that address; 0 takes a free one")
+    group.add_argument("--port", type=int_at_least(0), default=8098, metavar="N",
+                       help="of that address; 0 takes a free one")
     group.add_argument("--page", type=Path, metavar="FILE.html",
                        help="write the editor as one page with the layers inside, to be sent to somebody")
     group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")
@@ -104,14 +107,23 @@ def add_options(parser: ArgumentParser) -> None:
     parser.set_defaults(changes=[])
 
 
+def opened(opt: Namespace) -> tuple[Compositor, Edit, dict]:
+    """The layers, ready to be composited, and what `read_edit` gives; warns of what is probably not meant."""
+    compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot))
+    edit, values = read_edit(opt, compositor.facts)
+    for warning in edit.warnings:
+        warn(warning)
+    return compositor, edit, values
+
+
 def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
-    """The edit of the edit file and the short forms, and the same as the values of an edit file.
+    """The edit of the edit file (or its values) and the short forms, and the same as the values of an edit file.
 
     Raises:
         UserError: a mistake in either.
     """
-    if opt.edit is None:
-        return edit_with_short_forms("{}", "edit", opt.changes, facts, Path())
+    if opt.edit is None or isinstance(opt.edit, dict):
+        return edit_with_short_forms(json.dumps(opt.edit or {}), "edit", opt.changes, facts, Path())
     try:
         text = opt.edit.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -119,8 +131,9 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
     return edit_with_short_forms(text, str(opt.edit), opt.changes, facts, opt.edit.parent)
 
 
-def edit_in_browser(opt: Namespace, compositor: Compositor, values: dict) -> None:
+def edit_in_browser(opt: Namespace) -> None:
     """Serve the editor, or write it as one page."""
+    compositor, _, values = opened(opt)
     name = opt.name or Path(opt.dataroot).resolve().name
     folder = Path(opt.results_dir) / name / "retimed"
     values = json.loads(json.dumps(values, default=str))

@@ -11,6 +11,7 @@ Several processes share each batch where torchrun starts them: torchrun --nproc_
 import random
 import sys
 import time
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -42,10 +43,14 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train(options: TrainOptions, opt) -> int:
-    """Train all phases; returns 0, or the exit status of the signal that it was stopped by."""
+    """Train as `opt` says, which `options` parsed; returns 0, or the exit status of the signal that stopped it."""
     opt = resolved(opt)
-    run = TrainingRun(opt, options.deciding)  # it is this process's as long as this is here
-    opt = within_budget(opt)
+    with closing(TrainingRun(opt, options.deciding)) as run:
+        return train_run(run, options, within_budget(opt))
+
+
+def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
+    """Train all phases of a run that is this process's; returns what `train` does."""
     text = options.as_text(opt)
     print(text)
     seed_everything(opt.seed)

@@ -1,4 +1,4 @@
-"""The one reader of a dataroot, the folder that holds a clip (docs/data.md), and all checking of it.
+"""The one reader of a dataroot, the folder that holds a clip (docs/layered_video/data.md), and all checking of it.
 
 Frames count from 1 on disk and from 0 here; layers count from 1 in both (0 is the background). Sizes are
 (width, height) in pixels. Checks collect every problem and report them together, each with its file.
@@ -159,7 +159,7 @@ def read_metadata(path: Path) -> Metadata:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; see docs/data.md for what it holds") from None
+        raise UserError(f"{path}: no such file; see docs/layered_video/data.md for what it holds") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable as JSON ({error})") from None
     if not isinstance(values, dict):
@@ -167,7 +167,7 @@ def read_metadata(path: Path) -> Metadata:
                         "alphapose_input_size and n_textures")
     missing = [key for key in ("size_LR", "alphapose_input_size", "n_textures") if key not in values]
     if missing:
-        raise UserError(f"{path}: {', '.join(missing)} missing; see docs/data.md for what it holds")
+        raise UserError(f"{path}: {', '.join(missing)} missing; see docs/layered_video/data.md for what it holds")
     checks = _MetadataChecks(path, values)
     n_textures = checks.n_textures()
     metadata = Metadata(path, checks.network_size("size_LR"), checks.size("alphapose_input_size"), n_textures,
@@ -307,7 +307,7 @@ def list_images(folder: Path) -> dict[str, Path]:
         UserError: the folder is missing or has no images, or two have the same name.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; see docs/data.md for what a dataroot holds")
+        raise UserError(f"{folder}: no such folder; see docs/layered_video/data.md for what a dataroot holds")
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise UserError(f"{folder}: no images; expected 0001.png, 0002.png, ...")

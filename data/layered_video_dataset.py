@@ -13,7 +13,7 @@ from data.base_dataset import BaseDataset
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from data.decomposition import Decomposition, decompose
 from data.masks import read_matte
-from util.command_line import whole
+from util.command_line import int_at_least
 from util.errors import UserError, several
 from util.images import read_image
 from util.tensors import to_tensor
@@ -60,34 +60,25 @@ class LayeredVideoDataset(BaseDataset):
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
-        """Options of a dataroot's use."""
+        """Options of a dataroot's use; `init`, `do_upsampling` and `no_zoom` are the model's, where it has them."""
         group = parser.add_argument_group("layered_video dataset")
-        group.add_argument("--height", type=whole(1), default=256, metavar="PX",
-                           help="height of the low-resolution frames; metadata.json decides")
-        group.add_argument("--width", type=whole(1), default=448, metavar="PX",
-                           help="width of the low-resolution frames; metadata.json decides")
-        group.add_argument("--trimap_width", type=whole(0), default=20, metavar="PX",
+        group.add_argument("--trimap_width", type=int_at_least(0), default=20, metavar="PX",
                            help="width of the unknown band around people in their trimap")
         group.add_argument("--use_mask_images", action="store_true",
                            help="take the masks in mask/ instead of trimaps made from the UV maps")
         group.add_argument("--use_homographies", action="store_true",
                            help="register the background by homographies.txt: the camera moves")
-        group.add_argument("--init", default="random", choices=("random", "closed_form"),
-                           help="what training starts from: nothing; or a clean plate, mattes and effects that are "
-                                "computed from masks and frames in seconds (static or registered camera)")
-        parser.deciding |= {"use_homographies", "n_textures", "width", "height", "init"}
-        if is_train:
-            group.add_argument("--no_zoom", action="store_true", help="do not enlarge frames at random")
-            parser.set_defaults(do_upsampling=False)  # a model's second phase may set it
-        else:
-            group.add_argument("--do_upsampling", action="store_true",
-                               help="export at twice the resolution, through the upsampling module")
+        parser.deciding |= {"use_homographies", "n_textures", "width", "height"}
+        of_models = {"init": "random", "do_upsampling": False} | ({"no_zoom": False} if is_train else {})
+        for name, value in of_models.items():
+            if parser.get_default(name) is None:  # a model that has no such option
+                parser.set_defaults(**{name: value})
 
     @staticmethod
     def resolve_options(opt) -> dict:
         """n_textures, width and height from metadata.json; the clip is told from others by its first frame.
 
-        With --init closed_form also n_frames, and canvas_size as (width, height) of what the camera saw of the scene.
+        With --init closed_form also n_frames, and canvas_size as [width, height] of what the camera saw of the scene.
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         frames = list_images(Path(opt.dataroot) / "rgb_256")
@@ -96,7 +87,7 @@ class LayeredVideoDataset(BaseDataset):
         if opt.init == "closed_form":
             registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
             values |= {"n_frames": len(frames),
-                       "canvas_size": Canvas.of(registration, metadata.size).size}
+                       "canvas_size": list(Canvas.of(registration, metadata.size).size)}
         return values
 
     def __len__(self) -> int:

@@ -1,13 +1,14 @@
 """The order of the data in training: batches that depend on nothing but the seed."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import Sampler
 
 
-class ItemKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ItemKey:
     """What a dataset is asked for in training.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Tracked poses of a clip (keypoints.json), and who is in which layer (docs/data.md).
+"""Tracked poses of a clip (keypoints.json), and who is in which layer (docs/layered_video/data.md).
 
 The file may have any form that `vision.people.pose_formats` knows, as long as everybody in it has an id.
 """

@@ -16,7 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run by its path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.dataroot import Dataroot
 from data.decomposition import read_mattes
@@ -41,7 +42,8 @@ def parse() -> Namespace:
     """The command line."""
     parser = OneLineParser(description="Cut the people out of a clip by their masks, over the frames' median.")
     add = parser.add_argument
-    add("--dataroot", required=True, metavar="DIR", help="folder of the clip, see docs/data.md (required)")
+    add("--dataroot", required=True, metavar="DIR",
+        help="folder of the clip, see docs/layered_video/data.md (required)")
     add("--out", required=True, metavar="DIR", help="folder that gets the layers (required)")
     return parser.parse_args()
 

@@ -25,13 +25,14 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:  # run by its path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.synthetic.motion import Jump, Loop, Mover, Skeleton, Style
 from datasets.synthetic.person import GIRTHS, Person, dressed
 from datasets.synthetic.scene import EYE, View, draw_scene, swayed
 from datasets.synthetic.solids import Part, cast_shadow, extent, render, seen_points
-from util.command_line import OneLineParser, number, whole
+from util.command_line import OneLineParser, float_at_least, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 from util.images import write_png
@@ -48,22 +49,22 @@ SUN = np.array([-0.55, 0.78, 0.14]) / np.linalg.norm([-0.55, 0.78, 0.14])  # tow
 LOW_SUN = np.array([-0.57, 0.63, -0.53]) / np.linalg.norm([-0.57, 0.63, -0.53])  # behind the camera
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Make the clip, and say where it is."""
-    opt = parse()
+    opt = parse(argv)
     folder = make_sample(**vars(opt))
     print(f"sample clip: {folder}: {opt.frames} frames of {opt.width} x {opt.height}, people: {opt.people}")
 
 
-def parse() -> Namespace:
+def parse(argv: list[str] | None = None) -> Namespace:
     """The command line."""
     parser = OneLineParser(description="Make a sample clip with known layers: people who walk, jump and cross.")
     add = parser.add_argument
     add("--dataroot", required=True, metavar="DIR", help="folder to make (required)")
-    add("--frames", type=whole(1), default=40, metavar="N", help="length, at 25 frames per second (default: 40)")
-    add("--width", type=whole(1), default=448, metavar="PX", help="of rgb_256, a multiple of 16 (default: 448)")
-    add("--height", type=whole(1), default=256, metavar="PX", help="of rgb_256, a multiple of 16 (default: 256)")
-    add("--seed", type=whole(0), default=1, metavar="N", help="another seed, another clip (default: 1)")
+    add("--frames", type=int_at_least(1), default=40, metavar="N", help="length, at 25 frames per second (default: 40)")
+    add("--width", type=int_at_least(1), default=448, metavar="PX", help="of rgb_256, a multiple of 16 (default: 448)")
+    add("--height", type=int_at_least(1), default=256, metavar="PX", help="of rgb_256, a multiple of 16 (default: 256)")
+    add("--seed", type=int_at_least(0), default=1, metavar="N", help="another seed, another clip (default: 1)")
     add("--people", type=int, choices=range(1, 5), default=2, help="how many, a layer each (default: 2)")
     add("--build", choices=tuple(GIRTHS), default="mixed", help="of the people (default: mixed)")
     add("--touch", action="store_true", help="people pass within reach of each other, not metres apart")
@@ -73,19 +74,19 @@ def parse() -> Namespace:
     add("--mirror_floor", action="store_true", help="a polished floor; a reflection belongs to its person's layer")
     add("--camera", choices=("static", "moving"), default="static",
         help="moving: pans, tilts, rolls and zooms; writes homographies.txt (default: static)")
-    add("--shake", type=number(0), default=0.0, metavar="PX",
+    add("--shake", type=float_at_least(0), default=0.0, metavar="PX",
         help="standard deviation of a jitter of the camera that no homography tells of, in pixels of rgb_256 "
              "(default: 0)")
-    add("--sway", type=number(0), default=0.0, metavar="PX",
+    add("--sway", type=float_at_least(0), default=0.0, metavar="PX",
         help="how far leaves sway in the wind, in pixels of rgb_256 (default: 0)")
-    add("--flicker", type=number(0), default=0.0, metavar="PERCENT",
+    add("--flicker", type=float_at_least(0), default=0.0, metavar="PERCENT",
         help="standard deviation of the exposure (default: 0)")
-    add("--noise", type=number(0), default=0.0, metavar="LEVELS",
+    add("--noise", type=float_at_least(0), default=0.0, metavar="LEVELS",
         help="standard deviation of sensor noise in rgb_512, in 8-bit levels (default: 0)")
     add("--masks", choices=("whole", "visible"), default="whole",
         help="mask/ holds whole people, or only what nobody hides (default: whole)")
     add("--overwrite", action="store_true", help="replace a sample clip that is there already")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, height: int = 256,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.base_model import BaseModel, Export, Phase
 from models.kp2uv_networks import KeypointToUV
-from util.command_line import whole
+from util.command_line import int_at_least
 from util.errors import UserError
 
 
@@ -24,7 +24,7 @@ class Kp2uvModel(BaseModel):
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
         """The size of the network."""
-        parser.add_argument("--num_filters", type=whole(1), default=64, metavar="N",
+        parser.add_argument("--num_filters", type=int_at_least(1), default=64, metavar="N",
                             help="channels after the network's first step")
         parser.deciding |= {"num_filters"}
 

@@ -18,8 +18,9 @@ _COPIES_OF_PARAMETERS = 4
 
 
 def process_gib(cost: Cost) -> float:
-    """Memory of the whole process, in GiB, where `cost.gib` is that of a batch: what docs/performance.md measured on
-    the CPU, from 2 to 8 layers.
+    """Memory of the whole process, in GiB, where `cost.gib` is that of a batch.
+
+    It is what docs/layered_video/performance.md measured on the CPU, from 2 to 8 layers.
     """
     return 0.5 + 1.4 * cost.gib
 

@@ -1,9 +1,14 @@
-"""Loss terms of the models, as pure functions of tensors."""
+"""Loss terms of the layered neural renderer, as pure functions of tensors."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+
+def reconstruction_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of colours, reconstruction [B, 3 or 4, H, W] and target [B, 3, H, W]: a scalar."""
+    return (reconstruction[:, :3] - target).abs().mean()
 
 
 def alpha_regularization(alpha: Tensor, lambda_l1: float, lambda_l0: float) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from data.loading import find_dataset, known_datasets
 from models import DEFAULT_MODEL, find_model, known_models
 from util import distributed
-from util.command_line import OneLineParser, auto_or, folder_name, number, whole
+from util.command_line import OneLineParser, auto_or, float_at_least, folder_name, int_at_least
 from util.errors import UserError
 
 
@@ -29,7 +29,7 @@ class BaseOptions:
     def add_options(self, parser: OneLineParser) -> None:
         """Add the options of the program itself; models and datasets add theirs when it is known which."""
         group = parser.add_argument_group("run")
-        group.add_argument("--dataroot", metavar="DIR", help="folder of the data, see docs/data.md (required)")
+        group.add_argument("--dataroot", metavar="DIR", help="folder of the data; docs/ says what is in it (required)")
         group.add_argument("--name", type=folder_name, default="experiment_name", metavar="NAME",
                            help="name of the run; its files are in CHECKPOINTS_DIR/NAME")
         group.add_argument("--suffix", default="", metavar="FORMAT",
@@ -38,7 +38,7 @@ class BaseOptions:
         group.add_argument("--gpu_ids", default=default_gpus(), metavar="IDS",
                            help="GPUs to use, such as 0 or 0,1 (DataParallel; under torchrun: one for each process on "
                                 "this machine); -1: the CPU")
-        group.add_argument("--seed", type=whole(0), default=1, metavar="N", help="seed of all random numbers")
+        group.add_argument("--seed", type=int_at_least(0), default=1, metavar="N", help="seed of all random numbers")
         group.add_argument("--verbose", action="store_true", help="print the networks")
         group = parser.add_argument_group("model and data")
         group.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME",
@@ -47,18 +47,18 @@ class BaseOptions:
                            help="checkpoint to load: latest, or an epoch's number (saved with --save_by_epoch)")
         group.add_argument("--dataset_mode", metavar="NAME",
                            help=f"{known_datasets()}; a file data/NAME_dataset.py (default: the model's)")
-        group.add_argument("--batch_size", type=auto_or(whole(1)), default=1, metavar="N",
+        group.add_argument("--batch_size", type=auto_or(int_at_least(1)), default=1, metavar="N",
                            help="items per step of training, of all GPUs and processes together; auto: what fits into "
                                 "memory, as far as that does no harm to training")
         group.add_argument("--serial_batches", action="store_true", help="take items in order, not at random")
-        group.add_argument("--num_threads", type=whole(0), default=4, metavar="N",
+        group.add_argument("--num_threads", type=int_at_least(0), default=4, metavar="N",
                            help="processes that prepare batches, at most one per CPU core; 0: the main one does")
-        group.add_argument("--max_dataset_size", type=number(1, infinite=True), default=math.inf, metavar="N",
+        group.add_argument("--max_dataset_size", type=float_at_least(1, infinite=True), default=math.inf, metavar="N",
                            help="use only the first N items")
         group.add_argument("--amp", default="off", choices=("off", "bf16", "fp16"),
                            help="compute in bfloat16 or float16 where the model allows it, faster where the processor "
                                 "has it; off: in 32-bit floats")
-        group.add_argument("--display_winsize", type=whole(16), default=256, metavar="PX",
+        group.add_argument("--display_winsize", type=int_at_least(16), default=256, metavar="PX",
                            help="width of images in visdom and on pages")
         parser.also(which_epoch="epoch", batchSize="batch_size", nThreads="num_threads")
         parser.deciding |= {"data_id", "seed", "model", "dataset_mode", "serial_batches", "max_dataset_size"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from options.base_options import BaseOptions
 from options.saved import saved_options
-from util.command_line import OneLineParser, folder_name, number
+from util.command_line import OneLineParser, float_at_least, folder_name
 
 
 class TestOptions(BaseOptions):
@@ -27,9 +27,9 @@ class TestOptions(BaseOptions):
                            help="the part of the data that is exported, where there are parts; results are in "
                                 "RESULTS_DIR/NAME/PHASE_EPOCH")
         group.add_argument("--results_dir", default="./results/", metavar="DIR", help="folder of all results")
-        group.add_argument("--aspect_ratio", type=number(0.01), default=1.0, metavar="RATIO",
+        group.add_argument("--aspect_ratio", type=float_at_least(0.01), default=1.0, metavar="RATIO",
                            help="stretch results to this many times their width over height")
-        group.add_argument("--num_test", type=number(1, infinite=True), default=math.inf, metavar="N",
+        group.add_argument("--num_test", type=float_at_least(1, infinite=True), default=math.inf, metavar="N",
                            help="export only the first N items")
         group.add_argument("--eval", action="store_true",
                            help="normalise with the statistics gathered in training, not those of each item")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from options.base_options import BaseOptions, as_written
 from options.saved import OF_ONE_COMMAND, saved_options
-from util.command_line import OneLineParser, duration, folder_name, number, whole
+from util.command_line import OneLineParser, duration, float_at_least, folder_name, int_at_least
 
 
 class TrainOptions(BaseOptions):
@@ -20,14 +20,14 @@ class TrainOptions(BaseOptions):
         group = parser.add_argument_group("training")
         group.add_argument("--phase", type=folder_name, default="train", metavar="NAME",
                            help="the part of the data that is trained on, where there are parts")
-        group.add_argument("--n_epochs", "--num_epochs", type=whole(0), default=100, metavar="N",
+        group.add_argument("--n_epochs", "--num_epochs", type=int_at_least(0), default=100, metavar="N",
                            help="epochs at the initial learning rate")
-        group.add_argument("--n_epochs_decay", type=whole(0), default=0, metavar="N",
+        group.add_argument("--n_epochs_decay", type=int_at_least(0), default=0, metavar="N",
                            help="further epochs in which --lr_policy linear goes to zero")
-        group.add_argument("--lr", type=number(0), default=0.0002, metavar="RATE", help="initial learning rate")
+        group.add_argument("--lr", type=float_at_least(0), default=0.0002, metavar="RATE", help="initial learning rate")
         group.add_argument("--lr_policy", default="linear", choices=("linear", "step", "plateau", "cosine"),
                            help="how the learning rate falls")
-        group.add_argument("--lr_decay_iters", type=whole(1), default=50, metavar="N",
+        group.add_argument("--lr_decay_iters", type=int_at_least(1), default=50, metavar="N",
                            help="epochs between two steps of --lr_policy step")
         group.add_argument("--budget", type=duration, default=None, metavar="TIME",
                            help="time that training may take on this machine, such as 90s, 15m or 2h: all options that "
@@ -35,14 +35,14 @@ class TrainOptions(BaseOptions):
         group.add_argument("--continue_train", action="store_true",
                            help="go on where the run NAME stopped, with its options; or, where it has only weights, "
                                 "from those at --epoch")
-        group.add_argument("--epoch_count", type=whole(1), default=1, metavar="EPOCH",
+        group.add_argument("--epoch_count", type=int_at_least(1), default=1, metavar="EPOCH",
                            help="first epoch where --continue_train finds only weights")
         group.add_argument("--init_from", default="", metavar="RUN[:EPOCH]",
                            help="begin with the weights of another run, a name in CHECKPOINTS_DIR or a folder, as far "
                                 "as they fit")
-        group.add_argument("--save_latest_freq", type=whole(1), default=50, metavar="N",
+        group.add_argument("--save_latest_freq", type=int_at_least(1), default=50, metavar="N",
                            help="epochs between two checkpoints `latest`")
-        group.add_argument("--save_latest_minutes", type=number(0), default=5, metavar="MIN",
+        group.add_argument("--save_latest_minutes", type=float_at_least(0), default=5, metavar="MIN",
                            help="most minutes between two checkpoints `latest`: what a killed run has to do again")
         group.add_argument("--save_by_epoch", action="store_true",
                            help="keep a checkpoint `epoch_N` each time as well")
@@ -51,20 +51,20 @@ class TrainOptions(BaseOptions):
                                 "process does, or of each process's share, as DataParallel does")
         parser.also(niter="n_epochs", niter_decay="n_epochs_decay", load_pretrain="init_from")
         group = parser.add_argument_group("display")
-        group.add_argument("--print_freq", type=whole(1), default=10, metavar="N",
+        group.add_argument("--print_freq", type=int_at_least(1), default=10, metavar="N",
                            help="steps between two lines of losses")
-        group.add_argument("--display_freq", type=whole(1), default=20, metavar="N",
+        group.add_argument("--display_freq", type=int_at_least(1), default=20, metavar="N",
                            help="epochs between two sets of images in visdom")
-        group.add_argument("--update_html_freq", type=whole(1), default=50, metavar="N",
+        group.add_argument("--update_html_freq", type=int_at_least(1), default=50, metavar="N",
                            help="epochs between two sets of images on the page web/index.html")
         group.add_argument("--no_html", action="store_true", help="do not write web/index.html")
-        group.add_argument("--display_ncols", type=whole(0), default=0, metavar="N",
+        group.add_argument("--display_ncols", type=int_at_least(0), default=0, metavar="N",
                            help="if not 0, show all images in one visdom panel with N columns")
         group.add_argument("--display_id", type=int, default=1, metavar="ID",
                            help="first window of the visdom dashboard; 0 or less: no visdom")
         group.add_argument("--display_server", default="http://localhost", metavar="URL", help="visdom server")
         group.add_argument("--display_env", default="main", metavar="NAME", help="visdom environment")
-        group.add_argument("--display_port", type=whole(1), default=8097, metavar="PORT", help="visdom port")
+        group.add_argument("--display_port", type=int_at_least(1), default=8097, metavar="PORT", help="visdom port")
 
     def add_presets(self, parser: OneLineParser, presets: dict[str, dict], argv: list[str] | None) -> None:
         """Add --preset, and let the chosen one's values take the place of defaults.

@@ -147,7 +147,7 @@ def judged(names: list[str], size: tuple[int, int], links: list[Link], matrices:
 
 def write_homographies(path: Path, size: tuple[int, int], bounds: tuple[float, float, float, float],
                        matrices: np.ndarray) -> None:
-    """Write homographies.txt (docs/data.md)."""
+    """Write homographies.txt (docs/layered_video/data.md)."""
     lines = [f"size: {size[0]} {size[1]}", "bounds: " + " ".join(f"{x:.6f}" for x in bounds)]
     lines += [" ".join(f"{x:.10g}" for x in matrix.ravel()) for matrix in matrices]
     write_text(path, "\n".join(lines) + "\n")

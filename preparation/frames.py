@@ -20,7 +20,7 @@ from tqdm import tqdm
 from data.dataroot import SIDE_MULTIPLE, SMALLEST_SIDE, list_images
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of, frame_rate_text, natural_order
-from util.command_line import number, whole
+from util.command_line import float_at_least, int_at_least
 from util.errors import UserError
 from util.images import read_image, write_png
 from util.video_reader import VideoReader, nearest_frames, steady_rate
@@ -53,12 +53,12 @@ def add_options(parser) -> None:
     """What to take from where, and the network's size."""
     parser.add_argument("source", nargs="?", type=Path, metavar="VIDEO",
                         help="a video file or a folder of frames (default: the one of the run before, or DIR/rgb)")
-    parser.add_argument("--start", type=number(0), metavar="S", help="first second to take (default: 0)")
-    parser.add_argument("--end", type=number(0), metavar="S", help="second to stop before (default: the end)")
-    parser.add_argument("--every", type=whole(1), metavar="N", help="take every Nth frame (default: 1)")
+    parser.add_argument("--start", type=float_at_least(0), metavar="S", help="first second to take (default: 0)")
+    parser.add_argument("--end", type=float_at_least(0), metavar="S", help="second to stop before (default: the end)")
+    parser.add_argument("--every", type=int_at_least(1), metavar="N", help="take every Nth frame (default: 1)")
     parser.add_argument("--frame_rate", metavar="FPS", type=frame_rate,
                         help=f"of a folder of frames, such as 30 or 30000/1001 (default: {DEFAULT_FRAME_RATE})")
-    parser.add_argument("--height", type=whole(SMALLEST_SIDE), metavar="PX",
+    parser.add_argument("--height", type=int_at_least(SMALLEST_SIDE), metavar="PX",
                         help=f"height of the low resolution, a multiple of {SIDE_MULTIPLE} (default: 256)")
 
 

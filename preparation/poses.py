@@ -19,7 +19,7 @@ from data.tracked_poses import HIGHEST_PERSON
 from preparation import estimators
 from preparation.frame_names import named_in
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
-from util.command_line import whole
+from util.command_line import int_at_least
 from util.errors import UserError
 from util.files import write_text
 from util.images import read_image
@@ -42,9 +42,9 @@ def add_options(group) -> None:
                             "recognised by content), or what is to find them. keypoint_rcnn: everybody, downloads its "
                             "weights once; mediapipe: best for one person, or with --masks, needs no download; none: "
                             "layers are made from masks alone (default: keypoint_rcnn)")
-    group.add_argument("--people", type=whole(1), metavar="N",
+    group.add_argument("--people", type=int_at_least(1), metavar="N",
                        help="keep the N people who are seen most (default: all)")
-    group.add_argument("--min_frames", type=whole(1), metavar="N",
+    group.add_argument("--min_frames", type=int_at_least(1), metavar="N",
                        help="leave out people who are in fewer frames (default: a tenth of the frames, at "
                             "least 5)")
 

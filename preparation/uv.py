@@ -6,7 +6,6 @@ drawn. Masks, where they are used, bound them.
 """
 
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,13 @@ from preparation.steps import METADATA, Job, Outcome, Step
 from util.errors import UserError, several
 from util.files import folder_filled_atomically
 from util.images import read_image, write_png
+from util.program import HOME, verb_command
 from vision.people.drawn_body import draw_body
 from vision.people.iuv import bounded_by_mask, encode_iuv
 from vision.people.keypoints import CROP_SIZE, paste_iuv
 from vision.people.pose_formats import Pose
 
-PROGRAM = Path(__file__).resolve().parents[1]
-WEIGHTS = PROGRAM / "checkpoints" / "kp2uv" / "latest_net_Kp2uv.pth"
+WEIGHTS = HOME / "checkpoints" / "kp2uv" / "latest_net_Kp2uv.pth"
 PREDICTIONS = "kp2uv/test_latest/images"
 SOURCES = ("network", "drawn")
 
@@ -34,7 +33,7 @@ def add_options(group) -> None:
     """Where UV maps come from."""
     group.add_argument("--uv", choices=SOURCES,
                        help="network: as the model kp2uv predicts them; drawn: from the poses alone (default: "
-                            f"network if {WEIGHTS.relative_to(PROGRAM)} is there)")
+                            f"network if {WEIGHTS.relative_to(HOME)} is there)")
 
 
 def run(job: Job) -> Outcome:
@@ -74,7 +73,7 @@ def predict(root: Path) -> None:
     if not WEIGHTS.exists():
         raise UserError(f"--uv network: no weights in {WEIGHTS}; get them with scripts/download_kp2uv_model.sh, or "
                         "give --uv drawn")
-    command = [sys.executable, PROGRAM / "test.py", "--model", "kp2uv", "--dataset_mode", "kpuv", "--name", "kp2uv",
+    command = [*verb_command("test"), "--model", "kp2uv", "--dataset_mode", "kpuv", "--name", "kp2uv",
                "--checkpoints_dir", WEIGHTS.parents[1], "--dataroot", root, "--results_dir", root]
     if subprocess.run(command, check=False).returncode:
         raise UserError("the model kp2uv failed, see above; drawn UV maps need no model: prepare.py --uv drawn, or "

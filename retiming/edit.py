@@ -1,4 +1,4 @@
-"""Edit files: when and how the layers of a clip are shown (docs/retiming.md), and all checking of them.
+"""Edit files: when and how the layers of a clip are shown (docs/layered_video/retiming.md), and all checking of them.
 
 Frames count from 1 in the file and from 0 here; layers count from 1 in both (0 is the background). The first mistake is
 reported with its line and key. Nothing here reads layers or makes pictures.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation import metrics
+from evaluation import layers
 from tests.compositing_case import compositing_case
 from vision.layers import mattes, patches
 
@@ -62,4 +62,4 @@ def test_two_premultiplied_pictures():
 
 
 def test_evaluation():
-    assert np.abs(255 * metrics.over(*premultiplied_pictures()) - CASE.over_background).max() < CLOSE
+    assert np.abs(255 * layers.over(*premultiplied_pictures()) - CASE.over_background).max() < CLOSE

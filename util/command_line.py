@@ -4,7 +4,7 @@ import difflib
 import math
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from util.errors import UserError
@@ -79,9 +79,7 @@ class OneLineParser(ArgumentParser):
         opt, unknown = self.parse_known_args(args, namespace)
         if unknown:
             known = [option for action in self._actions for option in action.option_strings]
-            nearest = difflib.get_close_matches(unknown[0].split("=")[0], known, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else "see --help for all options"
-            raise UserError(f"{unknown[0]}: no such option; {hint}")
+            raise no_such_option(unknown[0], known)
         for action in self._actions:  # argparse checks given values only, not those of set_defaults
             value = getattr(opt, action.dest, None)
             if action.choices is not None and action.nargs is None and value not in (None, *action.choices):
@@ -94,7 +92,14 @@ class OneLineParser(ArgumentParser):
         raise UserError(message.removeprefix("argument "))
 
 
-def whole(minimum: int):
+def no_such_option(option: str, known: Iterable[str]) -> UserError:
+    """The error that an option is unknown, which names the nearest known one."""
+    nearest = difflib.get_close_matches(option.split("=")[0], known, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else "see --help for all options"
+    return UserError(f"{option}: no such option; {hint}")
+
+
+def int_at_least(minimum: int):
     """An argparse type: a whole number of at least `minimum`."""
     def parse(text: str) -> int:
         try:
@@ -109,7 +114,7 @@ def whole(minimum: int):
     return parse
 
 
-def number(minimum: float, infinite: bool = False):
+def float_at_least(minimum: float, infinite: bool = False):
     """An argparse type: a number of at least `minimum`; `inf` too where `infinite`."""
     def parse(text: str) -> float:
         try:

@@ -1,6 +1,7 @@
 """Ask a long loop to stop at a good place."""
 
 import signal
+import threading
 
 from util import distributed
 
@@ -10,7 +11,8 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 class StopRequest:
     """While this context lasts, the first Ctrl-C, SIGTERM or SIGHUP is only noted; a second one acts as usual.
 
-    Signals that the process was told to ignore stay ignored (nohup, a shell's background jobs).
+    Signals that the process was told to ignore stay ignored (nohup, a shell's background jobs). In another thread than
+    the main one, which gets all signals, none is noted.
 
     Attributes:
         signal: number of the signal that came, None as long as none did. Where several processes train together, it
@@ -22,8 +24,9 @@ class StopRequest:
         self._handlers: dict = {}
 
     def __enter__(self) -> "StopRequest":
-        self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS
-                          if signal.getsignal(number) is not signal.SIG_IGN}
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS
+                              if signal.getsignal(number) is not signal.SIG_IGN}
         return self
 
     def __exit__(self, *_exception) -> None:

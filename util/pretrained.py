@@ -11,12 +11,12 @@ Weights lie in a file that the user gives, or in torch's folder for downloaded o
 """
 
 import os
-import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from util.download import download
@@ -91,7 +91,7 @@ def weights_at_hand(part: Pretrained, file: Path | str | None = None) -> Iterato
         _fetch(part, path)
     try:
         yield path
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
         first_line = (str(error) or type(error).__name__).split("\n")[0]
         raise Unavailable(part, f"{path} is not readable as such ({first_line[:200]}). Put a whole copy of {part.url} "
                                 "in its place") from error

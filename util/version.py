@@ -1,7 +1,10 @@
 """The program's version, whose only home is pyproject.toml: nothing has to be installed for it to be known."""
 
 import re
+from importlib import metadata
 from pathlib import Path
 
-VERSION = re.search(r'^version = "(.+)"$', (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"),
-                    re.MULTILINE)[1]
+_PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+
+VERSION = (re.search(r'^version = "(.+)"$', _PROJECT.read_text(encoding="utf-8"), re.MULTILINE)[1]
+           if _PROJECT.exists() else metadata.version("video-people"))

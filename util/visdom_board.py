@@ -177,8 +177,8 @@ def start_server(port: int) -> int:
         ConnectionError: it did not start.
     """
     # A session of its own: Ctrl-C and a closed terminal end the run, not the server.
-    server = subprocess.Popen([sys.executable, "-m", "util.visdom_board", str(port)], start_new_session=True,
-                              cwd=Path(__file__).resolve().parents[1], stdin=subprocess.DEVNULL,
+    server = subprocess.Popen([sys.executable, "-m", __name__, str(port)], start_new_session=True,
+                              cwd=Path(__file__).resolve().parents[__name__.count(".")], stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < end:

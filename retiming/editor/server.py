@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import web.server
 from data.dataroot import IMAGE_SUFFIXES
 from retiming.compositor import Compositor
 from retiming.edit import LIMITS, Edit, edit_from_text, edit_from_values
@@ -22,6 +21,7 @@ from util.checked_json import dotted
 from util.errors import UserError
 from util.files import write_text
 from web.server import Crop, Site
+from web.server import serve as serve_site
 
 FORMATS = tuple(LIMITS["formats"])
 FILE_NAME = re.compile(LIMITS["file_name"].replace(r"\p{L}\p{N}_", r"\w"))  # Python's name for these
@@ -202,5 +202,5 @@ def serve(session: Session, port: int, started: Callable[[str], None]) -> None:
     Raises:
         UserError: the port cannot be had.
     """
-    web.server.serve(session.site, port, started)
+    serve_site(session.site, port, started)
     session.cancel()

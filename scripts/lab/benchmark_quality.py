@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from scripts.lab.quality_page import LAYERS, OURS, Outcome, write_page
-from util.command_line import OneLineParser, duration, whole
+from util.command_line import OneLineParser, duration, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
 from util.interruption import StopRequest
@@ -106,14 +106,15 @@ def parse(argv: list[str] | None = None) -> tuple[Namespace, list[str]]:
         help=f"that {' and '.join(TIMED)} are given, such as 90s 15m (default: by size)")
     add("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS), metavar="WAY",
         help=f"ways to make layers, {OURS} among them (default: all)")
-    add("--seeds", type=whole(1), default=3, metavar="N",
+    add("--seeds", type=int_at_least(1), default=3, metavar="N",
         help="clips of each kind, or trainings on each given clip (default: 3)")
-    add("--threads", type=whole(1), default=1, metavar="N", help="of each program (default: 1)")
-    add("--jobs", type=whole(1), metavar="N", help="clips at a time (default: as many as there are CPU cores for)")
+    add("--threads", type=int_at_least(1), default=1, metavar="N", help="of each program (default: 1)")
+    add("--jobs", type=int_at_least(1), metavar="N",
+        help="clips at a time (default: as many as there are CPU cores for)")
     add("--work", type=Path, default=Path("benchmark"), metavar="DIR",
         help="folder of clips and runs (default: ./benchmark)")
-    add("--out", type=Path, default=ROOT / "docs" / "quality.md", metavar="FILE",
-        help="page to write; its pictures are in a folder beside it (default: docs/quality.md)")
+    add("--out", type=Path, default=ROOT / "docs/layered_video/quality.md", metavar="FILE",
+        help="page to write; its pictures are in a folder beside it (default: docs/layered_video/quality.md)")
     opt, train_options = parser.parse_known_args(argv)
     opt.budgets = sorted(opt.budgets or SIZES[opt.size][1])
     opt.jobs = opt.jobs or max((os.cpu_count() or 1) // opt.threads, 1)

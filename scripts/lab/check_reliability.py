@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from scripts.lab.fuzz import fuzz, spoiled_bytes  # noqa: E402
-from util.command_line import OneLineParser, whole  # noqa: E402
+from util.command_line import OneLineParser, int_at_least  # noqa: E402
 from util.errors import reported_in_one_line  # noqa: E402
 from util.files import write_text  # noqa: E402
 
@@ -325,10 +325,12 @@ FAULTS = (killed, killed_often, asked_to_stop, export_killed, disk_full, read_on
 def parse() -> Namespace:
     """The command line."""
     parser = OneLineParser(description="Break training on purpose, and write the table of docs/reliability.md.")
-    parser.add_argument("--kills", type=whole(1), default=20, metavar="N", help="runs that are killed (default: 20)")
-    parser.add_argument("--cases", type=whole(0), default=10_000, metavar="N",
+    parser.add_argument("--kills", type=int_at_least(1), default=20, metavar="N",
+                        help="runs that are killed (default: 20)")
+    parser.add_argument("--cases", type=int_at_least(0), default=10_000, metavar="N",
                         help="cases of damaged input, see scripts/fuzz.sh (default: 10000; 0: leave the page as it is)")
-    parser.add_argument("--seed", type=whole(0), default=1, metavar="N", help="of the random moments (default: 1)")
+    parser.add_argument("--seed", type=int_at_least(0), default=1, metavar="N",
+                        help="of the random moments (default: 1)")
     parser.add_argument("--only", nargs="+", choices=[fault.__name__ for fault in FAULTS], metavar="FAULT",
                         help="only these faults; leaves the page as it is")
     return parser.parse_args()

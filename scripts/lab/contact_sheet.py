@@ -22,7 +22,7 @@ from data.layer_folder import LayerFolder
 from options.result_options import add_result_options, resolve_result_options
 from retiming.compositor import Compositor
 from retiming.edit import edit_from_values
-from util.command_line import OneLineParser, whole
+from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import written_atomically
 from util.images import checkerboard, read_image
@@ -57,11 +57,11 @@ def parse() -> Namespace:
     group = parser.add_argument_group("sheet")
     add = group.add_argument
     add("--out", type=Path, required=True, metavar="FILE", help="picture to write: .jpg, .jpeg or .png (required)")
-    add("--frames", type=whole(1), nargs="+", metavar="N",
+    add("--frames", type=int_at_least(1), nargs="+", metavar="N",
         help=f"frames of the clip, from 1 (default: {ROWS} from all over it)")
-    add("--late", type=whole(0), default=15, metavar="FRAMES",
+    add("--late", type=int_at_least(0), default=15, metavar="FRAMES",
         help="how late the first layer is in the last column (default: 15)")
-    add("--width", type=whole(16), default=224, metavar="PX", help="of each picture (default: 224)")
+    add("--width", type=int_at_least(16), default=224, metavar="PX", help="of each picture (default: 224)")
     opt = parser.parse_args()
     if opt.out.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         raise UserError(f"--out {opt.out}: unknown ending; expected .jpg, .jpeg or .png")

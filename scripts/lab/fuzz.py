@@ -41,7 +41,7 @@ from options.base_options import BaseOptions  # noqa: E402
 from options.test_options import TestOptions  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 from util import allocator  # noqa: E402
-from util.command_line import OneLineParser, whole  # noqa: E402
+from util.command_line import OneLineParser, int_at_least  # noqa: E402
 from util.errors import reported_in_one_line  # noqa: E402
 
 SECONDS = 20
@@ -467,8 +467,9 @@ def fuzz(cases: int, seed: int, only: str | None = None, say: Callable[[str], No
 def parse() -> Namespace:
     """The command line."""
     parser = OneLineParser(description="Damaged and strange input for every program.")
-    parser.add_argument("--cases", type=whole(1), default=10_000, metavar="N", help="how many (default: 10000)")
-    parser.add_argument("--seed", type=whole(0), default=1, metavar="N", help="another seed, other cases (default: 1)")
+    parser.add_argument("--cases", type=int_at_least(1), default=10_000, metavar="N", help="how many (default: 10000)")
+    parser.add_argument("--seed", type=int_at_least(0), default=1, metavar="N",
+                        help="another seed, other cases (default: 1)")
     parser.add_argument("--only", metavar="KIND[:NUMBER]", help=f"only cases of {', '.join(KINDS)}; or one of them")
     return parser.parse_args()
 

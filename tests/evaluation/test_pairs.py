@@ -11,6 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+import torchmetrics.functional.image.lpips as lpips_module
 
 import evaluate as evaluate_program
 from evaluation import images
@@ -190,10 +192,7 @@ def test_what_does_not_fit_is_told_in_one_line_that_names_the_first(folders, bro
 
 
 def test_perceptual_distance_is_measured_where_the_network_can_see(folders, monkeypatch):
-    torchmetrics = pytest.importorskip("torchmetrics.functional.image.lpips")
-    network = torchmetrics._LPIPS(pretrained=False, net="alex", pnet_rand=True)
-    import torch
-
+    network = lpips_module._LPIPS(pretrained=False, net="alex", pnet_rand=True)
     def lpips(one, other):
         assert min(one.shape[:2]) >= images.SMALLEST_LPIPS
         return float(network(*(torch.from_numpy(picture.transpose(2, 0, 1)[None].copy()) for picture in (one, other))))

@@ -170,5 +170,6 @@ def test_a_cell_is_mean_and_spread_over_seeds_and_bold_where_best(tmp_path):
 
 def test_every_way_is_made_of_options_that_train_py_knows():
     for way in set(WAYS) - {"cut_out"}:
-        with pytest.raises(UserError, match="no/clip"):  # all are known: it gets as far as reading the clip
-            TrainOptions().parse([*WAYS[way].split(), "--dataroot", "no/clip"])
+        assert TrainOptions().parse([*WAYS[way].split(), "--dataroot", "no/clip"]).dataroot == "no/clip"
+        with pytest.raises(UserError, match="--unknown: no such option"):
+            TrainOptions().parse([*WAYS[way].split(), "--dataroot", "no/clip", "--unknown", "1"])

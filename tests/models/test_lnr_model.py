@@ -151,8 +151,8 @@ def test_the_coarse_phase_learns_from_frames_of_half_the_size(model, options, mo
     for phase in (coarse, layers):
         model.start_phase(phase)
         model.start_epoch(phase.epochs.start)
-        monkeypatch.setattr(model, "compute_losses", lambda outputs, target, masks, expected, name=phase.name: (
-            sizes.update({name: [tuple(x.shape[-2:]) for x in (outputs["layers"], target, masks)]}),
+        monkeypatch.setattr(model, "compute_losses", lambda outputs, target, batch, name=phase.name: (
+            sizes.update({name: [tuple(x.shape[-2:]) for x in (outputs["layers"], target, batch["mask"])]}),
             {"recon": outputs["reconstruction"].mean()})[1])
         model.optimize_parameters(batch)
     assert sizes == {"coarse": [(32, 48)] * 3, "layers": [(64, 96)] * 3}

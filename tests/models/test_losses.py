@@ -5,8 +5,9 @@ from argparse import Namespace
 import pytest
 import torch
 
-from models.lnr_losses import alpha_regularization, mask_loss, prior_loss
-from models.lnr_model import fill_hidden, loss_weights
+from models.lnr_losses import alpha_regularization, mask_loss, prior_loss, reconstruction_loss
+from models.lnr_model import loss_weights
+from models.lnr_prior import fill_hidden
 
 
 @pytest.fixture
@@ -75,6 +76,17 @@ def test_by_how_much_learned_colours_miss_what_is_seen_is_continued_behind_other
     assert torch.allclose(layers[:, 1, :3], learned[:, 1, :3] + 0.25, atol=1e-5)
     learned[:, 1, :3] = 0.9  # never leaves its range
     assert fill_hidden(prior, learned, torch.ones(1, 3, 16, 16), shows_hidden=True)[:, :, :3].abs().max() <= 1
+
+
+def test_losses_have_the_gradients_that_their_values_say():
+    """In float64, away from where absolute values have a kink."""
+    alpha = (0.05 + 0.9 * torch.rand(1, 2, 4, 5, dtype=torch.float64)).requires_grad_()
+    near = alpha.detach() + torch.where(torch.rand_like(alpha) > 0.5, 0.04, -0.04)
+    trimap, view = torch.randint(-1, 2, alpha.shape).double(), torch.rand_like(near)
+    assert torch.autograd.gradcheck(lambda x: alpha_regularization(x, 0.01, 0.005), alpha)
+    assert torch.autograd.gradcheck(lambda x: mask_loss(x, trimap), alpha)
+    assert torch.autograd.gradcheck(lambda x: prior_loss(x, near, view), alpha)
+    assert torch.autograd.gradcheck(lambda x: reconstruction_loss(x, near), alpha)
 
 
 OPTIONS = Namespace(lambda_alpha_l1=0.01, lambda_alpha_l0=0.005, alpha_l1_rolloff_epoch=200, lambda_mask=50)

@@ -221,12 +221,13 @@ def test_the_background_is_at_rest_or_moves_as_in_the_frames(clip, tmp_path, mon
     opt = resolved(TrainOptions().parse(["--dataroot", str(clip), "--preset", "draft", "--num_filters", "4",
                                          "--gpu_ids", "-1"]))
     model, dataset = LnrModel(opt), create_dataset(opt)
+    scene = model.guidance.scene
     with torch.no_grad():
-        model.scene.motion[1::2], model.scene.exposure[::2] = 0.8, 0.02
+        scene.motion[1::2], scene.exposure[::2] = 0.8, 0.02
     batch = default_collate([dataset[0], dataset[1]])
     resting = model.rendered(batch, upsample=False)["layers"][:, 0]
     assert torch.equal(resting[0], resting[1])
-    model.moving_background = True
+    model.guidance.moving_background = True
     moving = model.rendered(batch, upsample=False)["layers"][:, 0]
-    shown, _ = model.scene(batch["plate"], batch["place"], batch["frame"])
+    shown, _ = scene(batch["plate"], batch["place"], batch["frame"])
     assert torch.equal(moving[:, :3], shown.clamp(-1, 1)) and (moving[0] - moving[1]).abs().mean() > 0.005

@@ -16,18 +16,18 @@ def batches(seed=1, shuffle=True, epochs=range(1, 4), skip=0):
 
 def test_every_epoch_visits_every_item_once():
     for epoch in range(3):
-        visited = [index for batch in batches()[3 * epoch:3 * epoch + 3] for index, *_ in batch]
+        visited = [key.index for batch in batches()[3 * epoch:3 * epoch + 3] for key in batch]
         assert sorted(visited) == list(range(10))
 
 
 def test_epochs_have_different_orders_and_seeds_have_different_orders():
-    first, second = ([i for batch in batches()[3 * e:3 * e + 3] for i, *_ in batch] for e in (0, 1))
+    first, second = ([key.index for batch in batches()[3 * e:3 * e + 3] for key in batch] for e in (0, 1))
     assert first != second
     assert batches(seed=1)[0] != batches(seed=2)[0]
 
 
 def test_serial_batches_are_in_order():
-    assert [i for batch in batches(shuffle=False)[:3] for i, *_ in batch] == list(range(10))
+    assert [key.index for batch in batches(shuffle=False)[:3] for key in batch] == list(range(10))
 
 
 @pytest.mark.parametrize("epoch, batch", [(1, 1), (2, 0), (2, 2), (3, 1)])
@@ -40,7 +40,7 @@ def test_a_continued_run_sees_what_an_unbroken_one_would_have_seen(epoch, batch)
 def test_a_run_that_goes_on_with_another_batch_size_still_visits_every_item_of_its_epoch_once():
     begun = [item for batch in batches()[:2] for item in batch]
     rest = TrainingBatches(10, 3, 1, True, range(1, 3), len(begun))
-    assert sorted(i for i, *_ in begun + list(rest)[0]) == list(range(10))
+    assert sorted(key.index for key in begun + list(rest)[0]) == list(range(10))
     assert len(rest) == len(list(rest)) == 1 + 4
 
 

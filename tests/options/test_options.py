@@ -5,9 +5,10 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from data.loading import resolved
+from data.loading import create_dataset, resolved
 from options.base_options import existing_gpus
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
@@ -68,6 +69,13 @@ def test_the_clip_decides_its_size_and_number_of_textures(clip):
     assert (opt.width, opt.height, opt.n_textures) == (96, 64, 49)
 
 
+@pytest.mark.parametrize("options", [TrainOptions, TestOptions])
+def test_a_clip_is_read_as_it_is_for_a_model_that_has_no_options_for_that(clip, options):
+    opt = resolved(options().parse(["--dataroot", clip, "--model", "kp2uv", "--dataset_mode", "layered_video"]))
+    item = create_dataset(opt).item(0, np.random.default_rng(0) if opt.is_train else None, 1)
+    assert item["image"].shape == (3, 64, 96) and "plate" not in item
+
+
 def saved(arguments):
     """The options of a command line, saved as train.py saves them."""
     options = TrainOptions()
@@ -79,7 +87,7 @@ def saved(arguments):
 
 
 def test_options_are_saved_as_they_are_used(clip):
-    opt = saved(["--dataroot", clip, "--name", "run", "--suffix", "{model}_{num_filters}"])
+    opt = saved(["--dataroot", clip, "--name", "run", "--suffix", "{model}_{num_filters}", "--init", "closed_form"])
     assert opt.name == "run_lnr_64"
     assert json.loads(Path("checkpoints/run_lnr_64/train_opt.json").read_text()) == vars(opt)
     text = Path("checkpoints/run_lnr_64/train_opt.txt").read_text()

@@ -30,6 +30,11 @@ def test_the_back_layer_counts_as_opaque():
     torch.testing.assert_close(composite_over(layers), layers[:, 0])
 
 
+def test_compositing_has_the_gradients_that_its_values_say():
+    layers = (torch.rand(2, 3, 4, 2, 3, dtype=torch.float64) * 2 - 1).requires_grad_()
+    assert torch.autograd.gradcheck(composite_over, layers)
+
+
 def test_detail_makes_an_opaque_layer_reproduce_the_frame():
     layers = random_layers()
     layers[:, 2, 3] = 1

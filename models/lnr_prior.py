@@ -1,0 +1,151 @@
+"""Guidance by the closed form: what --init closed_form adds to the published method (models/lnr_model.py).
+
+A clean plate, mattes and effects are computed from masks and frames before training (data/decomposition.py). Here they
+are layers without any training; what the layers learn from, instead of trimaps; and, with --n_epochs_background, the
+beginning of a scene that is learned with the shake, sway and flicker of the frames.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.lnr_losses import prior_loss
+from models.lnr_networks import LayeredRenderer
+from models.scene import Scene, scene_losses
+from util.command_line import float_at_least, int_at_least
+from util.distributed import sum_over_processes
+from vision.layers.closed_form import remeasured_effects
+from vision.layers.mattes import (
+    composite_over,
+    layers_from_mattes,
+    opacity,
+    opaque,
+    pull_push,
+    transmittance,
+    transmittance_in_front,
+    union_alpha,
+)
+from vision.people.person_mask import PERSON_MARGIN
+
+BACKGROUND_OPTIONS = {"no_zoom": True, "batch_size": 4}
+"""Of the phase that learns the scene."""
+_CLOSED_FORM = {"init": "closed_form", "detail_transfer": "shared", "n_epochs_upsample": 0}
+_LEARNED = {**_CLOSED_FORM, "n_epochs_background": 40, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0}
+PRESETS = {
+    "draft": {**_CLOSED_FORM, "n_epochs": 0},
+    "fast": {**_LEARNED, "num_filters": 16, "batch_size": 1, "n_epochs_coarse": 300, "n_epochs": 100, "budget": "15m"},
+    "best": {**_LEARNED, "num_filters": 64, "batch_size": 4, "n_epochs": 2000, "budget": "4h"},
+}
+
+
+def add_options(parser, is_train: bool) -> None:
+    """Options of the guidance."""
+    group = parser.add_argument_group("lnr model: guidance by the closed form")
+    group.add_argument("--init", default="random", choices=("random", "closed_form"),
+                       help="what training starts from: nothing; or a clean plate, mattes and effects that are "
+                            "computed from masks and frames in seconds (static or registered camera)")
+    parser.deciding |= {"init"}
+    if is_train:
+        group.add_argument("--n_epochs_background", type=int_at_least(0), default=0, metavar="N",
+                           help="epochs of a phase before all others, which learns the background and how each frame "
+                                "shows it, shaken and swaying; only with --init closed_form; 0: no such phase")
+        group.add_argument("--lambda_prior", type=float_at_least(0), default=10, metavar="W",
+                           help="weight of the difference to the mattes of --init closed_form, instead of mask loss "
+                                "and alpha regularization")
+    else:
+        group.add_argument("--moving_background", action="store_true",
+                           help="export the background as each frame shows it, with what --n_epochs_background has "
+                                "learned of shake, sway and flicker; else it is at rest")
+
+
+class Guidance:
+    """What is known of a clip's layers before they are trained.
+
+    Batches are those of `data/layered_video_dataset.py` with --init closed_form: `plate`, `place`, `frame`, `people`,
+    `effects` and `shows_hidden` besides what the published method needs.
+
+    Args:
+        renderer: with fresh weights; it is set to grey layers, which `LayeredRenderer.is_untrained` tells from learned
+            ones also after it was saved.
+        frames: of the clip.
+        canvas: (width, height) of the plate.
+        size: (width, height) of the low-resolution frames.
+        moving_background: the background is rendered as each frame shows it, with what `scene` has learned of that.
+
+    Attributes:
+        scene: what is learned of the background.
+    """
+
+    def __init__(self, renderer: LayeredRenderer, frames: int, canvas: tuple[int, int], size: tuple[int, int],
+                 moving_background: bool):
+        self.renderer, self.moving_background = renderer, moving_background
+        self.scene = Scene(frames, canvas, size).to(renderer.texture.device)
+        renderer.zero_output_layer()
+
+    def scene_optimizer(self) -> torch.optim.Optimizer:
+        """Adam for the scene."""
+        return torch.optim.Adam(self.scene.parameter_groups(), betas=(0.9, 0.99))
+
+    def scene_losses(self, render: nn.Module, batch: dict) -> dict[str, Tensor]:
+        """Losses of the scene, which `render` shows, beside people and their effects."""
+        seen = ((1 - batch["people"]) * (1 - batch["effects"])).prod(dim=1, keepdim=True)
+        return scene_losses(*render(batch["plate"], batch["place"], batch["frame"]), batch["image"], seen)
+
+    def background(self, batch: dict) -> Tensor:
+        """RGBA [B, 4, H, W] of the clean plate: layer 0, while the others are trained."""
+        return opaque(batch["plate"])
+
+    def prior_loss(self, layers: Tensor, batch: dict) -> Tensor:
+        """How far the mattes of layers [B, L, 4, H, W] are from what is expected of them, where they are in view."""
+        expected = union_alpha(batch["people"], batch["effects"])
+        alpha, prior, view = (x[:, :, 0] for x in (opacity(layers[:, 1:]), expected, transmittance(expected)))
+        return prior_loss(alpha, prior, view, sum_over_processes)
+
+    def rendered(self, batch: dict, upsample: bool) -> dict[str, Tensor]:
+        """Layers and reconstruction of a batch as `LayeredRenderer` returns them: of what is known and was learned."""
+        if not self.scene.is_untrained():
+            batch = self.with_learned_scene(batch)
+        layers = prior = layers_from_mattes(batch["plate"], batch["image"], batch["people"], batch["effects"])
+        if not self.renderer.is_untrained():
+            learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
+            layers = fill_hidden(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()))
+        return {"layers": layers, "reconstruction": composite_over(layers)}
+
+    def with_learned_scene(self, batch: dict) -> dict:
+        """A batch with the learned scene as its plate, and with the effects that are seen over that.
+
+        The plate is the scene at rest, or with --moving_background as the frame shows it.
+        """
+        still = self.scene.still(batch["plate"], batch["place"])
+        shown, _ = self.scene.seen_by(batch["frame"], still)
+        plate = shown if self.moving_background else still
+        scale = batch["image"].shape[-1] // self.scene.size[0]
+        items = zip(*(tensor.detach().cpu().numpy() for tensor in (
+            (batch["image"] + 1).movedim(1, 3) / 2, (shown + 1).movedim(1, 3) / 2, batch["people"], batch["effects"])))
+        effects = np.stack([remeasured_effects(*item, scale) for item in items])
+        return {**batch, "plate": plate.clamp(-1, 1), "effects": torch.from_numpy(effects).to(shown)}
+
+
+def fill_hidden(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:
+    """Layers as expected where they are in view, and as learned where another one hides them: [B, L, 4, H, W].
+
+    By how much the learned colours miss those in view is continued into what is hidden. That is a person's body:
+    elsewhere behind others nothing could be learned, and nothing is.
+
+    Args:
+        prior, learned: [B, L, 4, H, W].
+        pids: [B, L, h, w] person ids of the UV maps, where bodies are, hidden or not.
+        shows_hidden: the expected alpha holds also where another layer hides it; only the colours are learned there.
+    """
+    view, alpha = transmittance_in_front(prior), prior[:, 1:, 3:]
+    error = (prior - learned)[:, 1:, :3]
+    known = view * opacity(prior[:, 1:])
+    error = pull_push(error.flatten(0, 1), known.flatten(0, 1)).unflatten(0, error.shape[:2])
+    colour = view * prior[:, 1:, :3] + (1 - view) * (learned[:, 1:, :3] + error).clamp(-1, 1)
+    if not shows_hidden:
+        side = 2 * int(pids.shape[-2] * PERSON_MARGIN) + 1
+        near = F.max_pool2d((pids[:, 1:] > 0).to(prior.dtype), side, stride=1, padding=side // 2)
+        body = F.interpolate(near, size=prior.shape[-2:], mode="nearest")[:, :, None] > 0
+        alpha = view * alpha + (1 - view) * torch.where(body, learned[:, 1:, 3:], alpha)
+    return torch.cat((prior[:, :1], torch.cat((colour, alpha), dim=2)), dim=1)
