@@ -19,6 +19,7 @@ from models.checkpoints import continue_optimizer, load_weights, read_checkpoint
 from models.parallel import spread
 from models.schedules import Progress, Schedule, by_epoch
 from util import distributed
+from util.errors import UserError
 from util.loss_log import in_text
 
 AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -191,7 +192,8 @@ class BaseModel(ABC):
         """`network`, for `optimize_parameters` to call: spread over processes (torchrun), or over several --gpu_ids.
 
         Called in each phase, when it is settled which parameters are trained. Where a step only passes gradients
-        through a network that it does not train (a discriminator in the generator's step), it calls the network itself.
+        through a network that it does not train (a discriminator in the generator's step), it calls the network itself
+        (`models.parallel.gradients_pass_through`). A network of which nothing is trained stays as it is.
         """
         return spread(network, self.opt.gpu_ids, self.opt.batch_statistics)
 
@@ -203,6 +205,9 @@ class BaseModel(ABC):
         """One step of the optimisers `names` down the gradient of `loss`; with --amp fp16 the loss is scaled for it."""
         for name in names:
             self.optimizers[name].zero_grad()
+        if distributed.count() > 1:  # they wait for gradients of all parameters, also those that the loss does without
+            groups = (group for name in names for group in self.optimizers[name].param_groups)
+            loss = loss + 0 * sum(parameter.sum() for group in groups for parameter in group["params"])
         self.scaler.scale(loss).backward()
         for name in names:
             self.scaler.step(self.optimizers[name])
@@ -236,12 +241,13 @@ class BaseModel(ABC):
         self.plateaus = {name: lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
                          for name, optimizer in self.optimizers.items()
                          if phase.opt.lr_policy == "plateau" and name not in own}
+        if resumed and resumed.get("scaler") and not before:  # it goes on through all phases
+            self.scaler.load_state_dict(resumed["scaler"])
         if resumed and resumed["phase"] == phase.name:
             for name, optimizer in self.optimizers.items():
                 continue_optimizer(optimizer, resumed["optimizers"][name])
             for name, plateau in self.plateaus.items():
                 plateau.load_state_dict(resumed["plateaus"].get(name, {}))
-            self.scaler.load_state_dict(resumed.get("scaler", {}))
         else:
             earlier = before or (resumed["optimizers"] if resumed else {})
             for name in phase.keeps:
@@ -257,7 +263,14 @@ class BaseModel(ABC):
                     group["lr"] = group["initial_lr"] * factor
 
     def end_epoch(self, epoch: int, losses: dict[str, Tensor]) -> None:
-        """Show the losses of the epoch's last batch to the schedules that watch them."""
+        """Show the losses of the epoch's last batch to the schedules that watch them.
+
+        Raises:
+            UserError: there is nothing to watch.
+        """
+        if self.plateaus and "total" not in losses:
+            raise UserError(f"--lr_policy: found plateau, which watches the loss `total`; --model {self.opt.model} has "
+                            "none. Take another policy")
         for plateau in self.plateaus.values():
             plateau.step(float(losses["total"]))
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from models.base_model import BaseModel, Export, Phase
 from models.flow_teachers import FilesTeacher, make_teacher
 from models.gan_losses import feature_matching, masked_l1, verdict_loss
-from models.parallel import frozen_statistics
+from models.parallel import frozen_statistics, gradients_pass_through
 from models.perceptual import perceptual_loss, pretrained_vgg
 from models.schedules import Progress, by_epoch
 from models.vid2vid_first_frame import first_frame
@@ -215,15 +215,13 @@ class Vid2VidModel(BaseModel):
             of the made, summed over `made`. The real are as often counted.
         """
         network, judge = self.networks[name], self.judges[name]
-        gradient_passes = judge if isinstance(judge, nn.DataParallel) else network
         mode, sums = self.opt.gan_mode, [real.new_zeros(()) for _ in range(4)]
         with self.autocast():
             of_real = judge(real)
             for images in made:
                 of_made = judge(images.detach())
-                network.requires_grad_(False)
-                for_generator = gradient_passes(images)
-                network.requires_grad_(True)
+                with gradients_pass_through(network) as passed:
+                    for_generator = (judge if isinstance(judge, nn.DataParallel) else passed)(images)
                 sums[0] = sums[0] + verdict_loss(for_generator, True, mode, for_generator=True)
                 if not self.opt.no_ganFeat:
                     sums[1] = sums[1] + self.opt.lambda_feat * feature_matching(for_generator, of_real, self.opt.num_D,

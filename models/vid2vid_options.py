@@ -6,7 +6,7 @@ Those that data need too, such as `n_frames_G`, are added here, and read by the 
 import argparse
 
 from models.gan_losses import GAN_MODES
-from util.command_line import OneLineParser, number, whole
+from util.command_line import OneLineParser, float_at_least, int_at_least
 from util.errors import UserError
 
 FLOW_NETS = ("raft", "flownet2", "dis", "files", "still")
@@ -20,33 +20,33 @@ UNUSED_IN_TEST = {"ntest": "inf"}
 def add_options(parser: OneLineParser, is_train: bool) -> None:
     """Add the options that shape networks and data, and those of training or of test."""
     group = parser.add_argument_group("video-to-video")
-    group.add_argument("--load_size", type=whole(1), default=512, metavar="PX", help="size that frames are scaled to")
-    group.add_argument("--fine_size", type=whole(1), default=512, metavar="PX", help="size that frames are cropped to")
+    group.add_argument("--load_size", type=int_at_least(1), default=512, metavar="PX", help="size that frames are scaled to")
+    group.add_argument("--fine_size", type=int_at_least(1), default=512, metavar="PX", help="size that frames are cropped to")
     group.add_argument("--resize_or_crop", default="scaleWidth", metavar="MODE",
                        help="how frames are scaled and cropped (docs/vid2vid/data.md)")
     group.add_argument("--no_flip", action="store_true", help="do not mirror clips at random in training")
-    group.add_argument("--input_nc", type=whole(1), default=3, metavar="N", help="channels of a map without labels")
-    group.add_argument("--label_nc", type=whole(0), default=0, metavar="N",
+    group.add_argument("--input_nc", type=int_at_least(1), default=3, metavar="N", help="channels of a map without labels")
+    group.add_argument("--label_nc", type=int_at_least(0), default=0, metavar="N",
                        help="labels of a label map; 0: maps are no label maps")
     group.add_argument("--output_nc", type=int, default=3, choices=(3,), help="channels of a frame")
     group.add_argument("--use_instance", action="store_true", help="instances too: their edges are one more channel")
     group.add_argument("--netG", default="composite", choices=("composite",), help="kind of generator")
-    group.add_argument("--ngf", type=whole(1), default=128, metavar="N", help="width of the coarsest generator")
-    group.add_argument("--ndf", type=whole(1), default=64, metavar="N", help="width of the discriminators")
-    group.add_argument("--n_blocks", type=whole(1), default=9, metavar="N",
+    group.add_argument("--ngf", type=int_at_least(1), default=128, metavar="N", help="width of the coarsest generator")
+    group.add_argument("--ndf", type=int_at_least(1), default=64, metavar="N", help="width of the discriminators")
+    group.add_argument("--n_blocks", type=int_at_least(1), default=9, metavar="N",
                        help="residual blocks of the coarsest generator")
-    group.add_argument("--n_downsample_G", type=whole(1), default=3, metavar="N",
+    group.add_argument("--n_downsample_G", type=int_at_least(1), default=3, metavar="N",
                        help="halvings of the coarsest generator")
-    group.add_argument("--n_scales_spatial", type=whole(1), default=1, metavar="N",
+    group.add_argument("--n_scales_spatial", type=int_at_least(1), default=1, metavar="N",
                        help="generators, each at twice the resolution of the one before")
-    group.add_argument("--n_blocks_local", type=whole(0), default=3, metavar="N",
+    group.add_argument("--n_blocks_local", type=int_at_least(0), default=3, metavar="N",
                        help="residual blocks of finer generators")
-    group.add_argument("--n_local_enhancers", type=whole(1), default=1, metavar="N",
+    group.add_argument("--n_local_enhancers", type=int_at_least(1), default=1, metavar="N",
                        help="enhancers of the first frame's generator at 2048 pixels")
     group.add_argument("--norm", default="batch", choices=("batch", "instance"), help="normalisation")
-    group.add_argument("--n_frames_G", type=whole(2), default=3, metavar="N",
+    group.add_argument("--n_frames_G", type=int_at_least(2), default=3, metavar="N",
                        help="maps that a frame is made from, with one frame made before less")
-    group.add_argument("--n_gpus_gen", type=whole(-1), default=-1, metavar="N",
+    group.add_argument("--n_gpus_gen", type=int_at_least(-1), default=-1, metavar="N",
                        help="GPUs that the frames of a load are spread over, behind the first one; -1: generators and "
                             "discriminators share all GPUs")
     group.add_argument("--fg", action="store_true", help="make the foreground apart")
@@ -63,7 +63,7 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     group.add_argument("--basic_point_only", action="store_true", help="poses: skeletons without hands and faces")
     group.add_argument("--remove_face_labels", action="store_true",
                        help="poses: no head in DensePose, and blurred points of the face in training")
-    group.add_argument("--random_drop_prob", type=number(0), default=0.05, metavar="P",
+    group.add_argument("--random_drop_prob", type=float_at_least(0), default=0.05, metavar="P",
                        help="poses: how probably each part of the body is left out in training")
     group.add_argument("--no_canny_edge", action="store_true", help="faces: no edges of the background")
     group.add_argument("--no_dist_map", action="store_true",
@@ -78,7 +78,7 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
         group.add_argument("--single_G_dir", default=None, metavar="DIR",
                            help="folder of the first frame's generators, with --use_single_G (default: checkpoints/"
                                 "label2city_single or checkpoints/edge2face_single, by the name of --dataroot)")
-        group.add_argument("--start_frame", type=whole(0), default=0, metavar="N",
+        group.add_argument("--start_frame", type=int_at_least(0), default=0, metavar="N",
                            help="first frame of the first sequence that is used")
         parser.set_defaults(num_test="300")
     group = parser.add_argument_group("published, without effect")
@@ -98,26 +98,26 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
 
 def _add_training(parser: OneLineParser) -> None:
     group = parser.add_argument_group("video-to-video training")
-    group.add_argument("--n_frames_total", type=whole(1), default=30, metavar="N",
+    group.add_argument("--n_frames_total", type=int_at_least(1), default=30, metavar="N",
                        help="frames that are generated of a clip in the first epochs")
-    group.add_argument("--max_frames_per_gpu", type=whole(1), default=1, metavar="N",
+    group.add_argument("--max_frames_per_gpu", type=int_at_least(1), default=1, metavar="N",
                        help="frames of a load, which is generated before a step is taken, on each GPU")
-    group.add_argument("--max_frames_backpropagate", type=whole(1), default=1, metavar="N",
+    group.add_argument("--max_frames_backpropagate", type=int_at_least(1), default=1, metavar="N",
                        help="most frames that gradients flow back through")
-    group.add_argument("--niter_step", type=whole(1), default=5, metavar="EPOCHS",
+    group.add_argument("--niter_step", type=int_at_least(1), default=5, metavar="EPOCHS",
                        help="epochs after which clips, loads and gradients grow")
-    group.add_argument("--niter_fix_global", type=whole(0), default=0, metavar="EPOCHS",
+    group.add_argument("--niter_fix_global", type=int_at_least(0), default=0, metavar="EPOCHS",
                        help="epochs in which only the finest of several generators is trained")
-    group.add_argument("--max_t_step", type=whole(1), default=1, metavar="N",
+    group.add_argument("--max_t_step", type=int_at_least(1), default=1, metavar="N",
                        help="most frames from one frame of a clip to the next; it is drawn at random")
-    group.add_argument("--beta1", type=number(0), default=0.5, metavar="B", help="of Adam")
+    group.add_argument("--beta1", type=float_at_least(0), default=0.5, metavar="B", help="of Adam")
     group.add_argument("--TTUR", action="store_true",
                        help="half the learning rate for generators and twice for discriminators of images, and beta1 0")
-    group.add_argument("--num_D", type=whole(1), default=2, metavar="N", help="sizes that discriminators see")
-    group.add_argument("--n_layers_D", type=whole(1), default=3, metavar="N", help="stride-2 layers of discriminators")
-    group.add_argument("--n_frames_D", type=whole(2), default=3, metavar="N",
+    group.add_argument("--num_D", type=int_at_least(1), default=2, metavar="N", help="sizes that discriminators see")
+    group.add_argument("--n_layers_D", type=int_at_least(1), default=3, metavar="N", help="stride-2 layers of discriminators")
+    group.add_argument("--n_frames_D", type=int_at_least(2), default=3, metavar="N",
                        help="frames that a temporal discriminator sees")
-    group.add_argument("--n_scales_temporal", type=whole(0), default=2, metavar="N",
+    group.add_argument("--n_scales_temporal", type=int_at_least(0), default=2, metavar="N",
                        help="temporal discriminators, the second with frames that lie --n_frames_D apart, and so on")
     group.add_argument("--sparse_D", action="store_true",
                        help="temporal discriminators see every frame once, and take the flow as it is")
@@ -126,19 +126,18 @@ def _add_training(parser: OneLineParser) -> None:
     group.add_argument("--no_vgg", action="store_true", help="no perceptual loss")
     for name, what in (("feat", "the losses of features"), ("F", "the losses of the flow"),
                        ("T", "the loss of flicker")):
-        group.add_argument(f"--lambda_{name}", type=number(0), default=10.0, metavar="WEIGHT", help=f"weight of {what}")
+        group.add_argument(f"--lambda_{name}", type=float_at_least(0), default=10.0, metavar="WEIGHT", help=f"weight of {what}")
     group.add_argument("--flow_net", default="raft", choices=FLOW_NETS,
                        help="what teaches the flow: RAFT, FlowNet2, OpenCV's DIS, files, or nothing moves")
     group.add_argument("--flow_file", default=None, metavar="PATH",
                        help="--flow_net raft, flownet2: file of the weights")
     group.add_argument("--checkpoint_activations", action="store_true",
                        help="compute generators twice rather than keep what they computed: less memory")
-    group.add_argument("--save_epoch_freq", dest="save_latest_freq", type=whole(1), default=argparse.SUPPRESS,
+    group.add_argument("--save_epoch_freq", dest="save_latest_freq", type=int_at_least(1), default=argparse.SUPPRESS,
                        metavar="EPOCHS", help="the same as --save_latest_freq with `epochs` behind the number")
     parser.set_defaults(n_epochs=10, n_epochs_decay=10, save_latest_freq=1, save_by_epoch=True)
-    parser.published_unit("print_freq", "samples", "steps")
-    parser.published_unit("display_freq", "samples", "epochs")
-    parser.published_unit("save_latest_freq", "samples", "epochs")
+    for name in ("print_freq", "display_freq", "save_latest_freq"):
+        parser.published_unit(name, "samples")
 
 
 def labels(text: str) -> str:

@@ -10,6 +10,7 @@ import math
 import time
 import zipfile
 from argparse import Namespace
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -100,7 +101,7 @@ class TrainingRun:
 
     def start_phase(self, model: BaseModel, phase: Phase, resumed: dict | None) -> None:
         """Start a phase of the model, with what `begin` found of it."""
-        with reading(self._state_path):
+        with reading(self._state_path) if resumed else nullcontext():
             model.start_phase(phase, resumed)
 
     def _resume(self, model: BaseModel) -> tuple[Position, dict | None]:

@@ -164,7 +164,9 @@ def test_other_spellings_and_units_of_published_programs():
     parser.add_argument("--save_latest_freq", type=int)
     parser.add_argument("--fine_size", action="store_true")
     parser.also(niter="n_epochs", fineSize="fine_size")
-    parser.published_unit("save_latest_freq", "samples", "epochs")
+    parser.unit("epochs", "save_latest_freq")
+    assert parser.parse_args(["--save_latest_freq", "5epochs"]) == parser.parse_args(["--save_latest_freq", "5"])
+    parser.published_unit("save_latest_freq", "samples")
     for words in (["--niter", "3"], ["--niter=3"], ["--n-epochs", "3"]):
         assert parser.parse_args([*words, "--fineSize"]).n_epochs == 3
     for words in (["--save_latest_freq", "5epochs"], ["--save-latest-freq=5epochs"]):
