@@ -68,10 +68,10 @@ class FaceDataset(ClipDataset):
         maps = torch.from_numpy(stacked(maps).astype(np.float32)) / 255
         return self.checked({"A": maps, "B": normalised(photos), "inst": numbers_of(parts)}, sequence)
 
-    def check_frame(self, sequence: Sequence, number: int) -> None:
+    def check_frame(self, sequence: Sequence, k: int) -> None:
         """Read landmarks and photograph."""
-        read_landmarks(sequence.files["landmarks"][number])
-        path = sequence.files["images"][number]
+        read_landmarks(sequence.files["landmarks"][k])
+        path = sequence.files["images"][k]
         must_be_of_size(read_photo(path), self.size(sequence, "images"), path, sequence.files["images"][0])
 
     def _first_shown(self, sequence: Sequence) -> int:

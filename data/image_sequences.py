@@ -142,12 +142,13 @@ def _matched(files: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], list[
 
 
 def _varying(names: list[str]) -> list[str]:
-    """Names without what all of them begin and end with; numbers stay whole."""
+    """Names without what all of them begin and end with; numbers stay whole, and lose zeros in front."""
     before, after = os.path.commonprefix(names), os.path.commonprefix([name[::-1] for name in names])
     if len(names) == 1:
         before, after = re.match(r"\D*", names[0])[0], re.match(r"\D*", names[0][::-1])[0]
     start, end = len(before.rstrip("0123456789")), len(after.rstrip("0123456789"))
-    return [name[start:len(name) - end] or name for name in names]
+    varying = [name[start:len(name) - end] or name for name in names]
+    return [str(int(text)) if text.isdecimal() else text for text in varying]
 
 
 # ---- random numbers -------------------------------------------------------------------------------------------------
@@ -163,8 +164,8 @@ class Draws:
         self.rng = rng
 
     def sequence(self, shares: np.ndarray) -> int:
-        """Which sequence, with the probabilities `shares`."""
-        return int(self.rng.choice(len(shares), p=shares))
+        """Which sequence, with the probabilities `shares`; the most probable one where nothing is random."""
+        return int(shares.argmax()) if self.rng is None else int(self.rng.choice(len(shares), p=shares))
 
     def step(self, largest: int) -> int:
         """Frames from one frame of a clip to the next, from 1."""

@@ -88,21 +88,21 @@ class PoseDataset(ClipDataset):
         frames = {"A": torch.from_numpy(np.stack(maps)), "B": self.photos(sequence, numbers, framing, size)}
         return self.checked({name: middle(video) for name, video in frames.items()}, sequence)
 
-    def check_frame(self, sequence: Sequence, number: int) -> None:
+    def check_frame(self, sequence: Sequence, k: int) -> None:
         """Read all that there is of a frame."""
-        size, path = self.size(sequence, "images"), sequence.files["images"][number]
+        size, path = self.size(sequence, "images"), sequence.files["images"][k]
         must_be_of_size(read_photo(path), size, path, sequence.files["images"][0])
         if "densepose" in sequence.files:
-            self._read_iuv(sequence, number, size)
+            self._read_iuv(sequence, k, size)
         if "openpose" in sequence.files:
-            read_people(sequence.files["openpose"][number], self.opt.basic_point_only)
+            read_people(sequence.files["openpose"][k], self.opt.basic_point_only)
 
     @property
     def _drop(self) -> float:
         return self.opt.random_drop_prob if self.opt.is_train else 0.0
 
-    def _read_iuv(self, sequence: Sequence, number: int, size: tuple[int, int]) -> np.ndarray:
-        path = sequence.files["densepose"][number]
+    def _read_iuv(self, sequence: Sequence, k: int, size: tuple[int, int]) -> np.ndarray:
+        path = sequence.files["densepose"][k]
         iuv = must_be_of_size(read_photo(path), size, path, sequence.files["images"][0])
         if iuv[..., 2].max() > BODY_PARTS:
             raise UserError(f"{path}: part {iuv[..., 2].max()} in the blue channel; expected an IUV picture, whose "
@@ -133,9 +133,9 @@ class PoseDataset(ClipDataset):
             kept.append(draws.uniform(strokes_of(basic)) > self._drop)
         return draw_people(changed, size, basic, kept)
 
-    def name_file(self, sequence: Sequence, number: int) -> Path:
+    def name_file(self, sequence: Sequence, k: int) -> Path:
         """The photograph."""
-        return sequence.files["images"][number]
+        return sequence.files["images"][k]
 
 
 def middle(video: Tensor) -> Tensor:

@@ -50,18 +50,18 @@ class TemporalDataset(ClipDataset):
             frames["inst"] = numbers_of([self._framed(sequence, "instances", k, framing) for k in numbers])
         return self.checked(frames, sequence)
 
-    def check_frame(self, sequence: Sequence, number: int) -> None:
+    def check_frame(self, sequence: Sequence, k: int) -> None:
         """Read all that there is of a frame."""
         for kind in sequence.files:
-            self._read(sequence, kind, number)
+            self._read(sequence, kind, k)
 
-    def _framed(self, sequence: Sequence, kind: str, number: int, framing: Framing):
+    def _framed(self, sequence: Sequence, kind: str, k: int, framing: Framing):
         plain = kind == "maps" and not self.opt.label_nc
-        return framing.apply(self._read(sequence, kind, number),
+        return framing.apply(self._read(sequence, kind, k),
                              Image.Resampling.BICUBIC if plain else Image.Resampling.NEAREST)
 
-    def _read(self, sequence: Sequence, kind: str, number: int):
-        path, first = sequence.files[kind][number], sequence.files["maps"][0]
+    def _read(self, sequence: Sequence, kind: str, k: int):
+        path, first = sequence.files[kind][k], sequence.files["maps"][0]
         if kind == "instances":
             pixels = read_ids(path)
         elif kind == "images":

@@ -9,20 +9,21 @@ An item is a dict of
 
 In training T is a function of the epoch and the sequence (`clip_length`), at test --n_frames_G.
 
-Options that are read here, all added by the model: dataroot, phase, is_train, max_dataset_size; input_nc, label_nc;
-resize_or_crop, load_size, fine_size, no_flip; n_frames_G, n_frames_total, niter_step, max_t_step, max_frames_per_gpu,
-n_gpus_gen, gpu_ids, batch_size; n_scales_spatial, n_downsample_G; start_frame, use_real_img; use_instance (temporal);
-no_canny_edge, no_dist_map, random_scale_points (face); densepose_only, openpose_only, basic_point_only,
-remove_face_labels, random_drop_prob (pose).
+Options of the model that are read here: input_nc, label_nc, use_instance, loadSize, fineSize, n_frames_G,
+n_frames_total, niter_step, max_t_step, max_frames_per_gpu, n_gpus_gen, n_scales_spatial, n_downsample_G,
+densepose_only, openpose_only; at test use_real_img. Those of the program: dataroot, gpu_ids, batch_size,
+max_dataset_size, is_train; at test phase. All others are added here.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence as ListLike
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from data.base_dataset import BaseDataset
 from data.image_sequences import (
@@ -38,6 +39,7 @@ from data.image_sequences import (
     stacked,
 )
 from util.clips import evenly_spread
+from util.command_line import float_at_least, folder_name, int_at_least
 from util.errors import UserError, several
 
 LONGEST_CLIP = 128
@@ -112,6 +114,32 @@ class ClipDataset(BaseDataset):
         self.windows = [] if opt.is_train else self._windows()
 
     @staticmethod
+    def add_options(parser, is_train: bool) -> None:
+        """Options of all these datasets, so that a published command is taken whatever the data are."""
+        group = parser.add_argument_group("sequences")
+        group.add_argument("--resize_or_crop", default="scaleWidth", metavar="WORDS",
+                           help="resize, scaleWidth, scaleHeight, randomScaleWidth or randomScaleHeight to --loadSize; "
+                                "_and_crop or _and_scaledCrop to --fineSize; none (docs/vid2vid/data.md)")
+        group.add_argument("--no_canny_edge", action="store_true", help="faces: no edges of the background")
+        group.add_argument("--no_dist_map", action="store_true", help="faces: no distances to curves (--input_nc 1)")
+        group.add_argument("--random_scale_points", action="store_true",
+                           help="faces, test: other proportions of the face")
+        group.add_argument("--basic_point_only", action="store_true", help="poses: neither head, hands nor face")
+        group.add_argument("--remove_face_labels", action="store_true",
+                           help="poses: DensePose without the head, and in training faces that are moved a little")
+        group.add_argument("--random_drop_prob", type=float_at_least(0), default=0.05, metavar="P",
+                           help="poses, training: how often a part of the body or of the skeleton is left out")
+        group.add_argument("--no_flip", action="store_true", help="training: do not change left and right of half of "
+                           "the clips (poses are never turned round)")
+        if is_train:
+            group.add_argument("--phase", type=folder_name, default="train", metavar="NAME",
+                               help="what the names of the data's folders begin with")
+        else:
+            group.add_argument("--start_frame", type=int_at_least(0), default=0, metavar="N",
+                               help="frames to leave out at the beginning of the first sequence")
+        parser.deciding |= {"resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only"}
+
+    @staticmethod
     @abstractmethod
     def folders(opt) -> dict[str, tuple[str, tuple[str, ...]]]:
         """The folders of a phase, as `find_sequences` takes them."""
@@ -121,7 +149,7 @@ class ClipDataset(BaseDataset):
         """A, B and inst of frames of a sequence."""
 
     @abstractmethod
-    def check_frame(self, sequence: Sequence, number: int) -> None:
+    def check_frame(self, sequence: Sequence, k: int) -> None:
         """Read the files of a frame; raises `UserError` if something is wrong with them."""
 
     def check_options(self) -> None:
@@ -144,8 +172,8 @@ class ClipDataset(BaseDataset):
         if start >= count:
             raise UserError(f"--start_frame: found {start}; sequence {self.sequences[0].name} has {count} windows of "
                             f"{self.opt.n_frames_G} frames. Give at most {count - 1}")
-        return [(number, first) for number, sequence in enumerate(self.sequences)
-                for first in range(0 if number else start, len(sequence) - self.opt.n_frames_G + 1)]
+        return [(which, first) for which, sequence in enumerate(self.sequences)
+                for first in range(0 if which else start, len(sequence) - self.opt.n_frames_G + 1)]
 
     def __len__(self) -> int:
         return int(min(len(self.windows) if self.windows else self.clips_per_epoch, self.opt.max_dataset_size))
@@ -161,7 +189,7 @@ class ClipDataset(BaseDataset):
         Raises:
             UserError: what is wrong with them, all of it.
         """
-        places = [(sequence, number) for sequence in self.sequences for number in range(len(sequence))]
+        places = [(sequence, k) for sequence in self.sequences for k in range(len(sequence))]
         problems = []
         for place in evenly_spread(len(places), CHECKED_FRAMES):
             try:
@@ -196,17 +224,41 @@ class ClipDataset(BaseDataset):
         length = clip_length(len(sequence), total, opt.n_frames_G, frames_per_load(opt))
         return length, draws.step(largest_step(len(sequence), length, opt.max_t_step))
 
-    def name_file(self, sequence: Sequence, number: int) -> Path:
+    def name_file(self, sequence: Sequence, k: int) -> Path:
         """The file whose stem names the results of a frame."""
-        return next(iter(sequence.files.values()))[number]
+        return next(iter(sequence.files.values()))[k]
+
+    def collate(self, items: ListLike[dict]) -> dict:
+        """A batch [B, T, C, H, W]; clips are cut to the shortest of them.
+
+        Raises:
+            UserError: frames are not of one size.
+        """
+        shapes = {tuple(item["A"].shape[2:]) for item in items}
+        if len(shapes) > 1:
+            sizes = ", ".join(f"{width} x {height}" for height, width in sorted(shapes))
+            raise UserError(f"--batch_size: frames of {sizes} in one batch ({', '.join(i['sequence'] for i in items)});"
+                            " expected one size. Give --batch_size 1, or a --resize_or_crop with crop")
+        frames = min(len(item["A"]) for item in items)
+        return default_collate([{name: value[:frames] if torch.is_tensor(value) else value
+                                 for name, value in item.items()} for item in items])
 
     # ---- what subclasses make items of
 
     def framing(self, size: tuple[int, int], draws: Draws, flips: bool = True) -> Framing:
-        """How frames of a size are framed in an item."""
+        """How frames of a size are framed in an item.
+
+        Raises:
+            UserError: nothing would be left of them.
+        """
         opt = self.opt
         may_flip = flips and opt.is_train and not opt.no_flip
-        return choose_framing(size, opt.resize_or_crop, opt.load_size, opt.fine_size, may_flip, draws)
+        framing = choose_framing(size, opt.resize_or_crop, opt.loadSize, opt.fineSize, may_flip, draws)
+        sides = framing.size + (framing.crop or framing.size)
+        if not all(sides):
+            raise self.wrong_size(f"frames of {size[0]} x {size[1]} pixels become", sides[2:] if all(sides[:2]) else
+                                  sides[:2])
+        return framing
 
     def photos(self, sequence: Sequence, numbers: list[int], framing: Framing, size: tuple[int, int]) -> Tensor:
         """Photographs [T, 3, H, W] in [-1, 1]."""
@@ -224,13 +276,21 @@ class ClipDataset(BaseDataset):
         Raises:
             UserError: a side is no multiple of what networks halve it to.
         """
-        multiple = 2 ** (self.opt.n_scales_spatial - 1 + self.opt.n_downsample_G)
         height, width = frames["A"].shape[-2:]
-        if not height or not width or height % multiple or width % multiple:
-            raise UserError(f"--resize_or_crop {self.opt.resize_or_crop}: sequence {sequence.name} becomes {width} x "
-                            f"{height} pixels; expected multiples of {multiple} (--n_scales_spatial, "
-                            "--n_downsample_G). Give another --loadSize, --fineSize or --resize_or_crop")
+        if not height or not width or height % self.multiple or width % self.multiple:
+            raise self.wrong_size(f"sequence {sequence.name} becomes", (width, height))
         return frames
+
+    @property
+    def multiple(self) -> int:
+        """What sides are a multiple of, so that networks can halve them."""
+        return 2 ** (self.opt.n_scales_spatial - 1 + self.opt.n_downsample_G)
+
+    def wrong_size(self, what: str, size: tuple[int, int]) -> UserError:
+        """An error for frames that come out at a size that is of no use."""
+        return UserError(f"--resize_or_crop {self.opt.resize_or_crop}: {what} {size[0]} x {size[1]}; expected "
+                         f"multiples of {self.multiple} (--n_scales_spatial, --n_downsample_G). Give another "
+                         "--loadSize, --fineSize or --resize_or_crop")
 
 
 def normalised(frames: list[np.ndarray]) -> Tensor:

@@ -25,8 +25,8 @@ SMALL = ("--model", "vid2vid", "--gpu_ids", "-1", "--ngf", "4", "--ndf", "4", "-
 STREET = (*SMALL, "--dataroot", "street", "--phase", "clip", "--label_nc", "35", "--use_instance", "--fg")
 LEARNING = ("--no_vgg", "--flow_net", "dis", "--n_frames_total", "2", "--max_frames_per_gpu", "2",
             "--max_frames_backpropagate", "2", "--niter_step", "1", "--n_frames_D", "2")
-TINY = ("--loadSize", "32", "--niter", "1", "--niter_decay", "0", "--num_D", "1")
-FINE = ("--loadSize", "64", "--niter", "2", "--niter_decay", "1", "--num_D", "2", "--n_scales_spatial", "2",
+TINY = ("--loadSize", "64", "--niter", "1", "--niter_decay", "0", "--num_D", "1")
+FINE = ("--loadSize", "128", "--niter", "2", "--niter_decay", "1", "--num_D", "2", "--n_scales_spatial", "2",
         "--niter_fix_global", "1", "--load_pretrain", "checkpoints/coarse")
 
 
@@ -105,7 +105,7 @@ def test_published_weights_alone_make_a_video_of_each_sequence(folder):
                     torch.load(Path("checkpoints/whole", name), weights_only=True).items()
                     if not entry.endswith("num_batches_tracked")}
         torch.save(counters, published / name)
-    command = ["--name", "published", *STREET[:-3], "--use_instance", "--fg", "--loadSize", "64", "--n_scales_spatial",
+    command = ["--name", "published", *STREET[:-3], "--use_instance", "--fg", "--loadSize", "128", "--n_scales_spatial",
                "2", "--use_real_img"]
     command = [word for word in command if word not in ("--no_html", "--print_freq", "1steps", "--display_id", "0")]
     test_program.main(command)
