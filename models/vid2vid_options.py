@@ -20,12 +20,10 @@ UNUSED_IN_TEST = {"ntest": "inf"}
 def add_options(parser: OneLineParser, is_train: bool) -> None:
     """Add the options that shape networks and data, and those of training or of test."""
     group = parser.add_argument_group("video-to-video")
-    group.add_argument("--load_size", type=int_at_least(1), default=512, metavar="PX", help="size that frames are scaled to")
-    group.add_argument("--fine_size", type=int_at_least(1), default=512, metavar="PX", help="size that frames are cropped to")
-    group.add_argument("--resize_or_crop", default="scaleWidth", metavar="MODE",
-                       help="how frames are scaled and cropped (docs/vid2vid/data.md)")
-    group.add_argument("--no_flip", action="store_true", help="do not mirror clips at random in training")
-    group.add_argument("--input_nc", type=int_at_least(1), default=3, metavar="N", help="channels of a map without labels")
+    group.add_argument("--load_size", type=int_at_least(1), default=512, metavar="PX", help="size to scale frames to")
+    group.add_argument("--fine_size", type=int_at_least(1), default=512, metavar="PX", help="size to crop frames to")
+    group.add_argument("--input_nc", type=int_at_least(1), default=3, metavar="N",
+                       help="channels of a map without labels")
     group.add_argument("--label_nc", type=int_at_least(0), default=0, metavar="N",
                        help="labels of a label map; 0: maps are no label maps")
     group.add_argument("--output_nc", type=int, default=3, choices=(3,), help="channels of a frame")
@@ -60,15 +58,19 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     group.add_argument("--openpose_only", action="store_true",
                        help="poses: the skeleton alone (--input_nc 3), and --no_flow")
     group.add_argument("--add_face_disc", action="store_true", help="poses: a discriminator that sees the face alone")
-    group.add_argument("--basic_point_only", action="store_true", help="poses: skeletons without hands and faces")
-    group.add_argument("--remove_face_labels", action="store_true",
-                       help="poses: no head in DensePose, and blurred points of the face in training")
-    group.add_argument("--random_drop_prob", type=float_at_least(0), default=0.05, metavar="P",
-                       help="poses: how probably each part of the body is left out in training")
+    group.add_argument("--resize_or_crop", default="scaleWidth", metavar="WORDS",
+                       help="resize, scaleWidth, scaleHeight, randomScaleWidth or randomScaleHeight to --loadSize; "
+                            "_and_crop or _and_scaledCrop to --fineSize; none (docs/vid2vid/data.md)")
+    group.add_argument("--no_flip", action="store_true",
+                       help="training: do not change left and right of half of the clips (poses are never turned round)")
     group.add_argument("--no_canny_edge", action="store_true", help="faces: no edges of the background")
-    group.add_argument("--no_dist_map", action="store_true",
-                       help="faces: no maps of the distance to each curve (--input_nc 1)")
-    group.add_argument("--random_scale_points", action="store_true", help="faces: test with another face's proportions")
+    group.add_argument("--no_dist_map", action="store_true", help="faces: no distances to curves (--input_nc 1)")
+    group.add_argument("--random_scale_points", action="store_true", help="faces, test: other proportions of the face")
+    group.add_argument("--basic_point_only", action="store_true", help="poses: neither head, hands nor face")
+    group.add_argument("--remove_face_labels", action="store_true",
+                       help="poses: DensePose without the head, and in training faces that are moved a little")
+    group.add_argument("--random_drop_prob", type=float_at_least(0), default=0.05, metavar="P",
+                       help="poses, training: how often a part of the body or of the skeleton is left out")
     group.add_argument("--fp16", dest="amp", action="store_const", const="fp16", default=argparse.SUPPRESS,
                        help="the same as --amp fp16")
     if is_train:
@@ -79,7 +81,7 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
                            help="folder of the first frame's generators, with --use_single_G (default: checkpoints/"
                                 "label2city_single or checkpoints/edge2face_single, by the name of --dataroot)")
         group.add_argument("--start_frame", type=int_at_least(0), default=0, metavar="N",
-                           help="first frame of the first sequence that is used")
+                           help="frames to leave out at the beginning of the first sequence")
         parser.set_defaults(num_test="300")
     group = parser.add_argument_group("published, without effect")
     unused = UNUSED | (UNUSED_IN_TRAINING if is_train else UNUSED_IN_TEST)
@@ -91,7 +93,7 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     parser.also(loadSize="load_size", fineSize="fine_size")
     parser.set_defaults(dataroot="datasets/Cityscapes/", num_threads=2, display_winsize=512)
     parser.deciding |= {
-        "label_nc", "input_nc", "use_instance", "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G",
+        "resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only", "label_nc", "input_nc", "use_instance", "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G",
         "n_scales_spatial", "n_blocks_local", "norm", "fg", "no_flow", "openpose_only", "densepose_only",
         "add_face_disc", "num_D", "n_layers_D", "no_ganFeat", "n_frames_D", "n_scales_temporal"}
 
