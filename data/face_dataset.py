@@ -75,7 +75,7 @@ class FaceDataset(ClipDataset):
         must_be_of_size(read_photo(path), self.size(sequence, "images"), path, sequence.files["images"][0])
 
     def _first_shown(self, sequence: Sequence) -> int:
-        return getattr(self.opt, "start_frame", 0) if sequence is self.sequences[0] else 0
+        return self.opt.start_frame if sequence is self.sequences[0] else 0
 
     def _maps(self, landmarks: np.ndarray, photo: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """Channels and part labels of a frame, uint8 [H, W] each, of all of the frame."""

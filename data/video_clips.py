@@ -9,10 +9,11 @@ An item is a dict of
 
 In training T is a function of the epoch and the sequence (`clip_length`), at test --n_frames_G.
 
-Options of the model that are read here: input_nc, label_nc, use_instance, loadSize, fineSize, n_frames_G,
-n_frames_total, niter_step, max_t_step, max_frames_per_gpu, n_gpus_gen, n_scales_spatial, n_downsample_G,
-densepose_only, openpose_only; at test use_real_img. Those of the program: dataroot, gpu_ids, batch_size,
-max_dataset_size, is_train; at test phase. All others are added here.
+Options that are read here, which the program and the model add: dataroot, phase, is_train, max_dataset_size, gpu_ids,
+batch_size; input_nc, label_nc, use_instance, resize_or_crop, load_size, fine_size, no_flip, n_frames_G, n_frames_total,
+niter_step, max_t_step, max_frames_per_gpu, n_gpus_gen, n_scales_spatial, n_downsample_G; at test use_real_img and
+start_frame; of faces no_canny_edge, no_dist_map, random_scale_points; of poses densepose_only, openpose_only,
+basic_point_only, remove_face_labels, random_drop_prob.
 """
 
 from abc import abstractmethod
@@ -39,7 +40,6 @@ from data.image_sequences import (
     stacked,
 )
 from util.clips import evenly_spread
-from util.command_line import float_at_least, folder_name, int_at_least
 from util.errors import UserError, several
 
 LONGEST_CLIP = 128
@@ -114,32 +114,6 @@ class ClipDataset(BaseDataset):
         self.windows = [] if opt.is_train else self._windows()
 
     @staticmethod
-    def add_options(parser, is_train: bool) -> None:
-        """Options of all these datasets, so that a published command is taken whatever the data are."""
-        group = parser.add_argument_group("sequences")
-        group.add_argument("--resize_or_crop", default="scaleWidth", metavar="WORDS",
-                           help="resize, scaleWidth, scaleHeight, randomScaleWidth or randomScaleHeight to --loadSize; "
-                                "_and_crop or _and_scaledCrop to --fineSize; none (docs/vid2vid/data.md)")
-        group.add_argument("--no_canny_edge", action="store_true", help="faces: no edges of the background")
-        group.add_argument("--no_dist_map", action="store_true", help="faces: no distances to curves (--input_nc 1)")
-        group.add_argument("--random_scale_points", action="store_true",
-                           help="faces, test: other proportions of the face")
-        group.add_argument("--basic_point_only", action="store_true", help="poses: neither head, hands nor face")
-        group.add_argument("--remove_face_labels", action="store_true",
-                           help="poses: DensePose without the head, and in training faces that are moved a little")
-        group.add_argument("--random_drop_prob", type=float_at_least(0), default=0.05, metavar="P",
-                           help="poses, training: how often a part of the body or of the skeleton is left out")
-        group.add_argument("--no_flip", action="store_true", help="training: do not change left and right of half of "
-                           "the clips (poses are never turned round)")
-        if is_train:
-            group.add_argument("--phase", type=folder_name, default="train", metavar="NAME",
-                               help="what the names of the data's folders begin with")
-        else:
-            group.add_argument("--start_frame", type=int_at_least(0), default=0, metavar="N",
-                               help="frames to leave out at the beginning of the first sequence")
-        parser.deciding |= {"resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only"}
-
-    @staticmethod
     @abstractmethod
     def folders(opt) -> dict[str, tuple[str, tuple[str, ...]]]:
         """The folders of a phase, as `find_sequences` takes them."""
@@ -167,7 +141,7 @@ class ClipDataset(BaseDataset):
 
     def _windows(self) -> list[tuple[int, int]]:
         """(sequence, first frame) of all windows; --start_frame skips frames of the first sequence."""
-        start = getattr(self.opt, "start_frame", 0)
+        start = self.opt.start_frame
         count = len(self.sequences[0]) - self.opt.n_frames_G + 1
         if start >= count:
             raise UserError(f"--start_frame: found {start}; sequence {self.sequences[0].name} has {count} windows of "
@@ -253,7 +227,7 @@ class ClipDataset(BaseDataset):
         """
         opt = self.opt
         may_flip = flips and opt.is_train and not opt.no_flip
-        framing = choose_framing(size, opt.resize_or_crop, opt.loadSize, opt.fineSize, may_flip, draws)
+        framing = choose_framing(size, opt.resize_or_crop, opt.load_size, opt.fine_size, may_flip, draws)
         sides = framing.size + (framing.crop or framing.size)
         if not all(sides):
             raise self.wrong_size(f"frames of {size[0]} x {size[1]} pixels become", sides[2:] if all(sides[:2]) else

@@ -13,7 +13,6 @@ from data.loading import create_dataset, find_dataset
 from data.sampler import ItemKey
 from datasets.make_vid2vid_sample import make_sample
 from tests.data.vid2vid_golden import options
-from util.command_line import OneLineParser
 from util.errors import UserError, reported_in_one_line
 from util.images import read_image, write_png
 
@@ -109,16 +108,6 @@ def test_clips_of_a_batch_are_cut_to_the_shortest(samples, data):
     items[0] = {**items[0], "A": items[0]["A"][..., :32]}
     with pytest.raises(UserError, match="--batch_size: frames of"):
         dataset.collate(items)
-
-
-def test_options_of_the_data_are_added_once_for_all_kinds():
-    for mode in ("temporal", "face", "pose", "test"):
-        for is_train in (True, False):
-            parser = OneLineParser()
-            find_dataset(mode).add_options(parser, is_train)
-            opt = parser.parse_args([])
-            assert (opt.resize_or_crop, opt.random_drop_prob) == ("scaleWidth", 0.05)
-            assert hasattr(opt, "start_frame") != is_train
 
 
 def test_the_data_are_told_from_others(samples):

@@ -21,7 +21,7 @@ VALUES = {"loadSize": 512, "fineSize": 512, "input_nc": 3, "label_nc": 0, "resiz
           "random_drop_prob": 0.05, "max_dataset_size": float("inf"), "dataset_mode": "temporal", "niter": 10,
           "niter_decay": 10, "max_frames_backpropagate": 1}
 """Published defaults of what data depend on."""
-OURS = {"batchSize": "batch_size"}
+OURS = {"loadSize": "load_size", "fineSize": "fine_size", "batchSize": "batch_size"}
 
 
 def options(args: str = "", **changes) -> Namespace:
