@@ -44,8 +44,8 @@ class FaceFirstFrame:
     def __call__(self, maps: Tensor, image: Tensor | None, parts: Tensor | None) -> Tensor:
         """Maps [1, C, H, W], the real frame [1, 3, H, W] and labels of parts [1, 1, H, W] to a frame [1, 3, H, W]."""
         if image is None or parts is None:
-            raise UserError("--use_single_G: found no real first frames, or no labels of the face's parts; a face needs "
-                            "both. Give --dataset_mode face")
+            raise UserError("--use_single_G: found no real first frames, or no labels of the face's parts; a face "
+                            "needs both. Give --dataset_mode face")
         own = self.encoder(image, parts)
         count = len(self.features[max(self.features)])
         distance = own.new_zeros(count)
@@ -89,7 +89,7 @@ def first_frame(opt, device: torch.device):
         path = folder / f"latest_net_G_{opt.load_size}.pth"
         return StreetFirstFrame(_loaded(generator, path, device), opt.label_nc)
     raise UserError(f"--use_single_G: found --dataroot {opt.dataroot}; the first frame's generator is chosen by the "
-                    "name of the data, or that of --single_G_dir, which should hold City or face. Give one of these, or "
+                    "name of the data, or of --single_G_dir, which should hold City or face. Give one of these, or "
                     "--use_real_img or --no_first_img")
 
 

@@ -31,6 +31,16 @@ class Load(NamedTuple):
     carried: list[Tensor]
 
 
+def on_device_of(place: nn.Module | Tensor, values):
+    """Tensors in nested lists, or frames, on the device of a network or of another tensor."""
+    device = place.device if isinstance(place, Tensor) else next(place.buffers()).device
+    if isinstance(values, Frame):
+        return Frame(*(on_device_of(place, value) for value in values))
+    if isinstance(values, list):
+        return [on_device_of(place, value) for value in values]
+    return values.to(device) if isinstance(values, Tensor) else values
+
+
 class FrameGenerators(nn.Module):
     """The generators of all resolutions, from coarse to fine, as one network.
 
@@ -69,7 +79,7 @@ class FrameGenerators(nn.Module):
         return made
 
     def forward(self, maps: Tensor, previous: list[Tensor], n_frames_bp: int = 1, use_raw_only: bool = False,
-                finest_only: bool = False) -> Load:
+                finest_only: bool = False, replicas: list[nn.Module] | None = None, per_replica: int = 1) -> Load:
         """Generate the frames of a load.
 
         Args:
@@ -78,6 +88,8 @@ class FrameGenerators(nn.Module):
             n_frames_bp: gradients do not flow from one frame to the one before at multiples of this.
             use_raw_only: do not warp frames before.
             finest_only: train the finest generator alone.
+            replicas: of this network, on several GPUs, which take their turns.
+            per_replica: frames that each makes.
         """
         levels, n = pyramid(maps, len(self.generators)), self.n_frames
         videos = [list(frames.unbind(1)) for frames in previous]
@@ -86,7 +98,9 @@ class FrameGenerators(nn.Module):
             before = [torch.stack(frames[t:t + n - 1], 1) for frames in videos]
             if t % n_frames_bp == 0:
                 before = [frames.detach() for frames in before]
-            made = self.frame([level[:, t:t + n] for level in levels], before, use_raw_only, finest_only)
+            turn = replicas[t // per_replica] if replicas else self
+            made = on_device_of(maps, turn.frame(*on_device_of(turn, [[level[:, t:t + n] for level in levels], before]),
+                                                 use_raw_only, finest_only))
             for frames, frame in zip(videos, reversed(made)):
                 frames.append(frame.image)
             finest.append(made[-1])

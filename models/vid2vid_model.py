@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import replicate
 
 from models.base_model import BaseModel, Export, Phase
 from models.flow_teachers import FilesTeacher, make_teacher
@@ -65,7 +66,7 @@ class Vid2VidModel(BaseModel):
             self.networks |= {name: network.to(self.device) for name, network in make_discriminators(opt).items()}
             self.vgg = None if opt.no_vgg else pretrained_vgg().to(self.device)
             self.teacher = make_teacher(opt.flow_net, opt.flow_file, self.device)
-            self.gpus = generator_gpus(opt)
+            self.gpus, self.frame_gpus = generator_gpus(opt), frame_gpus(opt)
             self.growth = growth(opt, self.gpus, 1)
             self.epochs = range(1, opt.n_epochs + opt.n_epochs_decay + 1)
         self.first_frame = first_frame(opt, self.device) if self.first_frame_is_single else None
@@ -101,8 +102,8 @@ class Vid2VidModel(BaseModel):
         trained = self.frames.generators[-1:] if self.finest_only else self.frames.generators
         self.frames.requires_grad_(False)
         trained.requires_grad_(True)
-        self.generate = self.parallel(self.frames)
-        self.judges = {name: self.parallel(network) for name, network in self.networks.items() if name[0] == "D"}
+        self.generate = self.frames if self.frame_gpus else self.parallel(self.frames)
+        self.judges = {name: self.spread_judge(network) for name, network in self.networks.items() if name[0] == "D"}
 
         def adam(networks: list[nn.Module], factor: float, beta1: float, beta2: float) -> torch.optim.Adam:
             return torch.optim.Adam([p for network in networks for p in network.parameters()], lr=opt.lr * factor,
@@ -112,6 +113,19 @@ class Vid2VidModel(BaseModel):
         slow, fast, betas = (0.5, 2.0, (0.0, 0.9)) if opt.TTUR else (1.0, 1.0, (opt.beta1, 0.999))
         optimizers = {"G": adam(list(trained), slow, *betas), "D": adam(of_images, fast, *betas)}
         return optimizers | {name: adam([self.networks[name]], 1.0, opt.beta1, 0.999) for name in self.temporal_names}
+
+    def spread_judge(self, network: nn.Module) -> nn.Module:
+        """A discriminator on the GPUs that generate no frames, or else on all."""
+        if not self.frame_gpus:
+            return self.parallel(network)
+        others = [gpu for gpu in self.opt.gpu_ids if gpu not in self.frame_gpus] or self.opt.gpu_ids
+        return nn.DataParallel(network, others) if len(others) > 1 else network
+
+    def replicas(self) -> dict:
+        """Copies of the generators on the GPUs that the frames of a load are spread over, where there are several."""
+        if not self.frame_gpus:
+            return {}
+        return {"replicas": replicate(self.frames, self.frame_gpus), "per_replica": self.growth.frames_per_gpu}
 
     def schedules(self, phase: Phase) -> dict:
         """All learning rates fall together, over the epochs of all phases."""
@@ -147,7 +161,8 @@ class Vid2VidModel(BaseModel):
         if isinstance(self.teacher, FilesTeacher):
             if "flow" not in batch:
                 raise UserError("--flow_net files: found no `flow` in items of --dataset_mode "
-                                f"{self.opt.dataset_mode}; expected that from each frame to the one before. Give another --flow_net")
+                                f"{self.opt.dataset_mode}; expected it from each frame to the one before. Give another "
+                                "--flow_net")
             self.teacher.flows = on_device["flow"].to(self.number_type)
         return self.encode(on_device), on_device["B"].to(self.number_type)
 
@@ -178,7 +193,8 @@ class Vid2VidModel(BaseModel):
         n, first = self.opt.n_frames_G, clip.history.count
         with self.autocast():
             load = self.generate(maps, clip.carried, n_frames_bp=self.growth.n_frames_bp,
-                                 use_raw_only=self.opt.no_first_img and first == 0, finest_only=self.finest_only)
+                                 use_raw_only=self.opt.no_first_img and first == 0, finest_only=self.finest_only,
+                                 **self.replicas())
         target, before = real[:, n - 1:], real[:, n - 2:-1]
         made_before = torch.cat([clip.last_made(before), load.images[:, :-1].detach()], 1)
         numbers = range(first + n - 1, first + n - 1 + target.shape[1])
@@ -425,6 +441,19 @@ def generator_gpus(opt) -> int:
     if opt.batch_size != 1:
         return 1
     return opt.n_gpus_gen if opt.n_gpus_gen > 0 else max(1, len(opt.gpu_ids))
+
+
+def frame_gpus(opt) -> list[int]:
+    """The GPUs that the frames of a load of one clip are spread over: --n_gpus_gen behind the first one, or all.
+
+    Raises:
+        UserError: there are not so many.
+    """
+    if len(opt.gpu_ids) < 2 or opt.batch_size != 1:
+        return []
+    if opt.n_gpus_gen > len(opt.gpu_ids):
+        raise UserError(f"--n_gpus_gen: found {opt.n_gpus_gen}; expected at most the {len(opt.gpu_ids)} of --gpu_ids")
+    return opt.gpu_ids[1:1 + opt.n_gpus_gen] if 0 < opt.n_gpus_gen < len(opt.gpu_ids) else list(opt.gpu_ids)
 
 
 def learning_rate(opt, epochs: range):

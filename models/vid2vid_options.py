@@ -14,7 +14,7 @@ UNUSED = {"label_feat": None, "load_features": None, "tf_log": None, "debug": No
           "netE": "simple", "n_downsample_E": "3", "local_rank": "0"}
 """Published options that change nothing, with their defaults; None: a flag."""
 UNUSED_IN_TRAINING = {"pool_size": "1"}
-UNUSED_IN_TEST = {"ntest": "inf"}
+UNUSED_IN_TEST = {"ntest": "inf", "display_id": "0", "load_pretrain": ""}
 
 
 def add_options(parser: OneLineParser, is_train: bool) -> None:
@@ -62,7 +62,7 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
                        help="resize, scaleWidth, scaleHeight, randomScaleWidth or randomScaleHeight to --loadSize; "
                             "_and_crop or _and_scaledCrop to --fineSize; none (docs/vid2vid/data.md)")
     group.add_argument("--no_flip", action="store_true",
-                       help="training: do not change left and right of half of the clips (poses are never turned round)")
+                       help="training: do not mirror half of the clips (poses are never mirrored)")
     group.add_argument("--no_canny_edge", action="store_true", help="faces: no edges of the background")
     group.add_argument("--no_dist_map", action="store_true", help="faces: no distances to curves (--input_nc 1)")
     group.add_argument("--random_scale_points", action="store_true", help="faces, test: other proportions of the face")
@@ -93,9 +93,10 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     parser.also(loadSize="load_size", fineSize="fine_size")
     parser.set_defaults(dataroot="datasets/Cityscapes/", num_threads=2, display_winsize=512)
     parser.deciding |= {
-        "resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only", "label_nc", "input_nc", "use_instance", "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G",
-        "n_scales_spatial", "n_blocks_local", "norm", "fg", "no_flow", "openpose_only", "densepose_only",
-        "add_face_disc", "num_D", "n_layers_D", "no_ganFeat", "n_frames_D", "n_scales_temporal"}
+        "resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only", "label_nc", "input_nc", "use_instance",
+        "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G", "n_scales_spatial", "n_blocks_local", "norm", "fg",
+        "no_flow", "openpose_only", "densepose_only", "add_face_disc", "num_D", "n_layers_D", "no_ganFeat",
+        "n_frames_D", "n_scales_temporal"}
 
 
 def _add_training(parser: OneLineParser) -> None:
@@ -116,7 +117,8 @@ def _add_training(parser: OneLineParser) -> None:
     group.add_argument("--TTUR", action="store_true",
                        help="half the learning rate for generators and twice for discriminators of images, and beta1 0")
     group.add_argument("--num_D", type=int_at_least(1), default=2, metavar="N", help="sizes that discriminators see")
-    group.add_argument("--n_layers_D", type=int_at_least(1), default=3, metavar="N", help="stride-2 layers of discriminators")
+    group.add_argument("--n_layers_D", type=int_at_least(1), default=3, metavar="N",
+                       help="stride-2 layers of discriminators")
     group.add_argument("--n_frames_D", type=int_at_least(2), default=3, metavar="N",
                        help="frames that a temporal discriminator sees")
     group.add_argument("--n_scales_temporal", type=int_at_least(0), default=2, metavar="N",
@@ -128,7 +130,8 @@ def _add_training(parser: OneLineParser) -> None:
     group.add_argument("--no_vgg", action="store_true", help="no perceptual loss")
     for name, what in (("feat", "the losses of features"), ("F", "the losses of the flow"),
                        ("T", "the loss of flicker")):
-        group.add_argument(f"--lambda_{name}", type=float_at_least(0), default=10.0, metavar="WEIGHT", help=f"weight of {what}")
+        group.add_argument(f"--lambda_{name}", type=float_at_least(0), default=10.0, metavar="WEIGHT",
+                           help=f"weight of {what}")
     group.add_argument("--flow_net", default="raft", choices=FLOW_NETS,
                        help="what teaches the flow: RAFT, FlowNet2, OpenCV's DIS, files, or nothing moves")
     group.add_argument("--flow_file", default=None, metavar="PATH",

@@ -30,7 +30,7 @@ def test_published_options_have_their_names_and_defaults(vid2vid_golden):
         for name, option in table.items():
             default = {"inf": math.inf}.get(option["default"], option["default"])
             if name not in OTHER_DEFAULTS:
-                value = found[OURS.get(name, name)]
+                value = found[name if name in found else OURS[name]]
                 assert (str(value) if name in ("ntest",) else type(default)(value)) in (default, str(default)), name
             given = {"flag": [], "int": ["32"], "float": ["0.25"], "str": [str(default) or "x"]}[option["type"]]
             if name not in ("display_freq", "print_freq", "save_latest_freq", "output_nc", "gpu_ids"):
