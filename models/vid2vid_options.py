@@ -1,4 +1,4 @@
-"""Options of video-to-video synthesis: names and defaults of the published program (docs/vid2vid/options.md).
+"""Options of video-to-video synthesis: names and defaults of the published program (docs/vid2vid/README.md).
 
 Those that data need too, such as `n_frames_G`, are added here, and read by the datasets.
 """
