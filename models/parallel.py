@@ -98,7 +98,7 @@ def _average_running_statistics(norm: _InstanceNorm, _inputs: tuple, _output: Te
     if norm.training and norm.running_mean is not None:
         both = torch.stack((norm.running_mean, norm.running_var))
         dist.all_reduce(both)
-        norm.running_mean, norm.running_var = both / distributed.count()
+        norm.running_mean, norm.running_var = (mean.clone() for mean in both / distributed.count())
 
 
 class _Sum(torch.autograd.Function):
