@@ -355,6 +355,6 @@ def must_be_of_size(pixels: np.ndarray, size: tuple[int, int], path: Path, other
 
 
 def stacked(frames: ListLike[np.ndarray]) -> np.ndarray:
-    """Frames [H, W] or [H, W, C] to [T, C, H, W]."""
+    """Frames [H, W] or [H, W, C] to [T, C, H, W], contiguous."""
     frames = np.stack(frames)
-    return frames[:, None] if frames.ndim == 3 else frames.transpose(0, 3, 1, 2)
+    return frames[:, None] if frames.ndim == 3 else np.ascontiguousarray(frames.transpose(0, 3, 1, 2))

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from data.image_sequences import IMAGES, JSONS, Draws, Sequence, must_be_of_size, read_photo
-from data.video_clips import ClipDataset, possible_starts
+from data.video_clips import ClipDataset, normalised, possible_starts
 from util.errors import UserError
 from vision.people.body25 import HEAD, POINTS, Person, draw_people, strokes_of, with_blurred_face
 
@@ -74,19 +74,21 @@ class PoseDataset(ClipDataset):
         """A and B of the frame's middle."""
         size = self.size(sequence, "images")
         framing = self.framing(size, draws, flips=False)
-        maps = []
+        maps: dict[str, list[np.ndarray]] = {kind: [] for kind in ("densepose", "openpose") if kind in sequence.files}
         for k in numbers:
-            channels = []
-            if "densepose" in sequence.files:
-                iuv = self._parts_left(self._read_iuv(sequence, k, size), draws)
-                iuv = framing.apply(iuv, Image.Resampling.NEAREST).astype(np.float32)
-                channels += [iuv[..., :2] / 127.5 - 1, 2 * iuv[..., 2:] / BODY_PARTS - 1]
-            if "openpose" in sequence.files:
-                skeleton = self._skeleton(sequence.files["openpose"][k], size, draws)
-                channels.append(framing.apply(skeleton, Image.Resampling.NEAREST) / np.float32(127.5) - 1)
-            maps.append(np.concatenate(channels, axis=-1).transpose(2, 0, 1))
-        frames = {"A": torch.from_numpy(np.stack(maps)), "B": self.photos(sequence, numbers, framing, size)}
-        return self.checked({name: middle(video) for name, video in frames.items()}, sequence)
+            pictures = {}
+            if "densepose" in maps:
+                pictures["densepose"] = self._parts_left(self._read_iuv(sequence, k, size), draws)
+            if "openpose" in maps:
+                pictures["openpose"] = self._skeleton(sequence.files["openpose"][k], size, draws)
+            for kind, picture in pictures.items():
+                maps[kind].append(middle(framing.apply(picture, Image.Resampling.NEAREST)))
+        channels = [normalised(pictures) for pictures in maps.values()]
+        if "densepose" in maps:  # parts from 0 to 24 rather than levels to 255
+            parts = np.stack(maps["densepose"])[..., 2].astype(np.float32)
+            channels[0][:, 2] = torch.from_numpy(2 * parts / BODY_PARTS - 1)
+        photos = [middle(photo) for photo in self.photos(sequence, numbers, framing, size)]
+        return self.checked({"A": torch.cat(channels, 1), "B": normalised(photos)}, sequence)
 
     def check_frame(self, sequence: Sequence, k: int) -> None:
         """Read all that there is of a frame."""
@@ -138,11 +140,11 @@ class PoseDataset(ClipDataset):
         return sequence.files["images"][k]
 
 
-def middle(video: Tensor) -> Tensor:
-    """The middle half of [..., H, W], as wide as a multiple of 64."""
-    width = video.shape[-1]
+def middle(picture: np.ndarray) -> np.ndarray:
+    """The middle half of [H, W, 3], as wide as a multiple of 64."""
+    width = picture.shape[1]
     half = int(width * 0.25 / KEPT_MULTIPLE) * KEPT_MULTIPLE
-    return video[..., width // 2 - half:width // 2 + half].contiguous()
+    return picture[:, width // 2 - half:width // 2 + half]
 
 
 def read_people(path: Path, basic: bool = False) -> list[Person]:

@@ -45,7 +45,7 @@ class TemporalDataset(ClipDataset):
         maps = [self._framed(sequence, "maps", k, framing) for k in numbers]
         frames = {"A": numbers_of(maps) if self.opt.label_nc else normalised(maps)}
         if "images" in sequence.files:
-            frames["B"] = self.photos(sequence, numbers, framing, size)
+            frames["B"] = normalised(self.photos(sequence, numbers, framing, size))
         if "instances" in sequence.files:
             frames["inst"] = numbers_of([self._framed(sequence, "instances", k, framing) for k in numbers])
         return self.checked(frames, sequence)

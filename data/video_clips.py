@@ -234,11 +234,12 @@ class ClipDataset(BaseDataset):
                                   sides[:2])
         return framing
 
-    def photos(self, sequence: Sequence, numbers: list[int], framing: Framing, size: tuple[int, int]) -> Tensor:
-        """Photographs [T, 3, H, W] in [-1, 1]."""
+    def photos(self, sequence: Sequence, numbers: list[int], framing: Framing,
+               size: tuple[int, int]) -> list[np.ndarray]:
+        """Photographs, uint8 [H, W, 3] each."""
         paths = sequence.files["images"]
-        return normalised([framing.apply(must_be_of_size(read_photo(paths[k]), size, paths[k], paths[0]),
-                                         Image.Resampling.BICUBIC) for k in numbers])
+        return [framing.apply(must_be_of_size(read_photo(paths[k]), size, paths[k], paths[0]),
+                              Image.Resampling.BICUBIC) for k in numbers]
 
     def size(self, sequence: Sequence, kind: str) -> tuple[int, int]:
         """(width, height) of a sequence's files."""
@@ -269,7 +270,7 @@ class ClipDataset(BaseDataset):
 
 def normalised(frames: list[np.ndarray]) -> Tensor:
     """uint8 frames [H, W] or [H, W, C] to float32 [T, C, H, W] in [-1, 1]."""
-    return torch.from_numpy(stacked(frames).astype(np.float32)) / 127.5 - 1
+    return torch.from_numpy(stacked(frames)).float().div_(127.5).sub_(1)
 
 
 def numbers_of(frames: list[np.ndarray]) -> Tensor:

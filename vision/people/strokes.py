@@ -68,41 +68,33 @@ def draw_coloured(picture: np.ndarray, pixels: np.ndarray, width: int, colour: t
     if len(pixels) == 0:
         return
     colour = np.array(colour, np.uint16)
-    brush = np.mgrid[-width:width, -width:width].reshape(2, -1).T
-    if _reaches_out(picture, pixels, width):
-        for row, column in brush:
+    _paint(picture, pixels, np.mgrid[-width:width, -width:width].reshape(2, -1).T, colour)
+    around = np.mgrid[-2 * width:2 * width, -2 * width:2 * width].reshape(2, -1).T
+    _paint(picture, pixels[[0, -1]], around[(around ** 2).sum(axis=1) < 4 * width ** 2], colour)
+
+
+def _paint(picture: np.ndarray, pixels: np.ndarray, offsets: np.ndarray, colour: np.ndarray) -> None:
+    """Paint all pixels [N, 2] at each offset (row, column) in turn, at once where no two offsets paint the same."""
+    low, high = pixels.min(axis=0) + offsets.min(axis=0)[::-1], pixels.max(axis=0) + offsets.max(axis=0)[::-1]
+    if min(low) < 0 or high[0] >= picture.shape[1] or high[1] >= picture.shape[0]:
+        for row, column in offsets:
             _mix(picture, _addressed(picture, pixels, row, column), colour)
-    else:  # the same, with one index for each pixel
-        flat = picture.reshape(-1, 3)
-        places = pixels[:, 1] * picture.shape[1] + pixels[:, 0]
-        for offset in brush @ (picture.shape[1], 1):
-            _mix(flat, places + offset, colour)
-    _draw_discs(picture, pixels[[0, -1]], 2 * width, colour)
-
-
-def _draw_discs(picture: np.ndarray, ends: np.ndarray, radius: int, colour: np.ndarray) -> None:
-    """A disc round both ends; offset by offset, but all at once where no pixel is painted by two offsets."""
-    around = np.mgrid[-radius:radius, -radius:radius].reshape(2, -1).T
-    around = around[(around ** 2).sum(axis=1) < radius ** 2]
-    apart = np.abs(ends[0] - ends[1]).max()
-    if not _reaches_out(picture, ends, radius) and (apart == 0 or apart >= 2 * radius):
-        rows, columns = around[:, :1] + ends[:, 1], around[:, 1:] + ends[:, 0]
-        old = picture[rows, columns]
-        lit = old.any(axis=(1, 2))[:, None, None]
-        picture[rows, columns] = np.where(lit, (old + colour) // 2, colour)
         return
-    for row, column in around:
-        _mix(picture, _addressed(picture, ends, row, column), colour)
+    flat = picture.reshape(-1, 3)
+    places = pixels[:, 1] * picture.shape[1] + pixels[:, 0]
+    steps = offsets @ (picture.shape[1], 1)
+    if len(pixels) == 2 and np.abs(pixels[0] - pixels[1]).max() > np.ptp(offsets):
+        places = steps[:, None] + places
+        old = flat[places]
+        flat[places] = np.where(old.any(axis=(1, 2))[:, None, None], (old + colour) >> 1, colour)
+        return
+    for step in steps:
+        _mix(flat, places + step, colour)
 
 
 def _addressed(picture: np.ndarray, pixels: np.ndarray, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
     height, width = picture.shape[:2]
     return np.clip(pixels[:, 1] + row, 0, height - 1), np.clip(pixels[:, 0] + column, 0, width - 1)
-
-
-def _reaches_out(picture: np.ndarray, pixels: np.ndarray, width: int) -> bool:
-    low, high = pixels.min(axis=0), pixels.max(axis=0) + width
-    return min(low) < width or high[0] > picture.shape[1] or high[1] > picture.shape[0]
 
 
 def _mix(picture: np.ndarray, where: tuple[np.ndarray, ...] | np.ndarray, colour: np.ndarray) -> None:
