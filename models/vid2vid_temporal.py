@@ -77,13 +77,16 @@ class FrameHistory:
         """The oldest frame that a later group may need."""
         if self.sparse:
             return min([self.count, *(number for numbers in self.collected for number in numbers)])
-        return max(0, self.count - self.n_frames**(self.n_scales - 1) * (self.n_frames - 1))
+        return max(0, self.count - self._kept)
+
+    @property
+    def _kept(self) -> int:
+        return self.n_frames**(self.n_scales - 1) * (self.n_frames - 1) if self.n_scales else 0
 
     def _newest(self, scale: int, first: int) -> list[list[int]]:
         spacing = self.n_frames**scale
         span = spacing * (self.n_frames - 1)
-        kept = self.n_frames**(self.n_scales - 1) * (self.n_frames - 1)
-        usable = min(self.count - max(0, first - kept) - span, self.count - first)
+        usable = min(self.count - max(0, first - self._kept) - span, self.count - first)
         return [[self.count - 1 - end - span + spacing * i for i in range(self.n_frames)]
                 for end in range(0, usable, self.n_frames)]
 

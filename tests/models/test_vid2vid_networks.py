@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torchvision.models.optical_flow import raft_large
 
 from models.flow_teachers import FlowTeacher, confidence, make_teacher
 from models.flownet2 import FlowNet2, correlation
@@ -23,6 +24,8 @@ from models.vid2vid_networks import (
     MultiScaleDiscriminator,
 )
 from tests.vid2vid_case import difference, parsed
+from util.errors import UserError
+from util.pretrained import Unavailable
 from vision.geometry.warp import warp
 
 TOLERANCE = 1e-6
@@ -228,6 +231,19 @@ def test_a_teacher_resizes_what_its_network_cannot_take_and_believes_what_fits()
     assert (sure == 1).all()
     other = frame + 0.2
     assert (confidence(other[:, 0], frame[:, 0], flow[:, 0]) == 0).all()
+
+
+def test_raft_takes_frames_of_any_size(tmp_path):
+    torch.manual_seed(0)
+    torch.save(raft_large(weights=None).state_dict(), tmp_path / "raft.pth")
+    teacher = make_teacher("raft", tmp_path / "raft.pth", torch.device("cpu"))
+    frames = torch.rand(1, 2, 3, 96, 100) * 2 - 1
+    flow, sure = teacher(frames[:, 1:], frames[:, :1], [])
+    assert flow.shape == (1, 1, 2, 96, 100) and sure.shape == (1, 1, 1, 96, 100) and not flow.requires_grad
+    with pytest.raises(Unavailable, match="--flow_net dis .* --flow_net still"):
+        make_teacher("raft", tmp_path / "other.pth", torch.device("cpu"))
+    with pytest.raises(UserError, match="^--flow_net flownet2: no .*other.pth; put FlowNet2_checkpoint.pth.tar there"):
+        make_teacher("flownet2", tmp_path / "other.pth", torch.device("cpu"))
 
 
 def test_dis_finds_a_translation_and_still_finds_none():

@@ -205,6 +205,30 @@ def test_activations_that_are_computed_again_change_nothing():
     assert all(torch.allclose(found[0][name], found[1][name], atol=1e-6) for name in found[0])
 
 
+@pytest.mark.parametrize("arguments", [
+    "--n_scales_temporal 0", "--n_frames_G 2 --n_frames_D 2", "--no_flow --norm instance",
+    "--gan_mode hinge --no_ganFeat", "--gan_mode original --n_scales_temporal 1"])
+def test_other_shapes_of_training_run_through_several_loads(arguments):
+    model = small_model(arguments)
+    model.growth = Growth(2, 2, 2)
+    found = [losses for losses, _ in model.train_clip(noise(model.opt, 9))]
+    assert len(found) > 3 and all(loss.isfinite() for losses in found for loss in losses.values())
+
+
+def test_flow_may_come_with_the_data_and_longer_steps_are_put_together():
+    model = small_model("--flow_net files --n_frames_D 2")
+    batch = noise(model.opt, 8)
+    with pytest.raises(UserError, match="^--flow_net files: found no `flow` in items of --dataset_mode temporal"):
+        model.optimize_parameters(batch)
+    batch["flow"] = torch.zeros(1, 8, 2, 16, 16)
+    batch["flow"][:, :, 0] = torch.arange(8.0)[:, None, None]
+    maps, real = model.clip(batch)
+    flow, _ = model.teacher(real[:, [5]], real[:, [3]], [[(5, 3)]])
+    assert flow.shape == (1, 1, 2, 16, 16) and (flow[:, :, 0] == 5 + 4).all()
+    model.growth = Growth(1, 3, 3)
+    assert model.optimize_parameters(batch)["F_Flow"].isfinite()
+
+
 def test_half_precision_trains_to_finite_losses():
     model = small_model("--amp bf16 --n_scales_spatial 2")
     model.growth = Growth(1, 2, 2)
