@@ -1,7 +1,7 @@
 """The first frames of a video from generators of single images (--use_single_G)."""
 
-import pickle
 from pathlib import Path
+from pickle import Unpickler, UnpicklingError
 
 import numpy as np
 import torch
@@ -99,8 +99,8 @@ def _loaded(network: nn.Module, path: Path, device: torch.device) -> nn.Module:
     return network.to(device).requires_grad_(False)
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Reads a pickled dict of arrays, and nothing that could run."""
+class _ArraysOnly(Unpickler):
+    """Reads a pickled dict of arrays, and nothing that could run: whatever else a file names is refused."""
 
     KNOWN = {("numpy", "ndarray"), ("numpy", "dtype"), ("numpy.core.multiarray", "_reconstruct"),
              ("numpy._core.multiarray", "_reconstruct"), ("numpy.core.multiarray", "scalar"),
@@ -108,7 +108,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module, name):
         if (module, name) not in self.KNOWN:
-            raise pickle.UnpicklingError(f"{module}.{name} is no array")
+            raise UnpicklingError(f"{module}.{name} is no array")
         return super().find_class(module, name)
 
 
@@ -128,5 +128,5 @@ def read_features(path: Path) -> dict[int, Tensor]:
         return {int(label): torch.from_numpy(np.array(vectors, np.float64)) for label, vectors in table.items()}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {remedy}") from None
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, UnpicklingError) as error:
         raise UserError(f"{path}: not a table of features ({error}); {remedy}") from error

@@ -8,7 +8,7 @@ import torch
 
 from models.flow_teachers import Pairs
 from models.schedules import Progress
-from models.vid2vid_first_frame import FaceFirstFrame, StreetFirstFrame
+from models.vid2vid_first_frame import FaceFirstFrame, StreetFirstFrame, read_features
 from models.vid2vid_generation import Load
 from models.vid2vid_maps import face_box
 from models.vid2vid_model import Vid2VidModel, learning_rate, pictures
@@ -16,6 +16,7 @@ from models.vid2vid_networks import Encoder, GlobalGenerator, GlobalGeneratorWit
 from models.vid2vid_pictures import map_picture, written_map
 from models.vid2vid_temporal import Growth
 from tests.vid2vid_case import difference, parsed
+from util.errors import UserError
 from util.tensors import to_pixels
 
 
@@ -141,6 +142,45 @@ def test_inference_gives_the_published_frames(vid2vid_golden):
                 assert difference(carried[0], expected) < 5e-6
         for label, network in model.networks.items():
             assert all(torch.equal(statistics[label][k], v) for k, v in network.named_buffers())
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("this ran",)
+
+
+def test_features_of_faces_are_read_as_arrays_and_nothing_else(tmp_path, capsys):
+    table = {label: np.arange(34, dtype=np.float32).reshape(2, 17) + label for label in range(7)}
+    np.save(tmp_path / "features.npy", table)
+    found = read_features(tmp_path / "features.npy")
+    assert sorted(found) == list(range(7)) and (found[6].numpy() == table[6]).all()
+    np.save(tmp_path / "evil.npy", {0: Evil()})
+    for name, message in (("evil.npy", "print is no array"), ("missing.npy", "no such file")):
+        with pytest.raises(UserError, match=f"{name}: .*{message}"):
+            read_features(tmp_path / name)
+    np.save(tmp_path / "numbers.npy", np.arange(3))
+    with pytest.raises(UserError, match="numbers.npy: not a table of features"):
+        read_features(tmp_path / "numbers.npy")
+    assert "this ran" not in capsys.readouterr().out
+
+
+def test_first_frames_of_faces_and_streets_are_found_where_they_were_published(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, networks in (("label2city_single", {"G_512": GlobalGenerator(35, n_blocks=1)}),
+                             ("edge2face_single", {"G": GlobalGeneratorWithFeatures(15, 16, n_blocks=1),
+                                                   "E": Encoder(3, 16)})):
+        (tmp_path / "checkpoints" / folder).mkdir(parents=True)
+        for name, network in networks.items():
+            torch.save(network.state_dict(), tmp_path / "checkpoints" / folder / f"latest_net_{name}.pth")
+    np.save(tmp_path / "checkpoints/edge2face_single/features.npy", {i: np.zeros((2, 17)) for i in range(7)})
+    small = "--gpu_ids -1 --use_single_G --n_blocks 1 --ngf 2 --n_downsample_G 1"
+    street = Vid2VidModel(parsed(f"{small} --label_nc 35 --dataroot data/Cityscapes", is_train=False))
+    assert street.first_frame(torch.zeros(1, 36, 32, 32), None, None).shape == (1, 3, 32, 32)
+    face = Vid2VidModel(parsed(f"{small} --input_nc 15 --dataroot data/face --dataset_mode face", is_train=False))
+    made = face.first_frame(torch.zeros(1, 15, 32, 32), torch.zeros(1, 3, 32, 32), torch.zeros(1, 1, 32, 32))
+    assert made.shape == (1, 3, 32, 32)
+    with pytest.raises(UserError, match="--use_single_G: found no real first frames"):
+        face.first_frame(torch.zeros(1, 15, 32, 32), None, None)
 
 
 def test_pictures_are_the_published_ones(vid2vid_golden):
