@@ -66,7 +66,8 @@ class FaceDataset(ClipDataset):
             parts.append(framing.apply(cut(labels, box), Image.Resampling.NEAREST))
             photos.append(framing.apply(cut(photo, box), Image.Resampling.BICUBIC))
         maps = torch.from_numpy(stacked(maps).astype(np.float32)) / 255
-        return self.checked({"A": maps, "B": normalised(photos), "inst": numbers_of(parts)}, sequence)
+        flows = self.flows(sequence, numbers, framing, size, lambda flow: cut(flow, box))
+        return self.checked({"A": maps, "B": normalised(photos), "inst": numbers_of(parts), **flows}, sequence)
 
     def check_frame(self, sequence: Sequence, k: int) -> None:
         """Read landmarks and photograph."""

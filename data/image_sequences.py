@@ -22,6 +22,7 @@ from util.images import read_image
 IMAGES = (".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".bmp", ".tiff")
 TEXTS = (".txt",)
 JSONS = (".json",)
+FLOWS = (".npy",)
 _ADDED = re.compile(r"_(gtFine_(labelIds|labelTrainIds|instanceIds|color)|leftImg8bit|IUV|INDS|keypoints|rendered)$")
 FINAL_MULTIPLE, SCALED_MULTIPLE = 32, 4
 
@@ -224,7 +225,7 @@ class Framing:
         """Scale, crop and turn a picture round.
 
         Args:
-            pixels: uint8 [H, W] or [H, W, 3 or 4], or int32 [H, W].
+            pixels: uint8 [H, W] or [H, W, 3 or 4], or int32 or float32 [H, W].
             resampling: nearest for labels and all that must not be mixed.
 
         Returns:
@@ -330,6 +331,22 @@ def read_labels(path: Path, n_labels: int) -> np.ndarray:
 def read_photo(path: Path, mode: str = "RGB") -> np.ndarray:
     """A photograph: uint8 [H, W, C], or [H, W] for mode "L". Raises `UserError` where it is not readable."""
     return read_image(path, mode)
+
+
+def read_flow(path: Path) -> np.ndarray:
+    """An optical flow: float32 [H, W, 2], from each pixel to where it was in the frame before, (x, y) in pixels.
+
+    Raises:
+        UserError: the file is missing or holds anything else.
+    """
+    try:
+        flow = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path}: not readable as an array ({error}); expected a flow, made by numpy.save") from None
+    if flow.ndim != 3 or flow.shape[2] != 2 or not np.isfinite(flow).all():
+        raise UserError(f"{path}: an array of shape {list(flow.shape)}; expected a flow of finite numbers, [height, "
+                        "width, 2], from each pixel to where it was in the frame before")
+    return flow.astype(np.float32)
 
 
 def size_of(path: Path) -> tuple[int, int]:

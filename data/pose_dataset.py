@@ -88,7 +88,9 @@ class PoseDataset(ClipDataset):
             parts = np.stack(maps["densepose"])[..., 2].astype(np.float32)
             channels[0][:, 2] = torch.from_numpy(2 * parts / BODY_PARTS - 1)
         photos = [middle(photo) for photo in self.photos(sequence, numbers, framing, size)]
-        return self.checked({"A": torch.cat(channels, 1), "B": normalised(photos)}, sequence)
+        flows = {name: flow[..., middle_columns(flow.shape[-1])].contiguous()
+                 for name, flow in self.flows(sequence, numbers, framing, size).items()}
+        return self.checked({"A": torch.cat(channels, 1), "B": normalised(photos), **flows}, sequence)
 
     def check_frame(self, sequence: Sequence, k: int) -> None:
         """Read all that there is of a frame."""
@@ -141,10 +143,14 @@ class PoseDataset(ClipDataset):
 
 
 def middle(picture: np.ndarray) -> np.ndarray:
-    """The middle half of [H, W, 3], as wide as a multiple of 64."""
-    width = picture.shape[1]
+    """The middle half of [H, W, 3]."""
+    return picture[:, middle_columns(picture.shape[1])]
+
+
+def middle_columns(width: int) -> slice:
+    """The middle half of so many columns, a multiple of 64 of them."""
     half = int(width * 0.25 / KEPT_MULTIPLE) * KEPT_MULTIPLE
-    return picture[:, width // 2 - half:width // 2 + half]
+    return slice(width // 2 - half, width // 2 + half)
 
 
 def read_people(path: Path, basic: bool = False) -> list[Person]:

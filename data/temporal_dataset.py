@@ -48,12 +48,14 @@ class TemporalDataset(ClipDataset):
             frames["B"] = normalised(self.photos(sequence, numbers, framing, size))
         if "instances" in sequence.files:
             frames["inst"] = numbers_of([self._framed(sequence, "instances", k, framing) for k in numbers])
+        frames |= self.flows(sequence, numbers, framing, size)
         return self.checked(frames, sequence)
 
     def check_frame(self, sequence: Sequence, k: int) -> None:
         """Read all that there is of a frame."""
         for kind in sequence.files:
-            self._read(sequence, kind, k)
+            if kind != "flows":
+                self._read(sequence, kind, k)
 
     def _framed(self, sequence: Sequence, kind: str, k: int, framing: Framing):
         plain = kind == "maps" and not self.opt.label_nc

@@ -5,18 +5,20 @@ An item is a dict of
     A         float32 [T, Ca, H, W]: maps; label maps as the numbers of classes [T, 1, H, W]
     B         float32 [T, 3, H, W] in [-1, 1]: photographs. At test only where the first frames may be needed
     inst      float32 [T, 1, H, W]: numbers of things or parts of the face; only where these are used
+    flow      float32 [T, 2, H, W]: (x, y) to the frame before, in pixels; only with --flow_net files
     sequence, image_path: names of the sequence and of the last frame's file
 
 In training T is a function of the epoch and the sequence (`clip_length`), at test --n_frames_G.
 
 Options that are read here, which the program and the model add: dataroot, phase, is_train, max_dataset_size, gpu_ids,
 batch_size; input_nc, label_nc, use_instance, resize_or_crop, load_size, fine_size, no_flip, n_frames_G, n_frames_total,
-niter_step, max_t_step, max_frames_per_gpu, n_gpus_gen, n_scales_spatial, n_downsample_G; at test use_real_img and
-start_frame; of faces no_canny_edge, no_dist_map, random_scale_points; of poses densepose_only, openpose_only,
+niter_step, max_t_step, max_frames_per_gpu, n_gpus_gen, n_scales_spatial, n_downsample_G, flow_net; at test use_real_img
+and start_frame; of faces no_canny_edge, no_dist_map, random_scale_points; of poses densepose_only, openpose_only,
 basic_point_only, remove_face_labels, random_drop_prob.
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 from collections.abc import Sequence as ListLike
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from torch.utils.data import default_collate
 
 from data.base_dataset import BaseDataset
 from data.image_sequences import (
+    FLOWS,
     Draws,
     Framing,
     Sequence,
@@ -35,6 +38,7 @@ from data.image_sequences import (
     data_id,
     find_sequences,
     must_be_of_size,
+    read_flow,
     read_photo,
     size_of,
     stacked,
@@ -109,6 +113,9 @@ class ClipDataset(BaseDataset):
     def __init__(self, opt):
         super().__init__(opt)
         self.check_options()
+        if self._with_flows(opt) and opt.max_t_step > 1:
+            raise UserError(f"--max_t_step: found {opt.max_t_step} with --flow_net files, whose flows lead to the "
+                            "frame before; expected 1")
         self.sequences = self.find(opt)
         self.longest = max(map(len, self.sequences))
         self.windows = [] if opt.is_train else self._windows()
@@ -132,7 +139,12 @@ class ClipDataset(BaseDataset):
     @classmethod
     def find(cls, opt) -> list[Sequence]:
         """The sequences that the options name."""
-        return find_sequences(opt.dataroot, opt.phase, cls.folders(opt), opt.n_frames_G)
+        flows = {"flows": ("flow", FLOWS)} if cls._with_flows(opt) else {}
+        return find_sequences(opt.dataroot, opt.phase, cls.folders(opt) | flows, opt.n_frames_G)
+
+    @staticmethod
+    def _with_flows(opt) -> bool:
+        return opt.is_train and opt.flow_net == "files"
 
     @classmethod
     def data_options(cls, opt) -> dict:
@@ -240,6 +252,20 @@ class ClipDataset(BaseDataset):
         paths = sequence.files["images"]
         return [framing.apply(must_be_of_size(read_photo(paths[k]), size, paths[k], paths[0]),
                               Image.Resampling.BICUBIC) for k in numbers]
+
+    def flows(self, sequence: Sequence, numbers: list[int], framing: Framing, size: tuple[int, int],
+              cut: Callable[[np.ndarray], np.ndarray] = lambda flow: flow) -> dict[str, Tensor]:
+        """The item's flow, where there are files of it; `cut` is what is done to frames before they are framed."""
+        paths = sequence.files.get("flows")
+        if paths is None:
+            return {}
+        flows = []
+        for k in numbers:
+            flow = cut(must_be_of_size(read_flow(paths[k]), size, paths[k], next(iter(sequence.files.values()))[0]))
+            scale = framing.size[0] / flow.shape[1] * (-1 if framing.flip else 1), framing.size[1] / flow.shape[0]
+            flows.append(np.stack([framing.apply(np.ascontiguousarray(flow[..., axis] * np.float32(scale[axis])),
+                                                 Image.Resampling.BILINEAR) for axis in (0, 1)], axis=-1))
+        return {"flow": torch.from_numpy(stacked(flows))}
 
     def size(self, sequence: Sequence, kind: str) -> tuple[int, int]:
         """(width, height) of a sequence's files."""

@@ -6,6 +6,7 @@ batch, or what its batches hold.
 
 from abc import ABC, abstractmethod
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,7 @@ class BaseModel(ABC):
         device: where it computes.
         networks: name to module; saved as `<label>_net_<name>.pth`.
         optimizers: name to optimiser of the current phase; filled by `start_phase`.
+        phase: the current phase; there from `start_phase` on.
         presets: values for options by name of a preset; `published` is the first, and changes nothing.
         dataset_mode: the dataset it is trained on where --dataset_mode names no other.
         epoch_options: options that count epochs: a time budget scales them together.
@@ -96,6 +98,7 @@ class BaseModel(ABC):
         captions: name of a picture that `visuals` makes to a sentence that says what it shows.
     """
 
+    phase: Phase
     captions: dict[str, str] = {}
     presets: dict[str, dict] = {"published": {}}
     dataset_mode: str = ""
@@ -115,7 +118,6 @@ class BaseModel(ABC):
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.plateaus: dict[str, lr_scheduler.ReduceLROnPlateau] = {}
-        self.phase: Phase | None = None
 
     # What a model is asked for.
 
@@ -127,7 +129,7 @@ class BaseModel(ABC):
         of the program are set here (`parser.set_defaults`), and other spellings of options (`parser.also`).
         """
 
-    def phases(self) -> list[Phase]:
+    def phases(self) -> Sequence[Phase]:
         """The phases of a whole training run, in order."""
         return [Phase("training", self.opt, range(1, self.opt.n_epochs + self.opt.n_epochs_decay + 1))]
 

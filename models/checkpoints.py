@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import torch
 from torch import Tensor, nn
@@ -120,7 +120,8 @@ class _Stream:
     """A file for torch.save, which hides what the file system says."""
 
     def __init__(self, file: BinaryIO):
-        self.file, self.error = file, None
+        self.file = file
+        self.error: OSError | None = None
 
     def write(self, data) -> int:
         try:
@@ -145,7 +146,7 @@ def write_checkpoint(state: dict, path: Path) -> None:
     with written_atomically(path) as temporary, open(temporary, "wb") as file:
         stream = _Stream(file)
         try:
-            torch.save(state, stream)
+            torch.save(state, cast(BinaryIO, stream))  # which calls nothing but write and flush
         except Exception:
             if stream.error is not None:
                 raise stream.error from None

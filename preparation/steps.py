@@ -163,7 +163,7 @@ def read_values(path: Path) -> dict:
         UserError: it does not hold an object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -192,7 +192,7 @@ def _as_before(step: Step, opt: Namespace, before: dict) -> tuple[Namespace, dic
         value = getattr(opt, action.dest)
         entry = before.get(action.dest)
         if value is None and entry is not None and entry["value"] is not None:
-            value = (action.type or str)(entry["value"])
+            value = action.type(entry["value"]) if callable(action.type) else str(entry["value"])
             setattr(opt, action.dest, value)
             if isinstance(value, Path) and not value.exists():  # moved away since: it is needed only to run again
                 entries[action.dest] = entry

@@ -11,15 +11,17 @@ from torch.utils.data import DataLoader
 from data.image_sequences import IMAGES, find_sequences, read_ids
 from data.loading import create_dataset, find_dataset
 from data.sampler import ItemKey
+from data.video_clips import frames_in_epoch
 from datasets.make_vid2vid_sample import make_sample
 from tests.data.vid2vid_golden import options
+from tests.vision.test_vid2vid_drawings import FACE
 from util.errors import UserError, reported_in_one_line
 from util.images import read_image, write_png
 
 STREET = "--label_nc 35 --use_instance --loadSize 64 --n_frames_total 4 --max_frames_per_gpu 2"
-FACE = "--dataset_mode face --input_nc 15 --loadSize 64 --n_frames_total 2"
+FACE_ARGS = "--dataset_mode face --input_nc 15 --loadSize 64 --n_frames_total 2"
 POSE = "--dataset_mode pose --input_nc 6 --resize_or_crop scaleHeight --loadSize 64 --n_frames_total 2"
-KINDS = {"street": STREET, "face": FACE, "dancer": POSE}
+KINDS = {"street": STREET, "face": FACE_ARGS, "dancer": POSE}
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,44 @@ def test_clips_grow_with_the_epoch_and_windows_begin_at_a_frame(samples):
     assert len(windows) == 1 and windows[0]["image_path"].endswith("00004.png")
     assert complaints(samples["street"], STREET + " --start_frame 3", phase="test", is_train=False)[0].startswith(
         "--start_frame: found 3")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_flows_of_files_go_the_way_of_the_frames(data, kind):
+    """They are scaled, cropped and turned round, and so are their lengths and directions."""
+    root = data(kind)
+    for path in (root / ("train_B" if kind == "street" else "train_img")).rglob("*"):
+        if path.is_file():
+            height, width = read_image(path, "L").shape
+            flow = root / "train_flow" / path.parent.name / f"{path.stem}.npy"
+            flow.parent.mkdir(parents=True, exist_ok=True)
+            np.save(flow, np.stack([np.indices((height, width))[1] / 2, np.full((height, width), 3.0)], axis=-1))
+    dataset = opened(root, KINDS[kind] + " --flow_net files")
+    seen = set()
+    for seed in range(6):
+        item = dataset[ItemKey(0, 1, seed)]
+        flow, (height, width) = item["flow"], item["A"].shape[-2:]
+        assert flow.shape == (len(item["A"]), 2, height, width) and flow.dtype == torch.float32
+        inner = flow[:, :, height // 3:2 * height // 3]  # a face's box may be larger than the frame
+        slope = (inner[:, 0, :, 3 * width // 4] - inner[:, 0, :, width // 4]) / (3 * width // 4 - width // 4)
+        torch.testing.assert_close(slope, torch.full_like(slope, 0.5), rtol=0, atol=0.02)
+        scale = inner[:, 1].median().item() / 3
+        assert 0.3 < scale < 1.5
+        seen.add(bool(inner[0, 0].median() < 0))
+    assert seen == ({False} if kind == "dancer" else {False, True})
+    assert "flow" not in opened(root, KINDS[kind])[0]
+
+
+def test_bad_flows(data):
+    root = data("street")
+    args = STREET + " --flow_net files"
+    assert "train_flow: no such folder" in complaints(root, args)[0]
+    for path in list((root / "train_B").rglob("*.png")):
+        flow = root / "train_flow" / path.parent.name / f"{path.stem}.npy"
+        flow.parent.mkdir(parents=True, exist_ok=True)
+        np.save(flow, np.zeros((64, 128)))
+    assert "shape [64, 128]; expected a flow" in complaints(root, args)[0]
+    assert complaints(root, args + " --max_t_step 2")[0].startswith("--max_t_step: found 2 with --flow_net files")
 
 
 def test_dataset_mode_test_is_temporal(samples):
@@ -182,14 +222,14 @@ def test_a_bad_street(data, change, said):
 def test_bad_landmarks(data, text, said):
     root = data("face")
     (root / "train_keypoints" / "talk_01" / "00001.txt").write_text(text)
-    (line,) = complaints(root, FACE)
+    (line,) = complaints(root, FACE_ARGS)
     assert "talk_01/00001.txt: " in line and said in line
 
 
 def test_frames_without_a_face_are_told(data):
     root = data("face")
     (root / "train_keypoints" / "talk_01" / "00001.txt").unlink()
-    (line,) = complaints(root, FACE)
+    (line,) = complaints(root, FACE_ARGS)
     assert "train_img/talk_01: 1 frames that" in line and "00001.jpg" in line
 
 
@@ -230,7 +270,7 @@ def test_no_iuv_picture(data):
 
 @pytest.mark.parametrize("kind, args, said", [
     ("street", STREET.replace("--label_nc 35", "--input_nc 5"), "--input_nc: found 5"),
-    ("face", FACE.replace("15", "3"), "--input_nc 15"), ("face", FACE + " --no_dist_map", "--input_nc 1"),
+    ("face", FACE_ARGS.replace("15", "3"), "--input_nc 15"), ("face", FACE_ARGS + " --no_dist_map", "--input_nc 1"),
     ("dancer", POSE + " --openpose_only", "--input_nc 3"),
     ("dancer", POSE + " --openpose_only --densepose_only", "expected one of them"),
     ("street", STREET.replace("--loadSize 64", "--loadSize 12"), "become 0 x"),
@@ -248,3 +288,48 @@ def test_what_a_process_that_prepares_batches_finds_is_one_line(data, capsys):
         list(DataLoader(dataset, num_workers=1, collate_fn=dataset.collate))
     error = capsys.readouterr().err
     assert left.value.code == 2 and error.count("\n") == 1 and error.startswith("error: ") and "label 99" in error
+
+
+# ---- figures of the specification -----------------------------------------------------------------------------------
+
+def test_dancers_of_known_sizes(samples, tmp_path):
+    """Frames of 320 x 180, videos of 12 and 9 frames."""
+    people = (samples["dancer"] / "train_openpose/dance_01/00000_keypoints.json").read_text()
+    for name, length in (("one", 12), ("two", 9)):
+        for k in range(length):
+            for kind, file in (("img", f"{k:05d}.png"), ("densepose", f"{k:05d}_IUV.png")):
+                write_png(tmp_path / f"test_{kind}" / name / file, np.zeros((180, 320, 3), np.uint8))
+            path = tmp_path / "test_openpose" / name / f"{k:05d}_keypoints.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(people)
+    dataset = opened(tmp_path, POSE.replace("64", "256"), phase="test", is_train=False)
+    assert len(dataset) == 17
+    first = dataset[0]
+    assert first["A"].shape == (3, 6, 256, 192) and first["B"].shape == (3, 3, 256, 192)
+    assert first["image_path"].endswith("one/00002.png")
+    assert [dataset[k]["sequence"] for k in (9, 10)] == ["one", "two"]
+
+
+def test_a_street_of_seven_frames(tmp_path):
+    for k in range(7):
+        for kind in "AB":
+            write_png(tmp_path / f"train_{kind}" / "town" / f"{k}.png", np.zeros((32, 64), np.uint8))
+    dataset = opened(tmp_path, "--label_nc 5 --loadSize 64 --n_frames_total 4 --max_frames_per_gpu 2 --niter_step 1")
+    assert [len(dataset.item(0, None, epoch)["A"]) for epoch in (1, 2, 3)] == [6, 6, 6]  # 5 frames are no whole loads
+    assert frames_in_epoch(5, 7, 4, 1, 3) == 5
+
+
+def test_a_face_of_known_means(tmp_path):
+    for k in range(3):
+        write_png(tmp_path / "test_img" / "one" / f"{k}.png", np.zeros((256, 256, 3), np.uint8))
+        path = tmp_path / "test_keypoints" / "one" / f"{k}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(f"{x},{y}" for x, y in FACE))
+    args = FACE_ARGS.replace("64", "256") + " --no_canny_edge"
+    item = opened(tmp_path, args, phase="test", is_train=False)[0]
+    means = (0.02306, 0.07767, 0.14957, 0.14956, 0.14762, 0.15013, 0.14762, 0.15320, 0.15318, 0.15283, 0.15316, 0.14518,
+             0.14567, 0.14989, 0.15000)
+    found = item["A"][0].mean((1, 2))
+    np.testing.assert_allclose(found[1:], means[1:], rtol=0.01)
+    np.testing.assert_allclose(found[0], means[0], rtol=0.03)  # edges that rounding decides about there
+    assert set(item["inst"].unique().tolist()) == set(range(7)) and item["B"].max() == -1

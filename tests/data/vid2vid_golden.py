@@ -18,8 +18,8 @@ FLAGS = ("no_flip", "use_instance", "use_real_img", "no_canny_edge", "no_dist_ma
 VALUES = {"loadSize": 512, "fineSize": 512, "input_nc": 3, "label_nc": 0, "resize_or_crop": "scaleWidth",
           "n_frames_G": 3, "n_frames_total": 30, "niter_step": 5, "max_t_step": 1, "max_frames_per_gpu": 1,
           "n_gpus_gen": -1, "batchSize": 1, "n_scales_spatial": 1, "n_downsample_G": 3, "start_frame": 0,
-          "random_drop_prob": 0.05, "max_dataset_size": float("inf"), "dataset_mode": "temporal", "niter": 10,
-          "niter_decay": 10, "max_frames_backpropagate": 1}
+          "random_drop_prob": 0.05, "max_dataset_size": float("inf"), "dataset_mode": "temporal", "flow_net": "raft",
+          "niter": 10, "niter_decay": 10, "max_frames_backpropagate": 1}
 """Published defaults of what data depend on."""
 OURS = {"loadSize": "load_size", "fineSize": "fine_size", "batchSize": "batch_size"}
 

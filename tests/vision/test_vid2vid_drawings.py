@@ -96,14 +96,33 @@ def test_strokes_are_shaded_where_the_brush_passes_again():
     assert grey[0, -1] == 255
 
 
-def test_discs_that_overlap_are_drawn_as_those_that_do_not():
-    """One by one and all at once: in the middle, and where they touch the border."""
-    for shift in (0, 12):
-        pictures_ = [np.zeros((40, 60, 3), np.uint8) for _ in range(2)]
-        pixels = np.array([(15 + shift, 15), (30 + shift, 20)])
-        draw_coloured(pictures_[0], pixels, 3, (90, 0, 30))
-        draw_coloured(pictures_[1], pixels[::-1], 3, (90, 0, 30))
-        np.testing.assert_array_equal(*pictures_)
+def naive(picture, pixels, width, colour):
+    """The rule as it is written: offset by offset, all pixels at once, clamped to the picture."""
+    ends = pixels[[0, -1]]
+    passes = [(pixels, i, j) for i in range(-width, width) for j in range(-width, width)]
+    passes += [(ends, i, j) for i in range(-2 * width, 2 * width) for j in range(-2 * width, 2 * width)
+               if i * i + j * j < 4 * width * width]
+    for points, i, j in passes:
+        rows = np.clip(points[:, 1] + i, 0, picture.shape[0] - 1)
+        columns = np.clip(points[:, 0] + j, 0, picture.shape[1] - 1)
+        old = picture[rows, columns].astype(int)
+        picture[rows, columns] = colour if not old.any() else (old + colour) // 2
+
+
+def test_strokes_follow_the_rule_wherever_they_lie():
+    """In the middle, over others, across the border, with ends that are near, far or the same."""
+    rng = np.random.default_rng(0)
+    picture, expected = np.zeros((2, 48, 60, 3), np.uint8)
+    for number in range(120):
+        if number % 12 == 0:
+            picture[:] = expected[:] = 0
+        start = rng.uniform(-3, 60, 2)
+        pixels = curve_pixels(np.array([start, start + rng.normal(0, rng.choice((2, 20)), 2)]))
+        if len(pixels):
+            width, colour = int(rng.integers(1, 4)), tuple(rng.integers(0, 256, 3).tolist())
+            draw_coloured(picture, pixels, width, colour)
+            naive(expected, pixels, width, colour)
+        np.testing.assert_array_equal(picture, expected)
 
 
 # ---- skeletons ------------------------------------------------------------------------------------------------------
