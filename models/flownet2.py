@@ -54,13 +54,13 @@ class _Decoder(nn.Module):
         return flow
 
 
-def _add_deep_encoder(net: nn.Module) -> None:
+def _add_deep_encoder(net) -> None:
     net.conv4, net.conv4_1 = _conv(256, 512, stride=2), _conv(512, 512)
     net.conv5, net.conv5_1 = _conv(512, 512, stride=2), _conv(512, 512)
     net.conv6, net.conv6_1 = _conv(512, 1024, stride=2), _conv(1024, 1024)
 
 
-def _deep_features(net: nn.Module, third: Tensor) -> dict[int, Tensor]:
+def _deep_features(net, third: Tensor) -> dict[int, Tensor]:
     fourth = net.conv4_1(net.conv4(third))
     fifth = net.conv5_1(net.conv5(fourth))
     return {3: third, 4: fourth, 5: fifth, 6: net.conv6_1(net.conv6(fifth))}

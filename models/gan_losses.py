@@ -20,7 +20,7 @@ def verdict_loss(prediction: list[list[Tensor]], real: bool, mode: str = "ls", f
         mode: `ls` (least squares, as published), `original` (binary cross entropy of logits), `hinge`.
         for_generator: whether the generator is to be trained by it, which only matters for `hinge`.
     """
-    return sum(_loss(_full(activations[-1]), real, mode, for_generator) for activations in prediction)
+    return torch.stack([_loss(_full(activations[-1]), real, mode, for_generator) for activations in prediction]).sum()
 
 
 def _loss(verdict: Tensor, real: bool, mode: str, for_generator: bool) -> Tensor:
@@ -43,8 +43,8 @@ def feature_matching(fake: list[list[Tensor]], real: list[list[Tensor]], num_D: 
         n_layers: stride-2 layers of the discriminators.
     """
     weight = 4 / (n_layers + 1) / num_D
-    return weight * sum((_full(one) - _full(other.detach())).abs().mean()
-                        for ones, others in zip(fake, real) for one, other in zip(ones[:-1], others[:-1]))
+    pairs = [pair for ones, others in zip(fake, real) for pair in zip(ones[:-1], others[:-1])]
+    return weight * torch.stack([(_full(one) - _full(other.detach())).abs().mean() for one, other in pairs]).sum()
 
 
 def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:

@@ -68,8 +68,8 @@ def perceptual_loss(vgg: nn.Module, target: Tensor, *images: Tensor) -> Tensor:
         images: the same.
     """
     while target.shape[3] > WIDEST:
-        target, *images = (F.avg_pool2d(x, 2) for x in (target, *images))
+        target, images = F.avg_pool2d(target, 2), tuple(F.avg_pool2d(image, 2) for image in images)
     with torch.no_grad():
         wanted = vgg(target)
-    return sum(weight * (one.to(target.dtype) - other.to(target.dtype)).abs().mean()
-               for image in images for weight, one, other in zip(WEIGHTS, vgg(image), wanted))
+    return torch.stack([weight * (one.to(target.dtype) - other.to(target.dtype)).abs().mean()
+                        for image in images for weight, one, other in zip(WEIGHTS, vgg(image), wanted)]).sum()

@@ -72,9 +72,9 @@ def first_frame(opt, device: torch.device):
     chosen = str(opt.single_G_dir or opt.dataroot)
     if "face" in chosen:
         folder = Path(opt.single_G_dir or PUBLISHED / "edge2face_single")
-        generator = GlobalGeneratorWithFeatures(opt.input_nc, FEATURES, 64, 3, opt.n_blocks)
+        with_features = GlobalGeneratorWithFeatures(opt.input_nc, FEATURES, 64, 3, opt.n_blocks)
         encoder = Encoder(3, FEATURES, 16, 4)
-        return FaceFirstFrame(_loaded(generator, folder / "latest_net_G.pth", device),
+        return FaceFirstFrame(_loaded(with_features, folder / "latest_net_G.pth", device),
                               _loaded(encoder, folder / "latest_net_E.pth", device),
                               read_features(folder / "features.npy"))
     if "City" in chosen or "city" in chosen:
@@ -82,6 +82,7 @@ def first_frame(opt, device: torch.device):
             raise UserError(f"--loadSize: found {opt.load_size} with --use_single_G; its generators are for 512, 1024 "
                             "and 2048. Give one of these, or --use_real_img, or --no_first_img")
         folder = Path(opt.single_G_dir or PUBLISHED / "label2city_single")
+        generator: nn.Module
         if opt.load_size == 2048:
             generator = LocalEnhancer(opt.label_nc, 32, 4, opt.n_blocks, opt.n_local_enhancers, opt.n_blocks_local)
         else:

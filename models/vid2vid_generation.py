@@ -79,7 +79,8 @@ class FrameGenerators(nn.Module):
         return made
 
     def forward(self, maps: Tensor, previous: list[Tensor], n_frames_bp: int = 1, use_raw_only: bool = False,
-                finest_only: bool = False, replicas: list[nn.Module] | None = None, per_replica: int = 1) -> Load:
+                finest_only: bool = False, replicas: "list[FrameGenerators] | None" = None,
+                per_replica: int = 1) -> Load:
         """Generate the frames of a load.
 
         Args:
@@ -99,12 +100,13 @@ class FrameGenerators(nn.Module):
             if t % n_frames_bp == 0:
                 before = [frames.detach() for frames in before]
             turn = replicas[t // per_replica] if replicas else self
-            made = on_device_of(maps, turn.frame(*on_device_of(turn, [[level[:, t:t + n] for level in levels], before]),
-                                                 use_raw_only, finest_only))
+            window, before = on_device_of(turn, [[level[:, t:t + n] for level in levels], before])
+            made = on_device_of(maps, turn.frame(window, before, use_raw_only, finest_only))
             for frames, frame in zip(videos, reversed(made)):
                 frames.append(frame.image)
             finest.append(made[-1])
-        flow, weight = (torch.stack(parts, 1) if parts[0] is not None else None
-                        for parts in ([f.flow for f in finest], [f.weight for f in finest]))
-        return Load(torch.stack([f.image for f in finest], 1), torch.stack([f.raw for f in finest], 1), flow, weight,
+        flows, weights = ([part for part in parts if part is not None]
+                          for parts in ([f.flow for f in finest], [f.weight for f in finest]))
+        return Load(torch.stack([f.image for f in finest], 1), torch.stack([f.raw for f in finest], 1),
+                    torch.stack(flows, 1) if flows else None, torch.stack(weights, 1) if weights else None,
                     [torch.stack(frames[1 - n:], 1).detach() for frames in videos])

@@ -79,10 +79,7 @@ def face_box(maps: Tensor, fine_size: int, skeleton: bool = False) -> tuple[int,
     _, rows, columns = head.nonzero(as_tuple=True)
     if not len(rows):
         return None
-    side = fine_size // 32 * 8
-    box = []
-    for place, size in ((rows, maps.shape[2]), (columns, maps.shape[3])):
-        center = (int(place.min()) + int(place.max())) // 2
-        center = max(side // 2, min(size - 1 - side // 2, center))
-        box += [center - side // 2, center + side // 2]
-    return tuple(box)
+    half = fine_size // 32 * 8 // 2
+    y, x = (max(half, min(size - 1 - half, (int(place.min()) + int(place.max())) // 2))
+            for place, size in ((rows, maps.shape[2]), (columns, maps.shape[3])))
+    return y - half, y + half, x - half, x + half

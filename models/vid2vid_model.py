@@ -111,7 +111,8 @@ class Vid2VidModel(BaseModel):
 
         of_images = [self.networks[name] for name in ("D", "D_f") if name in self.networks]
         slow, fast, betas = (0.5, 2.0, (0.0, 0.9)) if opt.TTUR else (1.0, 1.0, (opt.beta1, 0.999))
-        optimizers = {"G": adam(list(trained), slow, *betas), "D": adam(of_images, fast, *betas)}
+        optimizers: dict[str, torch.optim.Optimizer] = {
+            "G": adam(list(trained), slow, *betas), "D": adam(of_images, fast, *betas)}
         return optimizers | {name: adam([self.networks[name]], 1.0, opt.beta1, 0.999) for name in self.temporal_names}
 
     def spread_judge(self, network: nn.Module) -> nn.Module:
@@ -206,9 +207,9 @@ class Vid2VidModel(BaseModel):
         losses |= self.face_losses(maps[:, n - 1:], target, load)
         losses |= self.temporal_losses(clip, target, load.images, flow_ref)
 
-        self.gradient_step(sum(loss for name, loss in losses.items() if name[0] in "GFW"), "G")
+        self.gradient_step(total([loss for name, loss in losses.items() if name[0] in "GFW"]), "G")
         of_images = ("D_real", "D_fake", "D_f_real", "D_f_fake")
-        self.gradient_step(sum(losses[name] for name in of_images if name in losses) / 2, "D")
+        self.gradient_step(total([losses[name] for name in of_images if name in losses]) / 2, "D")
         for k, name in enumerate(self.temporal_names):
             if f"D_T_real{k}" in losses:
                 self.gradient_step((losses[f"D_T_real{k}"] + losses[f"D_T_fake{k}"]) / 2, name)
@@ -261,7 +262,7 @@ class Vid2VidModel(BaseModel):
         if load.flow is not None:
             losses["F_Flow"] = opt.lambda_F / 2**(opt.n_scales_spatial - 1) * masked_l1(load.flow, flow_ref, sure)
             losses["F_Warp"] = opt.lambda_F * masked_l1(warp_video(before, load.flow), target, sure)
-            if opt.no_first_img:
+            if opt.no_first_img and load.weight is not None:
                 losses["W"] = masked_l1(load.weight, torch.zeros_like(load.weight), sure)
         return losses
 
@@ -271,7 +272,7 @@ class Vid2VidModel(BaseModel):
             return {}
         box = face_box(maps.flatten(0, 1), self.opt.fine_size, self.opt.openpose_only)
         values = [target.new_zeros(())] * 4
-        if distributed.all_processes(box is not None):
+        if distributed.all_processes(box is not None) and box:
             top, bottom, left, right = box
             pairs = [torch.cat([maps, images], 2).flatten(0, 1)[..., top:bottom, left:right]
                      for images in (target, load.images)]
@@ -281,7 +282,7 @@ class Vid2VidModel(BaseModel):
 
     def temporal_losses(self, clip: "ClipState", target: Tensor, made: Tensor, flow_ref: Tensor) -> dict[str, Tensor]:
         """Losses by the discriminators of several frames, of those for which there are enough frames by now."""
-        losses = {}
+        losses: dict[str, Tensor] = {}
         offset = clip.oldest
         real, made, flow = clip.with_new(target, made, flow_ref)
         for k, groups in enumerate(clip.history.add(target.shape[1])):
@@ -315,14 +316,15 @@ class Vid2VidModel(BaseModel):
         opt, n = self.opt, self.opt.n_frames_G
         with frozen_statistics(self.frames):
             maps, real = (video[:1] for video in self.clip(batch))
-            carried, first = self.given_first_frames(real, maps), None
+            carried, made = self.given_first_frames(real, maps), []
             for start, stop in loads(maps.shape[1], n, self.growth.frames_per_load):
                 load = self.frames(maps[:, start:stop], carried, use_raw_only=opt.no_first_img and start == 0)
-                carried, first = load.carried, load.images[0, 0] if first is None else first
+                carried = load.carried
+                made.append(load.images)
             last = maps.shape[1] - 1
             flow_ref, sure = self.teacher(real[:, -1:], real[:, -2:-1], [[(last, last - 1)]])
         box = face_box(maps[0, start + n - 1:], opt.fine_size, opt.openpose_only) if opt.add_face_disc else None
-        return pictures(opt, maps[0, -1], first, load, real[0, -1], flow_ref[0, -1], sure[0, -1], box)
+        return pictures(opt, maps[0, -1], made[0][0, 0], load, real[0, -1], flow_ref[0, -1], sure[0, -1], box)
 
     def export(self, batch: dict) -> Export:
         """The frame of a window of maps, and its map as a picture; frames before are carried from window to window."""
@@ -472,6 +474,11 @@ def loads(frames: int, n_frames_G: int, frames_per_load: int) -> Iterator[tuple[
         yield start, min(start + frames_per_load + n_frames_G - 1, frames)
 
 
+def total(losses: list[Tensor]) -> Tensor:
+    """The sum of some losses."""
+    return torch.stack(losses).sum()
+
+
 def warp_video(video: Tensor, flow: Tensor) -> Tensor:
     """Every frame of [B, T, C, H, W] warped by its flow of [B, T, 2, H, W]."""
     return warp(video.flatten(0, 1), flow.flatten(0, 1)).unflatten(0, video.shape[:2])
@@ -483,7 +490,7 @@ def pictures(opt, maps: Tensor, first: Tensor, load: Load, real: Tensor, flow_re
     made = {"input_image": map_picture(maps, opt, box), "fake_image": image_bytes(load.images[0, -1]),
             "fake_first_image": image_bytes(first), "fake_raw_image": image_bytes(load.raw[0, -1]),
             "real_image": image_bytes(real), "flow_ref": flow_picture(flow_ref), "conf_ref": unit_bytes(sure)}
-    if load.flow is not None:
+    if load.flow is not None and load.weight is not None:
         made |= {"flow": flow_picture(load.flow[0, -1]), "weight": unit_bytes(load.weight[0, -1])}
     return {label: as_tensor(picture).expand(3, -1, -1) for label, picture in made.items()}
 

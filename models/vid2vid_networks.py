@@ -114,6 +114,10 @@ class _Generator(nn.Module):
     flow_scale: float
     fg: bool
     has_flow: bool
+    model_final_img: nn.Module
+    model_final_flow: nn.Module
+    model_final_w: nn.Module
+    indv_final: nn.Module
 
     def compose(self, img_feat, flow_feat, fg_feat, previous, mask, use_raw_only) -> Frame:
         full = previous.dtype  # warps and losses are computed in it, whatever --amp says
@@ -232,6 +236,7 @@ class FineGenerator(_Generator):
     def forward(self, maps: Tensor, previous: Tensor, mask: Tensor | None = None, coarser: Frame | None = None,
                 use_raw_only: bool = False) -> Frame:
         """Make a frame; as for `CoarseGenerator`, and `coarser` is what the scale before made."""
+        assert coarser is not None
         down = self.model_down_seg(maps) + self.model_down_img(previous)
         img_feat = self.model_up_img(down + coarser.img_feat)
         flow_feat = self.model_up_flow(down + coarser.flow_feat) if self.has_flow else None
@@ -382,7 +387,7 @@ class LocalEnhancerWithFeatures(nn.Module):
         return self.model_final(torch.cat([made, features], 1))
 
 
-def _add_generator_with_features(to: nn.Module, in_channels, features_nc, ngf, n_downsample, n_blocks, kind) -> None:
+def _add_generator_with_features(to, in_channels, features_nc, ngf, n_downsample, n_blocks, kind) -> None:
     most = MOST_CHANNELS_SINGLE
     widths = [min(most, ngf * 2**i) for i in range(n_downsample + 1)]
     to.model_downsample = nn.Sequential(*_first(in_channels + features_nc, ngf, kind),
@@ -392,7 +397,7 @@ def _add_generator_with_features(to: nn.Module, in_channels, features_nc, ngf, n
                                       *_ups(ngf, n_downsample - 1, kind, most))
 
 
-def _run_with_features(net: nn.Module, x: Tensor, features: Tensor) -> Tensor:
+def _run_with_features(net, x: Tensor, features: Tensor) -> Tensor:
     small = features
     for _ in range(net.n_downsample):
         small = halved(small)

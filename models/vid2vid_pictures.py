@@ -58,7 +58,7 @@ def flow_picture(flow: Tensor) -> np.ndarray:
     length, angle = cv2.cartToPolar(x, y)
     hsv = np.full((*x.shape, 3), 255, np.uint8)
     hsv[..., 0] = angle * 180 / np.pi / 2
-    hsv[..., 2] = cv2.normalize(length, None, 0, 255, cv2.NORM_MINMAX)
+    hsv[..., 2] = cv2.normalize(length, np.empty_like(length), 0, 255, cv2.NORM_MINMAX)
     return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
 
 
