@@ -9,6 +9,7 @@ Several processes share each batch where torchrun starts them: torchrun --nproc_
 """
 
 import random
+import shlex
 import sys
 import time
 from contextlib import closing
@@ -65,7 +66,7 @@ def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
     if not phases:
         create_dataset(opt).preload()  # whose mistakes show here, and not when it is exported
     run.save_options(opt, text)
-    shown = Visualizer(opt, model.captions) if distributed.rank() == 0 else NoVisualizer()
+    shown = Visualizer(opt, model.captions, model.log_line) if distributed.rank() == 0 else NoVisualizer()
     with StopRequest() as stop, shown as visualizer:
         for phase in phases:  # a phase's images leave memory when it ends
             position = train_phase(model, phase, datasets.pop(0), run, position, resumed, visualizer, stop)
@@ -74,7 +75,7 @@ def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
                 return stop.exit_status
         if not phases:
             run.save(model, position)
-            print(f"nothing to train, saved as it is; export it with: python test.py --name {opt.name}")
+            print(f"nothing to train, saved as it is; export it with: python test.py --name {shlex.quote(opt.name)}")
     return 0
 
 
@@ -88,7 +89,7 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, run: Train
     run.save(model, position)  # from now on there is something to continue
     epochs = range(position.epoch, phase.epochs.stop)
     loader = create_training_loader(dataset, phase.opt, epochs, skip=position.items)
-    batches, steps = iter(loader), len(phase.epochs) * loader.batch_sampler.batches_per_epoch
+    batches, steps = iter(loader), len(phase.epochs) * len(range(0, len(dataset), phase.opt.batch_size))
     done = steps - len(loader)
     preview = dataset.collate([dataset.item(len(dataset) // 2, None, phase.epochs.start)])
     print(estimate(model, phase, dataset), flush=True)
@@ -112,7 +113,7 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, run: Train
             position, is_last = Position(epoch + 1), epoch == epochs[-1]
             visualizer.end_epoch(epoch, is_last, lambda: pictures(model, preview))
             if is_last or epoch % phase.opt.save_latest_freq == 0:
-                run.save(model, position, f"epoch_{epoch}" if phase.opt.save_by_epoch else None)
+                run.save(model, position, model.epoch_label.format(epoch=epoch) if phase.opt.save_by_epoch else None)
     return position
 
 

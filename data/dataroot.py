@@ -157,7 +157,7 @@ def read_metadata(path: Path) -> Metadata:
         UserError: it is missing or broken, or a value is not of its form.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; see docs/layered_video/data.md for what it holds") from None
     except (OSError, ValueError) as error:
@@ -182,7 +182,8 @@ class _MetadataChecks:
     """Values of metadata.json, each replaced by a harmless one and noted as a problem if it is not of its form."""
 
     def __init__(self, path: Path, values: dict):
-        self.path, self.values, self.problems = path, values, []
+        self.path, self.values = path, values
+        self.problems: list[str] = []
 
     def problem(self, key: str, expected: str) -> None:
         """Note that a value is not of its form."""
@@ -266,16 +267,16 @@ def read_homographies(path: Path) -> Registration:
         UserError: it is missing, a line is not of its form, or a matrix cannot be inverted.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; leave --use_homographies out for a camera that stands still") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable as text ({error})") from None
     while lines and not lines[-1].strip():
         lines.pop()
-    size = _numbers_after(path, lines, 0, "size:", 2)
-    bounds = _numbers_after(path, lines, 1, "bounds:", 4)
-    if min(size) <= 0 or bounds[0] >= bounds[1] or bounds[2] >= bounds[3]:
+    width, height = size = _numbers_after(path, lines, 0, "size:", 2)
+    left, right, top, bottom = bounds = _numbers_after(path, lines, 1, "bounds:", 4)
+    if min(size) <= 0 or left >= right or top >= bottom:
         raise UserError(f"{path}: size {size} and bounds {bounds}; expected a positive size, xmin < xmax, ymin < ymax")
     matrices = [np.reshape(_numbers_after(path, lines, i, "", 9), (3, 3)) for i in range(2, len(lines))]
     if not matrices:
@@ -285,7 +286,7 @@ def read_homographies(path: Path) -> Registration:
         if scale == 0 or np.linalg.cond(matrix / scale) > 1e12:
             raise UserError(f"{path}: line {i + 3}: the matrix is singular; expected one that can be inverted. "
                             "Register this frame again")
-    return Registration(tuple(size), tuple(bounds), np.stack(matrices))
+    return Registration((width, height), (left, right, top, bottom), np.stack(matrices))
 
 
 def _numbers_after(path: Path, lines: list[str], index: int, label: str, count: int) -> list[float]:
@@ -308,9 +309,12 @@ def list_images(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; see docs/layered_video/data.md for what a dataroot holds")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    shown = [p for p in folder.iterdir() if not p.name.startswith(".")]  # macOS puts ._0001.png beside 0001.png
+    paths = sorted(p for p in shown if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise UserError(f"{folder}: no images; expected 0001.png, 0002.png, ...")
+        others = ", ".join(sorted({p.suffix for p in shown if p.suffix})[:6])
+        found = f" of these endings (found: {others})" if others else ""
+        raise UserError(f"{folder}: no images{found}; expected 0001.png, 0002.png, ... (PNG or JPEG)")
     files = {p.stem: p for p in paths}
     if len(files) < len(paths):
         twice = next(p for p in paths if files[p.stem] != p)

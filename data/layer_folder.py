@@ -48,7 +48,8 @@ class LayerFolder:
         else:
             raise UserError(f"{path}: no layers; expected images/0001_rgba_l0.png ... as test.py exports them, "
                             "or bg.png and layer_01/. Export first: python test.py --name NAME")
-        frames = list(max(files.values(), key=len))
+        longest = max(files.values(), key=len)
+        frames = list(longest)
         problems = []
         for number, by_frame in files.items():
             missing = [frame for frame in frames if frame not in by_frame]

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from data.base_dataset import BaseDataset
+from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from data.decomposition import Decomposition, decompose
 from data.masks import read_matte
+from util import distributed
 from util.command_line import int_at_least
 from util.errors import UserError, several
 from util.images import read_image
@@ -55,6 +57,8 @@ class LayeredVideoDataset(BaseDataset):
         self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
         self._check_files()
         self.registration = self.root.registration() if opt.use_homographies else None
+        if self.registration is not None and getattr(opt, "is_train", False) and not opt.do_upsampling:
+            self._look_at_camera()
         self.length = int(min(len(self.root.frames), opt.max_dataset_size))
         self.loaded = {}
 
@@ -82,8 +86,9 @@ class LayeredVideoDataset(BaseDataset):
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         frames = list_images(Path(opt.dataroot) / "rgb_256")
+        first = read_image(next(iter(frames.values())), "RGB")
         values = {"n_textures": metadata.n_textures, "width": metadata.size[0], "height": metadata.size[1],
-                  "data_id": f"{len(frames)} frames, {zlib.crc32(read_image(next(iter(frames.values())), 'RGB')):08x}"}
+                  "data_id": f"{len(frames)} frames, {zlib.crc32(first.data):08x}"}
         if opt.init == "closed_form":
             registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
             values |= {"n_frames": len(frames),
@@ -119,13 +124,13 @@ class LayeredVideoDataset(BaseDataset):
         frame, iuvs, masks = self.loaded.get(index) or self._read(index)
         background = background_uv(self.opt.height, self.opt.width, self.registration, index)
         nobody = np.zeros(background.shape[1:], np.uint8)
-        uv_map = [atlas_uv(nobody, *background, nobody, self.opt.n_textures)]
+        uv_map = [atlas_uv(nobody, background[0], background[1], nobody, self.opt.n_textures)]
         mask, pids = [np.full_like(background[0], -1)], [nobody]
         order = self.root.composite_order(index, self.layers)
         for layer in order:
             part, u, v, person = decode_iuv(iuvs[layer], self.metadata.n_people)
             uv = np.where(part > 0, np.stack([u, v]), background)
-            uv_map.append(atlas_uv(part, *uv, person, self.opt.n_textures))
+            uv_map.append(atlas_uv(part, uv[0], uv[1], person, self.opt.n_textures))
             pids.append(person)
             if masks:
                 mask.append(masks[layer].astype(np.float32) / 127.5 - 1)
@@ -170,6 +175,12 @@ class LayeredVideoDataset(BaseDataset):
             if self.opt.use_mask_images:
                 masks[layer] = read_matte(self.root.file(f"mask/{layer:02d}", index), self.metadata.size)
         return frame, iuvs, masks
+
+    def _look_at_camera(self) -> None:
+        """Warn of homographies that do not fit the frames: with them, hours of training are lost."""
+        verdict = wrong_convention(self.root.path, self.registration, self.root.folders["rgb_256"])
+        if verdict is not None and distributed.rank() == 0:
+            print(f"WARNING: {said_of(self.root.path, verdict)}", flush=True)
 
     def _check_files(self) -> None:
         root, size = self.root, self.metadata.size

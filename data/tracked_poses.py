@@ -3,7 +3,8 @@
 The file may have any form that `vision.people.pose_formats` knows, as long as everybody in it has an id.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.dataroot import Metadata
@@ -14,7 +15,14 @@ HIGHEST_PERSON = 254
 """A person's id is stored as an alpha level, 255 - id, of a picture in which 0 is nobody."""
 
 
-def read_poses(path: Path | str) -> dict[str, list[Pose]]:
+@dataclass(frozen=True, eq=False)
+class TrackedPose(Pose):
+    """A pose of a person who is known: 1 to `HIGHEST_PERSON`."""
+
+    person: int
+
+
+def read_poses(path: Path | str) -> dict[str, list[TrackedPose]]:
     """Read the tracked poses of a clip.
 
     Returns:
@@ -24,9 +32,15 @@ def read_poses(path: Path | str) -> dict[str, list[Pose]]:
         UserError: see `read_pose_file`; or somebody has no id from 1 to 254, or is twice in a frame; names them all.
     """
     file = read_pose_file(path)
+    if file.size == (1, 1):
+        raise UserError(f"{path}: keypoints are fractions of the frame ({file.form}); expected pixels of "
+                        f"alphapose_input_size. Let prepare.py scale them: --poses {path}")
     problems = []
+    poses: dict[str, list[TrackedPose]] = {}
     for frame, people in file.poses.items():
         ids = [pose.person for pose in people]
+        poses[frame] = [TrackedPose(pose.person, pose.keypoints, pose.score) for pose in people
+                        if pose.person is not None]
         for number, person in enumerate(ids):
             where = f"{path}: frame {printable(file.names[frame])}, "
             if person is None:
@@ -40,10 +54,10 @@ def read_poses(path: Path | str) -> dict[str, list[Pose]]:
                                 "frame. Drop one, or give it another idx")
     if problems:
         raise several(problems)
-    return file.poses
+    return poses
 
 
-def poses_of_frames(path: Path | str, frames: list[str]) -> list[list[Pose]]:
+def poses_of_frames(path: Path | str, frames: list[str]) -> list[list[TrackedPose]]:
     """Poses of each of `frames`, none where the file does not list a frame.
 
     Args:
@@ -61,7 +75,7 @@ def poses_of_frames(path: Path | str, frames: list[str]) -> list[list[Pose]]:
     return found
 
 
-def people_layers(metadata: Metadata, path: Path | str, frames: list[list[Pose]],
+def people_layers(metadata: Metadata, path: Path | str, frames: Sequence[Sequence[TrackedPose]],
                   masks: Iterable[int] = ()) -> list[list[int]]:
     """Person ids of each layer, layer 1 first: those of metadata.json, else one layer for each person in the clip.
 

@@ -11,6 +11,7 @@ names them: images/0001_rgba_l0.png ...
 
 import sys
 from argparse import Namespace
+from functools import reduce
 from pathlib import Path
 
 import cv2
@@ -58,7 +59,7 @@ def cut_out(dataroot: Path | str, out: Path | str) -> None:
     frames = np.stack([read_image(root.file("rgb_256", k), "RGB") for k in range(len(root.frames))])
     mattes = read_mattes(root)
     canvas = Canvas.of(root.camera_motion(), root.metadata.size, DENSITY)
-    background = median_background(frames, sum(mattes.values()) == 0, canvas)
+    background = median_background(frames, reduce(np.maximum, mattes.values()) == 0, canvas)
     with folder_filled_atomically(out) as temporary:
         for k, name in enumerate(root.frames):
             back = canvas.seen(background, k, cv2.INTER_CUBIC)

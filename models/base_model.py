@@ -6,6 +6,7 @@ batch, or what its batches hold.
 
 from abc import ABC, abstractmethod
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from models.parallel import spread
 from models.schedules import Progress, Schedule, by_epoch
 from util import distributed
 from util.errors import UserError
+from util.loss_log import in_text
 
 AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -85,21 +87,25 @@ class BaseModel(ABC):
         device: where it computes.
         networks: name to module; saved as `<label>_net_<name>.pth`.
         optimizers: name to optimiser of the current phase; filled by `start_phase`.
+        phase: the current phase; there from `start_phase` on.
         presets: values for options by name of a preset; `published` is the first, and changes nothing.
         dataset_mode: the dataset it is trained on where --dataset_mode names no other.
         epoch_options: options that count epochs: a time budget scales them together.
         brief_epoch_options: those that count epochs of brief phases: a time budget shortens them where it must.
         largest_auto_batch: the most items that --batch_size auto takes.
         to_save_memory: what a user may make smaller besides the batch size, for messages.
+        epoch_label: of weights that are kept of an epoch.
         captions: name of a picture that `visuals` makes to a sentence that says what it shows.
     """
 
+    phase: Phase
     captions: dict[str, str] = {}
     presets: dict[str, dict] = {"published": {}}
     dataset_mode: str = ""
     epoch_options: tuple[str, ...] = ("n_epochs", "n_epochs_decay")
     brief_epoch_options: tuple[str, ...] = ()
     largest_auto_batch = 32
+    epoch_label = "epoch_{epoch}"
     to_save_memory = "smaller frames"
 
     def __init__(self, opt: Namespace):
@@ -112,7 +118,6 @@ class BaseModel(ABC):
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.plateaus: dict[str, lr_scheduler.ReduceLROnPlateau] = {}
-        self.phase: Phase | None = None
 
     # What a model is asked for.
 
@@ -124,7 +129,7 @@ class BaseModel(ABC):
         of the program are set here (`parser.set_defaults`), and other spellings of options (`parser.also`).
         """
 
-    def phases(self) -> list[Phase]:
+    def phases(self) -> Sequence[Phase]:
         """The phases of a whole training run, in order."""
         return [Phase("training", self.opt, range(1, self.opt.n_epochs + self.opt.n_epochs_decay + 1))]
 
@@ -154,6 +159,11 @@ class BaseModel(ABC):
     def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
         """What an epoch of `items` such as `item` costs in batches of `batch_size`; None where that is not known."""
         return None
+
+    @staticmethod
+    def log_line(record: dict) -> str:
+        """A record of losses (`util/loss_log.py`) as the line of loss_log.txt."""
+        return in_text(record)
 
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """Pictures of the first item of a batch: label to float image [3 or 4, H, W] in [-1, 1]."""

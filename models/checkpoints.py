@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,8 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
     """
     expected = network.state_dict()
     check_weights(weights, path)
+    # Files of PyTorch 0.4.0 lack the counters of normalisations, which decide nothing.
+    weights = {name: tensor for name, tensor in expected.items() if name.endswith("num_batches_tracked")} | weights
     for name, tensor in expected.items():
         if name not in weights:
             raise UserError(f"{path}: weights '{name}' are missing; this is not a checkpoint of this network. "
@@ -118,7 +120,8 @@ class _Stream:
     """A file for torch.save, which hides what the file system says."""
 
     def __init__(self, file: BinaryIO):
-        self.file, self.error = file, None
+        self.file = file
+        self.error: OSError | None = None
 
     def write(self, data) -> int:
         try:
@@ -143,7 +146,7 @@ def write_checkpoint(state: dict, path: Path) -> None:
     with written_atomically(path) as temporary, open(temporary, "wb") as file:
         stream = _Stream(file)
         try:
-            torch.save(state, stream)
+            torch.save(state, cast(BinaryIO, stream))  # which calls nothing but write and flush
         except Exception:
             if stream.error is not None:
                 raise stream.error from None

@@ -95,7 +95,7 @@ def synchronise_instance_norms(network: nn.Module) -> None:
 
 @torch.no_grad()
 def _average_running_statistics(norm: _InstanceNorm, _inputs: tuple, _output: Tensor) -> None:
-    if norm.training and norm.running_mean is not None:
+    if norm.training and norm.running_mean is not None and norm.running_var is not None:
         both = torch.stack((norm.running_mean, norm.running_var))
         dist.all_reduce(both)
         norm.running_mean, norm.running_var = (mean.clone() for mean in both / distributed.count())
@@ -119,10 +119,14 @@ class CpuSyncBatchNorm(_BatchNorm):
     """What `nn.SyncBatchNorm` is on GPUs, on CPUs. All processes must have shares of the same size.
 
     Attributes:
-        copies: the input stands for this many copies of itself, as for `models.networks.BatchNorm`.
+        copies: the input stands for this many copies of itself, as for `models.lnr_networks.BatchNorm`.
     """
 
     copies = 1
+    momentum: float
+    running_mean: Tensor  # these three are there where statistics are tracked
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, ...] to the same shape."""

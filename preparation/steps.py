@@ -117,7 +117,7 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     ours = {name for name, mark in present.items() if mark in stamp.get("outputs", {}).get(name, [])}
     handmade = present.keys() - ours
     complete = present.keys() >= set(stamp.get("outputs", {})) | set(stamp.get("kept", []))
-    if stamp.get("key") == key and complete and not (overwrite and handmade):
+    if _without_unset(stamp.get("key")) == _without_unset(key) and complete and not (overwrite and handmade):
         return _outcome(stamp["outcome"]), "unchanged"
     kept = frozenset() if overwrite else frozenset(handmade)
     if kept == set(step.makes):
@@ -163,7 +163,7 @@ def read_values(path: Path) -> dict:
         UserError: it does not hold an object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -179,6 +179,11 @@ def write_values(path: Path, values: dict) -> None:
     write_text(path, f"{{\n{lines}\n}}\n")
 
 
+def _without_unset(key: dict | None) -> dict | None:
+    """A stamp's key without options that were not given: an option that is new does not make a step run again."""
+    return key and {**key, "options": {name: mark for name, mark in key["options"].items() if mark != repr(None)}}
+
+
 def _as_before(step: Step, opt: Namespace, before: dict) -> tuple[Namespace, dict]:
     """Replace options that are None by their values in the run before.
 
@@ -189,10 +194,10 @@ def _as_before(step: Step, opt: Namespace, before: dict) -> tuple[Namespace, dic
     step.add_options(parser)
     opt, entries = Namespace(**vars(opt)), {}
     for action in parser._actions:
-        value = getattr(opt, action.dest)
+        value = vars(opt).setdefault(action.dest)
         entry = before.get(action.dest)
         if value is None and entry is not None and entry["value"] is not None:
-            value = (action.type or str)(entry["value"])
+            value = action.type(entry["value"]) if callable(action.type) else str(entry["value"])
             setattr(opt, action.dest, value)
             if isinstance(value, Path) and not value.exists():  # moved away since: it is needed only to run again
                 entries[action.dest] = entry

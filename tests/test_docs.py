@@ -11,7 +11,7 @@ from tests.program import ROOT, program_files
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 IN_A_PAGE = {"quality": "quality.md"}
 """Folders whose pages are parts of the page beside them: their links begin there."""
-BY_FOLDER = ("datasets/synthetic/", "scripts/lab/")
+BY_FOLDER = ("datasets/synthetic/", "scripts/lab/", "scripts/street/", "scripts/face/", "scripts/pose/")
 """Folders that the map names as one."""
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ROW = re.compile(r"^\| `([\w./*-]+)` \|", re.MULTILINE)

@@ -61,6 +61,7 @@ class TrainingRun:
         self.saved_at = time.monotonic()
         self._saved: Position | None = None
         self._saved_is_proven = False
+        self._phase: Phase | None = None
         self._unread: tuple[dict[str, Tensor], Position, Phase, Tensor, torch.cuda.Event | None] | None = None
         if distributed.rank() > 0:
             return
@@ -103,6 +104,7 @@ class TrainingRun:
         """Start a phase of the model, with what `begin` found of it."""
         with reading(self._state_path) if resumed else nullcontext():
             model.start_phase(phase, resumed)
+        self._phase = phase
 
     def _resume(self, model: BaseModel) -> tuple[Position, dict | None]:
         if self.opt.epoch != "latest" or not self._state_path.exists():  # only weights, such as a published checkpoint
@@ -198,7 +200,7 @@ class TrainingRun:
         if distributed.rank() == 0:
             for name, network in model.networks.items():
                 if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
-                    raise UserError(f"weights of network {name} are not finite numbers; {self._way_back(model.phase)}")
+                    raise UserError(f"weights of network {name} are not finite numbers; {self._way_back(self._phase)}")
             self._write(model, position, label)
         self._saved, self.saved_at, self._saved_is_proven = position, time.monotonic(), False
 
@@ -216,8 +218,8 @@ class TrainingRun:
             link_or_copy(self._state_path, self._previous_path)
         write_checkpoint({
             "position": asdict(position),
-            "phase": model.phase.name if model.phase else "",
-            "batch_size": model.phase.opt.batch_size if model.phase else 0,
+            "phase": self._phase.name if self._phase else "",
+            "batch_size": self._phase.opt.batch_size if self._phase else 0,
             "weights": weights,
             "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
             "plateaus": {name: plateau.state_dict() for name, plateau in model.plateaus.items()},

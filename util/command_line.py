@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
+from typing import Any
 
 from util.errors import UserError
 
@@ -17,7 +18,7 @@ class OneLineParser(ArgumentParser):
         deciding: names of options that decide what the networks and the data are: a run keeps them as long as it lasts.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(allow_abbrev=False, **kwargs)
         self.deciding: set[str] = set()
         self._spellings: dict[str, str] = {}
@@ -37,7 +38,14 @@ class OneLineParser(ArgumentParser):
         """Refuse a bare number for an option with a `unit`, which counts something else in a published program."""
         self._published_units[f"--{option}"] = theirs
 
-    def parse_known_args(self, args=None, namespace=None) -> tuple[Namespace, list[str]]:
+    def knows(self, option: str) -> bool:
+        """Whether there is such an option, in any of its spellings."""
+        name = option.partition("=")[0]
+        known = self._option_string_actions.keys() | self._spellings.keys()
+        return name in known or "--" + name[2:].replace("-", "_") in known
+
+    def parse_known_args(  # type: ignore[override]  # argparse's overloads let any object be the namespace
+            self, args: Sequence[str] | None = None, namespace: Namespace | None = None) -> tuple[Namespace, list[str]]:
         """Parse what is known, in any of its spellings; dashes inside a name count as underscores.
 
         Raises:
@@ -69,7 +77,8 @@ class OneLineParser(ArgumentParser):
                             f"write 5{ours} for five {ours}")
         return number.removesuffix(ours)
 
-    def parse_args(self, args=None, namespace=None) -> Namespace:
+    def parse_args(  # type: ignore[override]  # as for parse_known_args
+            self, args: Sequence[str] | None = None, namespace: Namespace | None = None) -> Namespace:
         """Parse; an unknown option is an error that names the nearest known one.
 
         Raises:

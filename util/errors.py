@@ -40,8 +40,8 @@ def reported_in_one_line():
 
 def _message(error: Exception) -> str | None:
     """What to tell the user, None for a programming error."""
-    if isinstance(error, UserError):
-        return str(error)
+    if isinstance(error, UserError):  # what a process that prepares batches raised comes with its traceback
+        return str(error).rpartition(f"\n{UserError.__module__}.UserError: ")[2].rstrip("\n")
     if isinstance(error, OSError) and error.errno in ENVIRONMENT_ERRORS:
         return f"{error.filename or 'writing'}: {error.strerror}; expected a place to write to, with space left"
     if isinstance(error, OSError) and error.errno in PATH_ERRORS and error.filename:

@@ -10,15 +10,14 @@ import os
 import re
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 MACHINE = re.sub(r"\W|_", "", socket.gethostname())
 
@@ -118,7 +117,7 @@ def locked(path: Path | str) -> TextIO:
         BlockingIOError: another process has the lock; the text says which.
     """
     file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closing it would unlock it)
-    if fcntl is not None:
+    if sys.platform != "win32":
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):

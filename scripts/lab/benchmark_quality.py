@@ -276,12 +276,12 @@ def work_through(clips: list[Clip], jobs: int) -> None:
         while pending and not stop.is_set():
             done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
             failures = [future.exception() for future in done if future.exception()]
-            if failures or request.signal is not None:
+            if failures or request.signal:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
             for future in done:
                 print(f"{len(clips) - len(pending)}/{len(clips)}: {making[future].folder.name}", flush=True)
-    if request.signal is not None:
+    if request.signal:
         print("stopped; the same command goes on with the clips that are not done", file=sys.stderr)
         sys.exit(request.exit_status)
     if stop.is_set():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.dataroot import Dataroot, read_homographies, read_metadata
+from data.dataroot import Dataroot, list_images, read_homographies, read_metadata
 from data.layered_video_dataset import LayeredVideoDataset
 from util.errors import UserError
 from util.images import write_png
@@ -185,3 +185,23 @@ def test_homographies_count_only_where_they_are_used(clip):
     (clip / "homographies.txt").unlink()
     assert_refused(clip, "homographies.txt: no such file; leave --use_homographies out")
     assert len(load(clip, use_homographies=False)) == 2
+
+
+def test_hidden_companions_of_pictures_are_skipped_and_other_endings_named(tmp_path):
+    write_png(tmp_path / "0001.png", np.zeros((4, 4, 3), np.uint8))
+    for name in ("._0001.png", ".DS_Store", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"\x00\x05\x16\x07")
+    assert list(list_images(tmp_path)) == ["0001"]
+    (tmp_path / "0001.png").rename(tmp_path / "0001.tif")
+    with pytest.raises(UserError, match=r"no images of these endings \(found: \.db, \.tif\); expected 0001\.png"):
+        list_images(tmp_path)
+
+
+def test_files_that_an_editor_marked_as_utf_8_are_read(clip):
+    for name, read in (("metadata.json", read_metadata), ("homographies.txt", read_homographies)):
+        path = clip / name
+        if name == "homographies.txt":
+            path.write_text("size: 4 4\nbounds: 0 4 0 4\n1 0 0 0 1 0 0 0 1\n", encoding="utf-8")
+        expected = repr(read(path))
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+        assert repr(read(path)) == expected

@@ -78,7 +78,7 @@ def test_a_long_list_of_problems_is_cut():
 
 def test_the_first_signal_asks_and_the_second_acts():
     with StopRequest() as stop:
-        assert stop.signal is None
+        assert stop.signal == 0
         signal.raise_signal(signal.SIGINT)
         assert stop.exit_status == 130
         with pytest.raises(KeyboardInterrupt):
