@@ -1,4 +1,4 @@
-"""Files of a body: meshes as Wavefront OBJ, skinning weights, transforms of joints (docs/neural_actor/data.md).
+"""Files of a body: meshes as Wavefront OBJ, skinning weights, transforms of joints (docs/neural_actor/model.md).
 
 Nothing is merged or put in another order when a mesh is read: weights and texture coordinates count its vertices.
 """
