@@ -1,0 +1,337 @@
+"""Frames of an actor from several cameras, in the folders of Neural Actor (items: docs/neural_actor/model.md).
+
+    canonical.obj  uvmapping.obj  skinning_weight.txt  transform_tpose.json    the body
+    transform/000000.json  tex/000000.png  rgb/000000/0000.png                 of each frame
+    intrinsic/0000.txt  and  pose/0000.txt  or  extrinsic/0000.txt             of each camera
+
+Frames are matched by the number in their names. Cameras are OpenCV's; `pose` is camera-to-world, `extrinsic` its
+inverse.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from data.base_dataset import BaseDataset
+from util.command_line import float_at_least, int_at_least
+from util.errors import UserError
+from vision.geometry.rays import bounding_sphere, draw_pixels, pixel_grid, pixel_rays, sphere_bounds, sphere_hits
+from vision.people.body_files import read_body, read_transforms
+from vision.people.skinning import posed_vertices, to_world
+
+RAYS_AT_ONCE = 2048
+
+
+class ActorDataset(BaseDataset):
+    """In training random pixels of a random view of each frame; for test.py whole views, frame by frame."""
+
+    def __init__(self, opt):
+        super().__init__(opt)
+        root = Path(opt.dataroot)
+        self.body = read_body(root, opt.mesh, opt.texuv, opt.weights, opt.new_tpose)
+        self.transforms = by_number(root / "transform", "*.json")
+        self.textures = by_number(root / "tex", "*.png")
+        self.photographs = by_number(root / opt.load_rgb_name, "*") if (root / opt.load_rgb_name).is_dir() else {}
+        self.frames = wanted_frames(sorted(self.transforms), opt.start_end, opt.subsample)
+        for number in self.frames:
+            if number not in self.textures:
+                raise UserError(f"{root / 'tex'}: no picture of frame {number}, which {self.transforms[number]} has; "
+                                "expected one for each, with the same number in its name")
+            if opt.is_train and number not in self.photographs:
+                raise UserError(f"{root / opt.load_rgb_name}: no folder of frame {number}, which "
+                                f"{self.transforms[number]} has; expected one for each")
+        self.cameras = read_cameras(root)
+        option = "train_views" if opt.is_train else "test_views"
+        self.views = [view for view in parse_views(getattr(opt, option), f"--{option}") if view < len(self.cameras)]
+        if not self.views:
+            raise UserError(f"--{option}: found '{getattr(opt, option)}', but {root} has {len(self.cameras)} cameras, "
+                            "from 0")
+        self.size = size_of(opt.view_resolution)
+        if opt.is_train:
+            self.length = opt.virtual_epoch_steps * (opt.batch_size if opt.batch_size != "auto" else 1)
+        else:
+            self.length = len(self.frames) * len(self.views)
+        self.length = int(min(self.length, opt.max_dataset_size))
+
+    @staticmethod
+    def add_options(parser, is_train: bool) -> None:
+        """Frames, views, and which pixels are trained on."""
+        group = parser.add_argument_group("actor dataset")
+        group.add_argument("--view_resolution", default="64x64", metavar="HxW",
+                           help="photographs are reduced to this, by a whole number")
+        group.add_argument("--start_end", default="", metavar="A,B", help="only frames A to B - 1, by their order")
+        group.add_argument("--load_rgb_name", default="rgb", metavar="NAME", help="folder of the photographs")
+        group.add_argument("--test_views", default="0", metavar="VIEWS", help="cameras for test.py, as --train_views")
+        group.add_argument("--subsample", type=int, default=-1, metavar="N", help="only every so many-th frame")
+        parser.also(valid_view_resolution="view_resolution", render_resolution="view_resolution",
+                    subsample_train="subsample", valid_views="test_views")
+        if not is_train:
+            return
+        parser.set_defaults(n_epochs=60)
+        group.add_argument("--train_views", default="0..50", metavar="VIEWS",
+                           help="cameras by their order, such as 0..11 (11 is not among them) or 0,3,7")
+        group.add_argument("--virtual_epoch_steps", type=int_at_least(1), default=5000, metavar="N",
+                           help="steps that are called an epoch")
+        group.add_argument("--max_update", type=int_at_least(0), default=0, metavar="N",
+                           help="steps of the whole training; 0: as many as --n_epochs epochs have")
+        group.add_argument("--pixel_per_view", type=float_at_least(1), default=1024, metavar="N",
+                           help="pixels of a view that are trained on in a step")
+        group.add_argument("--uniform_sampling", action="store_true", help="from the whole view, not where the body is")
+        group.add_argument("--sampling_on_mask", type=float_at_least(0), nargs="?", const=0.9, default=0.0,
+                           metavar="SHARE", help="this share where the body is, the rest anywhere; 0: all of it there")
+        group.add_argument("--sampling_at_center", type=float_at_least(0), default=1.0, metavar="SHARE",
+                           help="from this share of height and width, in the middle")
+        group.add_argument("--sampling_on_bbox", action="store_true", help="from rows and columns that see the body")
+        group.add_argument("--sampling_patch_size", type=int_at_least(1), default=1, metavar="PX",
+                           help="in squares of this side")
+        group.add_argument("--sampling_skipping_size", type=int_at_least(1), default=1, metavar="N",
+                           help="of every so many-th pixel")
+        parser.deciding |= {"view_resolution", "virtual_epoch_steps", "train_views"}
+
+    @staticmethod
+    def resolve_options(opt) -> dict:
+        """`data_id` of the frames; and epochs from --max_update."""
+        names = sorted(path.name for path in (Path(opt.dataroot) / "transform").glob("*.json"))
+        found = {"data_id": f"{len(names)} frames, {names[0]} to {names[-1]}" if names else "no frames"}
+        if opt.is_train and opt.max_update:
+            epochs = max(1, -(-opt.max_update // opt.virtual_epoch_steps))
+            found |= {"n_epochs": epochs, "n_epochs_decay": 0, "virtual_epoch_steps": -(-opt.max_update // epochs)}
+        return found
+
+    def __len__(self) -> int:
+        return self.length
+
+    def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
+        """Random pixels of a random view; without `rng` a view, whole."""
+        if rng is None:
+            frame, view = index // len(self.views) % len(self.frames), index % len(self.views)
+        else:
+            frame = index % len(self.frames) if self.length >= len(self.frames) else rng.integers(len(self.frames))
+            view = rng.integers(len(self.views))
+        number, camera = self.frames[frame], self.views[view]
+        item = self.pose(number)
+        intrinsics, item["camera_to_world"] = self.cameras[camera]
+        photograph, full_size = self.photograph(number, camera)
+        if rng is None:
+            pixels = pixel_grid(self.size, full_size)
+            item |= {"size": self.size, "image_path": f"{number:06d}.png" if len(self.views) == 1 else
+                     f"v{camera:03d}_f{number:06d}.png"}
+        else:
+            chosen = self.choose(item, intrinsics, full_size, rng)
+            pixels = torch.from_numpy(chosen * [full_size[1] / self.size[1], full_size[0] / self.size[0]]).float()
+        item["rays_o"], item["rays_d"] = pixel_rays(pixels, intrinsics, item["camera_to_world"])
+        item["rays_o"] = item["rays_o"].clone()
+        if photograph is not None:
+            seen = photograph.reshape(-1, 4) if rng is None else photograph[chosen[:, 1], chosen[:, 0]]
+            item["rgb"], item["alpha"] = torch.from_numpy(seen[:, :3]), torch.from_numpy(seen[:, 3])
+        return item
+
+    def pose(self, number: int) -> dict[str, Tensor]:
+        """What is known of a frame's body."""
+        path = self.transforms[number]
+        transforms = torch.from_numpy(read_transforms(path, self.body.weights.shape[1]))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            rotation, translation, joints = (
+                torch.tensor(content[name], dtype=torch.float32).reshape(shape)
+                for name, shape in (("rotation", (3, 3)), ("translation", (3,)), ("joints", (-1, 3))))
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise UserError(f"{path}: {type(error).__name__}: {error}; expected rotation [3, 3], translation [1, 3] "
+                            "and joints [J, 3]") from None
+        texture = np.asarray(Image.open(self.textures[number]).convert("RGB"), dtype=np.float32)
+        vertices = to_world(posed_vertices(self.body, transforms), rotation, translation)
+        return {"joints_RT": transforms, "rotation": rotation, "translation": translation, "joints": joints,
+                "vertices": vertices, "texture": torch.from_numpy(texture).permute(2, 0, 1) / 127.5 - 1}
+
+    def photograph(self, number: int, camera: int) -> tuple[np.ndarray | None, tuple[int, int]]:
+        """Colours and alpha [H, W, 4] of a view, in front of the background, and its size before it was reduced.
+
+        Without photographs the size is that of the views themselves.
+        """
+        if number not in self.photographs:
+            return None, self.size
+        files = sorted(path for path in self.photographs[number].iterdir() if path.suffix.lower() in (".png", ".jpg"))
+        if camera >= len(files):
+            raise UserError(f"{self.photographs[number]}: {len(files)} pictures; expected one for each camera")
+        rgba = np.asarray(Image.open(files[camera]).convert("RGBA"), dtype=np.float32) / 255
+        full_size = rgba.shape[:2]
+        factors = [full / side for full, side in zip(full_size, self.size)]
+        if factors[0] != factors[1] or factors[0] != int(factors[0]):
+            raise UserError(f"--view_resolution: found {self.opt.view_resolution}, but {files[camera]} has "
+                            f"{full_size[0]}x{full_size[1]} pixels; expected both sides divided by the same whole "
+                            "number")
+        if factors[0] > 1:
+            rgba = cv2.resize(rgba, self.size[::-1], interpolation=cv2.INTER_AREA)
+        scale = 2 if self.opt.min_color else 1
+        words = [float(word) for word in self.opt.transparent_background.split(",")]
+        background = np.array(words * (3 // len(words)), dtype=np.float32) * scale - (scale - 1)
+        alpha = rgba[..., 3:]
+        colour = (rgba[..., :3] * scale - (scale - 1)) * alpha + background * (1 - alpha)
+        return np.concatenate((colour, alpha * (colour != background).any(-1, keepdims=True)), -1), full_size
+
+    def choose(self, item: dict, intrinsics: Tensor, full_size: tuple[int, int], rng) -> np.ndarray:
+        """Pixels [N, 2] to train on, x before y.
+
+        Where all are to see the body, candidates in a random order are asked until enough do: the whole view is not
+        needed for that, and the chances are the same.
+        """
+        opt, count = self.opt, min(int(self.opt.pixel_per_view), self.size[0] * self.size[1])
+        factor = full_size[0] / self.size[0]
+        pose = item["camera_to_world"]
+
+        def hits(pixels: np.ndarray) -> np.ndarray:
+            origins, directions = pixel_rays(torch.from_numpy(pixels * factor).float(), intrinsics, pose)
+            hit = sphere_bounds(origins, directions, item["vertices"], opt.min_dis_eps)[2]
+            return (hit & sphere_hits(origins, directions, *bounding_sphere(item["joints"]))).numpy()
+
+        grid = np.stack(np.meshgrid(np.arange(self.size[1]), np.arange(self.size[0])), -1)
+        special = opt.uniform_sampling or opt.sampling_on_mask or opt.sampling_on_bbox or opt.sampling_at_center < 1 \
+            or opt.sampling_patch_size > 1 or opt.sampling_skipping_size > 1
+        if special:
+            every = grid.reshape(-1, 2)
+            hit = np.concatenate([hits(every[i:i + RAYS_AT_ONCE]) for i in range(0, len(every), RAYS_AT_ONCE)])
+            return draw_pixels(hit.reshape(self.size), count, rng, uniform=opt.uniform_sampling,
+                               on_mask=opt.sampling_on_mask, at_center=opt.sampling_at_center,
+                               on_bbox=opt.sampling_on_bbox, patch_size=opt.sampling_patch_size,
+                               skipping_size=opt.sampling_skipping_size)
+        seen = (item["vertices"] - pose[:3, 3]) @ pose[:3, :3]
+        low, high = np.zeros(2, dtype=int), np.array(self.size[::-1])
+        if float(seen[:, 2].min()) > 2 * opt.min_dis_eps:
+            reach = opt.min_dis_eps * torch.stack((-torch.ones(3), torch.ones(3)))
+            around = (seen[None] + reach[:, None]).numpy()
+            near = seen[:, 2].numpy() - opt.min_dis_eps
+            focal, centre = intrinsics[[0, 1], [0, 1]].numpy(), intrinsics[:2, 2].numpy()
+            for side, bound in ((0, low), (1, high)):
+                depth = np.where((around[side, :, :2] < 0) == (side == 0), near[:, None],
+                                 seen[:, 2:].numpy() + opt.min_dis_eps)
+                edge = (around[side, :, :2] / depth * focal + centre) / factor
+                bound[:] = np.floor(edge.min(0)) - 1 if side == 0 else np.ceil(edge.max(0)) + 2
+            low, high = low.clip(0, self.size[::-1]), high.clip(0, self.size[::-1])
+        box = rng.permutation(grid[low[1]:high[1], low[0]:high[0]].reshape(-1, 2))
+        found: list[np.ndarray] = []
+        for start in range(0, len(box), RAYS_AT_ONCE):
+            part = box[start:start + RAYS_AT_ONCE]
+            found.append(part[hits(part)])
+            if sum(map(len, found)) >= count:
+                break
+        chosen = np.concatenate([np.zeros((0, 2), dtype=int), *found])[:count]
+        if len(chosen) < count:
+            free = np.ones(self.size, dtype=bool)
+            free[chosen[:, 1], chosen[:, 0]] = False
+            chosen = np.concatenate((chosen, rng.permutation(grid[free])[:count - len(chosen)]))
+        return chosen
+
+
+def by_number(folder: Path, pattern: str) -> dict[int, Path]:
+    """Files or folders by the last number in their names.
+
+    Raises:
+        UserError: there are none, or two have the same number.
+    """
+    found: dict[int, Path] = {}
+    for path in sorted(folder.glob(pattern)):
+        numbers = re.findall(r"\d+", path.stem)
+        if numbers and found.setdefault(int(numbers[-1]), path) != path:
+            raise UserError(f"{path}: has the number of {found[int(numbers[-1])]}; expected one file for each frame")
+    if not found:
+        raise UserError(f"{folder}: nothing like {pattern} with a number in its name; expected one for each frame")
+    return found
+
+
+def wanted_frames(numbers: list[int], start_end: str, subsample: int) -> list[int]:
+    """Frames that --start_end and --subsample leave.
+
+    Raises:
+        UserError: none, or --start_end is not of its form.
+    """
+    if start_end:
+        try:
+            start, end = (int(word) for word in start_end.strip("() ").split(","))
+        except ValueError:
+            raise UserError(f"--start_end: found '{start_end}'; expected two numbers such as 0,100") from None
+        numbers = numbers[start:end]
+    numbers = numbers[::subsample] if subsample > 1 else numbers
+    if not numbers:
+        raise UserError(f"--start_end: found '{start_end}', which leaves no frame")
+    return numbers
+
+
+def parse_views(text: str, option: str = "views") -> list[int]:
+    """Views such as `0..11`, `0,3,7` or `0..100:5`; ranges end before their last number.
+
+    Raises:
+        UserError: it is not of that form.
+    """
+    if not re.fullmatch(r"\d+(\.\.\d+)?(,\d+(\.\.\d+)?)*(:[1-9]\d*)?", text.strip()):
+        raise UserError(f"{option}: found '{text}'; expected views such as 0..11, 0,3,7 or 0..100:5")
+    listed, _, step = text.strip().partition(":")
+    views: list[int] = []
+    for entry in listed.split(","):
+        first, dots, last = entry.partition("..")
+        views += range(int(first), int(last)) if dots else [int(first)]
+    return views[::int(step or 1)]
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Height and width from HxW.
+
+    Raises:
+        UserError: it is not of that form.
+    """
+    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*", text):
+        raise UserError(f"--view_resolution: found '{text}'; expected height and width such as 512x512")
+    height, width = map(int, text.split("x"))
+    return height, width
+
+
+def read_cameras(root: Path) -> list[tuple[Tensor, Tensor]]:
+    """Intrinsics and camera-to-world matrix of each camera, in the order of their names.
+
+    Raises:
+        UserError: files are missing or wrong.
+    """
+    places = sorted((root / "extrinsic").glob("*.txt")) or sorted((root / "pose").glob("*.txt"))
+    if not places:
+        raise UserError(f"{root}: no camera in pose/ or extrinsic/; expected a text file of a matrix for each")
+    inner = next((sorted((root / name).glob("*.txt")) for name in ("intrinsic", "intrinisc") if (root / name).is_dir()),
+                 [root / "intrinsics.txt"] * len(places))
+    if len(inner) != len(places):
+        raise UserError(f"{root}: {len(inner)} cameras in intrinsic/, {len(places)} in {places[0].parent.name}/; "
+                        "expected as many")
+    return [(read_matrix(intrinsics, legacy=True), read_matrix(place).inverse() if place.parent.name == "extrinsic"
+             else read_matrix(place)) for intrinsics, place in zip(inner, places)]
+
+
+def read_matrix(path: Path, legacy: bool = False) -> Tensor:
+    """A camera's matrix as [4, 4], from 4x4, 3x4, 3x3 or 1x16 numbers; `legacy`: also from `f cx cy` in the first line.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    try:
+        rows = [[float(word) for word in line.split()] for line in path.read_text().splitlines() if line.split()]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not readable ({error}); expected the numbers of a matrix") from None
+    rows = rows[1:] if len(rows) > 3 and len(rows[0]) == 2 else rows
+    rows = rows[:-1] if len(rows) > 3 and len(rows[-1]) == 2 and len({len(row) for row in rows[:-1]}) == 1 else rows
+    widths, matrix = {len(row) for row in rows}, torch.eye(4)
+    if legacy and rows and len(rows[0]) in (3, 4) and (len(widths) > 1 or len(rows) == 1):
+        focal, x, y = rows[0][:3]
+        matrix[0, 0] = matrix[1, 1] = focal
+        matrix[0, 2], matrix[1, 2] = x, y
+        return matrix
+    if len(widths) == 1:
+        shape = (len(rows), widths.pop())
+        if shape == (1, 16):
+            return torch.tensor(rows).reshape(4, 4)
+        if shape in ((3, 3), (3, 4), (4, 4)):
+            matrix[:shape[0], :shape[1]] = torch.tensor(rows)
+            return matrix
+    raise UserError(f"{path}: {len(rows)} lines of {sorted(len(row) for row in rows)} numbers; expected a matrix of "
+                    "4x4, 3x4 or 3x3 numbers, or all 16 in one line")
