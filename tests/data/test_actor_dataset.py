@@ -54,7 +54,8 @@ def test_items_are_as_published(name, tmp_path):
     wanted, body = case["options"], GOLDEN / "dataroot"
     opt = TestOptions().parse([
         "--name", "none", "--checkpoints_dir", str(tmp_path), "--model", "neural_actor", "--gpu_ids", "-1",
-        "--dataroot", str(GOLDEN / case["dataroot"]), "--mesh", str(body / "canonical.obj"), "--texuv", str(body / "uvmapping.obj"),
+        "--dataroot", str(GOLDEN / case["dataroot"]), "--mesh", str(body / "canonical.obj"),
+        "--texuv", str(body / "uvmapping.obj"),
         "--weights", str(body / "skinning_weight.txt"), "--test_views", ",".join(map(str, wanted["views"])),
         "--view_resolution", wanted["resolution"], "--transparent_background", wanted["background"],
         "--min_color", str(wanted["min_color"]), "--start_end", wanted["start_end"] or "", "--subsample",
