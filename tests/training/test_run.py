@@ -81,6 +81,42 @@ def test_a_run_killed_between_two_files_of_a_save_goes_on_to_the_same_bits(clip,
     assert [files("killed")[name] for name in same] == [files("whole")[name] for name in same]
 
 
+def everything(name):
+    return {path.name: (path.stat().st_ino, path.read_bytes()) for path in Path("checkpoints", name).rglob("*")
+            if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("what_is_left", ["all", "weights", "a state that cannot be read"])
+def test_beginning_a_trained_run_again_is_refused_and_changes_nothing(clip, what_is_left):
+    begin("a", "--n_epochs", "2", "--print_freq", "1")
+    if what_is_left == "weights":
+        for path in Path("checkpoints/a").glob("*_state.pth"):
+            path.unlink()
+    elif what_is_left != "all":
+        Path("checkpoints/a/latest_state.pth").write_bytes(b"damaged")
+    before = everything("a")
+    with pytest.raises(UserError, match=r"^checkpoints/a/.*pth: run a has been trained, and beginning anew would destroy "
+                                        "it. Go on with --continue_train, give another --name, or lose it with "
+                                        "--overwrite$"):
+        begin("a", "--n_epochs", "2")
+    assert everything("a") == before
+    begin("a", "--n_epochs", "1", "--overwrite")
+    assert torch.load("checkpoints/a/latest_state.pth", weights_only=True)["position"] == {"epoch": 2, "items": 0}
+
+
+def test_a_run_of_no_training_step_is_made_again_without_asking(clip):
+    begin("a", "--n_epochs", "0")
+    begin("a", "--n_epochs", "0")
+    begin("a", "--n_epochs", "1")
+    assert torch.load("checkpoints/a/latest_state.pth", weights_only=True)["position"] == {"epoch": 2, "items": 0}
+
+
+def test_overwriting_is_of_one_command_and_a_run_folder_does_not_say_where_pictures_go(clip):
+    begin("a", "--n_epochs", "1", "--overwrite", "--display_port", "4321", "--display_server", "http://elsewhere")
+    opt = train.TrainOptions().parse(["--name", "a", "--continue_train", "--n_epochs", "2"])
+    assert (opt.overwrite, opt.display_port, opt.display_server) == (False, 8097, "http://localhost")
+
+
 def test_weights_that_the_state_was_not_saved_with_are_refused(clip):
     begin("a", "--n_epochs", "1")
     begin("b", "--n_epochs", "1", "--seed", "2")
@@ -121,7 +157,8 @@ def test_a_locked_run_is_refused_before_anything_is_planned_or_read(clip, capsys
 
 
 def test_losses_of_a_gpu_are_read_one_step_late_and_before_every_save(clip, monkeypatch):
-    opt = Namespace(checkpoints_dir="checkpoints", name="a", continue_train=False, init_from="", lr=0.1)
+    opt = Namespace(checkpoints_dir="checkpoints", name="a", continue_train=False, overwrite=False, init_from="",
+                    lr=0.1)
     run, read = TrainingRun(opt, set()), []
     phase = Namespace(name="layers", opt=Namespace(batch_size=1, lr=0.1))
 
