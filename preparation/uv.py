@@ -16,7 +16,7 @@ from data.masks import mask_files, read_mask
 from data.tracked_poses import people_layers, poses_of_frames
 from preparation.steps import METADATA, Job, Outcome, Step
 from util.errors import UserError, several
-from util.files import folder_filled_atomically
+from util.files import folder_filled_atomically, results_added
 from util.images import read_image, write_png
 from util.program import HOME, verb_command
 from vision.people.drawn_body import draw_body
@@ -104,8 +104,9 @@ def make_iuv(dataroot: Path | str, source: str, use_mask_images: bool = False, f
         check_predictions(root, frames, layers)
     paint = {"network": paste_prediction, "drawn": draw_pose}[source]
     width, height = root.metadata.size
+    place = folder_filled_atomically(folder) if folder else results_added(root.path, "make_iuv")
     folder = folder or root.path
-    with folder_filled_atomically(folder) as temporary:
+    with place as temporary:
         for index, (frame, people) in enumerate(zip(tqdm(root.frames, desc="UV maps", unit="frame"), frames)):
             seen = {number: read_mask(files[frame], root.metadata.size) for number, files in masks.items()}
             in_front = np.zeros((height, width), bool)

@@ -6,7 +6,10 @@ is raised is a programming error and keeps its traceback.
 
 import contextlib
 import errno
+import os
+import signal
 import sys
+import threading
 
 ENVIRONMENT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
                       errno.ESTALE}
@@ -24,7 +27,8 @@ def reported_in_one_line():
     Besides `UserError` these are a disk that is full or must not be written to, and memory that runs out.
     """
     try:
-        yield
+        with _signals_end_as_exceptions():
+            yield
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
@@ -36,6 +40,26 @@ def reported_in_one_line():
         shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in message)
         print(f"error: {shown}", file=sys.stderr)
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def _signals_end_as_exceptions():
+    """Let SIGTERM and SIGHUP end the process as an exception does, so that what is not whole yet is removed.
+
+    Of processes that train together, torchrun ends by such a signal those that wait for a lost one, which an exception
+    would not: there they act as usual.
+    """
+    numbers = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None
+               and signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread() or "WORLD_SIZE" in os.environ:
+        numbers = []
+    for number in numbers:
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _message(error: Exception) -> str | None:
