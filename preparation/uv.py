@@ -50,7 +50,13 @@ def run(job: Job) -> Outcome:
 
 STEP = Step("uv", run, ("rgb_256", "keypoints.json", "mask",
                         *(f"{METADATA}#{key}" for key in ("alphapose_input_size", "size_LR", "n_textures",
-                                                          "people_layers", "composite_order"))), ("iuv",), add_options)
+                                                          "people_layers", "composite_order"))), ("iuv",), add_options,
+            lambda opt: _weights_mark() if opt.uv != "drawn" else None)
+
+
+def _weights_mark() -> str | None:
+    """Something else for other weights of kp2uv; None where there are none."""
+    return f"{(status := WEIGHTS.stat()).st_size} {status.st_mtime_ns}" if WEIGHTS.exists() else None
 
 
 def automatic_source(dataroot: Path | str) -> str:
