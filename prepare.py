@@ -10,6 +10,7 @@ The command can be interrupted and given again; poses and camera then go on wher
 At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
 
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         return status
     print(f"\nlook at: {page}")
     if status < 2:
-        others = f"python prepare.py --dataroot {opt.dataroot}"
+        others = f"python prepare.py --dataroot {shlex.quote(str(opt.dataroot))}"
         print(f"then:    {others if unfinished(opt) else train_command(opt.dataroot)}")
     return 2 if status == 2 else 0
 
@@ -135,7 +136,8 @@ def train_command(root: Path) -> str:
     """The command that trains on a dataroot."""
     camera_moves = " --use_homographies" if (root / "homographies.txt").exists() else ""
     masks_given = " --use_mask_images" if (root / "mask").is_dir() else ""
-    return f"python train.py --name {root.resolve().name} --dataroot {root}{camera_moves}{masks_given}"
+    name, dataroot = shlex.quote(root.resolve().name), shlex.quote(str(root))
+    return f"python train.py --name {name} --dataroot {dataroot}{camera_moves}{masks_given}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ is raised is a programming error and keeps its traceback.
 import contextlib
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,6 +27,9 @@ def reported_in_one_line():
 
     Besides `UserError` these are a disk that is full or must not be written to, and memory that runs out.
     """
+    for stream in (sys.stdout, sys.stderr):  # of another encoding than UTF-8: what it lacks is written as \\u2026
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with _signals_end_as_exceptions():
             yield
@@ -73,6 +77,13 @@ def _message(error: Exception) -> str | None:
     first_line = str(error).split("\n")[0]
     if "Connection closed by peer" in first_line or "Connection reset by peer" in first_line:
         return "lost another process of this run; torchrun's report, below, says which and how it ended"
+    if "unable to allocate shared memory" in first_line or "unable to write to file </torch_" in first_line or (
+            "unable to open shared memory object" in first_line) or "insufficient shared memory" in str(error):
+        return ("/dev/shm: full; batches come through it from the processes that read frames. Give --num_threads 0, or "
+                "more of it: docker run --shm-size 2g")
+    if re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", first_line):
+        return (f"a process that reads frames was ended from outside ({first_line[:80]}), as systems do that run out of "
+                "memory. Go on with --continue_train, and a smaller --num_threads or --batch_size")
     if isinstance(error, MemoryError) or "out of memory" in first_line or "can't allocate memory" in first_line:
         return (f"out of memory ({first_line[:100]}); use a smaller --batch_size, --batch_size_upsample or "
                 "--num_filters, or --gpu_ids -1 for the CPU's memory")

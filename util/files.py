@@ -14,6 +14,7 @@ import re
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -256,8 +257,13 @@ def locked(path: Path | str) -> TextIO:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
-            file.seek(0)
-            raise BlockingIOError(file.read().strip()) from None
+            for _ in range(20):  # the other one may have locked it just now, and not said yet who it is
+                file.seek(0)
+                if owner := file.read().strip():
+                    break
+                time.sleep(0.05)
+            file.close()
+            raise BlockingIOError(owner or "of an unknown number") from None
         except OSError:
             pass
     file.truncate(0)

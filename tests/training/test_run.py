@@ -211,3 +211,15 @@ def test_a_numbered_checkpoint_of_another_program_is_found(tmp_path):
     assert weights_path(tmp_path, "5", "G0").name == "epoch_5_net_G0.pth"
     (tmp_path / "5_net_G0.pth").touch()
     assert weights_path(tmp_path, "5", "G0").name == "5_net_G0.pth"
+
+
+def test_a_lock_whose_owner_has_not_said_yet_who_it_is_is_waited_for(tmp_path):
+    """The first of two that begin at once has locked the file, and writes its number a moment later."""
+    script = ("import fcntl, sys, time; file = open('lock', 'a+'); fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True)\n"
+              "time.sleep(0.3); file.write('4321 on there'); file.flush(); time.sleep(60)")
+    other = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE)
+    other.stdout.readline()
+    with pytest.raises(BlockingIOError, match="^4321 on there$"):
+        locked(tmp_path / "lock")
+    other.kill()
+    other.communicate()

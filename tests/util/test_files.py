@@ -69,6 +69,13 @@ def test_a_folder_takes_new_results_only_whole_and_keeps_what_is_not_theirs(tmp_
     (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
      "error: out of memory (CUDA out of memory. Tried to allocate 2 GiB); use a smaller --batch_size, "
      "--batch_size_upsample or --num_filters, or --gpu_ids -1 for the CPU's memory\n"),
+    (RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2>: No space left on device (28)"),
+     "error: /dev/shm: full; batches come through it from the processes that read frames. Give --num_threads 0, or more "
+     "of it: docker run --shm-size 2g\n"),
+    (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
+     "error: a process that reads frames was ended from outside (DataLoader worker (pid 7) is killed by signal: Killed. )"
+     ", as systems do that run out of memory. Go on with --continue_train, and a smaller --num_threads or "
+     "--batch_size\n"),
 ])
 def test_what_is_no_programming_error_is_told_in_one_line(error, line, capsys):
     with pytest.raises(SystemExit) as stop, reported_in_one_line():
@@ -268,3 +275,13 @@ def test_without_locks_files_are_written_all_the_same(tmp_path):
               "with results_added('out', 'a') as made: write_text(made / 'x.txt', 'x')")
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
     assert texts(tmp_path).keys() == {"a.txt", "lock", "out/x.txt"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_what_the_terminal_cannot_show_stops_no_program(encoding):
+    script = ("from util.errors import UserError, reported_in_one_line\n"
+              "with reported_in_one_line(): print('ready \u2192 \u5f71'); raise UserError('\u5f71.png: found \ud800')")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding})
+    assert done.returncode == 2 and done.stdout == "ready \\u2192 \\u5f71\n"
+    assert done.stderr.startswith("error: \\u5f71.png: found")
