@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import train
-from models.checkpoints import load_matching, weights_path
+from models.checkpoints import load_matching, load_weights, weights_path
 from tests.program import ROOT
 from training import run as run_module
 from training.run import Position, TrainingRun
@@ -223,3 +223,13 @@ def test_a_lock_whose_owner_has_not_said_yet_who_it_is_is_waited_for(tmp_path):
         locked(tmp_path / "lock")
     other.kill()
     other.communicate()
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf"])
+def test_weights_that_are_not_finite_numbers_are_not_loaded(tmp_path, bad):
+    network = torch.nn.Linear(2, 1)
+    weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    weights["weight"][0, 1] = float(bad)
+    for load in (load_weights, load_matching):
+        with pytest.raises(UserError, match="a.pth: weights 'weight' are not all finite numbers; use another checkpoint"):
+            load(network, weights, tmp_path / "a.pth")

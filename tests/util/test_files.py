@@ -280,8 +280,16 @@ def test_without_locks_files_are_written_all_the_same(tmp_path):
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_what_the_terminal_cannot_show_stops_no_program(encoding):
     script = ("from util.errors import UserError, reported_in_one_line\n"
-              "with reported_in_one_line(): print('ready \u2192 \u5f71'); raise UserError('\u5f71.png: found \ud800')")
+              "with reported_in_one_line(): print('ready \u2192 \u5f71'); raise UserError('\u5f71.png: found ' + chr(0xd800))")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding})
     assert done.returncode == 2 and done.stdout == "ready \\u2192 \\u5f71\n"
     assert done.stderr.startswith("error: \\u5f71.png: found")
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+    """Else a power cut could leave an empty one."""
+    flushed = []
+    monkeypatch.setattr(files.os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
+    write_text(tmp_path / "a.txt", "a")
+    assert flushed == [(tmp_path / "a.txt").stat().st_ino]
