@@ -106,3 +106,9 @@ def test_the_panorama_shows_each_place_where_the_homographies_put_it(tmp_path):
     found = [picture[round(y * scale), round(x * scale)] for x, y in places]
     assert np.abs(np.array(found, int) - [world[y, x] for x, y in places]).mean() < 40
     assert read_values(tmp_path / "metadata.json") == {}
+
+
+def test_the_command_that_comes_next_can_be_pasted(tmp_path):
+    root = tmp_path / "my clip; touch y"
+    root.mkdir()
+    assert prepare.train_command(root) == f"python train.py --name 'my clip; touch y' --dataroot '{root}'"

@@ -97,7 +97,7 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_bits(clip, step, minutes):
         begin("whole")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         at_step(patch, step, die)
-        begin("killed", "--save_latest_minutes", minutes)
+        begin("killed", "--overwrite", "--save_latest_minutes", minutes)
     resume("killed")
     assert equal(state("killed"), state("whole"))
     assert records("killed") == records("whole") and len(records("whole")) == STEPS

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import train
-from models.checkpoints import load_matching, load_weights, weights_path
+from models.checkpoints import continue_optimizer, load_matching, load_weights, weights_path
 from tests.program import ROOT
 from training import run as run_module
 from training.run import Position, TrainingRun
@@ -233,3 +233,35 @@ def test_weights_that_are_not_finite_numbers_are_not_loaded(tmp_path, bad):
     for load in (load_weights, load_matching):
         with pytest.raises(UserError, match="a.pth: weights 'weight' are not all finite numbers; use another checkpoint"):
             load(network, weights, tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("kind", [lambda tensor: tensor.to_sparse(), lambda tensor: tensor.to("meta"),
+                                  lambda tensor: tensor.to(torch.float8_e4m3fn),
+                                  lambda tensor: tensor.to(torch.complex64)])
+def test_weights_of_another_kind_than_plain_numbers_are_told(tmp_path, kind):
+    network = torch.nn.Linear(2, 1)
+    weights = {**network.state_dict(), "weight": kind(network.weight.detach())}
+    for load in (load_weights, load_matching):
+        with pytest.raises(UserError, match="a.pth: weights 'weight' are of a kind .* that is no plain number"):
+            load(network, weights, tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda state: state["param_groups"][0].update(eps="x"), lambda state: state["param_groups"][0].update(betas=None),
+    lambda state: state["param_groups"][0].update(betas=(0.9, "x")), lambda state: state["state"][0].update(exp_avg=None)])
+def test_a_state_of_an_optimiser_with_values_of_another_kind_is_refused_before_a_step(spoil):
+    network = torch.nn.Linear(2, 1)
+
+    def adam():
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+        torch.optim.lr_scheduler.ConstantLR(optimizer)
+        return optimizer
+
+    first = adam()
+    network(torch.ones(1, 2)).sum().backward()
+    first.step()
+    state = first.state_dict()
+    continue_optimizer(adam(), state)
+    spoil(state)
+    with pytest.raises(ValueError, match="eps|betas|exp_avg"):
+        continue_optimizer(adam(), state)
