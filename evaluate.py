@@ -110,7 +110,7 @@ def of_layers(opt: Namespace) -> tuple[dict, str, list[Section]]:
     clip = Clip(layers, dataroot, LayerFolder.open(opt.truth) if opt.truth else None)
     lpips, left_out = loaded_lpips(opt)
     result = {"layers": str(opt.layers), "dataroot": str(opt.dataroot), "truth": str(opt.truth) if opt.truth else None,
-              "size": clip.made.size, "truth_size": clip.true.size if clip.true else None, "people": clip.numbers,
+              "size": clip.made.size, "truth_size": clip.true.size if clip.has_truth else None, "people": clip.numbers,
               "left_out": left_out, **evaluate_layers(clip, lpips)}
     return result, f"How good the layers are: {opt.layers}", worst_frames(clip, result)
 

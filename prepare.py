@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         return status
     print(f"\nlook at: {page}")
     if status < 2:
-        others = f"python prepare.py --dataroot {shlex.quote(str(opt.dataroot))}"
+        others = shlex.join(["python", "prepare.py", "--dataroot", str(opt.dataroot)])
         print(f"then:    {others if unfinished(opt) else train_command(opt.dataroot)}")
     return 2 if status == 2 else 0
 
@@ -66,7 +66,8 @@ def parse(argv: list[str] | None = None) -> Namespace:
     """The command line; each step adds its own options."""
     parser = OneLineParser(description="Make a dataroot from a video, and check it. Options that are not given are as "
                                        "in the run before.")
-    parser.add_argument("--dataroot", type=Path, required=True, metavar="DIR", help="folder to make, see docs/data.md")
+    parser.add_argument("--dataroot", type=Path, required=True, metavar="DIR",
+                        help="folder to make, see docs/layered_video/data.md")
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), metavar="STEP",
                         help=f"run only these of {', '.join(STEPS)}")
     parser.add_argument("--overwrite", action="store_true",
@@ -133,11 +134,11 @@ def training_defaults() -> Namespace:
 
 
 def train_command(root: Path) -> str:
-    """The command that trains on a dataroot."""
-    camera_moves = " --use_homographies" if (root / "homographies.txt").exists() else ""
-    masks_given = " --use_mask_images" if (root / "mask").is_dir() else ""
-    name, dataroot = shlex.quote(root.resolve().name), shlex.quote(str(root))
-    return f"python train.py --name {name} --dataroot {dataroot}{camera_moves}{masks_given}"
+    """The command that trains on a dataroot, as it can be pasted into a shell."""
+    camera_moves = ["--use_homographies"] if (root / "homographies.txt").exists() else []
+    masks_given = ["--use_mask_images"] if (root / "mask").is_dir() else []
+    return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root), *camera_moves,
+                       *masks_given])
 
 
 if __name__ == "__main__":

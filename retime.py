@@ -3,7 +3,7 @@
     python retime.py --name my_run --freeze 2:30-60 --out retimed.mp4
     python retime.py --name my_run --serve
 
-What an edit can say is in docs/retiming.md.
+What an edit can say is in docs/layered_video/retiming.md.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def parse(argv: list[str] | None = None) -> Namespace:
     Raises:
         UserError: options are missing, unknown or contradict each other.
     """
-    parser = OneLineParser(description="Show the layers of a clip at other times (docs/retiming.md).",
+    parser = OneLineParser(description="Show the layers of a clip at other times (docs/layered_video/retiming.md).",
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     opt = parser.parse_args(argv)
@@ -93,7 +93,7 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--layer", type=int_at_least(0), metavar="N",
                        help="write this layer alone, with alpha; 0 is the background")
     group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
-    group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/retiming.md.")
+    group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/layered_video/retiming.md.")
     group.add_argument("--serve", action="store_true", help="edit in the browser, at an address of this machine")
     group.add_argument("--port", type=int_at_least(0), default=8098, metavar="N",
                        help="of that address; 0 takes a free one")
@@ -126,7 +126,7 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
         return edit_with_short_forms(json.dumps(opt.edit or {}), "edit", opt.changes, facts, Path())
     try:
         if opt.edit.stat().st_size > 4 * LARGEST:  # bytes of as many characters
-            raise UserError(f"--edit {opt.edit}: {opt.edit.stat().st_size} bytes; expected at most {LARGEST} characters")
+            raise UserError(f"--edit {opt.edit}: {opt.edit.stat().st_size} bytes; expected at most {LARGEST} letters")
         text = opt.edit.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise UserError(f"--edit {opt.edit}: not readable ({error})") from None

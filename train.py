@@ -9,6 +9,7 @@ Several processes share each batch where torchrun starts them: torchrun --nproc_
 """
 
 import random
+import shlex
 import sys
 import time
 from contextlib import closing
@@ -74,7 +75,7 @@ def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
                 return stop.exit_status
         if not phases:
             run.save(model, position)
-            print(f"nothing to train, saved as it is; export it with: python test.py --name {opt.name}")
+            print(f"nothing to train, saved as it is; export it with: python test.py --name {shlex.quote(opt.name)}")
     return 0
 
 
@@ -88,7 +89,7 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, run: Train
     run.save(model, position)  # from now on there is something to continue
     epochs = range(position.epoch, phase.epochs.stop)
     loader = create_training_loader(dataset, phase.opt, epochs, skip=position.items)
-    batches, steps = iter(loader), len(phase.epochs) * loader.batch_sampler.batches_per_epoch
+    batches, steps = iter(loader), len(phase.epochs) * len(range(0, len(dataset), phase.opt.batch_size))
     done = steps - len(loader)
     preview = dataset.collate([dataset.item(len(dataset) // 2, None, phase.epochs.start)])
     print(estimate(model, phase, dataset), flush=True)

@@ -53,7 +53,8 @@ class BaseDataset(Dataset, ABC):
         the string `sequence` besides, the folder of their results.
 
         Args:
-            rng: the source of all that is random in it; None: it is taken as it is.
+            rng: the source of all that is random in it; None: it is taken as it is, and whole where training sees a
+                part of it, such as some rays of a view.
             epoch: from 1. What depends on it, such as the length of a clip, depends on nothing else.
         """
 

@@ -1,4 +1,4 @@
-"""The one reader of a dataroot, the folder that holds a clip (docs/data.md), and all checking of it.
+"""The one reader of a dataroot, the folder that holds a clip (docs/layered_video/data.md), and all checking of it.
 
 Frames count from 1 on disk and from 0 here; layers count from 1 in both (0 is the background). Sizes are
 (width, height) in pixels. Checks collect every problem and report them together, each with its file.
@@ -163,7 +163,7 @@ def read_metadata(path: Path) -> Metadata:
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; see docs/data.md for what it holds") from None
+        raise UserError(f"{path}: no such file; see docs/layered_video/data.md for what it holds") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error})") from None
     if not isinstance(values, dict):
@@ -171,7 +171,7 @@ def read_metadata(path: Path) -> Metadata:
                         "alphapose_input_size and n_textures")
     missing = [key for key in ("size_LR", "alphapose_input_size", "n_textures") if key not in values]
     if missing:
-        raise UserError(f"{path}: {', '.join(missing)} missing; see docs/data.md for what it holds")
+        raise UserError(f"{path}: {', '.join(missing)} missing; see docs/layered_video/data.md for what it holds")
     checks = _MetadataChecks(path, values)
     n_textures = checks.n_textures()
     metadata = Metadata(path, checks.network_size("size_LR"), checks.size("alphapose_input_size"), n_textures,
@@ -186,7 +186,8 @@ class _MetadataChecks:
     """Values of metadata.json, each replaced by a harmless one and noted as a problem if it is not of its form."""
 
     def __init__(self, path: Path, values: dict):
-        self.path, self.values, self.problems = path, values, []
+        self.path, self.values = path, values
+        self.problems: list[str] = []
 
     def problem(self, key: str, expected: str) -> None:
         """Note that a value is not of its form."""
@@ -279,9 +280,9 @@ def read_homographies(path: Path) -> Registration:
         raise UserError(f"{path}: not readable as text ({error})") from None
     while lines and not lines[-1].strip():
         lines.pop()
-    size = _numbers_after(path, lines, 0, "size:", 2)
-    bounds = _numbers_after(path, lines, 1, "bounds:", 4)
-    if min(size) < 1 or max(size) > LARGEST_SIDE or bounds[0] >= bounds[1] or bounds[2] >= bounds[3]:
+    width, height = size = _numbers_after(path, lines, 0, "size:", 2)
+    left, right, top, bottom = bounds = _numbers_after(path, lines, 1, "bounds:", 4)
+    if min(size) < 1 or max(size) > LARGEST_SIDE or left >= right or top >= bottom:
         raise UserError(f"{path}: size {size} and bounds {bounds}; expected a positive size, xmin < xmax, ymin < ymax")
     matrices = [np.reshape(_numbers_after(path, lines, i, "", 9), (3, 3)) for i in range(2, len(lines))]
     if not matrices:
@@ -291,7 +292,7 @@ def read_homographies(path: Path) -> Registration:
         if scale == 0 or np.linalg.cond(matrix / scale) > 1e12:
             raise UserError(f"{path}: line {i + 3}: the matrix is singular; expected one that can be inverted. "
                             "Register this frame again")
-    return Registration(tuple(size), tuple(bounds), np.stack(matrices))
+    return Registration((width, height), (left, right, top, bottom), np.stack(matrices))
 
 
 def _numbers_after(path: Path, lines: list[str], index: int, label: str, count: int) -> list[float]:
@@ -313,10 +314,13 @@ def list_images(folder: Path) -> dict[str, Path]:
         UserError: the folder is missing or has no images, or two have the same name.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; see docs/data.md for what a dataroot holds")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        raise UserError(f"{folder}: no such folder; see docs/layered_video/data.md for what a dataroot holds")
+    shown = [p for p in folder.iterdir() if not p.name.startswith(".")]  # macOS puts ._0001.png beside 0001.png
+    paths = sorted(p for p in shown if p.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
-        raise UserError(f"{folder}: no images; expected 0001.png, 0002.png, ...")
+        others = ", ".join(sorted({p.suffix for p in shown if p.suffix})[:6])
+        found = f" of these endings (found: {others})" if others else ""
+        raise UserError(f"{folder}: no images{found}; expected 0001.png, 0002.png, ... (PNG or JPEG)")
     files = {p.stem: p for p in paths}
     if len(files) < len(paths):
         twice = next(p for p in paths if files[p.stem] != p)

@@ -1,7 +1,7 @@
 """The RGBA layers of a clip as files: what test.py exported, or what is known of a clip that was made (its gt folder).
 
     <folder>/images/0001_rgba_l0.png ...            as test.py exports them; l0 is the background
-    <folder>/bg.png or bg/0001.png ...,             as known layers lie in gt/ (docs/data.md)
+    <folder>/bg.png or bg/0001.png ...,             as known layers lie in gt/ (docs/layered_video/data.md)
     <folder>/layer_01/0001.png ...
 
 Layers count from 1 (0 is the background), frames from 0 here and by name on disk. Pixels are uint8 with straight alpha.
@@ -48,7 +48,8 @@ class LayerFolder:
         else:
             raise UserError(f"{path}: no layers; expected images/0001_rgba_l0.png ... as test.py exports them, "
                             "or bg.png and layer_01/. Export first: python test.py --name NAME")
-        frames = list(max(files.values(), key=len))
+        longest = max(files.values(), key=len)
+        frames = list(longest)
         problems = []
         for number, by_frame in files.items():
             missing = [frame for frame in frames if frame not in by_frame]

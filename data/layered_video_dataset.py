@@ -82,8 +82,9 @@ class LayeredVideoDataset(BaseDataset):
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         frames = list_images(Path(opt.dataroot) / "rgb_256")
+        first = read_image(next(iter(frames.values())), "RGB")
         values = {"n_textures": metadata.n_textures, "width": metadata.size[0], "height": metadata.size[1],
-                  "data_id": f"{len(frames)} frames, {zlib.crc32(read_image(next(iter(frames.values())), 'RGB')):08x}"}
+                  "data_id": f"{len(frames)} frames, {zlib.crc32(first.data):08x}"}
         if opt.init == "closed_form":
             registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
             values |= {"n_frames": len(frames),
@@ -119,13 +120,13 @@ class LayeredVideoDataset(BaseDataset):
         frame, iuvs, masks = self.loaded.get(index) or self._read(index)
         background = background_uv(self.opt.height, self.opt.width, self.registration, index)
         nobody = np.zeros(background.shape[1:], np.uint8)
-        uv_map = [atlas_uv(nobody, *background, nobody, self.opt.n_textures)]
+        uv_map = [atlas_uv(nobody, background[0], background[1], nobody, self.opt.n_textures)]
         mask, pids = [np.full_like(background[0], -1)], [nobody]
         order = self.root.composite_order(index, self.layers)
         for layer in order:
             part, u, v, person = decode_iuv(iuvs[layer], self.metadata.n_people)
             uv = np.where(part > 0, np.stack([u, v]), background)
-            uv_map.append(atlas_uv(part, *uv, person, self.opt.n_textures))
+            uv_map.append(atlas_uv(part, uv[0], uv[1], person, self.opt.n_textures))
             pids.append(person)
             if masks:
                 mask.append(masks[layer].astype(np.float32) / 127.5 - 1)

@@ -17,7 +17,6 @@ from util import distributed
 from util.errors import UserError
 from util.plugins import find_class, known_names
 
-
 PLENTY = 8 << 30
 """Bytes of shared memory with which nobody asks how large a batch is."""
 
@@ -87,8 +86,8 @@ def workers_that_fit(dataset: BaseDataset, batch_size: int, epoch: int, left: in
     batch = batch_size * _bytes_in(dataset.collate([dataset.item(0, None, epoch)]))
     workers = max(left // max(3 * batch, 1), 0)  # two wait with each worker, and one is on its way
     if not workers:
-        print(f"/dev/shm has {left >> 20} MiB left and a batch takes {batch >> 20}: frames are read without processes of "
-              "their own, which is slower. More of it: docker run --shm-size 2g")
+        print(f"/dev/shm has {left >> 20} MiB left and a batch takes {batch >> 20}: frames are read without processes "
+              "of their own, which is slower. More of it: docker run --shm-size 2g")
     return workers
 
 

@@ -1,9 +1,10 @@
-"""Tracked poses of a clip (keypoints.json), and who is in which layer (docs/data.md).
+"""Tracked poses of a clip (keypoints.json), and who is in which layer (docs/layered_video/data.md).
 
 The file may have any form that `vision.people.pose_formats` knows, as long as everybody in it has an id.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.dataroot import Metadata
@@ -14,7 +15,14 @@ HIGHEST_PERSON = 254
 """A person's id is stored as an alpha level, 255 - id, of a picture in which 0 is nobody."""
 
 
-def read_poses(path: Path | str) -> dict[str, list[Pose]]:
+@dataclass(frozen=True, eq=False)
+class TrackedPose(Pose):
+    """A pose of a person who is known: 1 to `HIGHEST_PERSON`."""
+
+    person: int
+
+
+def read_poses(path: Path | str) -> dict[str, list[TrackedPose]]:
     """Read the tracked poses of a clip.
 
     Returns:
@@ -25,8 +33,11 @@ def read_poses(path: Path | str) -> dict[str, list[Pose]]:
     """
     file = read_pose_file(path)
     problems = []
+    poses: dict[str, list[TrackedPose]] = {}
     for frame, people in file.poses.items():
         ids = [pose.person for pose in people]
+        poses[frame] = [TrackedPose(pose.person, pose.keypoints, pose.score) for pose in people
+                        if pose.person is not None]
         for number, person in enumerate(ids):
             where = f"{path}: frame {printable(file.names[frame])}, "
             if person is None:
@@ -40,10 +51,10 @@ def read_poses(path: Path | str) -> dict[str, list[Pose]]:
                                 "frame. Drop one, or give it another idx")
     if problems:
         raise several(problems)
-    return file.poses
+    return poses
 
 
-def poses_of_frames(path: Path | str, frames: list[str]) -> list[list[Pose]]:
+def poses_of_frames(path: Path | str, frames: list[str]) -> list[list[TrackedPose]]:
     """Poses of each of `frames`, none where the file does not list a frame.
 
     Args:
@@ -61,7 +72,7 @@ def poses_of_frames(path: Path | str, frames: list[str]) -> list[list[Pose]]:
     return found
 
 
-def people_layers(metadata: Metadata, path: Path | str, frames: list[list[Pose]],
+def people_layers(metadata: Metadata, path: Path | str, frames: Sequence[Sequence[TrackedPose]],
                   masks: Iterable[int] = ()) -> list[list[int]]:
     """Person ids of each layer, layer 1 first: those of metadata.json, else one layer for each person in the clip.
 

@@ -11,6 +11,7 @@ names them: images/0001_rgba_l0.png ...
 
 import sys
 from argparse import Namespace
+from functools import reduce
 from pathlib import Path
 
 import cv2
@@ -42,7 +43,8 @@ def parse() -> Namespace:
     """The command line."""
     parser = OneLineParser(description="Cut the people out of a clip by their masks, over the frames' median.")
     add = parser.add_argument
-    add("--dataroot", required=True, metavar="DIR", help="folder of the clip, see docs/data.md (required)")
+    add("--dataroot", required=True, metavar="DIR",
+        help="folder of the clip, see docs/layered_video/data.md (required)")
     add("--out", required=True, metavar="DIR", help="folder that gets the layers (required)")
     return parser.parse_args()
 
@@ -57,7 +59,7 @@ def cut_out(dataroot: Path | str, out: Path | str) -> None:
     frames = np.stack([read_image(root.file("rgb_256", k), "RGB") for k in range(len(root.frames))])
     mattes = read_mattes(root)
     canvas = Canvas.of(root.camera_motion(), root.metadata.size, DENSITY)
-    background = median_background(frames, sum(mattes.values()) == 0, canvas)
+    background = median_background(frames, reduce(np.maximum, mattes.values()) == 0, canvas)
     with results_added(out, "cut_out") as temporary:
         for k, name in enumerate(root.frames):
             back = canvas.seen(background, k, cv2.INTER_CUBIC)

@@ -13,5 +13,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/../scripts/environment.sh"
 for name in $names; do
   "$PYTHON" "$ROOT/scripts/download.py" "https://www.robots.ox.ac.uk/~erika/retiming/data/$name.zip" \
     "$ROOT/datasets/$name" --unpack \
-    --instead "make a sample clip (python datasets/make_sample.py) or use a clip of your own (docs/data.md)"
+    --instead "make a sample clip (python datasets/make_sample.py) or use a clip of your own (docs/layered_video/data.md)"
 done

@@ -36,7 +36,8 @@ def main() -> None:
 def parse() -> Namespace:
     """The command line."""
     parser = OneLineParser(description="Make a clip's UV maps (iuv/) from its poses (keypoints.json).")
-    parser.add_argument("--dataroot", required=True, metavar="DIR", help="folder of the clip, see docs/data.md")
+    parser.add_argument("--dataroot", required=True, metavar="DIR",
+                        help="folder of the clip, see docs/layered_video/data.md")
     parser.add_argument("--source", choices=(*SOURCES, "auto"), default="network",
                         help="network: pictures that test.py --model kp2uv has made; drawn: from the keypoints alone; "
                              "auto: let kp2uv make the pictures if its weights are there, else drawn (default: "

@@ -135,8 +135,8 @@ def check_place(dataroot: Path, overwrite: bool) -> None:
         foreign = [path for path in sorted(dataroot.rglob("*")) if not path.is_dir()
                    and not OF_A_CLIP.fullmatch(path.relative_to(dataroot).as_posix())]
         if foreign:
-            raise UserError(f"{foreign[0]}: not of a sample clip, so --overwrite leaves the clip alone. Move it away, or "
-                            "give another --dataroot")
+            raise UserError(f"{foreign[0]}: not of a sample clip, so --overwrite leaves the clip alone. Move it away, "
+                            "or give another --dataroot")
     try:
         dataroot.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=dataroot.parent).close()
@@ -325,15 +325,15 @@ class SampleClip:
             for behind in order[:order.index(layer)]:
                 shade, body, place = self._fallen_on(*self._posed(behind, k)[1:], sheet, corner)
                 shadow = self._filmed(shade, place, k) + shadow * (1 - self._filmed(body, place, k))
-        layer = np.dstack([np.zeros((*shadow.shape, 3), np.float32), shadow])
+        rgba = np.dstack([np.zeros((*shadow.shape, 3), np.float32), shadow])
         if self.content.mirror_floor:
-            layer = over(self._filmed(*self._drawn(parts, ground, mirrored=True), k), layer)
+            rgba = over(self._filmed(*self._drawn(parts, ground, mirrored=True), k), rgba)
         places = self._places(person.keypoints(skeleton), ground)
         places = apply_homography(self.homographies[k], places.T).T
         keypoints = np.column_stack([places, np.full(len(places), 0.95)]).round(3).ravel().tolist()
-        layer = over(matte, layer)
-        layer[..., :3] *= self.gains[k]
-        return RenderedPerson(layer, matte[..., 3], shadow, keypoints)
+        rgba = over(matte, rgba)
+        rgba[..., :3] *= self.gains[k]
+        return RenderedPerson(rgba, matte[..., 3], shadow, keypoints)
 
     def _posed(self, layer: int, k: int) -> tuple[Skeleton, list[Part], np.ndarray]:
         """How the person of a layer stands in frame k, his parts and the place [3] on the ground they are about."""
@@ -373,7 +373,8 @@ class SampleClip:
         points = seen_points(parts, ray, left, high, shape, scale) + ground
         reached = self.view.project(points - points[..., 1:2] / self.sun[1] * self.sun)
         places = (reached - sheet_corner + 0.5) * DENSITY - 0.5
-        shade = cv2.remap(sheet, np.nan_to_num(places, nan=-9).astype(np.float32), None, cv2.INTER_LINEAR)
+        places = np.nan_to_num(places, nan=-9).astype(np.float32)
+        shade = cv2.remap(sheet, places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]  # OpenCV's stubs want two maps
         return _softened(shade), _softened(np.isfinite(points[..., 0]).astype(np.float32)), corner
 
     def _window(self, parts: list[Part], ground: np.ndarray, ray: np.ndarray, flip: int = 1) -> tuple:
@@ -401,10 +402,10 @@ class SampleClip:
         heights = np.array([(part.start[1] + part.end[1]) / 2 for part in parts])
         bands = np.digitize(heights, (0.2, 0.5, 0.9, 1.4, 1.9)) if soft else np.zeros(len(parts))
         for band in np.unique(bands):
-            sheet = np.zeros(total.shape, np.uint8)
+            drawn = np.zeros(total.shape, np.uint8)
             for hull in hulls[bands == band]:
-                cv2.fillConvexPoly(sheet, cv2.convexHull(hull), 255, cv2.LINE_AA, 4)
-            sheet = sheet.astype(np.float32) * (DARKEST / 255)
+                cv2.fillConvexPoly(drawn, cv2.convexHull(hull), 255, cv2.LINE_AA, 4)
+            sheet: np.ndarray = drawn.astype(np.float32) * (DARKEST / 255)
             if soft:
                 blur = (0.006 + 0.016 * heights[bands == band].mean()) * scale * DENSITY
                 sheet = cv2.GaussianBlur(sheet, (0, 0), blur)

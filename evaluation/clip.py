@@ -80,7 +80,8 @@ class Clip:
         numbers: of the layers of people.
         orders: per frame, these numbers from back to front.
         made: the layers at their own size, at which the reconstruction is measured.
-        true: the true layers, None where they are not known.
+        has_truth: whether its true layers are known; `true` and `compared` are there only then.
+        true: the true layers.
         compared: the layers at the size at which they are compared with the true ones, the smaller of the two.
 
     Raises:
@@ -96,7 +97,7 @@ class Clip:
         self._folder = self._frame_folder(layers)
         self._registration = dataroot.camera_motion()
         self.made = Pictures(layers, self.frames, layers.size)
-        self.true = self.compared = None
+        self.has_truth = truth is not None
         if truth is not None:
             _check_truth(layers, truth)
             size = min(layers.size, truth.size)

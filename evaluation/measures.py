@@ -9,6 +9,7 @@ runs and pages.
 """
 
 from collections.abc import Iterable
+from functools import reduce
 from typing import NamedTuple
 
 import cv2
@@ -104,14 +105,15 @@ def evaluate(clip: Clip, lpips: Lpips | None = None) -> dict:
         `frames`: the same of each frame, in a list; the frame's name is `frame`.
         `retimings`: with true layers, what was retimed, in words by name.
     """
-    versions = retimings(clip.numbers, len(clip.frames)) if clip.true else {}
-    unseen = never_seen(clip) if clip.true else None
-    sums, earlier = [], None
+    versions = retimings(clip.numbers, len(clip.frames)) if clip.has_truth else {}
+    unseen = never_seen(clip) if clip.has_truth else []
+    sums = []
+    earlier: LayeredFrame | None = None
     for frame in tqdm(range(len(clip.frames)), desc="evaluate", unit="frame"):
         now = LayeredFrame.of(clip, frame)
         measured = no_reference_measures(clip, frame, lpips, now, earlier)
         earlier = now
-        if clip.true:
+        if clip.has_truth:
             measured["background"] |= background_errors(clip, frame, unseen[frame])
             for number, errors in layer_errors(clip, frame).items():
                 measured[f"layer_{number}"] |= errors
@@ -185,7 +187,7 @@ def layer_flickers(now: LayeredFrame, earlier: LayeredFrame) -> dict[int, Sum]:
     input tells nothing of either. The background must stand still behind people, whatever the input does there.
     """
     input_change = np.abs(now.image - earlier.image)
-    inside = sum(earlier.visible.values()) > 0.999
+    inside = reduce(np.add, earlier.visible.values()) > 0.999
     flickers = {}
     for number in now.parts:
         change = np.abs(now.parts[number] - earlier.parts[number])
@@ -228,10 +230,11 @@ def layer_errors(clip: Clip, frame: int) -> dict[int, dict[str, Sum]]:
                                   for layers in (made, true))
     _, *in_front = transmittances(true[n][..., 3] for n in order)
     seen = {n: through >= 0.5 for n, through in zip(order, in_front)}
-    people = {n: clip.true_matte("person", n, frame) for n in order}
+    mattes = {n: clip.true_matte("person", n, frame) for n in order}
+    people = {n: matte for n, matte in mattes.items() if matte is not None}
     errors = {}
     for number in order:
-        alpha, true_alpha, person, hidden = made[number][..., 3], true[number][..., 3], people[number], ~seen[number]
+        alpha, true_alpha, person, hidden = made[number][..., 3], true[number][..., 3], mattes[number], ~seen[number]
         if true_alpha[hidden].sum() < LEAST_HIDDEN:
             hidden = np.zeros_like(hidden)
         no_effect = None if person is None else np.abs(true_alpha - person) <= NOTHING
@@ -249,15 +252,15 @@ def layer_errors(clip: Clip, frame: int) -> dict[int, dict[str, Sum]]:
     background_dark = darkening(clip.compared.background(frame) - background)
     for number in order:
         shadow = clip.true_matte("shadow", number, frame)
-        known = shadow is not None and all(person is not None for person in people.values())
         others = sum(np.maximum(made_dark[n] - true_dark[n], 0) for n in order if n != number)
         parts = {"own": made_dark[number], "other": others, "background": background_dark,
                  "on_people": made_dark[number]}
-        if known:
+        where = {}
+        if shadow is not None and len(people) == len(order):
             own, rest = people[number], np.max([np.zeros_like(shadow), *(people[n] for n in order if n != number)], 0)
             dark = (shadow > NOTHING) & (own <= NOTHING)
             where = dict.fromkeys(parts, dark & (rest <= NOTHING))
             where["on_people"] = dark & (rest >= 1 - NOTHING) & seen[number]
-        errors[number] |= {f"shadow_{name}": shared(part, true_dark[number], where[name]) if known
+        errors[number] |= {f"shadow_{name}": shared(part, true_dark[number], where[name]) if where
                            else Sum(0, 0) for name, part in parts.items()}
     return errors

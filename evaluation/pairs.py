@@ -26,7 +26,6 @@ from evaluation.images import (
     levels,
     mean,
     perceptual_distance,
-    pooled,
     size_text,
     squared_error,
     ssim_map,
@@ -160,7 +159,8 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None) -> dict:
         `frames`: the same for each picture, in a list; its name is `frame`.
     """
     sums: list[dict[str, dict[str, Sum]]] = []
-    sizes, bits = Counter(), {"images": set(), "targets": set()}
+    sizes: Counter[str] = Counter()
+    bits: dict[str, set[int]] = {"images": set(), "targets": set()}
     earlier: tuple[Pair, np.ndarray, np.ndarray] | None = None
     for pair in tqdm(pairs, desc="evaluate", unit="picture"):
         pixels = read_deep_image(pair.image), read_deep_image(pair.target)
@@ -169,11 +169,12 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None) -> dict:
         sizes[size_text(pixels[0].shape[1::-1])] += 1
         made, true = map(unit_range, pixels)
         error = squared_error(made, true)
-        in_order = earlier is not None and pair.follows(earlier[0]) and made.shape == earlier[1].shape
+        if earlier is not None and not (pair.follows(earlier[0]) and made.shape == earlier[1].shape):
+            earlier = None
         sums.append({"images": {
-            "psnr": error, "psnr_mean": Sum(pooled([error]), 1),
+            "psnr": error, "psnr_mean": Sum(error.figure(error.total / error.weight), 1),
             "ssim": mean(ssim_map(made, true)), "lpips": perceptual_distance(lpips, made, true),
-            "flicker": flicker(made, earlier[1], true, earlier[2]) if in_order else Sum(0, 0, levels)}})
+            "flicker": flicker(made, earlier[1], true, earlier[2]) if earlier else Sum(0, 0, levels)}})
         earlier = pair, made, true
     sequences = {sequence: [one for one, pair in zip(sums, pairs) if pair.sequence == sequence]
                  for sequence in dict.fromkeys(pair.sequence for pair in pairs)}

@@ -4,6 +4,8 @@ Errors are drawn as maps: of colour from black (equal) over red to yellow (`BRIG
 white where it is right, red where the layer is too opaque, blue where it is not opaque enough.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib import colormaps
 
@@ -22,14 +24,14 @@ def worst_frames(clip: Clip, result: dict) -> list[Section]:
     """Rows of pictures: the worst frames of the reconstruction and, with known layers, of everything else."""
     frames = ranked(result, "reconstruction", "psnr", 1)
     sections = [reconstruction(clip, result, frame) for frame in apart(frames, len(frames) // (2 * WORST))[:WORST]]
-    if clip.true is None:
+    if not clip.has_truth:
         return [*sections, layers_alone(clip, frames[0])]
     sections.append(background(clip, result))
     sections += [layer(clip, result, number) for number in clip.numbers]
     return sections + [retimed(clip, result, name) for name in result["retimings"]]
 
 
-def ranked(result: dict, group: str, measure: str, sign: int) -> list[int]:
+def ranked(result: Mapping, group: str, measure: str, sign: int) -> list[int]:
     """Frames from the worst to the best; `sign` is 1 where higher is better, -1 where lower is."""
     values = {frame: one[group][measure] for frame, one in enumerate(result["frames"])}
     known = [frame for frame, value in values.items() if value is not None]

@@ -6,6 +6,7 @@ batch, or what its batches hold.
 
 from abc import ABC, abstractmethod
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from models.checkpoints import continue_optimizer, load_weights, read_checkpoint
 from models.parallel import spread
 from models.schedules import Progress, Schedule, by_epoch
 from util import distributed
+from util.errors import UserError
 
 AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -84,6 +86,7 @@ class BaseModel(ABC):
         device: where it computes.
         networks: name to module; saved as `<label>_net_<name>.pth`.
         optimizers: name to optimiser of the current phase; filled by `start_phase`.
+        phase: the current phase; there from `start_phase` on.
         presets: values for options by name of a preset; `published` is the first, and changes nothing.
         dataset_mode: the dataset it is trained on where --dataset_mode names no other.
         epoch_options: options that count epochs: a time budget scales them together.
@@ -93,6 +96,7 @@ class BaseModel(ABC):
         captions: name of a picture that `visuals` makes to a sentence that says what it shows.
     """
 
+    phase: Phase
     captions: dict[str, str] = {}
     presets: dict[str, dict] = {"published": {}}
     dataset_mode: str = ""
@@ -111,7 +115,6 @@ class BaseModel(ABC):
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.plateaus: dict[str, lr_scheduler.ReduceLROnPlateau] = {}
-        self.phase: Phase | None = None
 
     # What a model is asked for.
 
@@ -123,7 +126,7 @@ class BaseModel(ABC):
         of the program are set here (`parser.set_defaults`), and other spellings of options (`parser.also`).
         """
 
-    def phases(self) -> list[Phase]:
+    def phases(self) -> Sequence[Phase]:
         """The phases of a whole training run, in order."""
         return [Phase("training", self.opt, range(1, self.opt.n_epochs + self.opt.n_epochs_decay + 1))]
 
@@ -183,7 +186,8 @@ class BaseModel(ABC):
         """`network`, for `optimize_parameters` to call: spread over processes (torchrun), or over several --gpu_ids.
 
         Called in each phase, when it is settled which parameters are trained. Where a step only passes gradients
-        through a network that it does not train (a discriminator in the generator's step), it calls the network itself.
+        through a network that it does not train (a discriminator in the generator's step), it calls the network itself
+        (`models.parallel.gradients_pass_through`). A network of which nothing is trained stays as it is.
         """
         return spread(network, self.opt.gpu_ids, self.opt.batch_statistics)
 
@@ -195,6 +199,9 @@ class BaseModel(ABC):
         """One step of the optimisers `names` down the gradient of `loss`; with --amp fp16 the loss is scaled for it."""
         for name in names:
             self.optimizers[name].zero_grad()
+        if distributed.count() > 1:  # they wait for gradients of all parameters, also those that the loss does without
+            groups = (group for name in names for group in self.optimizers[name].param_groups)
+            loss = loss + 0 * sum(parameter.sum() for group in groups for parameter in group["params"])
         self.scaler.scale(loss).backward()
         for name in names:
             self.scaler.step(self.optimizers[name])
@@ -228,12 +235,13 @@ class BaseModel(ABC):
         self.plateaus = {name: lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
                          for name, optimizer in self.optimizers.items()
                          if phase.opt.lr_policy == "plateau" and name not in own}
+        if resumed and resumed.get("scaler") and not before:  # it goes on through all phases
+            self.scaler.load_state_dict(resumed["scaler"])
         if resumed and resumed["phase"] == phase.name:
             for name, optimizer in self.optimizers.items():
                 continue_optimizer(optimizer, resumed["optimizers"][name])
             for name, plateau in self.plateaus.items():
                 plateau.load_state_dict(resumed["plateaus"].get(name, {}))
-            self.scaler.load_state_dict(resumed.get("scaler", {}))
         else:
             earlier = before or (resumed["optimizers"] if resumed else {})
             for name in phase.keeps:
@@ -249,7 +257,14 @@ class BaseModel(ABC):
                     group["lr"] = group["initial_lr"] * factor
 
     def end_epoch(self, epoch: int, losses: dict[str, Tensor]) -> None:
-        """Show the losses of the epoch's last batch to the schedules that watch them."""
+        """Show the losses of the epoch's last batch to the schedules that watch them.
+
+        Raises:
+            UserError: there is nothing to watch.
+        """
+        if self.plateaus and "total" not in losses:
+            raise UserError(f"--lr_policy: found plateau, which watches the loss `total`; --model {self.opt.model} has "
+                            "none. Take another policy")
         for plateau in self.plateaus.values():
             plateau.step(float(losses["total"]))
 

@@ -6,14 +6,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import torch
 from torch import Tensor, nn
 
 from util.errors import UserError
 from util.files import written_atomically
-
 
 PLAIN_TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8, torch.int8, torch.int16,
                torch.int32, torch.int64, torch.bool}
@@ -81,8 +80,8 @@ def check_weights(weights: object, path: Path) -> None:
     for name, tensor in weights.items():
         plain = tensor.layout == torch.strided and tensor.device.type != "meta" and not tensor.is_quantized
         if not plain or tensor.dtype not in PLAIN_TYPES:
-            raise UserError(f"{path}: weights '{name}' are of a kind ({tensor.dtype}, {tensor.layout}) that is no plain "
-                            "number; use another checkpoint")
+            raise UserError(f"{path}: weights '{name}' are of a kind ({tensor.dtype}, {tensor.layout}) that is no "
+                            "plain number; use another checkpoint")
         if not tensor.isfinite().all():
             raise UserError(f"{path}: weights '{name}' are not all finite numbers; use another checkpoint")
 
@@ -139,7 +138,8 @@ class _Stream:
     """A file for torch.save, which hides what the file system says."""
 
     def __init__(self, file: BinaryIO):
-        self.file, self.error = file, None
+        self.file = file
+        self.error: OSError | None = None
 
     def write(self, data) -> int:
         try:
@@ -164,7 +164,7 @@ def write_checkpoint(state: dict, path: Path) -> None:
     with written_atomically(path) as temporary, open(temporary, "wb") as file:
         stream = _Stream(file)
         try:
-            torch.save(state, stream)
+            torch.save(state, cast(BinaryIO, stream))  # which calls nothing but write and flush
         except Exception:
             if stream.error is not None:
                 raise stream.error from None

@@ -18,8 +18,9 @@ _COPIES_OF_PARAMETERS = 4
 
 
 def process_gib(cost: Cost) -> float:
-    """Memory of the whole process, in GiB, where `cost.gib` is that of a batch: what docs/performance.md measured on
-    the CPU, from 2 to 8 layers.
+    """Memory of the whole process, in GiB, where `cost.gib` is that of a batch.
+
+    It is what docs/layered_video/performance.md measured on the CPU, from 2 to 8 layers.
     """
     return 0.5 + 1.4 * cost.gib
 
@@ -40,7 +41,8 @@ def training_cost(size: tuple[int, int], layers: int, frames: int, batches: tupl
     gflop = (_LAYERS_GFLOP * pixels, _FROZEN_GFLOP * pixels + _UPSAMPLING_GFLOP * crop)
     mib = (_LAYERS_MIB * pixels, _UPSAMPLING_MIB * crop)
     parameters = _COPIES_OF_PARAMETERS * _PARAMETERS_MIB * width ** 2
-    return tuple(Cost(frames * layers * work * width ** 2 / 1000,
-                      (min(batch, frames) * layers * held * width + parameters) / 1024,
-                      frames * layers * work * width ** 2 / speed)
-                 for work, held, batch, speed in zip(gflop, mib, batches, CPU_GFLOPS))
+    of_layers, of_upsampling = (Cost(frames * layers * work * width ** 2 / 1000,
+                                     (min(batch, frames) * layers * held * width + parameters) / 1024,
+                                     frames * layers * work * width ** 2 / speed)
+                                for work, held, batch, speed in zip(gflop, mib, batches, CPU_GFLOPS))
+    return of_layers, of_upsampling

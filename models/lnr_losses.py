@@ -1,6 +1,7 @@
 """Loss terms of the layered neural renderer, as pure functions of tensors."""
 
 from collections.abc import Callable
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -68,4 +69,5 @@ def prior_loss(alpha: Tensor, prior: Tensor, transmittance: Tensor,
     difference = (alpha - prior).abs()
     solid, nothing = prior > 0.9, prior < 0.03
     parts = [(where * transmittance) for where in (solid, ~solid & ~nothing, nothing)]
-    return sum(reduce_sum((difference * part).sum()) / (1 + reduce_sum(part.sum())) for part in parts) / len(parts)
+    means = [reduce_sum((difference * part).sum()) / (1 + reduce_sum(part.sum())) for part in parts]
+    return reduce(torch.add, means) / len(means)

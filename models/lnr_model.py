@@ -9,6 +9,7 @@ This is the published method. What --init closed_form adds to it is in `models/l
 
 from argparse import Namespace
 from dataclasses import dataclass
+from functools import reduce
 from itertools import accumulate, pairwise
 
 import torch
@@ -57,6 +58,7 @@ class LnrModel(BaseModel):
         exported_background: UV map [1, 2, H, W] and RGBA [1, 4, H', W'] of the background that was exported last.
     """
 
+    phase: LnrPhase
     dataset_mode = "layered_video"
     largest_auto_batch = 32  # as published; larger ones mean fewer steps per epoch, hence another training
     to_save_memory = "smaller --num_filters or smaller frames"
@@ -77,7 +79,7 @@ class LnrModel(BaseModel):
         super().__init__(opt)
         self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures,
                                         amp=self.amp_dtype)
-        self.renderer.to(self.device, memory_format=torch.channels_last)
+        self.renderer.to(self.device).to(memory_format=torch.channels_last)
         self.networks = {"LNR": self.renderer}
         self.guidance: lnr_prior.Guidance | None = None
         if opt.init == "closed_form":
@@ -162,9 +164,9 @@ class LnrModel(BaseModel):
                   LnrPhase("upsampling", high, upsampling, "--batch_size_upsample")]
         return [phase for phase in phases if phase.epochs]
 
-    def make_optimizers(self, phase: LnrPhase) -> dict[str, torch.optim.Optimizer]:
+    def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
         """Adam on what the phase trains; the rest is frozen."""
-        if phase.learns_scene:
+        if self.guidance and isinstance(phase, LnrPhase) and phase.learns_scene:
             self.training_network = self.parallel(self.guidance.scene)
             return {"scene": self.guidance.scene_optimizer()}
         if self.guidance:
@@ -195,13 +197,13 @@ class LnrModel(BaseModel):
 
     def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:
         """One Adam step on the sum of the losses."""
-        if self.phase.learns_scene:
+        if self.guidance and self.phase.learns_scene:
             losses = self.guidance.scene_losses(self.training_network, self.to_device(batch))
         elif self.phase.opt.do_upsampling:
             losses = self.upsampling_losses(batch)
         else:
             losses = self.layer_losses(batch)
-        losses["total"] = sum(losses.values())
+        losses["total"] = reduce(torch.add, losses.values())
         self.gradient_step(losses["total"], *self.optimizers)
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -241,13 +243,15 @@ class LnrModel(BaseModel):
         """The loss of the upsampling module, on a random crop."""
         static = all_processes(has_static_background(batch["uv_map"]))
         batch = self.to_device(batch)
-        top, bottom, left, right = crop = random_crop(*batch["image"].shape[-2:], UPSAMPLING_CROP)
+        height, width = batch["image"].shape[-2:]
+        top, bottom, left, right = crop = random_crop(height, width, UPSAMPLING_CROP)
         background = self.guidance.background(batch)[..., top:bottom, left:right] if self.guidance else None
         outputs = self.training_network(batch["uv_map"], batch["pids"], True, crop, static, background)
         return {"recon": reconstruction_loss(outputs["reconstruction"], batch["image"][..., top:bottom, left:right])}
 
-    def cost(self, phase: LnrPhase, item: dict, items: int, batch_size: int) -> Cost | None:
+    def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
         """Counted for the published network; other textures and numbers of people change it little."""
+        assert isinstance(phase, LnrPhase)  # made by `phases`
         if phase.learns_scene:
             return None
         layers, height, width = item["mask"].shape

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.parallel import CpuSyncBatchNorm
 from vision.layers.mattes import composite_over
 
 UNET_STRIDE = 32
@@ -68,6 +69,8 @@ class BatchNorm(nn.BatchNorm2d):
     """
 
     copies = 1
+    momentum: float
+    running_var: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to the same shape."""
@@ -191,8 +194,8 @@ class LayeredRenderer(UNet):
             items = slice(batch // copies)
             layer = self.render_layer(uv_map[items, 2 * i:2 * i + 2], pids[items, i:i + 1], upsample, crop, copies)
             layers.append(layer.expand(batch, -1, -1, -1))
-        layers = torch.stack(layers, dim=1)
-        return {"layers": layers, "reconstruction": composite_over(layers)}
+        stacked = torch.stack(layers, dim=1)
+        return {"layers": stacked, "reconstruction": composite_over(stacked)}
 
     def render_layer(self, uv: Tensor, pid: Tensor, upsample: bool, crop: tuple[int, int, int, int] | None,
                      copies: int = 1) -> Tensor:
@@ -201,7 +204,7 @@ class LayeredRenderer(UNet):
         `copies`: how many times the items stand in the batch, for its statistics.
         """
         for norm in self.modules():
-            if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+            if isinstance(norm, BatchNorm | CpuSyncBatchNorm):
                 norm.copies = copies
         height, width = uv.shape[-2:]
         x = pad_to_multiple(torch.cat((self.sample_texture(uv), pid), dim=1), UNET_STRIDE)

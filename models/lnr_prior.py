@@ -90,7 +90,8 @@ class Guidance:
     def scene_losses(self, render: nn.Module, batch: dict) -> dict[str, Tensor]:
         """Losses of the scene, which `render` shows, beside people and their effects."""
         seen = ((1 - batch["people"]) * (1 - batch["effects"])).prod(dim=1, keepdim=True)
-        return scene_losses(*render(batch["plate"], batch["place"], batch["frame"]), batch["image"], seen)
+        shown, motion = render(batch["plate"], batch["place"], batch["frame"])
+        return scene_losses(shown, motion, batch["image"], seen)
 
     def background(self, batch: dict) -> Tensor:
         """RGBA [B, 4, H, W] of the clean plate: layer 0, while the others are trained."""
@@ -123,7 +124,8 @@ class Guidance:
         scale = batch["image"].shape[-1] // self.scene.size[0]
         items = zip(*(tensor.detach().cpu().numpy() for tensor in (
             (batch["image"] + 1).movedim(1, 3) / 2, (shown + 1).movedim(1, 3) / 2, batch["people"], batch["effects"])))
-        effects = np.stack([remeasured_effects(*item, scale) for item in items])
+        effects = np.stack([remeasured_effects(image, background, people, known, scale)
+                            for image, background, people, known in items])
         return {**batch, "plate": plate.clamp(-1, 1), "effects": torch.from_numpy(effects).to(shown)}
 
 

@@ -7,6 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from util import distributed
@@ -24,6 +25,9 @@ def spread(network: nn.Module, gpu_ids: list[int], statistics: str) -> nn.Module
         return nn.DataParallel(network, gpu_ids) if len(gpu_ids) > 1 else network
     if statistics == "synchronised":
         synchronise_batch_norms(network, on_gpu=bool(gpu_ids))
+        synchronise_instance_norms(network)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        return network
     replica = DistributedDataParallel(network, device_ids=gpu_ids or None, gradient_as_bucket_view=True)
     replica.broadcast_buffers = False  # before every call, which may stand between another and its backward pass
     return replica
@@ -48,6 +52,23 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
                 training, tracks, mean, variance)
 
 
+@contextmanager
+def gradients_pass_through(network: nn.Module) -> Iterator[nn.Module]:
+    """Let gradients pass through `network`, but not reach it: a discriminator in the generator's step.
+
+    The network itself is called for that, not its parallel one: no process waits for sums of gradients that nobody
+    needs.
+    """
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        yield network
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
 def synchronise_batch_norms(network: nn.Module, on_gpu: bool) -> None:
     """Let every batch normalisation in `network` take the whole batch's statistics; parameters and buffers stay."""
     kind = nn.SyncBatchNorm if on_gpu else CpuSyncBatchNorm
@@ -60,6 +81,24 @@ def synchronise_batch_norms(network: nn.Module, on_gpu: bool) -> None:
             network.add_module(name, norm.train(child.training))
         else:
             synchronise_batch_norms(child, on_gpu)
+
+
+def synchronise_instance_norms(network: nn.Module) -> None:
+    """Let the running statistics of every instance normalisation in `network` be those of the whole batch.
+
+    They are means over items, so processes average them. Without: those of the first process's share are saved.
+    """
+    for norm in network.modules():
+        if isinstance(norm, _InstanceNorm) and _average_running_statistics not in norm._forward_hooks.values():
+            norm.register_forward_hook(_average_running_statistics)
+
+
+@torch.no_grad()
+def _average_running_statistics(norm: _InstanceNorm, _inputs: tuple, _output: Tensor) -> None:
+    if norm.training and norm.running_mean is not None and norm.running_var is not None:
+        both = torch.stack((norm.running_mean, norm.running_var))
+        dist.all_reduce(both)
+        norm.running_mean, norm.running_var = (mean.clone() for mean in both / distributed.count())
 
 
 class _Sum(torch.autograd.Function):
@@ -80,10 +119,14 @@ class CpuSyncBatchNorm(_BatchNorm):
     """What `nn.SyncBatchNorm` is on GPUs, on CPUs. All processes must have shares of the same size.
 
     Attributes:
-        copies: the input stands for this many copies of itself, as for `models.networks.BatchNorm`.
+        copies: the input stands for this many copies of itself, as for `models.lnr_networks.BatchNorm`.
     """
 
     copies = 1
+    momentum: float
+    running_mean: Tensor  # these three are there where statistics are tracked
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, ...] to the same shape."""

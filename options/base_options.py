@@ -29,7 +29,7 @@ class BaseOptions:
     def add_options(self, parser: OneLineParser) -> None:
         """Add the options of the program itself; models and datasets add theirs when it is known which."""
         group = parser.add_argument_group("run")
-        group.add_argument("--dataroot", metavar="DIR", help="folder of the data, see docs/data.md (required)")
+        group.add_argument("--dataroot", metavar="DIR", help="folder of the data; docs/ says what is in it (required)")
         group.add_argument("--name", type=folder_name, default="experiment_name", metavar="NAME",
                            help="name of the run; its files are in CHECKPOINTS_DIR/NAME")
         group.add_argument("--suffix", default="", metavar="FORMAT",

@@ -68,6 +68,9 @@ class TrainOptions(BaseOptions):
         group.add_argument("--display_env", default="main", metavar="NAME", help="visdom environment")
         group.add_argument("--display_port", type=int_at_least(1), default=8097, metavar="PORT", help="visdom port")
 
+        parser.unit("epochs", "save_latest_freq", "display_freq", "update_html_freq")
+        parser.unit("steps", "print_freq")
+
     def add_presets(self, parser: OneLineParser, presets: dict[str, dict], argv: list[str] | None) -> None:
         """Add --preset, and let the chosen one's values take the place of defaults.
 

@@ -147,7 +147,7 @@ def judged(names: list[str], size: tuple[int, int], links: list[Link], matrices:
 
 def write_homographies(path: Path, size: tuple[int, int], bounds: tuple[float, float, float, float],
                        matrices: np.ndarray) -> None:
-    """Write homographies.txt (docs/data.md)."""
+    """Write homographies.txt (docs/layered_video/data.md)."""
     lines = [f"size: {size[0]} {size[1]}", "bounds: " + " ".join(f"{x:.6f}" for x in bounds)]
     lines += [" ".join(f"{x:.10g}" for x in matrix.ravel()) for matrix in matrices]
     write_text(path, "\n".join(lines) + "\n")
@@ -172,7 +172,7 @@ def background_features(job: Job) -> tuple[list[str], tuple[int, int], Iterator[
     height, width = read_image(next(iter(files.values())), "L").shape
     shrink = min(1.0, FEATURE_SIDE / min(width, height))
     people = people_of_frames(job.root, list(files), (width, height))
-    detector = cv2.SIFT_create(0, contrastThreshold=0.008)
+    detector = cv2.SIFT.create(0, contrastThreshold=0.008)
 
     def found() -> Iterator[Features]:
         for name, file in files.items():
@@ -183,8 +183,8 @@ def background_features(job: Job) -> tuple[list[str], tuple[int, int], Iterator[
                 points = sorted(detector.detect(grey, background), key=lambda point: -point.response)
                 places = np.array([point.pt for point in points], np.float32).reshape(-1, 2)
                 chosen = [points[i] for i in spread_out(places, grey.shape[::-1], MOST_IN_A_FIELD)]
-                points, descriptors = detector.compute(grey, chosen) if chosen else ([], np.zeros((0, 128)))
-                places = np.array([point.pt for point in points], np.float32).reshape(-1, 2)
+                kept, descriptors = detector.compute(grey, chosen) if chosen else ([], np.zeros((0, 128)))
+                places = np.array([point.pt for point in kept], np.float32).reshape(-1, 2)
                 with written_atomically(cached) as temporary:
                     np.savez(temporary, places=(places + 0.5) / shrink - 0.5, descriptors=descriptors.astype(np.uint8))
             with np.load(cached) as stored:

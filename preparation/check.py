@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from data.dataroot import Dataroot, list_images, read_homographies, unmatched_frames, wrong_sizes
 from data.masks import mask_files, read_mask
-from data.tracked_poses import people_layers, poses_of_frames
+from data.tracked_poses import TrackedPose, people_layers, poses_of_frames
 from preparation.frames import nearest_width
 from preparation.steps import Finding
 from util.errors import UserError
@@ -68,13 +68,14 @@ def omnimatte_layout(root: Path, estimate: Estimate) -> Iterator[Finding]:
     """rgb/, mask/ and homographies.txt, as omnimatte has them: what is wrong in these, and how to go on."""
     try:
         files = list_images(root / "rgb")
-        size = read_image(next(iter(files.values())), "L").shape[::-1]
+        height, width = read_image(next(iter(files.values())), "L").shape
+        size = (width, height)
         yield from (Finding(3, text) for text in wrong_sizes(files.values(), size, "as the first frame has"))
         layers = mask_files(root)
-        for number, masks in layers.items():
+        for number, of_layer in layers.items():
             folder = root / "mask" / f"{number:02d}"
             yield from (Finding(2, text.replace("rgb_256", "rgb")) for text in
-                        unmatched_frames(folder, masks, list(files)))
+                        unmatched_frames(folder, of_layer, list(files)))
         if (root / "homographies.txt").exists():
             yield from registration_findings(root, read_homographies(root / "homographies.txt"), list(files), size)
         if layers:
@@ -97,7 +98,7 @@ def frames(root: Dataroot) -> Iterator[Finding]:
     elif count < _SHORT:
         yield Finding(2 if count == 1 else 1, f"{root.path}: {count} frame{'s' * (count > 1)}; people must be seen to "
                                               "move. Take a longer part of the video")
-    doubled = tuple(2 * side for side in root.metadata.size)
+    doubled = (2 * root.metadata.size[0], 2 * root.metadata.size[1])
     missing = root.require("rgb_512")
     yield from (Finding(3, f"{text}. Training without it: --n_epochs_upsample 0") for text in missing)
     if missing:
@@ -138,7 +139,9 @@ def poses(root: Dataroot) -> Iterator[Finding]:
         yield Finding(1, f"{path}: nobody in {len(nobody)} of {len(root.frames)} frames, first {nobody[0]}; all layers "
                          "but the background are empty there")
     limit = np.array(root.metadata.pose_size)
-    outside, jumps, last = [], {}, {}
+    outside = []
+    jumps: dict[int, list[str]] = {}
+    last: dict[int, tuple[int, TrackedPose]] = {}
     for index, (frame, present) in enumerate(zip(root.frames, everybody)):
         for pose in present:
             points = pose.keypoints[pose.keypoints[:, 2] > 0, :2]
@@ -211,7 +214,7 @@ def uv_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Fin
     """What the UV maps show: whom, where, and how much of the background is never seen."""
     width, height = root.metadata.size
     covered = np.zeros((height, width))
-    empty, apart, strange = ({number: [] for number in numbers} for _ in range(3))
+    empty, apart, strange = ({number: list[str]() for number in numbers} for _ in range(3))
     for index, frame in enumerate(tqdm(root.frames, desc="check: layers", unit="frame", leave=False)):
         anybody = np.zeros((height, width), bool)
         for number in numbers:

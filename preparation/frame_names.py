@@ -29,7 +29,8 @@ def named_in(listed: Collection[str], frames: list[str], source: dict,
         return [None] * len(frames), "no frame matched"
     own = [last_number(name) for name in names]
     if names and numbered.keys() <= set(own):
-        return [numbered.get(number) for number in own], "frames matched by the numbers in their names"
+        found_by_number = [None if number is None else numbered.get(number) for number in own]
+        return found_by_number, "frames matched by the numbers in their names"
 
     here = list(range(len(frames)))
     indices = source.get("frames", here)

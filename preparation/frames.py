@@ -4,30 +4,36 @@ rgb/ holds the frames upright and in their own size, the others what the network
 rate is shown at a steady one.
 """
 
+import re
+import shlex
 import shutil
 from argparse import ArgumentTypeError
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
-from data.dataroot import SIDE_MULTIPLE, SMALLEST_SIDE, list_images
+from data.dataroot import IMAGE_SUFFIXES, SIDE_MULTIPLE, SMALLEST_SIDE, list_images
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of, frame_rate_text, natural_order
 from util.command_line import float_at_least, int_at_least
-from util.errors import UserError
-from util.images import read_image, write_png
+from util.errors import UserError, several
+from util.images import write_png
+from util.media import Remark, remarks
+from util.pictures import JPEG_SUFFIXES, list_pictures, picture_size, read_picture
+from util.sound import Sound, save_sound
 from util.video_reader import VideoReader, nearest_frames, steady_rate
 
 AUDIO = "audio.mka"
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-_EXIF_ORIENTATION = 0x112
+_SAME_RATE = 0.001
+_MOST_MISSING = 100_000
 
 
 class ChosenFrames(NamedTuple):
@@ -39,7 +45,8 @@ class ChosenFrames(NamedTuple):
         count: how many.
         size: (width, height).
         values: keys of metadata.json that the source decides.
-        findings: on the source.
+        findings: on the source; complete when all frames were taken.
+        ending: of the files of frames that no file holds.
     """
 
     frames: Iterable[tuple[str, np.ndarray, Path | None]]
@@ -47,6 +54,7 @@ class ChosenFrames(NamedTuple):
     size: tuple[int, int]
     values: dict
     findings: list[Finding]
+    ending: str = ".jpg"
 
 
 def add_options(parser) -> None:
@@ -57,7 +65,8 @@ def add_options(parser) -> None:
     parser.add_argument("--end", type=float_at_least(0), metavar="S", help="second to stop before (default: the end)")
     parser.add_argument("--every", type=int_at_least(1), metavar="N", help="take every Nth frame (default: 1)")
     parser.add_argument("--frame_rate", metavar="FPS", type=frame_rate,
-                        help=f"of a folder of frames, such as 30 or 30000/1001 (default: {DEFAULT_FRAME_RATE})")
+                        help=f"of a folder of frames or a stream without a clock, such as 30 or 29.97; a video "
+                             f"with a rate of its own is shown at this one (default: its own, or {DEFAULT_FRAME_RATE})")
     parser.add_argument("--height", type=int_at_least(SMALLEST_SIDE), metavar="PX",
                         help=f"height of the low resolution, a multiple of {SIDE_MULTIPLE} (default: 256)")
 
@@ -75,7 +84,8 @@ def run(job: Job) -> Outcome:
         elif file is not None:
             shutil.copyfile(file, job.made / "rgb" / f"{name}{file.suffix.lower()}")
         else:
-            write_jpeg(job.made / "rgb" / f"{name}.jpg", pixels)
+            write = write_jpeg if clip.ending == ".jpg" else write_png
+            write(job.made / "rgb" / f"{name}{clip.ending}", pixels)
         write_png(job.made / "rgb_512" / f"{name}.png", double)
         write_png(job.made / "rgb_256" / f"{name}.png", small)
     values = {"alphapose_input_size": clip.size, "size_LR": size, **clip.values}
@@ -90,7 +100,7 @@ def run(job: Job) -> Outcome:
 STEP = Step("frames", run, (), (
     "rgb", "rgb_512", "rgb_256", AUDIO,
     *(f"{METADATA}#{key}" for key in ("alphapose_input_size", "size_LR", "original_size", "frame_rate", "rotation",
-                                      "color_range", "audio", "source"))), add_options)
+                                      "mirrored", "color_range", "audio", "source"))), add_options)
 
 
 def open_clip(job: Job) -> ChosenFrames:
@@ -104,7 +114,7 @@ def open_clip(job: Job) -> ChosenFrames:
         source = own
     if source is None:
         raise UserError(f"VIDEO: none given, and no frames in {own}; expected a video file or a folder of frames: "
-                        f"python prepare.py my_video.mp4 --dataroot {job.root}")
+                        f"python prepare.py my_video.mp4 --dataroot {shlex.quote(str(job.root))}")
     every, start, end = job.opt.every or 1, job.opt.start or 0.0, job.opt.end or np.inf
     if start >= end:
         raise UserError(f"--start {start:g} --end {end:g}: found no time between them; expected an end after the start")
@@ -113,28 +123,44 @@ def open_clip(job: Job) -> ChosenFrames:
 
 
 def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) -> ChosenFrames:
-    """Choose frames of a video, and copy its sound.
+    """Choose frames of a video, and take its sound.
 
     Raises:
         UserError: it is not a video, or has no frame in that time.
     """
     video = VideoReader(path)
-    times = video.times(end)
-    rate, steady = steady_rate(times, video.nominal_rate)
+    survey = video.survey(end)
+    times, facts = survey.times, video.facts
+    if job.opt.frame_rate and not facts.has_clock:
+        times, facts = [i / float(job.opt.frame_rate) for i in range(len(times))], replace(
+            facts, rate=job.opt.frame_rate)
+    findings = findings_of(path, remarks(facts, survey))
+    rate, steady = steady_rate(times, facts.rate)
+    if job.opt.frame_rate and abs(job.opt.frame_rate / rate - 1) > _SAME_RATE:
+        findings.append(Finding(0, f"{path.name}: {float(rate):.5g} frames per second, shown at "
+                                   f"{float(job.opt.frame_rate):.5g} by taking the nearest frame"))
+        rate, steady = job.opt.frame_rate, False
     shown = list(range(len(times))) if steady else nearest_frames(times, rate)
     first, stop = frames_between(start, end, rate)
     chosen = shown[first:stop:every]
     if not chosen:
         raise UserError(f"--start {start:g}: {path} ends after {times[-1]:.2f} s; expected a start before its end")
     begin, length = first / float(rate), len(chosen) * every / float(rate)
-    has_sound = copy_sound(path, job.made / AUDIO, video.first_second + begin, length)
-    width, height = video.size
-    values = {"original_size": (round(width * video.pixel_aspect), height), "frame_rate": frame_rate_text(rate / every),
+    has_sound, remark = save_sound(Sound(path, video.first_second + begin, length), job.made / AUDIO)
+    if remark:
+        findings.append(Finding(0 if has_sound else 1, f"{path.name}: {remark}"))
+    values = {"original_size": video.size, "frame_rate": frame_rate_text(rate / every),
               "rotation": video.rotation, "color_range": video.color_range,
               "source": {"file": path.name, "frames": chosen, "first_second": round(begin, 6)}}
+    if video.facts.mirrored:
+        values["mirrored"] = True
+    if video.pixel_aspect != 1:
+        turned = video.rotation % 180 == 90
+        values["source"]["stored_size"] = video.facts.stored_size[::-1] if turned else video.facts.stored_size
     if has_sound:
         values["audio"] = AUDIO
-    findings = [] if steady else [unsteady(path, times, chosen, rate)]
+    if not steady:
+        findings.append(unsteady(path, times, chosen, rate))
 
     def frames() -> Iterator[tuple[str, np.ndarray, None]]:
         wanted = iter(enumerate(chosen, start=1))
@@ -149,9 +175,14 @@ def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) ->
     return ChosenFrames(frames(), len(chosen), video.size, values, findings)
 
 
+def findings_of(path: Path, remarks: Iterable[Remark]) -> list[Finding]:
+    """What was remarked on a file, as findings."""
+    return [Finding(remark.severity, f"{path.name}: {remark.text}") for remark in remarks]
+
+
 def unsteady(path: Path, times: list[float], chosen: list[int], rate: Fraction) -> Finding:
     """What a varying frame rate meant for the frames."""
-    gaps = np.diff(times) * 1000
+    gaps = np.diff(times) * 1000 if len(times) > 1 else np.zeros(1)
     twice = len(chosen) - len(set(chosen))
     return Finding(1 if twice > 0.05 * len(chosen) else 0,
                    f"{path.name}: variable frame rate, {gaps.min():.0f} to {gaps.max():.0f} ms from frame to frame; "
@@ -165,7 +196,7 @@ def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int)
     Raises:
         UserError: there are no pictures, or not all have one size.
     """
-    files = list_images(folder)
+    files = list_images(folder) if folder == job.root / "rgb" else list_pictures(folder)
     in_order = sorted(files, key=natural_order)
     rate = job.opt.frame_rate or Fraction(read_values(job.root / METADATA).get("frame_rate", DEFAULT_FRAME_RATE))
     first, stop = frames_between(start, end, rate)
@@ -176,9 +207,7 @@ def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int)
     stems = [in_order[i] for i in chosen]
     renamed = stems != sorted(stems)
     names = [f"{i:04d}" for i in range(1, len(stems) + 1)] if renamed else stems
-    with Image.open(files[stems[0]]) as image:
-        upright = image.getexif().get(_EXIF_ORIENTATION, 1) < 5
-        size = image.size if upright else image.size[::-1]
+    size = picture_size(files[stems[0]])
     values = {"original_size": size, "frame_rate": frame_rate_text(rate / every),
               "source": {"file": folder.name, "frames": chosen, "names": stems,
                          "first_second": round(first / float(rate), 6)}}
@@ -186,16 +215,55 @@ def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int)
     if renamed:
         findings.append(Finding(0, f"{folder}: names such as {stems[0]} do not sort as they count; frames are named "
                                    f"{names[0]}, {names[1]}, ..."))
+    missing = missing_numbers(in_order[first:stop])
+    if missing:
+        which = ", ".join(missing[:8]) + (" ..." if len(missing) > 8 else "")
+        findings.append(Finding(1, f"{folder}: {len(missing)} frame{'s' * (len(missing) > 1)} missing in the "
+                                   f"numbering: {which}; motion jumps there, and sound shifts. Render or copy them"))
 
     def frames() -> Iterator[tuple[str, np.ndarray, Path | None]]:
+        broken, said = [], {}
         for name, stem in zip(names, stems):
-            pixels, as_stored = read_upright(files[stem])
+            try:
+                picture = read_picture(files[stem])
+            except UserError as error:
+                broken.append(str(error))
+                continue
+            pixels = picture.pixels
             if pixels.shape[1::-1] != size:
                 raise UserError(f"{files[stem]}: {pixels.shape[1]}x{pixels.shape[0]} pixels; expected "
                                 f"{size[0]}x{size[1]}, the size of {files[stems[0]].name}")
-            yield name, pixels, files[stem] if as_stored else None
+            for remark in picture.remarks:
+                said.setdefault(remark, []).append(files[stem].name)
+            keeps = picture.as_stored and files[stem].suffix.lower() in IMAGE_SUFFIXES
+            yield name, pixels, files[stem] if keeps else None
+        if broken:
+            raise several(broken)
+        for remark, who in said.items():
+            which = f"all {len(who)} frames" if len(who) == len(stems) else f"{len(who)} frames, first {who[0]}"
+            findings.append(Finding(remark.severity, f"{folder}: {which}: {remark.text}"))
 
-    return ChosenFrames(frames(), len(stems), size, values, findings)
+    jpeg = all(files[stem].suffix.lower() in JPEG_SUFFIXES for stem in stems)
+    return ChosenFrames(frames(), len(stems), size, values, findings, ".jpg" if jpeg else ".png")
+
+
+def missing_numbers(names: list[str]) -> list[str]:
+    """Names that are missing in a list of names that count, such as frame_0006 between frame_0005 and frame_0007."""
+    parts = [re.split(r"(\d+)", name) for name in names]
+    counting = {i for words in parts for i, (word, first) in enumerate(zip(words, parts[0])) if word != first}
+    if len({len(words) for words in parts}) > 1 or len(counting) != 1 or min(counting) % 2 == 0 or len(names) < 3:
+        return []
+    place = min(counting)
+    numbers = [int(words[place]) for words in parts]
+    steps = np.diff(numbers)
+    step, often = max(((step, (steps == step).sum()) for step in set(steps.tolist())), key=lambda pair: pair[1])
+    if step < 1 or often * 2 < len(steps):
+        return []
+    if sum(numbers[i + 1] - numbers[i] for i in range(len(numbers) - 1)) > _MOST_MISSING * step:
+        return []
+    width = len(parts[0][place])
+    return ["".join([*parts[0][:place], f"{number:0{width}d}", *parts[0][place + 1:]])
+            for before, after in zip(numbers, numbers[1:]) for number in range(before + step, after, step)]
 
 
 def frames_between(start: float, end: float, rate: Fraction) -> tuple[int, int | None]:
@@ -246,38 +314,6 @@ def shrunk(pixels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.nd
     enlarges = double[0] > pixels.shape[1] or double[1] > pixels.shape[0]
     large = cv2.resize(pixels, double, interpolation=cv2.INTER_CUBIC if enlarges else cv2.INTER_AREA)
     return large, cv2.resize(large, size, interpolation=cv2.INTER_AREA)
-
-
-def copy_sound(path: Path, target: Path, begin: float, length: float) -> bool:
-    """Copy the first sound track of a video, as it is stored, from second `begin` of the file's clock on.
-
-    Returns:
-        whether there was any.
-    """
-    with av.open(str(path)) as container:
-        if not container.streams.audio:
-            return False
-        stream, count = container.streams.audio[0], 0
-        with av.open(str(target), "w", format="matroska") as out:
-            copy = out.add_stream_from_template(stream)
-            for packet in container.demux(stream):
-                if packet.pts is None or not begin <= float(packet.pts * packet.time_base) < begin + length:
-                    continue
-                shift = round(begin / packet.time_base)
-                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.pts - shift, copy
-                out.mux(packet)
-                count += 1
-    if not count:
-        target.unlink()
-    return count > 0
-
-
-def read_upright(file: Path) -> tuple[np.ndarray, bool]:
-    """A picture turned as its EXIF data asks, and whether it is stored like that."""
-    with Image.open(file) as image:
-        if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB")), False
-    return read_image(file, "RGB"), True
 
 
 def write_jpeg(path: Path, pixels: np.ndarray) -> None:

@@ -6,13 +6,14 @@ hides whom.
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
 from data.masks import mask_files, read_mask
-from data.tracked_poses import HIGHEST_PERSON, poses_of_frames
+from data.tracked_poses import HIGHEST_PERSON, TrackedPose, poses_of_frames
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
 from util.clips import DEFAULT_FRAME_RATE
 from util.errors import UserError
@@ -20,7 +21,6 @@ from vision.layers.depth_order import occlusion, orders_back_to_front
 from vision.people.coco import ANKLES
 from vision.people.drawn_body import draw_body
 from vision.people.person_mask import bounding_box
-from vision.people.pose_formats import Pose
 
 _STEADINESS_S = 0.25
 _CUE_HEIGHT = 256
@@ -37,7 +37,7 @@ def run(job: Job) -> Outcome:
     if not ids or ids[-1] > HIGHEST_PERSON:
         raise UserError(f"{job.root}: keypoints.json and mask/ have people {ids}; expected some, numbered 1 to "
                         f"{HIGHEST_PERSON}. Give other --poses, or --masks")
-    made = {"n_textures": 24 * ids[-1] + 1}
+    made: dict[str, Any] = {"n_textures": 24 * ids[-1] + 1}
     layers = [[person] for person in ids]
     if f"{METADATA}#people_layers" in job.kept:
         layers = values["people_layers"]
@@ -67,7 +67,7 @@ STEP = Step("layers", run, ("keypoints.json", "mask", f"{METADATA}#alphapose_inp
             tuple(f"{METADATA}#{key}" for key in ("n_textures", "people_layers", "composite_order")), add_options)
 
 
-def depth_cues(frames: list[str], people: list[list[Pose]], layers: list[list[int]],
+def depth_cues(frames: list[str], people: list[list[TrackedPose]], layers: list[list[int]],
                masks: dict[int, dict[str, Path]], pose_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """What tells nearer from farther: [F, L] how low each layer stands, [F, L, L] who is seen to hide whom.
 

@@ -78,8 +78,9 @@ def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding])
 def contact_sheet(root: Path, names: list[str]) -> Iterator[tuple[str, np.ndarray]]:
     """For each frame its name, and the frame with skeletons and masks above its UV maps."""
     files = list_images(root / "rgb_256")
-    poses = read_poses(root / "keypoints.json") if (root / "keypoints.json").exists() else {}
-    pose_size = read_values(root / METADATA).get("alphapose_input_size")
+    values = read_values(root / METADATA)
+    pose_width, pose_height = values.get("alphapose_input_size", (None, None))
+    poses = read_poses(root / "keypoints.json") if pose_width and (root / "keypoints.json").exists() else {}
     masks = mask_files(root)
     layers = [list_images(folder) for folder in sorted((root / "iuv").glob("*")) if folder.is_dir()]
     for name in names:
@@ -91,7 +92,7 @@ def contact_sheet(root: Path, names: list[str]) -> Iterator[tuple[str, np.ndarra
                                            cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
                 cv2.drawContours(drawn, outline, -1, colour(number), 1, cv2.LINE_AA)
         for pose in poses.get(name, []):
-            overlay_skeleton(drawn, pose.keypoints * [width / pose_size[0], height / pose_size[1], 1],
+            overlay_skeleton(drawn, pose.keypoints * np.array([width / pose_width, height / pose_height, 1]),
                              str(pose.person), colour(pose.person))
         rows = [drawn]
         if layers:

@@ -208,7 +208,7 @@ def _as_before(step: Step, opt: Namespace, before: dict) -> tuple[Namespace, dic
         entry = before.get(action.dest)
         if value is None and entry is not None and entry["value"] is not None:
             try:
-                value = (action.type or str)(entry["value"])
+                value = action.type(entry["value"]) if callable(action.type) else str(entry["value"])
             except (ArgumentTypeError, ValueError, TypeError, ArithmeticError):
                 value = None
             if action.choices and value not in action.choices:

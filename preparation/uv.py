@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from data.dataroot import Dataroot, wrong_sizes
 from data.masks import mask_files, read_mask
-from data.tracked_poses import people_layers, poses_of_frames
+from data.tracked_poses import TrackedPose, people_layers, poses_of_frames
 from preparation.steps import METADATA, Job, Outcome, Step
 from util.errors import UserError, several
 from util.files import folder_filled_atomically, results_added
@@ -22,7 +22,6 @@ from util.program import HOME, verb_command
 from vision.people.drawn_body import draw_body
 from vision.people.iuv import bounded_by_mask, encode_iuv
 from vision.people.keypoints import CROP_SIZE, paste_iuv
-from vision.people.pose_formats import Pose
 
 WEIGHTS = HOME / "checkpoints" / "kp2uv" / "latest_net_Kp2uv.pth"
 PREDICTIONS = "kp2uv/test_latest/images"
@@ -80,7 +79,7 @@ def predict(root: Path) -> None:
         raise UserError(f"--uv network: no weights in {WEIGHTS}; get them with scripts/download_kp2uv_model.sh, or "
                         "give --uv drawn")
     command = [*verb_command("test"), "--model", "kp2uv", "--dataset_mode", "kpuv", "--name", "kp2uv",
-               "--checkpoints_dir", WEIGHTS.parents[1], "--dataroot", root, "--results_dir", root]
+               "--checkpoints_dir", str(WEIGHTS.parents[1]), "--dataroot", str(root), "--results_dir", str(root)]
     if subprocess.run(command, check=False).returncode:
         raise UserError("the model kp2uv failed, see above; drawn UV maps need no model: prepare.py --uv drawn, or "
                         "datasets/keypoints_to_iuv.py --source drawn")
@@ -141,24 +140,24 @@ def complete_masks(root: Dataroot) -> dict[int, dict[str, Path]]:
     return masks
 
 
-def draw_pose(root: Dataroot, _frame: str, pose: Pose, iuv: np.ndarray) -> None:
+def draw_pose(root: Dataroot, _frame: str, pose: TrackedPose, iuv: np.ndarray) -> None:
     """Draw a body on `iuv` [H, W, 4]."""
     part, u, v = draw_body(pose.keypoints, root.metadata.pose_size, root.metadata.size)
     iuv[part > 0] = encode_iuv(part, u, v, pose.person)[part > 0]
 
 
-def paste_prediction(root: Dataroot, frame: str, pose: Pose, iuv: np.ndarray) -> None:
+def paste_prediction(root: Dataroot, frame: str, pose: TrackedPose, iuv: np.ndarray) -> None:
     """Paste what the network predicted for a pose on `iuv` [H, W, 4]."""
     prediction = read_image(prediction_path(root, frame, pose), "RGB")
     paste_iuv(iuv, prediction, pose.keypoints, pose.person, root.metadata.pose_size)
 
 
-def prediction_path(root: Dataroot, frame: str, pose: Pose) -> Path:
+def prediction_path(root: Dataroot, frame: str, pose: TrackedPose) -> Path:
     """Where test.py put the prediction for a pose."""
     return root.path / PREDICTIONS / f"{pose.person:02d}_{frame}_output_uv.png"
 
 
-def check_predictions(root: Dataroot, frames: list[list[Pose]], layers: list[list[int]]) -> None:
+def check_predictions(root: Dataroot, frames: list[list[TrackedPose]], layers: list[list[int]]) -> None:
     """Refuse to begin while predictions are missing.
 
     Raises:

@@ -12,12 +12,13 @@ from threading import Lock
 import cv2
 import numpy as np
 
-from data.dataroot import IMAGE_SUFFIXES, Dataroot, list_images
+from data.dataroot import Dataroot, list_images
 from data.layer_folder import LayerFolder
 from data.masks import read_mask
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, LayerInstance
 from util.errors import UserError
 from util.images import read_image
+from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.video_reader import PicturesByTime
 from vision.geometry.homography import placement
 from vision.layers import patches as pixels
@@ -63,6 +64,7 @@ class Compositor:
         indices: per frame of the layers, its index in the clip.
         orders: per frame of the layers, their numbers from back to front.
         registration: the camera's motion, by index in the clip; None: it stands still.
+        warnings: on other backgrounds that were read, a line each.
 
     Raises:
         UserError: they do not belong together.
@@ -76,6 +78,7 @@ class Compositor:
         self._cache = _Cache(CACHE_BYTES)
         self._person_files: dict[int, tuple[dict[str, Path], Callable[[Path], np.ndarray]]] = {}
         self._videos: dict[Path, PicturesByTime] = {}
+        self.warnings: list[str] = []
         self._lock = Lock()
 
     def frame(self, edit: Edit, output: int) -> np.ndarray:
@@ -188,7 +191,7 @@ class Compositor:
             canvas = np.empty((3, height, width), np.float32)
             canvas[:] = np.reshape(edit.replacement, (3, 1, 1))
         elif edit.replacement is not None:
-            picture = self._other_background(edit.replacement, edit.background, output)
+            picture = self._other_background(Path(edit.replacement), edit.background, output)
             canvas = picture.transpose(2, 0, 1).astype(np.float32)
         else:
             canvas = self._own_background(edit.background, output, self.camera_frame(edit, output))
@@ -196,13 +199,15 @@ class Compositor:
         return canvas if matrix is None else pixels.coloured(_opaque(canvas), matrix).planes[:3]
 
     def _own_background(self, instance: LayerInstance, output: int, camera: int) -> np.ndarray:
-        def at(frame: int) -> Patch | None:
-            patch = pixels.premultiplied(*self._cache.get(self.layers.files[0][self.layers.frames[frame]],
-                                                          lambda path: (0, 0, self.layers.background(frame))))
-            matrix = self._camera_motion(frame, camera)
-            return patch if matrix is None else pixels.warped(patch, matrix, self.size)
+        def filmed(frame: int) -> Patch:
+            return pixels.premultiplied(*self._cache.get(self.layers.files[0][self.layers.frames[frame]],
+                                                         lambda path: (0, 0, self.layers.background(frame))))
 
-        canvas = at(camera).planes[:3]
+        def at(frame: int) -> Patch | None:
+            matrix = self._camera_motion(frame, camera)
+            return filmed(frame) if matrix is None else pixels.warped(filmed(frame), matrix, self.size)
+
+        canvas = filmed(camera).planes[:3]
         time = instance.source_times(np.array([output]))[0]
         if instance.interpolation != "nearest" and time != camera:
             # What a neighbouring frame does not show at the border stays that of the nearest one.
@@ -212,12 +217,13 @@ class Compositor:
         return canvas
 
     def _other_background(self, path: Path, instance: LayerInstance, output: int) -> np.ndarray:
-        if path.suffix.lower() in (*IMAGE_SUFFIXES, ".webp", ".bmp", ".tif", ".tiff"):
-            return self._cache.get(path, lambda path: (0, 0, filling(read_image(path, "RGB"), self.size)))[2]
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            return self._cache.get(path, lambda path: (0, 0, filling(read_picture(path).pixels, self.size)))[2]
         frames = instance.unclamped_times(np.array([output]))[0]
         with self._lock:
             if path not in self._videos:
-                self._videos[path] = PicturesByTime(path, lambda frame: filling(frame, self.size))
+                self._videos[path] = video = PicturesByTime(path, lambda frame: filling(frame, self.size))
+                self.warnings += [f"{path}: {remark.text}" for remark in video.remarks if remark.severity]
         return self._videos[path].at(max(frames, 0) / float(self.root.metadata.frame_rate))
 
 
@@ -262,9 +268,12 @@ def _between(at: Callable[[int], Patch | None], time: float, interpolation: str)
     if interpolation == "nearest":
         return at(_nearest(time))
     before, after = at(first), at(first + 1)
-    if before is None and after is None:
-        return None
-    before, after = before or _nothing_like(after), after or _nothing_like(before)
+    if before is None:
+        if after is None:
+            return None
+        before = _nothing_like(after)
+    elif after is None:
+        after = _nothing_like(before)
     return (pixels.interpolated_by_flow if interpolation == "flow" else pixels.blended)(before, after, time - first)
 
 

@@ -1,4 +1,4 @@
-"""Edit files: when and how the layers of a clip are shown (docs/retiming.md), and all checking of them.
+"""Edit files: when and how the layers of a clip are shown (docs/layered_video/retiming.md), and all checking of them.
 
 Frames count from 1 in the file and from 0 here; layers count from 1 in both (0 is the background). The first mistake is
 reported with its line and key. Nothing here reads layers or makes pictures.
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ TRANSPARENT = "transparent"
 
 Colour = tuple[int, int, int]
 Warp = Callable[[np.ndarray], np.ndarray]
+Member = TypeVar("Member")
 
 
 class Limit(NamedTuple):
@@ -176,11 +177,11 @@ def edit_from_text(text: str, name: str, facts: ClipFacts, folder: Path | str) -
     return edit_from_values(values_from_text(text, name), facts, place, folder)
 
 
-def edit_from_values(values: dict, facts: ClipFacts, place: Callable[[Place], str], folder: Path | str) -> Edit:
+def edit_from_values(values: object, facts: ClipFacts, place: Callable[[Place], str], folder: Path | str) -> Edit:
     """Check an edit.
 
     Args:
-        values: the file's JSON object.
+        values: the file's JSON object, or what stands in its place.
         facts: the clip.
         place: from keys and indices to what a message calls that place.
         folder: where files of the background are; a file outside it is refused.
@@ -201,7 +202,7 @@ def frame(node: Node) -> float:
     return node.number() - 1
 
 
-def keys(node: Node, member: Callable[[Node], object], meaning: str) -> list[tuple[float, object]]:
+def keys(node: Node, member: Callable[[Node], Member], meaning: str) -> list[tuple[float, Member]]:
     """Keys [[output frame, value], ...], frames ascending."""
     found = []
     for key in node.items(f"keys [[output frame, {meaning}], ...]"):
@@ -249,8 +250,8 @@ class _Reader:
         first, last = self.range(fields["range"]) if "range" in fields else (0, self.length - 1)
         removed = self.layer_list(fields["remove"]) if "remove" in fields else []
         kept = self.layer_list(fields["solo"]) if "solo" in fields else self.facts.layers
-        instances = self.layers(fields.get("layers", Node({}, ("layers",))))
-        instances = tuple(one for one in instances if one.layer in kept and one.layer not in removed)
+        instances = tuple(one for one in self.layers(fields.get("layers", Node({}, ("layers",))))
+                          if one.layer in kept and one.layer not in removed)
         order = self.order(fields["order"], {one.layer for one in instances}) if "order" in fields else None
         background, replacement = self.background(fields.get("background", Node({}, ("background",))))
         self.warn_of_shared_layers(fields)
@@ -303,7 +304,7 @@ class _Reader:
     def instances(self, node: Node, layer: int) -> list[LayerInstance]:
         """A layer, and before it the copies of its trail, the farthest first."""
         fields = node.fields(LAYER_KEYS)
-        settings = {key: curve(fields[key], *CURVES[key][:2]) for key in CURVES if key in fields}
+        settings: dict[str, Any] = {key: curve(fields[key], *CURVES[key][:2]) for key in CURVES if key in fields}
         if "flip" in fields:
             word = fields["flip"].choice("horizontal", "vertical", "both")
             settings["flip"] = (word != "vertical", word != "horizontal")
@@ -327,9 +328,11 @@ class _Reader:
 
     def trail(self, node: Node, layer: LayerInstance) -> list[LayerInstance]:
         fields = node.fields(tuple(TRAIL))
-        checks = {"copies": Node.whole, "spacing": Node.number, "fade": Node.number}
-        copies, spacing, fade = (check(fields[key], TRAIL[key].low, TRAIL[key].high) if key in fields else
-                                 TRAIL[key].default for key, check in checks.items())
+        copies = int(TRAIL["copies"].default)
+        if "copies" in fields:
+            copies = fields["copies"].whole(int(TRAIL["copies"].low), int(TRAIL["copies"].high))
+        spacing, fade = (fields[key].number(TRAIL[key].low, TRAIL[key].high) if key in fields else TRAIL[key].default
+                         for key in ("spacing", "fade"))
         if not spacing:
             raise fields["spacing"].mistake("a number of frames other than 0")
         trail = []
@@ -410,7 +413,8 @@ class _Reader:
 
     def background(self, node: Node) -> tuple[LayerInstance, str | Colour | Path | None]:
         fields = node.fields((*PICTURE_KEYS, "replace"))
-        curves = {key: curve(fields[key], *CURVES[key][:2]) for key in ("saturation", "gain") if key in fields}
+        curves: dict[str, Any] = {key: curve(fields[key], *CURVES[key][:2]) for key in ("saturation", "gain")
+                                  if key in fields}
         instance = LayerInstance(0, self.facts.length, **self.picture(fields), **curves)
         return instance, self.replacement(fields["replace"]) if "replace" in fields else None
 

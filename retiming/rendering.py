@@ -20,7 +20,8 @@ from retiming.uncovered import Uncovered
 from util.errors import UserError
 from util.files import folder_filled_atomically, written_atomically
 from util.images import png
-from util.video import FORMATS, Sound, VideoWriter, holds_alpha, write_exr
+from util.sound import Sound
+from util.video import FORMATS, VideoWriter, holds_alpha, write_exr
 from vision.layers.patches import resized
 
 
@@ -42,7 +43,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
     """
     path, rate = Path(out), compositor.root.metadata.frame_rate
     folder, pattern = picture_files(out)
-    if pattern is None and path.suffix not in FORMATS:
+    if pattern is None and path.suffix.lower() not in FORMATS:
         raise UserError(f"--out {out}: unknown ending; expected {', '.join(FORMATS)}, a folder, or folder/%04d.exr")
     if pattern is None and edit.transparent and not holds_alpha(path.suffix):
         raise UserError(f"--out {out}: {path.suffix} cannot hold alpha, and there is no background; expected .webm, "
@@ -50,6 +51,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
     check_inputs_stay(compositor, edit, path, folder if pattern is not None else None)
     outputs = range(edit.first, edit.last + 1)
     shown = displayed_size(compositor.size, compositor.root.metadata.original_size)
+    warnings: list[str] = []
     uncovered = Uncovered(compositor, edit) if edit.replacement is None and edit.instances else None
 
     def picture(output: int) -> np.ndarray:
@@ -60,7 +62,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
         return pixels if shown == compositor.size else resized(pixels, shown)
 
     if pattern is not None:
-        write = write_exr if pattern.endswith(".exr") else _write_png
+        write = write_exr if pattern.lower().endswith(".exr") else _write_png
         with folder_filled_atomically(folder) as temporary:
             for _ in in_order(lambda output: write(temporary / (pattern % (output + 1)), picture(output)), outputs,
                               progress):
@@ -71,8 +73,10 @@ def render(compositor: Compositor, edit: Edit, out: str,
         with written_atomically(path) as temporary, closing(VideoWriter(temporary, rate, sound)) as video:
             for made in in_order(picture, outputs, progress):
                 video.add(made)
+        warnings += video.warnings
+    warnings += compositor.warnings
     warning = uncovered.warning() if uncovered is not None else None
-    return [warning] if warning else []
+    return [warning, *warnings] if warning else warnings
 
 
 def check_inputs_stay(compositor: Compositor, edit: Edit, path: Path, folder: Path | None) -> None:
@@ -107,10 +111,10 @@ def displayed_size(size: tuple[int, int], original: tuple[int, int] | None) -> t
 
 def picture_files(out: str) -> tuple[Path, str | None]:
     """The folder and the pattern of the names of pictures; None for a video."""
-    if out.endswith(("/", os.sep)) or "." not in Path(out).name:
+    if out.endswith(("/", os.sep)) or "." not in Path(out).name or Path(out).is_dir():
         return Path(out), "%04d.png"
     folder, name = Path(out).parent, Path(out).name
-    if not name.endswith((".png", ".exr")):
+    if not name.lower().endswith((".png", ".exr")):
         return folder, None
     if not re.fullmatch(r"[^%]*%0?\d*d[^%]*", name):
         raise UserError(f"--out {out}: one name for all frames; expected a place for their number: "

@@ -187,7 +187,7 @@ class ShortForm(NamedTuple):
     change: Change
 
 
-SHORT_FORMS = {option: ShortForm(*fields) for option, *fields in (
+SHORT_FORMS = {option: ShortForm(form, example, help, change) for option, form, example, help, change in (
     ("offset", "LAYER:FRAMES", "2:+12", "show a layer later, or earlier: 2:-12", _time_step(_number)),
     ("freeze", "LAYER:FIRST-LAST", "2:30-60", "let a layer stand still at frame FIRST until frame LAST, then go on",
      _time_step(_frames)),

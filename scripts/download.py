@@ -60,13 +60,14 @@ def fetch(url: str, path: Path, instead: str) -> None:
     print(f"sha256 {digest}  {url}")
 
 
-def unpack(archive: Path, folder: Path, name: str) -> None:
+def unpack(archive: Path, folder: Path, name: str, inside: str = "") -> None:
     """Unpack a zip archive into `folder`; a single folder that holds everything inside it is left out.
 
     Args:
         archive: the file.
         folder: filled only if all of the archive can be unpacked.
         name: what messages call the archive.
+        inside: leave that single folder out only if this is its name.
 
     Raises:
         UserError: it is no whole zip archive, or holds a link or a path that leads out of the folder.
@@ -77,13 +78,15 @@ def unpack(archive: Path, folder: Path, name: str) -> None:
             if not members:
                 raise zipfile.BadZipFile("no files in it")
             paths = [_safe_path(member, name) for member in members]
-            shared = len({path.parts[0] for path in paths}) == 1 and all(len(path.parts) > 1 for path in paths)
+            tops = {path.parts[0] for path in paths}
+            shared = len(tops) == 1 and all(len(path.parts) > 1 for path in paths) and (not inside or inside in tops)
             for member, path in zip(members, paths):
                 target = temporary.joinpath(*path.parts[1 if shared else 0:])
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with content.open(member) as source, open(target, "wb") as file:
                     shutil.copyfileobj(source, file)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+            OSError) as error:
         raise UserError(f"{name}: not a whole zip archive ({error}); expected one. Try again later") from error
 
 

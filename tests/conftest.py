@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import data
+import models
+
 GOLDEN = Path(os.environ.get("LNR_GOLDEN", Path(__file__).parent / "golden"))
 
 
@@ -27,3 +30,10 @@ def one_thread() -> None:
 def interruptible() -> None:
     """Programs that a shell starts in the background ignore Ctrl-C, and so would all that tests start and interrupt."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def toys(monkeypatch) -> None:
+    """The toy models and datasets are found as if their files lay in models/ and data/."""
+    for room in (models, data):
+        monkeypatch.setattr(room, "__path__", [*room.__path__, str(Path(__file__).parent / "toy")])

@@ -21,3 +21,15 @@ def copy_program(folder: Path) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, folder / path)
     return folder
+
+
+def copy_program_of_toys(folder: Path) -> Path:
+    """The same, with the toy models and datasets and without any other."""
+    copy_program(folder)
+    for kind, room in (("model", "models"), ("dataset", "data")):
+        for path in (folder / room).glob(f"*_{kind}.py"):
+            if not path.name.startswith("base_"):
+                path.unlink()
+        for path in (ROOT / "tests/toy").glob(f"*_{kind}.py"):
+            shutil.copy(path, folder / room)
+    return folder

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "video_people": {"util", "data", "options", "preparation", "datasets", *VERBS},
 }
 """Room to the rooms that it may import, besides itself."""
-MAY_IMPORT_ALL = {"scripts", "scripts.lab"}
+MAY_IMPORT_ALL = {"scripts", "scripts.lab", "scripts.street", "scripts.face"}
 """They call, measure and compare what is in the rooms; nobody imports them."""
 CORE = ["train.py", "test.py", "models/base_model.py", "models/__init__.py", "models/checkpoints.py",
         "data/loading.py", "data/sampler.py", "data/base_dataset.py", "options/base_options.py",

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from data.base_dataset import BaseDataset
+from data.sampler import ItemKey
 from models.base_model import BaseModel, Phase
 from util import distributed
 from util.errors import UserError
@@ -50,11 +51,13 @@ def largest_by_trying(model: BaseModel, phase: Phase, dataset: BaseDataset, most
     Afterwards networks and the model's other state are as before; `start_phase` must follow.
     """
     networks = {name: copy.deepcopy(network.state_dict()) for name, network in model.networks.items()}
-    extra, fits, size = copy.deepcopy(model.extra_state()), 0, 1
-    last = phase.epochs[-1]  # items may have grown by then
+    extra, scaler, fits, size = copy.deepcopy(model.extra_state()), model.scaler.state_dict(), 0, 1
+    optimizers, model.optimizers = model.optimizers, {}  # of the phase before: some may go on in this one
     while size <= min(most, len(dataset)) and _fits(
-            model, phase, dataset.collate([dataset.item(i, None, last) for i in range(size)])):
+            model, phase, dataset.collate([largest_item(phase, dataset, i) for i in range(size)])):
         fits, size = size, 2 * size
+    model.optimizers = optimizers
+    model.scaler.load_state_dict(scaler)
     for name, network in model.networks.items():
         network.load_state_dict(networks[name])
     model.load_extra_state(extra)
@@ -69,7 +72,7 @@ def largest_by_cost(model: BaseModel, phase: Phase, dataset: BaseDataset, most: 
     """
     fits, size = 0, 1
     while size <= min(most, len(dataset)):
-        cost = model.cost(phase, dataset.item(0, None, phase.epochs[-1]), len(dataset), size)
+        cost = model.cost(phase, largest_item(phase, dataset), len(dataset), size)
         if cost is None:
             raise UserError(f"{phase.batch_option}: found auto; expected a number, as --model {model.opt.model} does "
                             "not say what a step costs")
@@ -79,11 +82,16 @@ def largest_by_cost(model: BaseModel, phase: Phase, dataset: BaseDataset, most: 
     return fits
 
 
+def largest_item(phase: Phase, dataset: BaseDataset, index: int = 0) -> dict:
+    """An item as training sees it at the end of the phase, when it may have grown."""
+    return dataset[ItemKey(index, phase.epochs[-1], phase.opt.seed)]
+
+
 def estimate(model: BaseModel, phase: Phase, dataset: BaseDataset) -> str:
     """What a phase will cost, in words, as far as that is known before its first step."""
     size = min(phase.opt.batch_size, len(dataset))
     text = f"{phase.name}: {len(phase.epochs)} epochs of {len(dataset)} items in batches of {size}"
-    cost = model.cost(phase, dataset.item(0, None, phase.epochs[-1]), len(dataset), size)
+    cost = model.cost(phase, largest_item(phase, dataset), len(dataset), size)
     if cost is None:
         return text
     needed, free = cost.gib, free_gib(model.device)
@@ -102,7 +110,7 @@ def out_of_memory_explained(model: BaseModel, phase: Phase, dataset: BaseDataset
         return
     except torch.OutOfMemoryError as error:
         traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
-    size = phase.opt.batch_size
+    size, model.optimizers = phase.opt.batch_size, {}
     fits = largest_by_trying(model, phase, dataset, size - 1) if distributed.count() == 1 else 0
     remedy = f"{fits} fits: --continue_train {phase.batch_option} {fits}" if fits else (
         f"use a smaller one ({phase.batch_option}), or {model.to_save_memory}")

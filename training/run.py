@@ -10,6 +10,7 @@ import math
 import time
 import zipfile
 from argparse import Namespace
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,6 +61,7 @@ class TrainingRun:
         self.saved_at = time.monotonic()
         self._saved: Position | None = None
         self._saved_is_proven = False
+        self._phase: Phase | None = None
         self._unread: tuple[dict[str, Tensor], Position, Phase, Tensor, torch.cuda.Event | None] | None = None
         if distributed.rank() > 0:
             return
@@ -82,8 +84,8 @@ class TrainingRun:
         """See that what is there and the options agree, before anything is changed."""
         opt = self.opt
         if not opt.continue_train and not opt.overwrite and (there := self._trained()):
-            raise UserError(f"{there}: run {opt.name} has been trained, and beginning anew would destroy it. Go on with "
-                            "--continue_train, give another --name, or lose it with --overwrite")
+            raise UserError(f"{there}: run {opt.name} has been trained, and beginning anew would destroy it. Go on "
+                            "with --continue_train, give another --name, or lose it with --overwrite")
         if opt.continue_train:
             tell_changes(saved_options(self.folder), vars(opt), deciding)
 
@@ -129,8 +131,9 @@ class TrainingRun:
 
     def start_phase(self, model: BaseModel, phase: Phase, resumed: dict | None) -> None:
         """Start a phase of the model, with what `begin` found of it."""
-        with reading(self._state_path):
+        with reading(self._state_path) if resumed else nullcontext():
             model.start_phase(phase, resumed)
+        self._phase = phase
 
     def _resume(self, model: BaseModel) -> tuple[Position, dict | None]:
         if self.opt.epoch != "latest" or not self._state_path.exists():  # only weights, such as a published checkpoint
@@ -226,7 +229,7 @@ class TrainingRun:
         if distributed.rank() == 0:
             for name, network in model.networks.items():
                 if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
-                    raise UserError(f"weights of network {name} are not finite numbers; {self._way_back(model.phase)}")
+                    raise UserError(f"weights of network {name} are not finite numbers; {self._way_back(self._phase)}")
             self._write(model, position, label)
         self._saved, self.saved_at, self._saved_is_proven = position, time.monotonic(), False
 
@@ -244,8 +247,8 @@ class TrainingRun:
             link_or_copy(self._state_path, self._previous_path)
         write_checkpoint({
             "position": asdict(position),
-            "phase": model.phase.name if model.phase else "",
-            "batch_size": model.phase.opt.batch_size if model.phase else 0,
+            "phase": self._phase.name if self._phase else "",
+            "batch_size": self._phase.opt.batch_size if self._phase else 0,
             "weights": weights,
             "optimizers": {name: optimizer.state_dict() for name, optimizer in model.optimizers.items()},
             "plateaus": {name: plateau.state_dict() for name, plateau in model.plateaus.items()},

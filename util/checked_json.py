@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from util.errors import UserError
 
@@ -69,22 +70,27 @@ def dotted(path: Place) -> str:
 
 def places(text: str) -> Iterator[tuple[Place, int]]:
     """Keys and indices of every value in valid JSON, and the line that it starts in."""
-    path, opened, line, position = [], [], 1, 0
+    path: list[str | int] = []
+    awaits_key, line, position = False, 1, 0
     for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|[^\s{}\[\],:"]+', text):
         line += text.count("\n", position, token.start())
         position, word = token.start(), token[0]
         if word == ",":
-            path[-1] = path[-1] + 1 if opened[-1] == "[" else None
+            before = path[-1]
+            if isinstance(before, int):
+                path[-1] = before + 1
+            else:
+                awaits_key = True
         elif word in "}]":
             path.pop()
-            opened.pop()
-        elif opened and opened[-1] == "{" and path[-1] is None:
-            path[-1] = json.loads(word)
+            awaits_key = False
+        elif awaits_key:
+            path[-1], awaits_key = json.loads(word), False
         else:
             yield tuple(path), line
             if word in "{[":
-                opened.append(word)
-                path.append(None if word == "{" else 0)
+                awaits_key = word == "{"
+                path.append("" if awaits_key else 0)
 
 
 class Mistake(Exception):
@@ -99,7 +105,7 @@ class Mistake(Exception):
 class Node:
     """A value of the edit file, and the keys and indices that lead to it."""
 
-    value: object
+    value: Any
     path: Place = ()
 
     def mistake(self, expected: str) -> Mistake:
@@ -147,7 +153,8 @@ class Node:
         """A colour "#rrggbb"."""
         if not (isinstance(self.value, str) and re.fullmatch("#[0-9a-fA-F]{6}", self.value)):
             raise self.mistake('a colour "#rrggbb"')
-        return tuple(bytes.fromhex(self.value[1:]))
+        red, green, blue = bytes.fromhex(self.value[1:])
+        return red, green, blue
 
 
 def _is_number(value) -> bool:

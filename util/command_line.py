@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
+from typing import Any
 
 from util.errors import UserError
 
@@ -17,22 +18,28 @@ class OneLineParser(ArgumentParser):
         deciding: names of options that decide what the networks and the data are: a run keeps them as long as it lasts.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(allow_abbrev=False, **kwargs)
         self.deciding: set[str] = set()
         self._spellings: dict[str, str] = {}
-        self._units: dict[str, tuple[str, str]] = {}
+        self._units: dict[str, str] = {}
+        self._published_units: dict[str, str] = {}
 
     def also(self, **options: str) -> None:
         """Take other spellings of options, such as those of published programs: also(niter="n_epochs")."""
         self._spellings |= {f"--{spelling}": f"--{option}" for spelling, option in options.items()}
         self.epilog = "Other spellings: " + ", ".join(f"{ours} as {theirs}" for theirs, ours in self._spellings.items())
 
-    def published_unit(self, option: str, theirs: str, ours: str) -> None:
-        """Refuse a bare number for an option that counts something else in a published program; 5<ours> is taken."""
-        self._units[f"--{option}"] = theirs, ours
+    def unit(self, unit: str, *options: str) -> None:
+        """Let numbers for options have their unit behind them: 5epochs."""
+        self._units |= {f"--{option}": unit for option in options}
 
-    def parse_known_args(self, args=None, namespace=None) -> tuple[Namespace, list[str]]:
+    def published_unit(self, option: str, theirs: str) -> None:
+        """Refuse a bare number for an option with a `unit`, which counts something else in a published program."""
+        self._published_units[f"--{option}"] = theirs
+
+    def parse_known_args(  # type: ignore[override]  # argparse's overloads let any object be the namespace
+            self, args: Sequence[str] | None = None, namespace: Namespace | None = None) -> tuple[Namespace, list[str]]:
         """Parse what is known, in any of its spellings; dashes inside a name count as underscores.
 
         Raises:
@@ -58,13 +65,14 @@ class OneLineParser(ArgumentParser):
         return words
 
     def _in_our_unit(self, option: str, number: str) -> str:
-        theirs, ours = self._units[option]
-        if not number.endswith(ours):
+        ours, theirs = self._units[option], self._published_units.get(option)
+        if theirs and not number.endswith(ours):
             raise UserError(f"{option}: found '{number}'; the published program counts {theirs}, this one {ours}: "
                             f"write 5{ours} for five {ours}")
         return number.removesuffix(ours)
 
-    def parse_args(self, args=None, namespace=None) -> Namespace:
+    def parse_args(  # type: ignore[override]  # as for parse_known_args
+            self, args: Sequence[str] | None = None, namespace: Namespace | None = None) -> Namespace:
         """Parse; an unknown option is an error that names the nearest known one.
 
         Raises:

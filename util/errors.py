@@ -68,8 +68,8 @@ def _signals_end_as_exceptions():
 
 def _message(error: Exception) -> str | None:
     """What to tell the user, None for a programming error."""
-    if isinstance(error, UserError):
-        return str(error)
+    if isinstance(error, UserError):  # what a process that prepares batches raised comes with its traceback
+        return str(error).rpartition(f"\n{UserError.__module__}.UserError: ")[2].rstrip("\n")
     if isinstance(error, OSError) and error.errno in ENVIRONMENT_ERRORS:
         return f"{error.filename or 'writing'}: {error.strerror}; expected a place to write to, with space left"
     if isinstance(error, OSError) and error.errno in PATH_ERRORS and error.filename:
@@ -82,8 +82,8 @@ def _message(error: Exception) -> str | None:
         return ("/dev/shm: full; batches come through it from the processes that read frames. Give --num_threads 0, or "
                 "more of it: docker run --shm-size 2g")
     if re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", first_line):
-        return (f"a process that reads frames was ended from outside ({first_line[:80]}), as systems do that run out of "
-                "memory. Go on with --continue_train, and a smaller --num_threads or --batch_size")
+        return (f"a process that reads frames was ended from outside ({first_line[:80]}), as systems do that run out "
+                "of memory. Go on with --continue_train, and a smaller --num_threads or --batch_size")
     if isinstance(error, MemoryError) or "out of memory" in first_line or "can't allocate memory" in first_line:
         return (f"out of memory ({first_line[:100]}); use a smaller --batch_size, --batch_size_upsample or "
                 "--num_filters, or --gpu_ids -1 for the CPU's memory")

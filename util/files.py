@@ -13,16 +13,15 @@ import os
 import re
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 MACHINE = re.sub(r"\W|_", "", socket.gethostname())
 
@@ -112,7 +111,7 @@ def folder_replaced_atomically(folder: Path | str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def results_added(folder: Path | str, maker: str, own: bool = False) -> Iterator[Path]:
-    """Yield an empty temporary folder; what is in it moves into `folder`, which may be anybody's, if the block succeeds.
+    """Yield an empty temporary folder; what is in it moves into `folder`, which may be anybody's, if all goes well.
 
     What `maker` has made there before, and nobody has changed since, is replaced, or removed if it is not made any
     more: `.made_by_<maker>.json` says what that is. Anything else that bears a name which is needed is moved to
@@ -253,7 +252,7 @@ def locked(path: Path | str) -> TextIO:
         BlockingIOError: another process has the lock; the text says which.
     """
     file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closing it would unlock it)
-    if fcntl is not None:
+    if sys.platform != "win32":
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):

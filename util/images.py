@@ -3,20 +3,23 @@
 Arrays are uint8 [H, W, C] (or [H, W] for one channel), colours in RGB order, alpha straight (not premultiplied).
 """
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from util.errors import UserError
 from util.files import written_atomically
 
+_FLOAT_PEAK = 100
+"""Floats up to it are levels from 0 to 1 (and highlights), others from 0 to 255."""
+
 
 def read_image(path: Path | str, mode: str) -> np.ndarray:
-    """Read an image as uint8 [H, W, C], or [H, W] for mode "L".
+    """Read an image as uint8 [H, W, C], or [H, W] for mode "L"; more bits than 8 are scaled.
 
     Args:
         mode: a Pillow mode, "RGB", "RGBA" or "L"; other files are converted to it.
@@ -24,8 +27,8 @@ def read_image(path: Path | str, mode: str) -> np.ndarray:
     Raises:
         UserError: the file is missing, or not a whole image.
     """
-    with _opened(path) as image:
-        return np.asarray(image.convert(mode))
+    with opened_image(path) as image:
+        return np.asarray(eight_bits(image).convert(mode))
 
 
 def read_deep_image(path: Path | str) -> np.ndarray:
@@ -34,7 +37,7 @@ def read_deep_image(path: Path | str) -> np.ndarray:
     Raises:
         UserError: the file is missing, not a whole image, has transparent pixels, or holds neither 8 nor 16 bits.
     """
-    with _opened(path) as image:
+    with opened_image(path) as image:
         deep = ";16" in str(image.tile)
         image.load()
         if not deep and image.mode in ("I", "F"):
@@ -51,19 +54,43 @@ def image_size(path: Path | str) -> tuple[int, int]:
     Raises:
         UserError: the file is missing, or no image.
     """
-    with _opened(path) as image:
+    with opened_image(path) as image:
         return image.size
 
 
-@contextmanager
-def _opened(path: Path | str) -> Iterator[Image.Image]:
+@contextlib.contextmanager
+def opened_image(path: Path | str) -> Iterator[ImageFile.ImageFile]:
+    """An image file, open; what goes wrong in it is the user's.
+
+    Raises:
+        UserError: it is missing, or not a whole image.
+    """
     try:
         with Image.open(path) as image:
             yield image
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a readable image ({error}); make this file again") from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        found = "an empty file" if Path(path).is_file() and not Path(path).stat().st_size else str(error)
+        raise UserError(f"{path}: not a readable image ({found}); make this file again") from None
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an image has more than 8 bits a channel in memory, and so one channel."""
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """An image of up to 8 bits as it is; one of 16 (or 32) bits scaled to grey of 8, where Pillow would cut it off."""
+    if not is_deep(image):
+        return image
+    values = np.asarray(image).astype(np.float64)
+    peak = values.max(initial=0)
+    if image.mode == "F":  # 1 is white, or 255 where a program wrote 8-bit levels as floats
+        values *= 1 if peak > _FLOAT_PEAK else 255
+    elif peak != 255:  # levels of 8 bits in a file of 16 stay
+        values /= 257 if peak <= 65535 else 2 ** 31 / 255
+    return Image.fromarray(values.clip(0, 255).round().astype(np.uint8))
 
 
 def _pixels_of_16_bits(path: Path | str) -> np.ndarray:

@@ -15,12 +15,12 @@ class StopRequest:
     the main one, which gets all signals, none is noted.
 
     Attributes:
-        signal: number of the signal that came, None as long as none did. Where several processes train together, it
+        signal: number of the signal that came, 0 as long as none did. Where several processes train together, it
             counts from the next `asked`.
     """
 
-    def __init__(self):
-        self.signal: int | None = None
+    def __init__(self) -> None:
+        self.signal = 0
         self._handlers: dict = {}
 
     def __enter__(self) -> "StopRequest":
@@ -35,7 +35,7 @@ class StopRequest:
 
     def asked(self) -> bool:
         """Whether a signal came, to this process or to another that trains with it: all learn it at the same call."""
-        came = distributed.largest(self.signal or 0)
+        came = distributed.largest(self.signal)
         if came:
             self.signal = came
         return came > 0

@@ -11,6 +11,7 @@ their records out of both files. In a file that has them twice, a record takes t
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def curves(history: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return epochs + (np.arange(len(epochs)) - first) / (end - first), values
 
 
-def in_words(losses: dict[str, float | None]) -> str:
+def in_words(losses: Mapping[str, float | None]) -> str:
     """`recon: 0.123 mask: 0.4`"""
     return " ".join(f"{name}: {'nan' if value is None else format(value, '.4g')}" for name, value in losses.items())
 

@@ -6,5 +6,5 @@ from pathlib import Path
 
 _PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
-VERSION = (re.search(r'^version = "(.+)"$', _PROJECT.read_text(encoding="utf-8"), re.MULTILINE)[1]
-           if _PROJECT.exists() else metadata.version("video-people"))
+VERSION: str = (re.findall(r'^version = "(.+)"$', _PROJECT.read_text(encoding="utf-8"), re.MULTILINE)[0]
+                if _PROJECT.exists() else metadata.version("video-people"))

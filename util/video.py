@@ -13,10 +13,11 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
-from util.errors import UserError
+from util.sound import Sound, decodable_track, samples
 
 BT709 = 1  # as codecs number primaries, transfer and matrix
 SOUND_RATE = 48000
@@ -56,22 +57,7 @@ FORMATS = {
 
 def holds_alpha(suffix: str) -> bool:
     """Whether files with this ending can have alpha; in a GIF it is on or off."""
-    return FORMATS[suffix].alpha_pixels is not None
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A part of a sound track.
-
-    Attributes:
-        path: a file with sound.
-        start: seconds from its beginning.
-        seconds: how long.
-    """
-
-    path: Path
-    start: float
-    seconds: float
+    return FORMATS[suffix.lower()].alpha_pixels is not None
 
 
 class VideoWriter:
@@ -81,15 +67,19 @@ class VideoWriter:
         path: the file to write: .mp4 (H.264), .webm (VP9), .mov (ProRes 4444) or .gif.
         frame_rate: frames per second.
         sound: what is heard with it; left out where the format can hold none.
+
+    Attributes:
+        warnings: why there is no sound, or not all of it; a line each.
     """
 
     def __init__(self, path: Path, frame_rate: Fraction, sound: Sound | None = None):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.format, self.frame_rate, self.frames = FORMATS[path.suffix], Fraction(frame_rate), 0
-        options = {"movflags": "+faststart"} if path.suffix in (".mp4", ".mov") else {}
+        self.format, self.frame_rate, self.frames = FORMATS[path.suffix.lower()], Fraction(frame_rate), 0
+        options = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
         self.container = av.open(str(path), mode="w", options=options)
         self.sound = sound if self.format.sound else None
-        self.video_stream = self.sound_stream = None
+        self.video_stream = self.sound_stream = self.marks = None
+        self.warnings: list[str] = []
 
     def add(self, pixels: np.ndarray) -> None:
         """Append a frame: uint8 [H, W, 3], or [H, W, 4] with alpha; all of the same form.
@@ -104,6 +94,9 @@ class VideoWriter:
         frame = _gif_frame(pixels) if self.format.codec == "gif" else _coded_frame(pixels, stream.pix_fmt)
         frame.pts, frame.time_base = self.frames, 1 / self.frame_rate
         self.frames += 1
+        if self.marks is not None:
+            self.marks.push(frame)
+            frame = self.marks.pull()
         self.container.mux(stream.encode(frame))
         self._add_sound_until(self.frames / self.frame_rate)
 
@@ -124,18 +117,42 @@ class VideoWriter:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = BT709
             context.color_range = ColorRange.MPEG
+            # ProRes has them in the header of each frame too, and asks the frames.
+            self.marks = Graph()
+            source = self.marks.add_buffer(width=width, height=height, format=pixel_format,
+                                           time_base=1 / self.frame_rate)
+            self.marks.link_nodes(source, self.marks.add("setparams", "colorspace=bt709:color_primaries=bt709:"
+                                                         "color_trc=bt709:range=tv"),
+                                  self.marks.add("buffersink")).configure()
         if alpha and self.format.codec == "libvpx-vp9":
             stream.metadata["alpha_mode"] = "1"
         self.video_stream = stream
         if self.sound is not None:
-            self.sound_stream = self.container.add_stream(self.format.sound, rate=SOUND_RATE, layout="stereo")
-            self.sound_frames = _sound_frames(self.sound)
+            self._start_sound(self.sound)
+
+    def _start_sound(self, sound: Sound) -> None:
+        index, remark = decodable_track(sound.path)
+        if index is None:
+            self.warnings.append(f"{sound.path}: {remark or 'no sound in it'}; the video is silent. Mend audio in "
+                                 "metadata.json")
+            return
+        if remark:
+            self.warnings.append(f"{sound.path}: {remark}")
+        self.sound_stream = self.container.add_stream(self.format.sound, rate=SOUND_RATE, layout="stereo")
+        self.sound_frames = _frames_of_sound(sound, index)
+        self._take_sound()
+
+    def _take_sound(self) -> None:
+        try:
             self.next_sound = next(self.sound_frames, None)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            self.warnings.append(f"{self.sound.path}: not readable as sound to its end ({error}); the rest is silent")
+            self.next_sound = None
 
     def _add_sound_until(self, seconds: Fraction) -> None:
         while self.sound_stream is not None and self.next_sound is not None and self.next_sound.time <= seconds:
             self.container.mux(self.sound_stream.encode(self.next_sound))
-            self.next_sound = next(self.sound_frames, None)
+            self._take_sound()
 
 
 def _coded_frame(pixels: np.ndarray, pixel_format: str) -> av.VideoFrame:
@@ -171,32 +188,14 @@ def extended_colours(rgba: np.ndarray) -> np.ndarray:
     return result
 
 
-def _sound_frames(sound: Sound) -> Iterator[av.AudioFrame]:
-    """A part of a sound track as frames whose times count from its start; silence where the track starts later."""
-    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE)
-    length, position = round(sound.seconds * SOUND_RATE), None
-    try:
-        with av.open(str(sound.path)) as container:
-            if not container.streams.audio:
-                raise UserError(f"{sound.path}: no sound in it; expected a sound track. Mend audio in metadata.json")
-            for decoded in container.decode(audio=0):
-                for part in resampler.resample(decoded):
-                    samples = part.to_ndarray()
-                    if position is None:
-                        position = min(round((float(decoded.time or 0) - sound.start) * SOUND_RATE), length)
-                        samples = np.pad(samples, ((0, 0), (max(position, 0), 0)))
-                        position = min(position, 0)
-                    kept = np.ascontiguousarray(samples[:, max(-position, 0):max(length - position, 0)])
-                    if kept.size:
-                        frame = av.AudioFrame.from_ndarray(kept, format="fltp", layout="stereo")
-                        frame.sample_rate, frame.time_base = SOUND_RATE, Fraction(1, SOUND_RATE)
-                        frame.pts = max(position, 0)
-                        yield frame
-                    position += samples.shape[1]
-                    if position >= length:
-                        return
-    except (av.FFmpegError, OSError) as error:
-        raise UserError(f"{sound.path}: not readable as sound ({error}); mend audio in metadata.json") from None
+def _frames_of_sound(sound: Sound, index: int) -> Iterator[av.AudioFrame]:
+    """A part of a track as frames whose times count from its start; silence where the track starts later."""
+    resampler, written = av.AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE), 0
+    for piece in samples(sound, index, resampler, SOUND_RATE):
+        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="stereo")
+        frame.sample_rate, frame.time_base, frame.pts = SOUND_RATE, Fraction(1, SOUND_RATE), written
+        written += piece.shape[1]
+        yield frame
 
 
 def write_exr(path: Path, pixels: np.ndarray) -> None:

@@ -1,21 +1,36 @@
 """Video files, read frame by frame or by time in constant memory, and times of frames.
 
-Seconds count from a file's first frame. Pixels are uint8 RGB [H, W, 3], upright: a rotation that the file asks for is
-done. Sizes are (width, height).
+Seconds count from a file's first frame. Pixels are uint8 RGB [H, W, 3] as a player shows them: progressive, upright,
+square, as sRGB. What had to be done for that, `VideoReader.facts` and `VideoReader.survey` tell. Sizes are (width,
+height).
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from threading import Lock
 
 import av
+import cv2
 import numpy as np
+from av.filter import Graph
+from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace
 
 from util.clips import DEFAULT_FRAME_RATE
+from util.colour import HLG, LINEAR, PQ, must_be_converted, to_srgb
 from util.errors import UserError
+from util.media import (
+    READABLE_MATRICES,
+    UNSPECIFIED,
+    Survey,
+    VideoFacts,
+    assumed_matrix,
+    is_combed,
+    orientation,
+    remarks,
+)
 
 _STANDARD_RATES = [Fraction(rate) for rate in (12, 15, 16, 24, 25, 30, 48, 50, 60, 120, 240)]
 _STANDARD_RATES += [Fraction(rate * 1000, 1001) for rate in (24, 30, 48, 60, 120, 240)]
@@ -23,6 +38,13 @@ _STEADY = 0.25
 _KEPT_FRAMES = 16
 _TRUSTED, _ROUNDED = 0.005, 0.001
 """Relative errors: up to which a file's claim is believed, and up to which a rate is taken for a standard one."""
+_NO_TIMESTAMPS, _CLOCK_MAY_RESTART = 0x80, 0x200
+"""FFmpeg's flags of formats."""
+_HIGHEST_ASPECT = 4
+_RESTART = 2.5
+"""Frames by which the clock must go back to be taken as started again."""
+_SAME_FORM = 0.02
+_LOOK_EVERY = 12
 
 
 class VideoReader:
@@ -33,8 +55,9 @@ class VideoReader:
 
     Attributes:
         path: the file.
-        size: of the upright frames, in stored pixels.
-        pixel_aspect: width over height of one pixel of the upright frames.
+        facts: what it says of itself.
+        size: of the frames as they are given.
+        pixel_aspect: width over height of one stored pixel, turned upright.
         rotation: degrees counterclockwise by which the stored frames are turned, a multiple of 90.
         color_range: "full" or "limited", which is also what a file means that does not say.
         nominal_rate: frames per second that the file claims; None if it does not.
@@ -49,37 +72,50 @@ class VideoReader:
         if not self.path.is_file():
             raise UserError(f"{self.path}: no such file; expected a video")
         with self._open() as container:
-            stream = container.streams.video[0]
-            try:
-                first = next(container.decode(stream))
-            except (StopIteration, av.FFmpegError):
-                raise UserError(f"{self.path}: no frame in it can be decoded; expected a video. "
-                                "Try to convert it: ffmpeg -i IN out.mp4") from None
-            self.rotation = round(first.rotation / 90) * 90 % 360
-            turned = self.rotation % 180 == 90
-            self.size = (first.height, first.width) if turned else (first.width, first.height)
-            aspect = stream.sample_aspect_ratio or Fraction(1)
-            self.pixel_aspect = 1 / aspect if turned else aspect
-            self.color_range = "full" if first.color_range == ColorRange.JPEG else "limited"
-            self.nominal_rate = stream.average_rate
+            stream = self._track(container)
+            first = next(self._decode(container, stream), None)
+            if first is None:
+                raise UserError(f"{self.path}: no frame in it can be decoded ({stream.codec_context.name}); expected "
+                                "a video. Try to convert it: ffmpeg -i IN out.mp4")
+            self.facts = facts = _facts(container, stream, first)
+            self.rotation, self.color_range, self.nominal_rate = facts.rotation, facts.color_range, facts.rate
+            turned = facts.rotation % 180 == 90
+            self.pixel_aspect = 1 / facts.pixel_aspect if turned else facts.pixel_aspect
+            width, height = facts.stored_size[::-1] if turned else facts.stored_size
+            self.size = (max(1, round(width * self.pixel_aspect)), height)
             self.first_second = first.time or 0.0
+            self._has_restarts = bool(container.format.flags & (_CLOCK_MAY_RESTART | _NO_TIMESTAMPS))
 
-    def frames(self, start: float = 0.0) -> Iterator[tuple[float, np.ndarray]]:
+    def frames(self, start: float = 0.0, alpha: bool = False) -> Iterator[tuple[float, np.ndarray]]:
         """Decode the frames from `start` on, or a little earlier: their seconds and pixels.
 
         Where a file is damaged, what can be decoded.
+
+        Args:
+            start: seconds.
+            alpha: give straight RGBA [H, W, 4].
         """
-        for seconds, frame in self._decoded(start):
-            yield seconds, self._upright(frame)
+        for seconds, frame, stored in _progressive(self._timed(start)):
+            yield seconds, np.ascontiguousarray(self._upright(_colours(frame, stored, self.facts, alpha)))
+
+    def survey(self, end: float = np.inf) -> Survey:
+        """What there is to see in all frames before `end`; pixels are looked at in a few."""
+        survey = Survey()
+        for seconds, frame in self._timed(survey=survey):
+            if seconds >= end:
+                break
+            survey.sizes.setdefault((frame.width, frame.height), len(survey.times))
+            survey.interlaced += frame.interlaced_frame
+            survey.damaged += frame.is_corrupt
+            if not frame.interlaced_frame and len(survey.times) % _LOOK_EVERY == 0:
+                survey.looked_at += 1
+                survey.combed += is_combed(frame.reformat(format="gray").to_ndarray())
+            survey.times.append(seconds)
+        return survey
 
     def times(self, end: float = np.inf) -> list[float]:
         """Seconds of all frames before `end`, strictly ascending."""
-        times = []
-        for seconds, _ in self._decoded():
-            if seconds >= end:
-                break
-            times.append(seconds)
-        return times
+        return self.survey(end).times
 
     def _open(self):
         try:
@@ -87,35 +123,178 @@ class VideoReader:
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{self.path}: not readable as a video ({getattr(error, 'strerror', error)}); "
                             "expected a file that FFmpeg can read") from None
-        if not container.streams.video:
-            kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        if not _video_tracks(container):
+            kinds = ", ".join(sorted({"a cover picture" if stream.type == "video" else stream.type
+                                      for stream in container.streams})) or "nothing"
             container.close()
             raise UserError(f"{self.path}: holds {kinds}, no video; expected a video file")
         return container
 
-    def _decoded(self, start: float = 0.0) -> Iterator[tuple[float, av.VideoFrame]]:
+    def _track(self, container):
+        """The video track that players show: the first that is marked so, else the first."""
+        tracks = _video_tracks(container)
+        return next((track for track in tracks if track.disposition & Disposition.default), tracks[0])
+
+    def _decode(self, container, stream, survey: Survey | None = None) -> Iterator[av.VideoFrame]:
+        """All frames that can be decoded, in the order of the file."""
+        context = stream.codec_context
+        if ("alpha_mode", "1") in ((key.lower(), value) for key, value in stream.metadata.items()):
+            # FFmpeg's own decoders of VP8 and VP9 leave alpha out.
+            name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(context.name)
+            context = av.CodecContext.create(name, "r") if name else context
+        if context is not None:
+            context.thread_type = "AUTO"
+        for packet in container.demux(stream):
+            try:
+                decoded = context.decode(packet) if context is not None else []
+            except av.FFmpegError:
+                if survey is not None:
+                    survey.damaged += 1
+                continue
+            for frame in decoded:
+                if frame.time_base is None:
+                    frame.time_base = stream.time_base
+                yield frame
+
+    def _timed(self, start: float = 0.0, survey: Survey | None = None) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Frames from `start` on that a player shows, and their seconds, strictly ascending."""
         with self._open() as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            if start > 0:
+            stream = self._track(container)
+            if start > 0 and not self._has_restarts:
                 container.seek(int((self.first_second + start) * av.time_base))
             interval = float(1 / (self.nominal_rate or DEFAULT_FRAME_RATE))
-            last = -interval
-            for packet in container.demux(stream):
-                try:
-                    decoded = packet.decode()
-                except av.FFmpegError:
-                    continue
-                for frame in decoded:
-                    seconds = last + interval if frame.time is None else frame.time - self.first_second
-                    if seconds > last:  # a frame shown at the time of another is never seen
-                        last = seconds
-                        yield seconds, frame
+            last, carried = -interval, -self.first_second
+            for frame in self._decode(container, stream, survey):
+                seconds = last + interval if frame.time is None else frame.time + carried
+                if seconds < last - _RESTART * interval:
+                    carried += last + interval - seconds
+                    seconds = last + interval
+                    if survey is not None:
+                        survey.restarts.append(len(survey.times))
+                if seconds > last:  # a frame shown at the time of another is never seen
+                    last = seconds
+                    yield seconds, frame
+                elif survey is not None:
+                    survey.dropped += 1
 
-    def _upright(self, frame: av.VideoFrame) -> np.ndarray:
-        # Older PyAV heeds how a frame's colours are coded only if both sides are given.
-        picture = frame.reformat(format="rgb24", src_colorspace=frame.colorspace, dst_colorspace=Colorspace.ITU601)
-        return np.ascontiguousarray(np.rot90(picture.to_ndarray(), self.rotation // 90))
+    def _upright(self, pixels: np.ndarray) -> np.ndarray:
+        if self.facts.mirrored:
+            pixels = pixels[:, ::-1]
+        pixels = np.rot90(pixels, self.rotation // 90)
+        if pixels.shape[1::-1] == self.size:
+            return pixels
+        height, width = pixels.shape[:2]
+        width = max(1, round(width * self.pixel_aspect))
+        scale = min(self.size[0] / width, self.size[1] / height)
+        inner = (round(width * scale), round(height * scale))
+        if max(abs(ours / theirs - 1) for ours, theirs in zip(inner, self.size)) < _SAME_FORM:
+            inner = self.size
+        shrinks = inner[0] * inner[1] < pixels.shape[0] * pixels.shape[1]
+        pixels = cv2.resize(np.ascontiguousarray(pixels), inner,
+                            interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        left, top = ((whole - part) // 2 for whole, part in zip(self.size, inner))
+        right, bottom = self.size[0] - inner[0] - left, self.size[1] - inner[1] - top
+        return cv2.copyMakeBorder(pixels, top, bottom, left, right, cv2.BORDER_CONSTANT, value=(0, 0, 0, 0))
+
+
+def _video_tracks(container) -> list:
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def _facts(container, stream, first: av.VideoFrame) -> VideoFacts:
+    context = stream.codec_context
+    matrix = first.side_data.get("DISPLAYMATRIX")
+    mirrored, rotation = (False, 0) if matrix is None else orientation(
+        np.frombuffer(bytes(matrix), np.int32).reshape(3, 3).astype(float))
+    aspect, strange = stream.sample_aspect_ratio or Fraction(1), None
+    if not 1 / _HIGHEST_ASPECT <= aspect <= _HIGHEST_ASPECT:
+        aspect, strange = Fraction(1), aspect
+    transfer, primaries = (getattr(first, name, getattr(context, name)) for name in ("color_trc", "color_primaries"))
+    if context.name == "exr":
+        transfer = LINEAR
+    elif transfer == LINEAR:  # DPX and others often say so and are not
+        transfer = UNSPECIFIED
+    tracks = _video_tracks(container)
+    components = first.format.components
+    size = (first.width, first.height)
+    matrix_unknown = first.colorspace == UNSPECIFIED and not first.format.is_rgb and len(components) > 2
+    dolby_vision = transfer not in (PQ, HLG) and any(name in first.side_data for name in (
+        "DOVI_METADATA", "DOVI_RPU_BUFFER"))
+    return VideoFacts(
+        codec=context.name, bit_depth=max(component.bits for component in components),
+        alpha=_has_alpha(first) and bool((_rgba(first, "rgba", 5)[..., 3] < 255).any()), stored_size=size,
+        pixel_aspect=aspect,
+        mirrored=mirrored, rotation=rotation, interlaced=bool(first.interlaced_frame),
+        color_range="full" if first.color_range == ColorRange.JPEG else "limited",
+        matrix=assumed_matrix(size, primaries) if matrix_unknown else (
+            int(first.colorspace) if first.colorspace != UNSPECIFIED else 0),
+        matrix_assumed=matrix_unknown, transfer=int(transfer), primaries=int(primaries), dolby_vision=dolby_vision,
+        rate=stream.average_rate, has_clock=not container.format.flags & _NO_TIMESTAMPS,
+        track=tracks.index(stream) + 1, tracks=len(tracks), strange_aspect=strange)
+
+
+def _has_alpha(frame: av.VideoFrame) -> bool:
+    return any(component.is_alpha for component in frame.format.components)
+
+
+def _progressive(frames: Iterator[tuple[float, av.VideoFrame]]
+                 ) -> Iterator[tuple[float, av.VideoFrame, av.VideoFrame]]:
+    """Frames without fields, after their seconds, and before the frames as they are stored.
+
+    One that consists of two fields is filled up from the first, the others stay.
+    """
+    graph, form, coming = None, None, deque()
+    for seconds, frame in frames:
+        new_form = frame.width, frame.height, frame.format.name
+        if graph is not None and form != new_form:
+            yield from _pulled(graph, coming, None)
+            graph = None
+        if graph is None:
+            if not frame.interlaced_frame:
+                yield seconds, frame, frame
+                continue
+            graph, form = Graph(), new_form
+            source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format,
+                                      time_base=frame.time_base)
+            graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=interlaced"),
+                             graph.add("buffersink")).configure()
+        coming.append((seconds, frame))
+        yield from _pulled(graph, coming, frame)
+    if graph is not None:
+        yield from _pulled(graph, coming, None)
+
+
+def _pulled(graph: Graph, coming: deque, frame: av.VideoFrame | None
+            ) -> Iterator[tuple[float, av.VideoFrame, av.VideoFrame]]:
+    """Push a frame, or the end, into a graph, and pull what comes out."""
+    graph.push(frame)
+    while coming:
+        try:
+            made = graph.pull()
+        except (av.BlockingIOError, av.EOFError):
+            return
+        seconds, stored = coming.popleft()
+        yield seconds, made, stored
+
+
+def _colours(frame: av.VideoFrame, stored: av.VideoFrame, facts: VideoFacts, alpha: bool) -> np.ndarray:
+    """A frame as uint8 sRGB or RGBA [H, W, C], by what is said of the one that is stored."""
+    matrix = stored.colorspace
+    if matrix == UNSPECIFIED and facts.matrix_assumed:
+        matrix = facts.matrix
+    matrix = matrix if matrix in READABLE_MATRICES else 5
+    color_range = stored.color_range if stored.color_range in (ColorRange.MPEG, ColorRange.JPEG) else None
+    if not must_be_converted(facts.transfer, facts.primaries):
+        return _rgba(frame, "rgba" if alpha else "rgb24", matrix, color_range)
+    pixels = _rgba(frame, "rgba64le" if alpha else "rgb48le", matrix, color_range)
+    colours = to_srgb(pixels[..., :3], facts.transfer, facts.primaries)
+    return np.dstack([colours, (pixels[..., 3] / 257).round().astype(np.uint8)]) if alpha else colours
+
+
+def _rgba(frame: av.VideoFrame, name: str, matrix: int, color_range: int | None = None) -> np.ndarray:
+    # Older PyAV heeds how a frame's colours are coded only if both sides are given.
+    ranges = {} if color_range is None else {"src_color_range": color_range, "dst_color_range": ColorRange.JPEG}
+    return frame.reformat(format=name, src_colorspace=matrix, dst_colorspace=Colorspace.ITU601, **ranges).to_ndarray()
 
 
 class PicturesByTime:
@@ -125,12 +304,16 @@ class PicturesByTime:
         path: the video.
         change: what is done to each picture, uint8 RGB [H, W, 3], before it is kept.
 
+    Attributes:
+        remarks: what the user should know of it.
+
     Raises:
         UserError: see `VideoReader`.
     """
 
     def __init__(self, path: Path, change: Callable[[np.ndarray], np.ndarray]):
         self._video, self._change, self._lock = VideoReader(path), change, Lock()
+        self.remarks = list(remarks(self._video.facts))
         self._kept: OrderedDict[float, np.ndarray] = OrderedDict()
         self._begin_at(0)
 
@@ -168,14 +351,17 @@ def steady_rate(times: list[float], nominal: Fraction | None) -> tuple[Fraction,
 
     Returns:
         frames per second, and whether all frames are in step with it, a quarter of an interval at most from their
-        place. If not, the rate is that of the most usual interval (the median).
+        place. If not, the rate is that of the most usual interval (the median), or the claimed one where frames only
+        jitter, never a whole interval from their place in it.
     """
     if len(times) < 2:
         return nominal or DEFAULT_FRAME_RATE, True
     mean = times[-1] / (len(times) - 1)
-    steady = bool(np.abs(np.array(times) - mean * np.arange(len(times))).max() < _STEADY * mean)
+    away = float(np.abs(np.array(times) - mean * np.arange(len(times))).max() / mean)
+    steady = away < _STEADY
     interval = mean if steady else float(np.median(np.diff(times)))
-    claimed = nominal is not None and abs(nominal * interval - 1) < _TRUSTED
+    claimed = nominal is not None and (abs(nominal * interval - 1) < _TRUSTED or (
+        _STEADY <= away < 1 and abs(nominal * mean - 1) < 1 / (len(times) - 1)))
     rate = nominal if claimed else Fraction(1 / interval).limit_denominator(1001)
     standard = min(_STANDARD_RATES, key=lambda known: abs(known / rate - 1))
     return (standard if abs(standard / rate - 1) < _ROUNDED else rate), steady

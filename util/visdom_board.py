@@ -130,7 +130,7 @@ class VisdomBoard:
                 raise ConnectionError(f"{self._address} cannot be reached ({error})") from None
             process = start_server(self._port)
             news = f"visdom: started a server at {self._address} (process {process}), which stays after the run"
-            if not (Path(visdom.__file__).parent / "static" / "version.built").exists():
+            if not (Path(visdom.__file__ or "").parent / "static" / "version.built").exists():
                 news += f"; its page needs files that it now fetches from the internet; until then see {self._instead}"
         client = _client_class(visdom)(server=self._server, port=self._port, env=self._env, raise_exceptions=True,
                                        use_incoming_socket=False)
@@ -198,7 +198,7 @@ def serve(port: int) -> None:
     already runs, so that without internet it still takes data.
     """
     # visdom imports torch when it can, which takes seconds and memory; the server has no use for it.
-    sys.modules["torch"] = None
+    sys.modules["torch"] = None  # type: ignore[assignment]  # how Python is told that a module cannot be imported
     from visdom.server.app import tornado_settings
     from visdom.server.build import download_scripts
     from visdom.server.run_server import start_server as run_server
@@ -213,7 +213,7 @@ def _client_class(visdom: ModuleType) -> type:
     """visdom's client, which by itself waits for an answer for ever, with time limits."""
     import requests
 
-    class Client(visdom.Visdom):
+    class Client(visdom.Visdom):  # type: ignore[name-defined]  # a module that may not be installed
         def _handle_post(self, url: str, data: str | None = None) -> str:
             # A proxy in the environment is not meant for this machine.
             self.session.trust_env = urlsplit(url).hostname not in THIS_MACHINE

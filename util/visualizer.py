@@ -42,7 +42,7 @@ class Visualizer:
         self._captions = dict(captions or {})
         self._on_terminal = sys.stderr.isatty()
         self._board: VisdomBoard | None = None
-        self._bar: tqdm | None = None
+        self._bar = tqdm(disable=True)  # shows nothing; each phase has its own
         self._status = "before the first step"
 
     def __enter__(self) -> "Visualizer":
@@ -61,8 +61,7 @@ class Visualizer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         """End the progress bar and visdom, and leave a page that says how the run ended."""
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
         if self._board is not None:
             self._board.close()
         if self._log.history and not self._opt.no_html and self._folder.exists():
@@ -86,8 +85,7 @@ class Visualizer:
         if epoch is not None:
             self._log.forget(epoch, done_steps)
             remove_images(self._folder, epoch)
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()
         self._bar = tqdm(desc=title, total=total_steps, initial=done_steps, unit="step", smoothing=0.05,
                          dynamic_ncols=True, disable=not self._on_terminal)
         self._title, self._total, self._step, self._first = title, total_steps, done_steps, done_steps
@@ -116,15 +114,15 @@ class Visualizer:
             get_visuals: called only if something is due. Returns uint8 [H, W, 3 or 4] by label, new arrays that
                 nobody changes later.
         """
-        show = (self._board is not None and self._board.usable
-                and (is_last or epoch % self._opt.display_freq == 0))
+        show = is_last or epoch % self._opt.display_freq == 0
+        board = self._board if self._board is not None and self._board.usable and show else None
         save = not self._opt.no_html and (is_last or epoch % self._opt.update_html_freq == 0)
-        if not (show or save):
+        if board is None and not save:
             return
         begun = time.perf_counter()
         visuals = get_visuals()
-        if show:
-            self._board.show_images(epoch, visuals)
+        if board is not None:
+            board.show_images(epoch, visuals)
         if save:
             save_images(self._folder, epoch, visuals)
             self._captions = {label: self._captions.get(label, "") for label in visuals} | self._captions

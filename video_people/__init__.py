@@ -161,7 +161,7 @@ def export(name: str, *, epoch: int | str = "latest", dataroot: Path | str | Non
 def retime(out: Path | str, *, name: str | None = None, layers: Path | str | None = None,
            dataroot: Path | str | None = None, edit: dict | Path | str | None = None, layer: int | None = None,
            checkpoints_dir: Path | str = "checkpoints", results_dir: Path | str = "results", **options: Any) -> Path:
-    """Show the layers of a clip at other times, and composite them again (docs/retiming.md).
+    """Show the layers of a clip at other times, and composite them again (docs/layered_video/retiming.md).
 
     Args:
         out: file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%04d.exr.

@@ -291,8 +291,8 @@ class Mover:
         hips = np.stack([pelvis + side * self.hips * right for side in SIDES])
         limbs = [bent_limb(hip, ankle + max(lift, 0) * UP, upper, lower, ahead + 0.12 * side * right)
                  for side, hip, ankle in zip(SIDES, hips, ankles)]
-        knees, ankles = (np.stack(points) for points in zip(*limbs))
-        return {"pelvis": pelvis, "hips": hips, "knees": knees, "ankles": ankles, "feet": np.stack(toes)}
+        knees, stood = (np.stack(points) for points in zip(*limbs))
+        return {"pelvis": pelvis, "hips": hips, "knees": knees, "ankles": stood, "feet": np.stack(toes)}
 
     def _arms(self, chest: np.ndarray, axes: np.ndarray, stride: float, jump: Jump, t: float) -> dict[str, np.ndarray]:
         """Arms that swing against the legs, and up in a jump."""

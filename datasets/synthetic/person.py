@@ -14,7 +14,7 @@ from datasets.synthetic.solids import Paint, Part, ball, limb, rgb
 
 # ---- paints ---------------------------------------------------------------------------------------------------------
 
-WHITE = np.float32([0.96, 0.95, 0.92])
+WHITE = np.array([0.96, 0.95, 0.92], np.float32)
 
 
 def plain(one: np.ndarray, *_) -> Paint:

@@ -117,7 +117,8 @@ def swayed(scene: np.ndarray, leaves: np.ndarray, reach: float, seconds: float, 
     down = 0.4 * np.sin(6.7 * seconds + 1.6 * gust)
     rows, columns = np.indices(leaves.shape, dtype=np.float32)
     places = np.dstack([columns + pliant * across, rows + pliant * down]).astype(np.float32)
-    return cv2.remap(scene, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(  # type: ignore[call-overload]  # OpenCV's stubs want two maps
+        scene, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 # ---- textures -------------------------------------------------------------------------------------------------------
@@ -311,7 +312,7 @@ def _ground(canvas: Painting, rng: np.random.Generator, polished: bool) -> None:
 def _reflect(canvas: Painting) -> None:
     """Lay the wall, turned upside down, over the polished ground; weaker nearer to the camera."""
     rows = len(canvas.pixels) - canvas.base
-    image = canvas.pixels[:canvas.base][::-1]
+    image: np.ndarray = canvas.pixels[:canvas.base][::-1]
     image = np.pad(image, ((0, max(rows - len(image), 0)), (0, 0), (0, 0)), mode="edge")[:rows]
     image = cv2.GaussianBlur(image, (0, 0), 0.012 * canvas.scale, sigmaY=0.03 * canvas.scale)
     share = 0.42 - 0.2 * np.linspace(0, 1, rows, dtype=np.float32)[:, None, None]

@@ -1,6 +1,6 @@
-// What an edit file says (docs/retiming.md), as retiming/edit.py and retiming/compositor.py read it. A value that this
-// reading does not know stays in the file as it is; mistakes are told by the server. Frames count from 1 in the file
-// and from 0 here.
+// What an edit file says (docs/layered_video/retiming.md), as retiming/edit.py and retiming/compositor.py read it. A
+// value that this reading does not know stays in the file as it is; mistakes are told by the server. Frames count from
+// 1 in the file and from 0 here.
 "use strict";
 
 const LIMITS = dataOf("limits");  // retiming/limits.json

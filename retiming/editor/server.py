@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.dataroot import IMAGE_SUFFIXES
 from retiming.compositor import Compositor
 from retiming.edit import LIMITS, Edit, edit_from_text, edit_from_values
 from retiming.editor import page
@@ -20,6 +19,7 @@ from retiming.rendering import render
 from util.checked_json import dotted
 from util.errors import UserError
 from util.files import write_text
+from util.pictures import PICTURE_SUFFIXES
 from web.server import Crop, Site
 from web.server import serve as serve_site
 
@@ -132,7 +132,7 @@ class Session:
         found = sorted(path for path in self.folder.glob("*") if path.is_file()) if self.folder.is_dir() else []
         return {"edits": [path.stem for path in found if path.suffix == ".json"],
                 "backgrounds": [path.name for path in found
-                                if path.suffix.lower() in (*IMAGE_SUFFIXES, ".webp", *VIDEO_SUFFIXES)]}
+                                if path.suffix.lower() in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)]}
 
     def saved_edit(self, name: str) -> str:
         """The text of a saved edit."""
@@ -181,7 +181,8 @@ class Session:
 
     def _place(self, layer: str, frame: str) -> tuple[int, int]:
         layers, length = (0, *self.compositor.facts.layers), self.compositor.facts.length
-        if not (layer.isdecimal() and frame.isdecimal() and len(layer + frame) < 20 and int(layer) in layers and int(frame) < length):
+        if not (layer.isdecimal() and frame.isdecimal() and len(layer + frame) < 20
+                and int(layer) in layers and int(frame) < length):
             raise UserError(f"layer {layer[:20]}, frame {frame[:20]}: no such picture")
         return int(layer), int(frame)
 

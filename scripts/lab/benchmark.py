@@ -1,4 +1,4 @@
-"""Measure training and export on this machine, beside the published computation, and write it into docs/performance.md.
+"""Measure training and export on this machine, beside the published computation: docs/layered_video/performance.md.
 
     python scripts/benchmark.py
 
@@ -140,11 +140,12 @@ def main() -> None:
 
 def parse() -> Namespace:
     """The command line."""
-    parser = OneLineParser(description="Measure training and export on this machine; write docs/performance.md.")
+    parser = OneLineParser(description="Measure training and export on this machine; write "
+                                       "docs/layered_video/performance.md.")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works; figures mean nothing")
     parser.add_argument("--cpu", action="store_true", help="the CPU, although there is a GPU")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs", metavar="DIR",
-                        help="folder of performance.md and performance/ (default: docs)")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/layered_video", metavar="DIR",
+                        help="folder of performance.md and performance/ (default: docs/layered_video)")
     return parser.parse_args()
 
 
@@ -237,7 +238,7 @@ def received(worker):
 
 
 def make_clip(folder: Path, frames: int, people: int, size: tuple[int, int]) -> None:
-    """A dataroot (docs/data.md) of noise, with people that are moving boxes."""
+    """A dataroot (docs/layered_video/data.md) of noise, with people that are moving boxes."""
     width, height = size
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (2 * height, 2 * width + 2 * frames, 3), np.uint8)

@@ -113,8 +113,8 @@ def parse(argv: list[str] | None = None) -> tuple[Namespace, list[str]]:
         help="clips at a time (default: as many as there are CPU cores for)")
     add("--work", type=Path, default=Path("benchmark"), metavar="DIR",
         help="folder of clips and runs (default: ./benchmark)")
-    add("--out", type=Path, default=ROOT / "docs" / "quality.md", metavar="FILE",
-        help="page to write; its pictures are in a folder beside it (default: docs/quality.md)")
+    add("--out", type=Path, default=ROOT / "docs/layered_video/quality.md", metavar="FILE",
+        help="page to write; its pictures are in a folder beside it (default: docs/layered_video/quality.md)")
     opt, train_options = parser.parse_known_args(argv)
     opt.budgets = sorted(opt.budgets or SIZES[opt.size][1])
     opt.jobs = opt.jobs or max((os.cpu_count() or 1) // opt.threads, 1)
@@ -248,7 +248,8 @@ class Clip:
         moving = "--camera moving" in KINDS.get(self.kind, "") or (self.dataroot / "homographies.txt").exists()
         options = " ".join([WAYS[way], *([f"--budget {budget:g}s"] if way in TIMED else []),
                             *(["--use_homographies"] if moving else []), f"--seed {self.seed}", *self.train_options])
-        train = ["train.py", "--name", "run", "--overwrite", *dataroot, "--display_id", "0", "--no_html", "--num_threads", "0"]
+        train = ["train.py", "--name", "run", "--overwrite", *dataroot, "--display_id", "0", "--no_html",
+                 "--num_threads", "0"]
         return Part(self.folder / folder, f"{made}; {options}",
                     [[*train, *options.split()], ["test.py", "--name", "run"], measure], self.threads)
 
@@ -276,12 +277,12 @@ def work_through(clips: list[Clip], jobs: int) -> None:
         while pending and not stop.is_set():
             done, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
             failures = [future.exception() for future in done if future.exception()]
-            if failures or request.signal is not None:
+            if failures or request.signal:
                 stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
             for future in done:
                 print(f"{len(clips) - len(pending)}/{len(clips)}: {making[future].folder.name}", flush=True)
-    if request.signal is not None:
+    if request.signal:
         print("stopped; the same command goes on with the clips that are not done", file=sys.stderr)
         sys.exit(request.exit_status)
     if stop.is_set():

@@ -1,4 +1,4 @@
-"""Tables, pictures and text of docs/quality.md, from the outcomes of scripts/lab/benchmark_quality.py.
+"""Tables, pictures and text of docs/layered_video/quality.md, from the outcomes of scripts/lab/benchmark_quality.py.
 
 The prose is in quality_template.md beside this file; what people wrote (by_eye.md and others beside the pictures)
 stands at the page's end. A figure is the mean over what a measure's pattern matches: all people, all removals.

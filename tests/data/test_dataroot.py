@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.dataroot import Dataroot, read_homographies, read_metadata
+from data.dataroot import Dataroot, list_images, read_homographies, read_metadata
 from data.layered_video_dataset import LayeredVideoDataset
 from util.errors import UserError
 from util.images import write_png
@@ -194,12 +194,6 @@ def test_homographies_count_only_where_they_are_used(clip):
     assert len(load(clip, use_homographies=False)) == 2
 
 
-def test_files_that_an_editor_began_with_a_byte_order_mark_are_read(clip):
-    for name in ("metadata.json", "homographies.txt"):
-        (clip / name).write_bytes(b"\xef\xbb\xbf" + (clip / name).read_bytes())
-    assert len(load(clip)) == 2
-
-
 @pytest.mark.parametrize("size", ["1e-300 64", "96 1e9"])
 def test_a_size_of_homographies_that_no_picture_has_is_refused(clip, size):
     lines = (clip / "homographies.txt").read_text().splitlines()
@@ -224,3 +218,23 @@ def test_bounds_of_homographies_have_a_width_and_a_height(clip, bounds):
     (clip / "homographies.txt").write_text("\n".join([lines[0], f"bounds: {bounds}", *lines[2:]]))
     with pytest.raises(UserError, match="expected a positive size, xmin < xmax, ymin < ymax"):
         read_homographies(clip / "homographies.txt")
+
+
+def test_hidden_companions_of_pictures_are_skipped_and_other_endings_named(tmp_path):
+    write_png(tmp_path / "0001.png", np.zeros((4, 4, 3), np.uint8))
+    for name in ("._0001.png", ".DS_Store", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"\x00\x05\x16\x07")
+    assert list(list_images(tmp_path)) == ["0001"]
+    (tmp_path / "0001.png").rename(tmp_path / "0001.tif")
+    with pytest.raises(UserError, match=r"no images of these endings \(found: \.db, \.tif\); expected 0001\.png"):
+        list_images(tmp_path)
+
+
+def test_files_that_an_editor_marked_as_utf_8_are_read(clip):
+    for name, read in (("metadata.json", read_metadata), ("homographies.txt", read_homographies)):
+        path = clip / name
+        if name == "homographies.txt":
+            path.write_text("size: 4 4\nbounds: 0 4 0 4\n1 0 0 0 1 0 0 0 1\n", encoding="utf-8")
+        expected = repr(read(path))
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+        assert repr(read(path)) == expected

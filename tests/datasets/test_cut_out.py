@@ -65,6 +65,18 @@ def test_a_large_mask_becomes_a_matte_by_area(tmp_path):
     np.testing.assert_allclose(LayerFolder.open(tmp_path / "out").layer(1, 0)[..., 3], share, atol=1)
 
 
+def test_two_halves_of_a_pixel_do_not_add_up_to_nobody(tmp_path):
+    clip, place = make_dataroot(tmp_path / "clip", source="none"), (slice(50, 60), slice(40, 48))
+    for k in range(FRAMES):
+        picture, mask = SCENE.copy(), np.zeros((HEIGHT, WIDTH), np.uint8)
+        if k < 3:
+            picture[place], mask[place] = PERSON, 128  # twice 128 is 0 in uint8
+        for name, pixels in (("rgb_256", picture), ("mask/01", mask), ("mask/02", mask)):
+            write_png(clip / name / f"{k + 1:04d}.png", pixels)
+    cut_out(clip, tmp_path / "out")
+    np.testing.assert_array_equal(LayerFolder.open(tmp_path / "out").background(0)[place], SCENE[place])
+
+
 def test_a_moving_camera_is_registered(tmp_path):
     clip = make_sample(tmp_path / "clip", frames=8, width=WIDTH, height=HEIGHT, camera="moving", shadow="none")
 

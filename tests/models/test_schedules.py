@@ -8,6 +8,7 @@ import torch
 from data.sampler import TrainingBatches
 from models.base_model import BaseModel, Phase
 from models.schedules import Progress, by_epoch
+from util.errors import UserError
 
 
 def batches(seed=1, shuffle=True, epochs=range(1, 4), skip=0):
@@ -95,6 +96,14 @@ def test_the_plateau_policy_falls_when_the_loss_does_not():
         model.set_learning_rates(Progress(epoch))
         model.end_epoch(epoch, {"total": torch.tensor(1.0)})
     assert model.optimizers["X"].param_groups[0]["lr"] == pytest.approx(0.02)
+
+
+def test_the_plateau_policy_needs_a_loss_to_watch():
+    opt = Namespace(gpu_ids=[], amp="off", model="gan", **vars(options("plateau")))
+    model = OneParameter(opt)
+    model.start_phase(Phase("all", opt, range(1, 30)))
+    with pytest.raises(UserError, match="^--lr_policy: found plateau, .* `total`; --model gan has none"):
+        model.end_epoch(1, {"D": torch.tensor(1.0)})
 
 
 def test_the_learning_rate_depends_on_the_epoch_within_the_phase():

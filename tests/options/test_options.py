@@ -122,7 +122,8 @@ def test_testing_takes_over_what_the_run_was_trained_with(clip):
     (["--model", "gan"], "--model gan: there is no models/gan_model.py; known: kp2uv, lnr"),
     (["--model", "../x"], "--model ../x: there is no"),
     (["--dataset_mode", "images"],
-     "--dataset_mode images: there is no data/images_dataset.py; known: kpuv, layered_video"),
+     "--dataset_mode images: there is no data/images_dataset.py; known: face, kpuv, layered_video,"
+     " pose, temporal, test"),
     (["--gpu_ids", "gpu"], "--gpu_ids: found 'gpu'; expected numbers"),
     (["--suffix", "{nothing}"], "--suffix: found '{nothing}'"),
 ])
@@ -164,7 +165,9 @@ def test_other_spellings_and_units_of_published_programs():
     parser.add_argument("--save_latest_freq", type=int)
     parser.add_argument("--fine_size", action="store_true")
     parser.also(niter="n_epochs", fineSize="fine_size")
-    parser.published_unit("save_latest_freq", "samples", "epochs")
+    parser.unit("epochs", "save_latest_freq")
+    assert parser.parse_args(["--save_latest_freq", "5epochs"]) == parser.parse_args(["--save_latest_freq", "5"])
+    parser.published_unit("save_latest_freq", "samples")
     for words in (["--niter", "3"], ["--niter=3"], ["--n-epochs", "3"]):
         assert parser.parse_args([*words, "--fineSize"]).n_epochs == 3
     for words in (["--save_latest_freq", "5epochs"], ["--save-latest-freq=5epochs"]):

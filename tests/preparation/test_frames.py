@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -273,6 +274,14 @@ def test_times_in_whole_milliseconds_still_give_the_exact_rate(rate, count):
     assert steady_rate(times, None) == (rate, True)
 
 
+def test_a_clock_that_jitters_keeps_the_rate_that_the_file_claims():
+    times = [i / 25 + 0.01 * (i % 3) for i in range(20)]
+    assert steady_rate(times, Fraction(25)) == (25, False)
+    assert nearest_frames(times, Fraction(25)) == list(range(20))
+    late = [0.0, *(0.04 * i for i in range(2, 101))]  # after a frame that is shown twice as long, all are in step
+    assert steady_rate(late, Fraction(25)) == steady_rate(late, None) == (25, False)
+
+
 def test_levels_are_read_as_the_file_says(tmp_path):
     for level, name in ((1, "limited"), (2, "full")):
         path = tmp_path / f"{name}.mp4"
@@ -288,3 +297,116 @@ def test_levels_are_read_as_the_file_says(tmp_path):
         video = VideoReader(path)
         assert video.color_range == name
         assert abs(float(next(video.frames())[1].mean()) - {"limited": 0, "full": 16}[name]) < 2
+
+
+def texts(outcome) -> str:
+    return "\n".join(f"{finding.severity} {finding.text}" for finding in outcome.findings)
+
+
+def test_missing_frames_of_a_numbering_are_named(tmp_path):
+    names = [f"sh010_v02.{number:04d}.png" for number in (1001, 1002, 1003, 1006, 1007, 1008, 1010, 1011)]
+    outcome = prepare(tmp_path / "root", write_pictures(tmp_path / "shot", names))
+    missing = ", ".join(f"sh010_v02.{number}" for number in (1004, 1005, 1009))
+    assert f"3 frames missing in the numbering: {missing}" in texts(outcome) and outcome.findings[0].severity == 1
+
+
+@pytest.mark.parametrize("numbers", [range(0, 40, 4), [3, 17, 40, 58, 91], range(5), [1]])
+def test_other_ways_to_count_miss_nothing(numbers):
+    assert frames.missing_numbers([f"{number:04d}" for number in numbers]) == []
+    assert frames.missing_numbers(["0001_a", "0003_b", "0004_c"]) == []
+
+
+def test_frames_before_0_come_first(tmp_path):
+    folder = write_pictures(tmp_path / "render", ["-002.png", "-001.png", "0000.png", "0001.png"])
+    prepare(tmp_path / "root", folder)
+    assert [counted(p) for p in contents(tmp_path / "root" / "rgb")] == [0, 1, 2, 3]
+
+
+def test_hidden_companions_are_skipped_and_all_broken_pictures_named(tmp_path):
+    folder = write_pictures(tmp_path / "shot", ["0001.png", "0002.png", "0003.png", "0004.png"])
+    for name in ("._0001.png", "._0002.png", ".DS_Store", "Thumbs.db"):
+        (folder / name).write_bytes(b"\x00\x05\x16\x07" * 20)
+    prepare(tmp_path / "root", folder)
+    assert len(contents(tmp_path / "root" / "rgb")) == 4
+    (folder / "0002.png").write_bytes((folder / "0002.png").read_bytes()[:200])
+    (folder / "0004.png").write_bytes(b"")
+    with pytest.raises(UserError) as error:
+        prepare(tmp_path / "root", folder)
+    assert "0002.png: not a readable image" in str(error.value)
+    assert "0004.png: not a readable image (an empty file)" in str(error.value)
+    assert len(contents(tmp_path / "root" / "rgb")) == 4  # those of before
+
+
+@pytest.mark.parametrize("ending", [".tif", ".webp", ".bmp", ".BMP"])
+def test_pictures_of_other_formats_become_png(tmp_path, ending):
+    options = {"lossless": True} if ending == ".webp" else {}
+    prepare(tmp_path / "root", write_pictures(tmp_path / "shot", [f"a_{i}{ending}" for i in range(3)], **options))
+    assert sorted(p.name for p in (tmp_path / "root" / "rgb").iterdir()) == ["a_0.png", "a_1.png", "a_2.png"]
+    assert (contents(tmp_path / "root" / "rgb")[2] == picture(SIZE, 2)).all()
+
+
+def test_uppercase_endings_and_dots_in_names_of_folders_are_nothing_special(tmp_path):
+    video = write_video(tmp_path / "take.mov", steady(3)).rename(tmp_path / "TAKE.v2.MOV")
+    prepare(tmp_path / "root.v1.2", video)
+    assert len(contents(tmp_path / "root.v1.2" / "rgb")) == 3
+    prepare(tmp_path / "other", write_pictures(tmp_path / "shot.v3", ["A.0001.PNG", "A.0002.png", "A.0003.JPG"]))
+    assert sorted(p.name for p in (tmp_path / "other" / "rgb").iterdir()) == ["A.0001.png", "A.0002.png", "A.0003.jpg"]
+
+
+def test_sixteen_bit_grey_frames_keep_their_brightness(tmp_path):
+    folder = tmp_path / "shot"
+    folder.mkdir()
+    for number in range(2):
+        Image.fromarray(np.full((64, 96), 138 * 257, np.uint16)).save(folder / f"{number}.png")
+    outcome = prepare(tmp_path / "root", folder)
+    for name in ("rgb", "rgb_512", "rgb_256"):
+        assert {int(p.mean()) for p in contents(tmp_path / "root" / name)} == {138}
+    assert "0 " in texts(outcome) and "all 2 frames: more bits than 8, scaled" in texts(outcome)
+
+
+def test_a_rate_can_be_given_for_a_stream_without_a_clock_and_for_a_video(tmp_path):
+    raw = tmp_path / "camera.mjpeg"
+    raw.write_bytes(b"".join(cv2.imencode(".jpg", picture(SIZE, i)[..., ::-1])[1].tobytes() for i in range(6)))
+    prepare(tmp_path / "raw", raw, "--frame_rate", "90")
+    assert read_values(tmp_path / "raw" / "metadata.json")["frame_rate"] == "90/1"
+    assert len(contents(tmp_path / "raw" / "rgb")) == 6
+    video = write_video(tmp_path / "a.mp4", steady(20, Fraction(30)))
+    outcome = prepare(tmp_path / "slow", video, "--frame_rate", "15")
+    values = read_values(tmp_path / "slow" / "metadata.json")
+    assert values["frame_rate"] == "15/1" and values["source"]["frames"][:3] in ([0, 2, 4], [1, 3, 5])
+    assert "30 frames per second, shown at 15" in texts(outcome)
+    prepare(tmp_path / "ntsc", write_pictures(tmp_path / "shot", ["1.png", "2.png"]), "--frame_rate", "29.97")
+    assert read_values(tmp_path / "ntsc" / "metadata.json")["frame_rate"] == "30000/1001"
+
+
+def test_what_a_video_is_beyond_its_pixels_is_told_and_kept(tmp_path):
+    path = with_rotation(write_video(tmp_path / "front.mp4", steady(2)), 180)
+    data = path.read_bytes()
+    place = data.index(b"tkhd") + 4 + 40
+    path.write_bytes(data[:place + 16] + struct.pack(">i", 1 << 16) + data[place + 20:])  # mirrored, not turned
+    outcome = prepare(tmp_path / "root", path)
+    assert np.abs(contents(tmp_path / "root" / "rgb")[0].astype(int) - picture(SIZE, 0)[:, ::-1]).mean() < 6
+    values = read_values(tmp_path / "root" / "metadata.json")
+    assert values["mirrored"] is True and values["rotation"] == 0
+    assert "0 front.mp4: stored mirrored" in texts(outcome)
+
+
+def test_frames_of_a_video_with_other_pixels_are_square(tmp_path):
+    frame = av.VideoFrame.from_ndarray(picture((48, 64), 0), format="rgb24").reformat(format="yuv444p")
+    path = tmp_path / "squeezed.y4m"
+    path.write_bytes(b"YUV4MPEG2 W48 H64 F25:1 Ip A2:1 C444\n" + (b"FRAME\n" + frame.to_ndarray().tobytes()) * 2)
+    outcome = prepare(tmp_path / "root", path)
+    values = read_values(tmp_path / "root" / "metadata.json")
+    assert values["original_size"] == values["alphapose_input_size"] == [96, 64]
+    assert values["source"]["stored_size"] == [48, 64]
+    assert {p.shape for p in contents(tmp_path / "root" / "rgb")} == {(64, 96, 3)}
+    assert "pixels of 2:1" in texts(outcome)
+
+
+def test_sound_that_cannot_be_read_stops_no_picture(tmp_path):
+    both = write_video(tmp_path / "a.mov", steady(5), sound=True)
+    both.write_bytes(both.read_bytes().replace(b"mp4a", b"apac").replace(b"esds", b"free"))
+    outcome = prepare(tmp_path / "root", both)
+    assert len(contents(tmp_path / "root" / "rgb")) == 5 and not (tmp_path / "root" / "audio.mka").exists()
+    assert "1 a.mov: sound left out" in texts(outcome)
+    assert "audio" not in read_values(tmp_path / "root" / "metadata.json")

@@ -245,7 +245,8 @@ def test_a_file_of_no_bytes_that_a_crash_left_is_made_again(root):
 
 
 @pytest.mark.parametrize("stamp", [
-    "[]", "null", "5", "[" * 100_000, "{}", '{"outputs": [1]}', '{"outputs": {"out.txt": 5}}', '{"outputs": {"out.txt": [5]}}',
+    "[]", "null", "5", "[" * 100_000, "{}", '{"outputs": [1]}', '{"outputs": {"out.txt": 5}}',
+    '{"outputs": {"out.txt": [5]}}',
     '{"outputs": {}, "key": 5}', '{"outputs": {}, "kept": "out.txt"}', '{"outputs": {}, "options": {"word": 5}}',
     {"key": None}, {"key": {"inputs": []}}, {"options": {"word": {"value": [], "fingerprint": ""}}}, {"kept": [[]]},
     {"outcome": None}, {"outcome": {"summary": 5}}, {"outcome": {"summary": "", "report": {}, "findings": [5]}},

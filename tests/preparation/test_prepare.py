@@ -1,4 +1,5 @@
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -6,11 +7,11 @@ import pytest
 
 import prepare
 from data.dataroot import Dataroot
-from preparation.page import panorama
+from preparation.page import contact_sheet, panorama
 from preparation.steps import read_values
 from tests.preparation.test_frames import steady, write_video
 from util.errors import UserError
-from util.images import write_png
+from util.images import read_image, write_png
 
 FRAMES, SIZE = 5, (160, 96)
 
@@ -83,6 +84,15 @@ def test_checking_alone_changes_nothing_and_its_status_says_how_bad_it_is(prepar
     assert run(monkeypatch, "--dataroot", prepared, "--check") == 2
 
 
+def test_without_the_size_that_poses_were_found_on_the_page_shows_frames_without_skeletons(prepared):
+    values = read_values(prepared / "metadata.json")
+    del values["alphapose_input_size"]
+    (prepared / "metadata.json").write_text(json.dumps(values))
+    (prepared / "iuv").rename(prepared / "elsewhere")
+    (name, drawn), = contact_sheet(prepared, ["0001"])
+    assert name == "0001" and np.array_equal(drawn, read_image(prepared / "rgb_256" / "0001.png", "RGB"))
+
+
 def test_mistakes_on_the_command_line_are_told_in_one_line(tmp_path, monkeypatch):
     for arguments, words in ((["clip.mp4"], "--dataroot"), (["--dataroot", tmp_path / "x", "--steps", "pose"], "pose"),
                              (["--dataroot", tmp_path / "x", "--hight", "3"], "--height"),
@@ -108,7 +118,8 @@ def test_the_panorama_shows_each_place_where_the_homographies_put_it(tmp_path):
     assert read_values(tmp_path / "metadata.json") == {}
 
 
-def test_the_command_that_comes_next_can_be_pasted(tmp_path):
-    root = tmp_path / "my clip; touch y"
-    root.mkdir()
-    assert prepare.train_command(root) == f"python train.py --name 'my clip; touch y' --dataroot '{root}'"
+def test_commands_can_be_pasted_into_a_shell(tmp_path):
+    root = tmp_path / "Kunde A & B" / "take (1)"
+    (root / "mask").mkdir(parents=True)
+    assert shlex.split(prepare.train_command(root)) == [
+        "python", "train.py", "--name", "take (1)", "--dataroot", str(root), "--use_mask_images"]

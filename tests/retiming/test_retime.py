@@ -182,3 +182,27 @@ def test_memory_is_bounded_and_results_do_not_depend_on_it(clip, monkeypatch):
     assert all((a == b).all() for a, b in zip(found, expected))
     assert engine._cache.bytes <= 40_000 and engine._cache.bytes == sum(
         part[2].nbytes for part in engine._cache.kept.values())
+
+
+def test_endings_in_capitals_and_folders_with_dots_are_taken(run, tmp_path):
+    assert run("--range", "2-3", "--out", "A.MP4") == (0, "")
+    with av.open(str(tmp_path / "A.MP4")) as container:
+        assert len(list(container.decode(video=0))) == 2
+    (tmp_path / "take.v2").mkdir()
+    assert run("--range", "2-3", "--out", "take.v2") == run("--range", "2-3", "--out", "take.v3/") == (0, "")
+    assert run("--range", "2-3", "--out", "stills/%04d.PNG") == (0, "")
+    assert len(list((tmp_path / "take.v2").iterdir())) == len(list((tmp_path / "take.v3").iterdir())) == 2
+    assert (tmp_path / "stills" / "0002.PNG").exists()
+
+
+def test_sound_that_cannot_be_read_is_a_warning(run, clip, tmp_path):
+    root = shutil.copytree(clip, tmp_path / "clip")
+    (root / "audio.mka").write_text("no sound")
+    values = json.loads((root / "metadata.json").read_text(encoding="utf-8"))
+    text = json.dumps({**values, "audio": "audio.mka"})
+    (root / "metadata.json").write_text(text, encoding="utf-8-sig")  # as Windows' editor saves it
+    status, said = run("--range", "2-3", "--out", "a.mp4",
+                       layers=("--layers", str(root / "gt"), "--dataroot", str(root)))
+    assert status == 0 and "audio.mka: not readable as sound" in said and "the video is silent" in said
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert len(list(container.decode(video=0))) == 2 and not container.streams.audio

@@ -11,7 +11,7 @@ import torch
 
 import train
 from options.base_options import default_gpus, own_gpus
-from tests.toy.share_batches import losses
+from tests.program import copy_program_of_toys
 from util.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -54,25 +54,89 @@ def test_a_run_goes_on_from_one_process_to_two_and_back_as_if_one_had_done_it_al
     for ours, theirs in zip(found, expected):
         assert ours["losses"] == pytest.approx(theirs["losses"], rel=1e-3)
     assert found[1]["losses"] == pytest.approx(expected[1]["losses"], rel=1e-5)
-    states, weights = ([torch.load(clip / f"checkpoints/{name}/latest_{what}.pth", weights_only=True)
+    states, trained = ([torch.load(clip / f"checkpoints/{name}/latest_{what}.pth", weights_only=True)
                         for name in ("one", "both")] for what in ("state", "net_LNR"))
-    assert states[0]["position"] == states[1]["position"] and weights[0].keys() == weights[1].keys()
+    assert states[0]["position"] == states[1]["position"] and trained[0].keys() == trained[1].keys()
     names = [{str(path.relative_to(clip / "checkpoints" / name)) for path in (clip / "checkpoints" / name).rglob("*")}
              for name in ("one", "both")]
     assert names[0] == names[1]
 
 
-def test_losses_of_shared_batches_are_those_of_whole_ones_and_one_process_that_fails_ends_all_in_one_line():
-    """The toy model: two networks that are trained in turn, and called several times before a backward pass."""
-    result = under_torchrun("-m", "tests.toy.share_batches")
-    synchronised, per_process = json.loads(result.stdout)
-    for ours, theirs in zip(synchronised, losses(), strict=True):
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """A copy of the program with the toys, and with a model whose second process fails."""
+    folder = copy_program_of_toys(tmp_path_factory.mktemp("program"))
+    (folder / "models/failing_model.py").write_text("""
+from models.field_model import FieldModel
+from util import distributed
+from util.errors import UserError
+
+class FailingModel(FieldModel):
+    def optimize_parameters(self, batch):
+        if distributed.rank() == 1:
+            raise UserError("the second process has had enough")
+        return super().optimize_parameters(batch)
+""")
+    return folder
+
+
+def train_toy(monkeypatch, folder, processes, name, model, *arguments):
+    """Train a toy in one process, here, or in two; returns its losses by step."""
+    arguments = ("--name", name, "--model", model, "--dataroot", ".", *OPTIONS[OPTIONS.index("--num_threads"):],
+                 "--batch_size", "4", *arguments)
+    monkeypatch.chdir(folder)
+    if processes == 1:
+        train.main(arguments)
+    else:
+        result = under_torchrun("train.py", *arguments, cwd=folder)
+        assert result.returncode == 0, result.stderr
+    return [record["losses"] for record in records(folder, name)]
+
+
+def weights(folder, name):
+    """Weights and statistics by network and name."""
+    return {f"{path.stem}.{key}": tensor for path in (folder / "checkpoints" / name).glob("latest_net_*.pth")
+            for key, tensor in torch.load(path, weights_only=True).items()}
+
+
+def test_losses_of_shared_batches_are_those_of_whole_ones(program, toys, monkeypatch):
+    """Networks that are trained in turn, called several times before a backward pass, and left out of some steps."""
+    options = ("video_gan", "--preset", "fine", "--n_frames_total", "4")
+    one, two = (train_toy(monkeypatch, program, count, f"gan_{count}", *options) for count in (1, 2))
+    assert len(one) == len(two) == 4
+    for ours, theirs in zip(two, one):
         assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-6)
-    assert per_process[0]["critic"] != pytest.approx(synchronised[0]["critic"], rel=1e-2)
+    one, two = (weights(program, f"gan_{count}") for count in (1, 2))
+    statistics = [name for name in one if "running" in name]
+    assert {name.split(".")[2] for name in statistics if "G0" in name} == {"0", "3"}, "instances and batches"
+    for name in statistics:
+        assert torch.allclose(one[name], two[name], rtol=1e-3, atol=1e-5), name
+
+
+def test_shares_may_have_their_own_statistics_and_a_loss_may_do_without_some_parameters(program, toys, monkeypatch):
+    """With one frame in a load, what G0 makes of it is only looked at without gradients."""
+    options = ("video_gan", "--preset", "fine", "--n_frames_load", "1", "--n_epochs", "1", "--n_epochs_decay", "1")
+    one, two = (train_toy(monkeypatch, program, count, f"own_{count}", *options, "--batch_statistics", "per_process")
+                for count in (1, 2))
+    assert len(one) == len(two) == 2
+    assert two[0]["D"] != pytest.approx(one[0]["D"], rel=1e-3)
+
+
+def test_noise_of_shared_batches_is_that_of_whole_ones(program, toys, monkeypatch):
+    options = ("field", "--density_noise", "5", "--lr", "0.001", "--n_epochs", "2")
+    one, two = (train_toy(monkeypatch, program, count, f"field_{count}", *options) for count in (1, 2))
+    assert len(one) == len(two) == 10
+    for ours, theirs in zip(two, one):
+        assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-6)
+
+
+def test_one_process_that_fails_ends_all_in_one_line(program):
+    result = under_torchrun("train.py", "--name", "failing", "--model", "failing", "--dataroot", ".", "--gpu_ids", "-1",
+                            "--num_threads", "0", "--display_id", "0", "--batch_size", "4", cwd=program)
     assert result.returncode != 0
     assert [line for line in result.stderr.splitlines() if "error: " in line] == [
         "error: the second process has had enough"]
-    assert "share_batches.py" not in result.stderr  # nobody's traceback
+    assert "failing_model.py" not in result.stderr  # nobody's traceback
 
 
 @pytest.fixture

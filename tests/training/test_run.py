@@ -95,8 +95,8 @@ def test_beginning_a_trained_run_again_is_refused_and_changes_nothing(clip, what
     elif what_is_left != "all":
         Path("checkpoints/a/latest_state.pth").write_bytes(b"damaged")
     before = everything("a")
-    with pytest.raises(UserError, match=r"^checkpoints/a/.*pth: run a has been trained, and beginning anew would destroy "
-                                        "it. Go on with --continue_train, give another --name, or lose it with "
+    with pytest.raises(UserError, match=r"^checkpoints/a/.*pth: run a has been trained, and beginning anew would "
+                                        "destroy it. Go on with --continue_train, give another --name, or lose it with "
                                         "--overwrite$"):
         begin("a", "--n_epochs", "2")
     assert everything("a") == before
@@ -215,8 +215,8 @@ def test_a_numbered_checkpoint_of_another_program_is_found(tmp_path):
 
 def test_a_lock_whose_owner_has_not_said_yet_who_it_is_is_waited_for(tmp_path):
     """The first of two that begin at once has locked the file, and writes its number a moment later."""
-    script = ("import fcntl, sys, time; file = open('lock', 'a+'); fcntl.lockf(file, fcntl.LOCK_EX); print(flush=True)\n"
-              "time.sleep(0.3); file.write('4321 on there'); file.flush(); time.sleep(60)")
+    script = ("import fcntl, sys, time; file = open('lock', 'a+'); fcntl.lockf(file, fcntl.LOCK_EX)\n"
+              "print(flush=True); time.sleep(0.3); file.write('4321 on there'); file.flush(); time.sleep(60)")
     other = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE)
     other.stdout.readline()
     with pytest.raises(BlockingIOError, match="^4321 on there$"):
@@ -231,7 +231,7 @@ def test_weights_that_are_not_finite_numbers_are_not_loaded(tmp_path, bad):
     weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     weights["weight"][0, 1] = float(bad)
     for load in (load_weights, load_matching):
-        with pytest.raises(UserError, match="a.pth: weights 'weight' are not all finite numbers; use another checkpoint"):
+        with pytest.raises(UserError, match="a.pth: weights 'weight' are not all finite numbers; use another"):
             load(network, weights, tmp_path / "a.pth")
 
 
@@ -248,7 +248,8 @@ def test_weights_of_another_kind_than_plain_numbers_are_told(tmp_path, kind):
 
 @pytest.mark.parametrize("spoil", [
     lambda state: state["param_groups"][0].update(eps="x"), lambda state: state["param_groups"][0].update(betas=None),
-    lambda state: state["param_groups"][0].update(betas=(0.9, "x")), lambda state: state["state"][0].update(exp_avg=None)])
+    lambda state: state["param_groups"][0].update(betas=(0.9, "x")),
+    lambda state: state["state"][0].update(exp_avg=None)])
 def test_a_state_of_an_optimiser_with_values_of_another_kind_is_refused_before_a_step(spoil):
     network = torch.nn.Linear(2, 1)
 

@@ -18,7 +18,6 @@ from util import files
 from util.errors import UserError, reported_in_one_line, several
 from util.files import (
     folder_filled_atomically,
-    folder_replaced_atomically,
     results_added,
     write_text,
     written_atomically,
@@ -70,11 +69,11 @@ def test_a_folder_takes_new_results_only_whole_and_keeps_what_is_not_theirs(tmp_
      "error: out of memory (CUDA out of memory. Tried to allocate 2 GiB); use a smaller --batch_size, "
      "--batch_size_upsample or --num_filters, or --gpu_ids -1 for the CPU's memory\n"),
     (RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2>: No space left on device (28)"),
-     "error: /dev/shm: full; batches come through it from the processes that read frames. Give --num_threads 0, or more "
-     "of it: docker run --shm-size 2g\n"),
+     "error: /dev/shm: full; batches come through it from the processes that read frames. Give --num_threads 0, or "
+     "more of it: docker run --shm-size 2g\n"),
     (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
-     "error: a process that reads frames was ended from outside (DataLoader worker (pid 7) is killed by signal: Killed. )"
-     ", as systems do that run out of memory. Go on with --continue_train, and a smaller --num_threads or "
+     "error: a process that reads frames was ended from outside (DataLoader worker (pid 7) is killed by signal: "
+     "Killed. ), as systems do that run out of memory. Go on with --continue_train, and a smaller --num_threads or "
      "--batch_size\n"),
 ])
 def test_what_is_no_programming_error_is_told_in_one_line(error, line, capsys):
@@ -96,7 +95,7 @@ def test_a_long_list_of_problems_is_cut():
 
 def test_the_first_signal_asks_and_the_second_acts():
     with StopRequest() as stop:
-        assert stop.signal is None
+        assert stop.signal == 0
         signal.raise_signal(signal.SIGINT)
         assert stop.exit_status == 130
         with pytest.raises(KeyboardInterrupt):
@@ -177,7 +176,8 @@ def test_results_of_before_the_list_was_kept_are_set_aside_as_a_whole_in_a_progr
                                "earlier/images/2.png": "old"}
 
 
-@pytest.mark.parametrize("manifest", ["[]", "5", '{"../precious.txt": [[1, 2]]}', '{"/etc/passwd": []}', "{", "[" * 100_000])
+@pytest.mark.parametrize("manifest", ["[]", "5", '{"../precious.txt": [[1, 2]]}', '{"/etc/passwd": []}', "{",
+                                      "[" * 100_000])
 def test_a_list_of_what_was_made_that_somebody_wrote_deletes_nothing(tmp_path, manifest):
     written(tmp_path, {"precious.txt": "p", "out/x.txt": "x", "out/.made_by_a.json": manifest})
     add(tmp_path / "out", {"y.txt": "y"})
@@ -273,14 +273,16 @@ def test_without_locks_files_are_written_all_the_same(tmp_path):
     script = ("import sys; sys.modules['fcntl'] = sys.modules['resource'] = None; from util.files import *\n"
               "write_text('a.txt', 'a'); locked('lock')\n"
               "with results_added('out', 'a') as made: write_text(made / 'x.txt', 'x')")
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                   check=True)
     assert texts(tmp_path).keys() == {"a.txt", "lock", "out/x.txt"}
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_what_the_terminal_cannot_show_stops_no_program(encoding):
     script = ("from util.errors import UserError, reported_in_one_line\n"
-              "with reported_in_one_line(): print('ready \u2192 \u5f71'); raise UserError('\u5f71.png: found ' + chr(0xd800))")
+              "with reported_in_one_line():\n    print('ready \u2192 \u5f71')\n"
+              "    raise UserError('\u5f71.png: found ' + chr(0xd800))")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding})
     assert done.returncode == 2 and done.stdout == "ready \\u2192 \\u5f71\n"

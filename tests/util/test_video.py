@@ -1,5 +1,6 @@
 """Videos, pictures and sound that are decoded back."""
 
+import re
 from fractions import Fraction
 
 import av
@@ -10,7 +11,8 @@ from av.video.reformatter import Colorspace
 
 from tests.preparation.test_frames import counted, write_video
 from util.errors import UserError
-from util.video import FORMATS, Sound, VideoWriter, extended_colours, holds_alpha, write_exr
+from util.sound import Sound
+from util.video import FORMATS, VideoWriter, extended_colours, holds_alpha, write_exr
 from util.video_reader import PicturesByTime
 
 RATE = Fraction(30000, 1001)
@@ -132,12 +134,16 @@ def test_sound_is_cut_to_the_frames_and_heard_at_its_time(tmp_path, suffix):
         assert spectrum.argmax() / 0.06 == pytest.approx(800 + 100 * tenth, abs=20)
 
 
-def test_a_file_without_sound_is_named(tmp_path):
+def test_a_file_without_sound_is_named_and_stops_no_picture(tmp_path):
     silent = written(tmp_path / "silent.mp4", [picture(0)[..., :3]])
     (tmp_path / "text.mka").write_text("no sound")
     for path in (silent, tmp_path / "text.mka"):
-        with pytest.raises(UserError, match=f"{path.name}: .*sound"):
-            written(tmp_path / "a.mp4", [picture(0)[..., :3]], Sound(path, 0, 1))
+        writer = VideoWriter(tmp_path / "a.mp4", RATE, Sound(path, 0, 1))
+        writer.add(picture(0)[..., :3])
+        writer.close()
+        assert re.search(f"{path.name}: .*sound", writer.warnings[0]) and len(writer.warnings) == 1
+        with av.open(str(tmp_path / "a.mp4")) as container:
+            assert len(list(container.decode(video=0))) == 1 and not container.streams.audio
 
 
 def test_a_video_is_read_by_time_in_any_order_and_holds_its_end(tmp_path):

@@ -101,8 +101,8 @@ def test_a_transparent_layer_shows_the_checkerboard_and_an_opaque_one_hides_it()
 
 
 def test_what_was_clamped_in_one_layer_goes_to_another_in_four_rounds():
-    """A half-transparent layer over an opaque one, both half seen. The front one is soon white: 1 - 0.9 of the 0.35 that
-    it should take; then each round leaves half of what the one behind takes alone."""
+    """A half-transparent layer over an opaque one, both half seen. The front one is soon white: it takes 0.1 of the 0.35
+    that it should; then each round leaves half of what the one behind takes alone."""
     layers = torch.zeros(1, 3, 4, 1, 1)
     layers[:, 1, 3], layers[:, 2, :3] = 1, 0.9
     target = torch.full((1, 3, 1, 1), 0.8)

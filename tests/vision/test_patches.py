@@ -146,4 +146,5 @@ def test_stronger_effects_are_at_most_opaque_and_keep_their_colour():
     made = scaled_effects(Patch(0, 0, planes), weight, 3).planes
     np.testing.assert_allclose(made[3], [[0.6, 1, 0.2, 0]], rtol=1e-5)
     np.testing.assert_allclose(made[:3], np.repeat(100 * made[3:], 3, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(scaled_effects(Patch(0, 0, planes), weight, 0.5).planes[3], [[0.1, 0.25, 0.2, 0]], rtol=1e-5)
+    np.testing.assert_allclose(scaled_effects(Patch(0, 0, planes), weight, 0.5).planes[3], [[0.1, 0.25, 0.2, 0]],
+                               rtol=1e-5)

@@ -92,7 +92,7 @@ def test_another_account_of_this_machine_is_refused(ask, monkeypatch):
 
 def test_the_account_of_a_connection_is_read_from_the_systems_table(tmp_path):
     table = tmp_path / "tcp"
-    table.write_text("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    table.write_text("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt uid  timeout inode\n"
                      "   0: 0100007F:1FA2 0100007F:D431 01 00000000:00000000 00:00000000 00000000  1001        0 1 1\n"
                      "   1: 0100007F:D431 0100007F:1FA2 01 00000000:00000000 00:00000000 00000000 65534        0 1 1\n")
     assert server.account_of(("127.0.0.1", 0xD431), table) == 65534

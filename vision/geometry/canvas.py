@@ -39,7 +39,7 @@ class Canvas:
             largest: side of the canvas in pixels; it is less dense where it would be larger.
         """
         if registration is None:
-            return cls(tuple(frame_size), tuple(frame_size))
+            return cls(frame_size, frame_size)
         world = registration.to_world(frame_size)
         right, bottom = np.array(frame_size) - 1
         corners = np.array([[[0, 0], [right, 0], [0, bottom], [right, bottom]]], float)
@@ -47,8 +47,8 @@ class Canvas:
         first, last = np.floor(reached.min(0)), np.ceil(reached.max(0))
         density = min(density, (largest - 1) / (last - first).max())
         to_canvas = np.array([[density, 0, -density * first[0]], [0, density, -density * first[1]], [0, 0, 1]])
-        size = (density * (last - first) + 1).astype(int)
-        return cls(tuple(size.tolist()), tuple(frame_size), to_canvas @ world, density)
+        width, height = (density * (last - first) + 1).astype(int).tolist()
+        return cls((width, height), frame_size, to_canvas @ world, density)
 
     def lay(self, picture: np.ndarray, frame: int, flags: int = cv2.INTER_LINEAR,
             around: int = cv2.BORDER_REPLICATE) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 
 def optical_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The flow from a picture to another, uint8 [H, W], by dense inverse search (DIS; Kroeger et al., ECCV 2016)."""
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return search.calc(first, second, None)  # type: ignore[call-overload]  # OpenCV's stubs want a flow to begin with
 
 
 def backward_warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_CUBIC,

@@ -200,7 +200,7 @@ def effect_alphas(region: EffectRegion, plate: np.ndarray) -> np.ndarray:
 
 
 def significant_shadow_and_light(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float,
-                                 tolerance: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+                                 tolerance: np.ndarray | np.floating | float) -> tuple[np.ndarray, np.ndarray]:
     """Alpha of the black layer (shadow) over a plate, and of the white one, as far as they stand out from noise.
 
     Args:

@@ -165,7 +165,7 @@ def trimap(person: np.ndarray, width: int) -> np.ndarray:
     Returns:
         float32 [H, W]: +1 on the person, -1 on the eroded background, 0 (unknown) between.
     """
-    background = (~person).astype(np.uint8)
+    background: np.ndarray = (~person).astype(np.uint8)
     if width > 0:
         background = cv2.erode(background, np.ones((width, width), np.uint8))
     return person.astype(np.float32) - background

@@ -71,7 +71,9 @@ def track(frames: Sequence[Sequence[np.ndarray]], longest_gap: int) -> list[list
             i = chosen[number]
             if i < 0:
                 i = chosen[number] = len(last)
-                last.append(pose), speed.append(np.zeros(2)), seen.append(frame)
+                last.append(pose)
+                speed.append(np.zeros(2))
+                seen.append(frame)
                 continue
             step = (_middle(pose) - _middle(last[i])) / (frame - seen[i])
             speed[i] = _STEADINESS * speed[i] + (1 - _STEADINESS) * step

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# A dance 256 pixels high, by what train_256p.sh learned.
+#   bash scripts/pose/test_256p.sh [more options of test.py, which win over those here]
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
+cd "$ROOT"
+"$PYTHON" test.py --model vid2vid --name pose2body_256p --dataroot datasets/pose --dataset_mode pose \
+    --input_nc 6 --no_first_img --resize_or_crop scaleHeight --loadSize 256 "$@"

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Dancers 512 pixels high on one GPU, from what train_g1_256p.sh learned.
+#   bash scripts/pose/train_g1_512p.sh [more options of train.py, which win over those here]
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
+cd "$ROOT"
+"$PYTHON" train.py --model vid2vid --name pose2body_512p_g1 --dataroot datasets/pose --dataset_mode pose \
+    --input_nc 6 --no_first_img --resize_or_crop randomScaleHeight_and_scaledCrop --n_frames_total 12 \
+    --max_t_step 4 --niter 5 --niter_decay 5 --loadSize 768 --fineSize 512 --n_scales_spatial 2 --ngf 64 \
+    --num_D 3 --max_frames_per_gpu 2 --add_face_disc --niter_fix_global 3 --lr 0.0001 \
+    --load_pretrain checkpoints/pose2body_256p_g1 "$@"

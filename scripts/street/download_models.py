@@ -1,0 +1,16 @@
+"""Fetch the published weights for streets of 2048 x 1024 pixels into checkpoints/.
+
+    python scripts/street/download_models.py
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from scripts.vid2vid_downloads import fetch_archive
+from util.errors import reported_in_one_line
+
+if __name__ == "__main__":
+    with reported_in_one_line():
+        fetch_archive("street")

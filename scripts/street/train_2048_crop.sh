@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# As train_2048.sh, on crops of 1024 pixels: for GPUs with less memory.
+#   bash scripts/street/train_2048_crop.sh [more options of train.py, which win over those here]
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../environment.sh"
+cd "$ROOT"
+"$PYTHON" train.py --model vid2vid --name label2city_2048_crop --label_nc 35 --use_instance --fg --loadSize 2048 \
+    --fineSize 1024 --resize_or_crop crop --n_scales_spatial 3 --num_D 4 --gpu_ids 0,1,2,3,4,5,6,7 \
+    --n_gpus_gen 4 --n_frames_total 4 --niter_step 1 --niter 5 --niter_decay 5 --niter_fix_global 5 --lr 0.00005 \
+    --load_pretrain checkpoints/label2city_1024 "$@"
