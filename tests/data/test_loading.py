@@ -25,7 +25,8 @@ def test_as_many_workers_as_shared_memory_has_room_for(capsys):
     assert capsys.readouterr().out == ""
     assert workers_that_fit(Frames(), 32, 1, 64 * megabyte) == 0
     assert capsys.readouterr().out == ("/dev/shm has 61 MiB left and a batch takes 30: frames are read without "
-                                       "processes of their own, which is slower. More of it: docker run --shm-size 2g\n")
+                                       "processes of their own, which is slower. More of it: docker run --shm-size "
+                                       "2g\n")
 
 
 def test_where_there_is_plenty_or_it_is_not_known_no_item_is_looked_at():

@@ -101,7 +101,7 @@ def test_a_transparent_layer_shows_the_checkerboard_and_an_opaque_one_hides_it()
 
 
 def test_what_was_clamped_in_one_layer_goes_to_another_in_four_rounds():
-    """A half-transparent layer over an opaque one, both half seen. The front one is soon white: it takes 0.1 of the 0.35
+    """A half-transparent layer over an opaque one, both half seen. The front one is soon white: it takes 0.1 of 0.35
     that it should; then each round leaves half of what the one behind takes alone."""
     layers = torch.zeros(1, 3, 4, 1, 1)
     layers[:, 1, 3], layers[:, 2, :3] = 1, 0.9
