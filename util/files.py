@@ -13,15 +13,17 @@ import os
 import re
 import shutil
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-if sys.platform != "win32":
+try:
     import fcntl
+    HAS_LOCKS = True
+except ImportError:  # Windows
+    HAS_LOCKS = False
 
 MACHINE = re.sub(r"\W|_", "", socket.gethostname())
 
@@ -252,7 +254,7 @@ def locked(path: Path | str) -> TextIO:
         BlockingIOError: another process has the lock; the text says which.
     """
     file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 (closing it would unlock it)
-    if sys.platform != "win32":
+    if HAS_LOCKS:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
@@ -314,7 +316,7 @@ def _put_back(part: Path) -> None:
 @contextlib.contextmanager
 def _held(path: Path) -> Iterator[None]:
     """Show to processes of other containers, which see no process of this one, that what is at `path` is in use."""
-    if fcntl is None:
+    if not HAS_LOCKS:
         yield
         return
     handle = os.open(path, os.O_RDONLY)
@@ -327,7 +329,7 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def _is_held(path: Path) -> bool:
-    if fcntl is None:
+    if not HAS_LOCKS:
         return False
     try:
         handle = os.open(path, os.O_RDONLY)
