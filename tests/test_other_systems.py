@@ -10,7 +10,7 @@ HIDDEN = """
 import os, signal, sys
 for name in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "posix_ipc", "syslog"):
     sys.modules[name] = None
-import subprocess, torch, cv2, scipy, tqdm, matplotlib.pyplot, torchmetrics, av, dominate, multiprocessing.pool  # as they are
+import subprocess, torch, cv2, scipy, tqdm, matplotlib.pyplot, torchmetrics, av, dominate, multiprocessing.pool
 for name in ("getuid", "geteuid", "getpgrp", "setpgrp", "killpg", "statvfs", "sysconf", "sched_getaffinity", "mkfifo"):
     if hasattr(os, name):
         delattr(os, name)
