@@ -66,7 +66,7 @@ def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
     if not phases:
         create_dataset(opt).preload()  # whose mistakes show here, and not when it is exported
     run.save_options(opt, text)
-    shown = Visualizer(opt, model.captions) if distributed.rank() == 0 else NoVisualizer()
+    shown = Visualizer(opt, model.captions, model.log_line) if distributed.rank() == 0 else NoVisualizer()
     with StopRequest() as stop, shown as visualizer:
         for phase in phases:  # a phase's images leave memory when it ends
             position = train_phase(model, phase, datasets.pop(0), run, position, resumed, visualizer, stop)
@@ -113,7 +113,7 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, run: Train
             position, is_last = Position(epoch + 1), epoch == epochs[-1]
             visualizer.end_epoch(epoch, is_last, lambda: pictures(model, preview))
             if is_last or epoch % phase.opt.save_latest_freq == 0:
-                run.save(model, position, f"epoch_{epoch}" if phase.opt.save_by_epoch else None)
+                run.save(model, position, model.epoch_label.format(epoch=epoch) if phase.opt.save_by_epoch else None)
     return position
 
 

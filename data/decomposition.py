@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot
 from data.masks import read_matte
 from util.errors import UserError, several
@@ -100,12 +101,15 @@ def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
     masks = np.stack([[canvas.lay(mask, frame) for frame, mask in enumerate(mattes)] for mattes in people.values()])
     solution = solve(laid, in_view, masks)
     if solution.unexplained > NO_PLATE:
-        remedy = ("homographies cannot describe a camera that moves between near and far things" if use_homographies
-                  else "register the camera (prepare.py) and give --use_homographies")
+        verdict = use_homographies and wrong_convention(root.path, root.registration(), root.folders["rgb_256"])
+        remedy = (said_of(root.path, verdict) if verdict else
+                  "homographies cannot describe a camera that moves between near and far things, or train from "
+                  "nothing: --preset published" if use_homographies else
+                  "register the camera (prepare.py) and give --use_homographies, or train from nothing: --preset "
+                  "published")
         raise UserError(f"--init closed_form: the frames of {root.path} do not show one scene: a quarter of the pixels "
                         f"beside people differs by {100 * solution.unexplained:.0f} % of white from the best "
-                        f"background, expected less than {100 * NO_PLATE:.0f} %; {remedy}, or train from nothing: "
-                        "--preset published")
+                        f"background, expected less than {100 * NO_PLATE:.0f} %; {remedy}")
     plate = (255 * solution.plate).clip(0, 255).round().astype(np.uint8)
     return Decomposition(canvas, plate, people, dict(zip(people, solution.effects)), overlap(list(people.values())))
 

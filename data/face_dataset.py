@@ -65,9 +65,9 @@ class FaceDataset(ClipDataset):
                                   for channel in channels], axis=-1))
             parts.append(framing.apply(cut(labels, box), Image.Resampling.NEAREST))
             photos.append(framing.apply(cut(photo, box), Image.Resampling.BICUBIC))
-        maps = torch.from_numpy(stacked(maps).astype(np.float32)) / 255
+        drawn = torch.from_numpy(stacked(maps).astype(np.float32)) / 255
         flows = self.flows(sequence, numbers, framing, size, lambda flow: cut(flow, box))
-        return self.checked({"A": maps, "B": normalised(photos), "inst": numbers_of(parts), **flows}, sequence)
+        return self.checked({"A": drawn, "B": normalised(photos), "inst": numbers_of(parts), **flows}, sequence)
 
     def check_frame(self, sequence: Sequence, k: int) -> None:
         """Read landmarks and photograph."""

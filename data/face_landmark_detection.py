@@ -92,8 +92,8 @@ def write_landmarks(folder: Path, sequences: list[Sequence], find: Finder) -> li
 
 def filled(faces: list[np.ndarray | None]) -> np.ndarray:
     """Landmarks of all frames [T, 68, 2], those that were not found between those that were, at the ends as these."""
-    known = [k for k, face in enumerate(faces) if face is not None]
-    tracks = np.stack([faces[k] for k in known]).reshape(len(known), -1)
+    found = {k: face for k, face in enumerate(faces) if face is not None}
+    known, tracks = list(found), np.stack(list(found.values())).reshape(len(found), -1)
     columns = [np.interp(np.arange(len(faces)), known, track) for track in tracks.T]
     return np.stack(columns, axis=1).reshape(len(faces), -1, 2)
 

@@ -138,7 +138,7 @@ def _matched(files: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], list[
         if extra:
             problems.append(f"{paths[0].parent}: {len(extra)} frames that {folder} does not have, the first is "
                             f"{extra[0]}; expected one file for each, of the same name")
-        matched[kind] = [by_key.get(name) for name in frames]
+        matched[kind] = [by_key[name] for name in frames if name in by_key]
     return matched, problems
 
 
@@ -146,7 +146,7 @@ def _varying(names: list[str]) -> list[str]:
     """Names without what all of them begin and end with; numbers stay whole, and lose zeros in front."""
     before, after = os.path.commonprefix(names), os.path.commonprefix([name[::-1] for name in names])
     if len(names) == 1:
-        before, after = re.match(r"\D*", names[0])[0], re.match(r"\D*", names[0][::-1])[0]
+        before, after = (re.sub(r"\d.*", "", name) for name in (names[0], names[0][::-1]))
     start, end = len(before.rstrip("0123456789")), len(after.rstrip("0123456789"))
     varying = [name[start:len(name) - end] or name for name in names]
     return [str(int(text)) if text.isdecimal() else text for text in varying]
@@ -285,13 +285,15 @@ def choose_framing(size: tuple[int, int], mode: str, load_size: int, fine_size: 
     flip = draws.flip()
     target = (load_size, load_size) if "resize" in mode else scaled
     if crop is not None:  # a side that is no longer than the crop stays as it is
-        corner = tuple(max(0, min(at, of - part)) for at, of, part in zip(corner, target, crop))
+        x, y = (max(0, min(at, of - part)) for at, of, part in zip(corner, target, crop))
+        corner = x, y
     return Framing(scaled, target, crop, corner, flip and may_flip)
 
 
 def _rounded(size: tuple[int, int], multiple: int) -> tuple[int, int]:
     """To the nearest multiple, ties to the even one."""
-    return tuple(round(side / multiple) * multiple for side in size)
+    width, height = (round(side / multiple) * multiple for side in size)
+    return width, height
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -373,5 +375,5 @@ def must_be_of_size(pixels: np.ndarray, size: tuple[int, int], path: Path, other
 
 def stacked(frames: ListLike[np.ndarray]) -> np.ndarray:
     """Frames [H, W] or [H, W, C] to [T, C, H, W], contiguous."""
-    frames = np.stack(frames)
-    return frames[:, None] if frames.ndim == 3 else np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
+    stack = np.stack(frames)
+    return stack[:, None] if stack.ndim == 3 else np.ascontiguousarray(stack.transpose(0, 3, 1, 2))

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from data.base_dataset import BaseDataset
+from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from data.decomposition import Decomposition, decompose
 from data.masks import read_matte
+from util import distributed
 from util.command_line import int_at_least
 from util.errors import UserError, several
 from util.images import read_image
@@ -55,6 +57,8 @@ class LayeredVideoDataset(BaseDataset):
         self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
         self._check_files()
         self.registration = self.root.registration() if opt.use_homographies else None
+        if self.registration is not None and getattr(opt, "is_train", False) and not opt.do_upsampling:
+            self._look_at_camera()
         self.length = int(min(len(self.root.frames), opt.max_dataset_size))
         self.loaded = {}
 
@@ -171,6 +175,12 @@ class LayeredVideoDataset(BaseDataset):
             if self.opt.use_mask_images:
                 masks[layer] = read_matte(self.root.file(f"mask/{layer:02d}", index), self.metadata.size)
         return frame, iuvs, masks
+
+    def _look_at_camera(self) -> None:
+        """Warn of homographies that do not fit the frames: with them, hours of training are lost."""
+        verdict = wrong_convention(self.root.path, self.registration, self.root.folders["rgb_256"])
+        if verdict is not None and distributed.rank() == 0:
+            print(f"WARNING: {said_of(self.root.path, verdict)}", flush=True)
 
     def _check_files(self) -> None:
         root, size = self.root, self.metadata.size

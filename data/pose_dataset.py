@@ -36,7 +36,7 @@ class PoseDataset(ClipDataset):
     @staticmethod
     def folders(opt) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Those that the maps need, and photographs, at test too."""
-        folders = {"images": ("img", IMAGES)}
+        folders: dict[str, tuple[str, tuple[str, ...]]] = {"images": ("img", IMAGES)}
         if not opt.openpose_only:
             folders["densepose"] = "densepose", IMAGES
         if not opt.densepose_only:

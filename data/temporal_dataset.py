@@ -20,7 +20,7 @@ class TemporalDataset(ClipDataset):
     @staticmethod
     def folders(opt) -> dict[str, tuple[str, tuple[str, ...]]]:
         """A; B in training and with --use_real_img; inst with --use_instance."""
-        folders = {"maps": ("A", IMAGES)}
+        folders: dict[str, tuple[str, tuple[str, ...]]] = {"maps": ("A", IMAGES)}
         if opt.is_train or opt.use_real_img:
             folders["images"] = "B", IMAGES
         if opt.use_instance:

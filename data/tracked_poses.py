@@ -32,6 +32,9 @@ def read_poses(path: Path | str) -> dict[str, list[TrackedPose]]:
         UserError: see `read_pose_file`; or somebody has no id from 1 to 254, or is twice in a frame; names them all.
     """
     file = read_pose_file(path)
+    if file.size == (1, 1):
+        raise UserError(f"{path}: keypoints are fractions of the frame ({file.form}); expected pixels of "
+                        f"alphapose_input_size. Let prepare.py scale them: --poses {path}")
     problems = []
     poses: dict[str, list[TrackedPose]] = {}
     for frame, people in file.poses.items():

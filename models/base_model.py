@@ -21,6 +21,7 @@ from models.parallel import spread
 from models.schedules import Progress, Schedule, by_epoch
 from util import distributed
 from util.errors import UserError
+from util.loss_log import in_text
 
 AMP = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -93,6 +94,7 @@ class BaseModel(ABC):
         brief_epoch_options: those that count epochs of brief phases: a time budget shortens them where it must.
         largest_auto_batch: the most items that --batch_size auto takes.
         to_save_memory: what a user may make smaller besides the batch size, for messages.
+        epoch_label: of weights that are kept of an epoch.
         captions: name of a picture that `visuals` makes to a sentence that says what it shows.
     """
 
@@ -103,6 +105,7 @@ class BaseModel(ABC):
     epoch_options: tuple[str, ...] = ("n_epochs", "n_epochs_decay")
     brief_epoch_options: tuple[str, ...] = ()
     largest_auto_batch = 32
+    epoch_label = "epoch_{epoch}"
     to_save_memory = "smaller frames"
 
     def __init__(self, opt: Namespace):
@@ -156,6 +159,11 @@ class BaseModel(ABC):
     def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
         """What an epoch of `items` such as `item` costs in batches of `batch_size`; None where that is not known."""
         return None
+
+    @staticmethod
+    def log_line(record: dict) -> str:
+        """A record of losses (`util/loss_log.py`) as the line of loss_log.txt."""
+        return in_text(record)
 
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """Pictures of the first item of a batch: label to float image [3 or 4, H, W] in [-1, 1]."""

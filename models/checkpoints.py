@@ -34,6 +34,8 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
     """
     expected = network.state_dict()
     check_weights(weights, path)
+    # Files of PyTorch 0.4.0 lack the counters of normalisations, which decide nothing.
+    weights = {name: tensor for name, tensor in expected.items() if name.endswith("num_batches_tracked")} | weights
     for name, tensor in expected.items():
         if name not in weights:
             raise UserError(f"{path}: weights '{name}' are missing; this is not a checkpoint of this network. "

@@ -90,6 +90,7 @@ class BaseOptions:
         known = vars(parser.parse_known_args(argv)[0])
         parser.set_defaults(**{name: earlier[name] for name in known if name in earlier})
         parser.add_argument("-h", "--help", action="help", help="show this message and exit")
+        self.check_known(parser.parse_known_args(argv)[1], own.model)
         opt = parser.parse_args(argv)
         if not opt.dataroot:
             raise UserError("--dataroot: missing; give the folder of a clip, such as datasets/sample")
@@ -99,6 +100,22 @@ class BaseOptions:
         self.deciding = parser.deciding
         self._defaults = {name: parser.get_default(name) for name in vars(opt)}
         return opt
+
+    def check_known(self, unknown: list[str], model: str) -> None:
+        """Raise a `UserError` where another model has an option that this one lacks; it names that model."""
+        for option in (word for word in unknown if word.startswith("--")):
+            others = [name for name in known_models().split(", ") if name != model and self.has_option(name, option)]
+            if others:
+                raise UserError(f"{option}: no such option of --model {model}; expected --model {' or '.join(others)} "
+                                "with it. Name the model")
+
+    def has_option(self, model: str, option: str) -> bool:
+        """Whether a model, or the dataset that it is trained on, has an option."""
+        parser, kind = OneLineParser(add_help=False), find_model(model)
+        kind.add_options(parser, self.is_train)
+        if kind.dataset_mode:
+            find_dataset(kind.dataset_mode).add_options(parser, self.is_train)
+        return parser.knows(option)
 
     def add_presets(self, parser: OneLineParser, presets: dict[str, dict], argv: list[str] | None) -> None:
         """Let values of a preset take the place of defaults, for programs that have presets."""

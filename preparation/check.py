@@ -14,10 +14,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot, list_images, read_homographies, unmatched_frames, wrong_sizes
-from data.masks import mask_files, read_mask
+from data.masks import fits_form, mask_files, read_mask, read_matte, turned_remedy
 from data.tracked_poses import TrackedPose, people_layers, poses_of_frames
 from preparation.frames import nearest_width
+from preparation.pose_pixels import better_reading
 from preparation.steps import Finding
 from util.errors import UserError
 from util.images import read_image
@@ -77,7 +79,7 @@ def omnimatte_layout(root: Path, estimate: Estimate) -> Iterator[Finding]:
             yield from (Finding(2, text.replace("rgb_256", "rgb")) for text in
                         unmatched_frames(folder, of_layer, list(files)))
         if (root / "homographies.txt").exists():
-            yield from registration_findings(root, read_homographies(root / "homographies.txt"), list(files), size)
+            yield from registration_findings(root, read_homographies(root / "homographies.txt"), files, size)
         if layers:
             yield Finding(0, estimate((nearest_width(size, 256), 256), len(layers) + 1, len(files)))
     except UserError as error:
@@ -133,8 +135,10 @@ def poses(root: Dataroot) -> Iterator[Finding]:
                       "without. Make it with prepare.py")
         return
     everybody = poses_of_frames(path, root.frames)
-    people_layers(root.metadata, path, everybody, mask_files(root.path))
-    nobody = [frame for frame, present in zip(root.frames, everybody) if not present]
+    masks = mask_files(root.path)
+    people_layers(root.metadata, path, everybody, masks)
+    nobody = [frame for frame, present in zip(root.frames, everybody) if not present and not any(
+        frame in files and read_mask(files[frame]).any() for files in masks.values())]
     if nobody:
         yield Finding(1, f"{path}: nobody in {len(nobody)} of {len(root.frames)} frames, first {nobody[0]}; all layers "
                          "but the background are empty there")
@@ -156,6 +160,18 @@ def poses(root: Dataroot) -> Iterator[Finding]:
     if outside:
         yield Finding(2, f"{path}: {len(outside)} poses lie mostly outside {limit[0]}x{limit[1]}, first in frame "
                          f"{outside[0]}; expected pixels of alphapose_input_size in metadata.json")
+    files = root.folders["rgb_256"]
+    made_here = (root.path / "prepare/stamps/poses.json").exists()  # that step looks at rgb/, and says so
+    original = {"as the video is displayed": root.metadata.original_size} if root.metadata.original_size else {}
+    better = None if made_here else better_reading(everybody, files, masks, root.metadata.pose_size, original)
+    if better is not None:
+        reading, share, as_they_are = better
+        remedy = ("Find the poses on the frames as they are here" if reading.size in (
+            root.metadata.pose_size, root.metadata.pose_size[::-1]) else
+            f"Set alphapose_input_size to [{reading.size[0]}, {reading.size[1]}]")
+        yield Finding(2, f"{path}: poses seem to be in {reading.words}: {share:.0%} of the joints lie on people by "
+                         f"these, {as_they_are:.0%} by alphapose_input_size {limit[0]}x{limit[1]} of metadata.json. "
+                         f"{remedy}")
     for person, where in jumps.items():
         yield Finding(2, f"{path}: person {person} jumps {len(where)} times, first in frame {where[0]}; ids may be "
                          "swapped. Correct idx from there on, or track again with prepare.py --poses")
@@ -205,9 +221,21 @@ def mask_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[F
         return
     for number in sorted(set(numbers) - set(masks)):
         yield Finding(1, f"{root.path / 'mask'}: none for layer {number}; --use_mask_images needs one for each layer")
-    for number in masks:
+    forms = [size for size in (root.metadata.size, root.metadata.original_size, root.metadata.pose_size) if size]
+    for number, files in masks.items():
+        folder = root.path / "mask" / f"{number:02d}"
         yield from (Finding(1, f"{text}. Without: no --use_mask_images")
                     for text in root.require(f"mask/{number:02d}"))
+        try:
+            size = read_matte(next(iter(files.values()))).shape[::-1]
+            if not fits_form(size, forms):
+                yield Finding(2, f"{folder}: masks of {size[0]}x{size[1]} pixels; expected the form of the frames, "
+                                 f"{forms[0][0]}x{forms[0][1]}{turned_remedy(size, forms)}. Give masks of these frames")
+            if not any(read_mask(file).any() for file in files.values()):
+                yield Finding(2, f"{folder}: empty in all frames; white should be the person. Remove it, or make it "
+                                 "again")
+        except UserError as error:
+            yield from problems(error)
 
 
 def uv_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Finding]:
@@ -260,14 +288,14 @@ def camera(root: Dataroot) -> Iterator[Finding]:
     """homographies.txt, if there is one."""
     registration = root.camera_motion()
     if registration is not None:
-        yield from registration_findings(root.path, registration, root.frames, root.metadata.size)
+        yield from registration_findings(root.path, registration, root.folders["rgb_256"], root.metadata.size)
         yield Finding(0, f"{root.path / 'homographies.txt'}: the camera moves; train with --use_homographies")
 
 
-def registration_findings(root: Path, registration: Registration, names: list[str],
+def registration_findings(root: Path, registration: Registration, files: dict[str, Path],
                           size: tuple[int, int]) -> Iterator[Finding]:
     """Whether the matrices fit the frames, and the bounds the matrices."""
-    path = root / "homographies.txt"
+    path, names = root / "homographies.txt", list(files)
     if len(registration.matrices) != len(names):
         yield Finding(3, f"{path}: {len(registration.matrices)} matrices; there are {len(names)} frames. "
                          "Give one line of 9 numbers per frame")
@@ -275,6 +303,13 @@ def registration_findings(root: Path, registration: Registration, names: list[st
     if abs(width * size[1] / (height * size[0]) - 1) > 0.05:
         yield Finding(2, f"{path}: size {width:g}x{height:g} is of another form than the frames, {size[0]}x{size[1]}; "
                          "the background will smear. Register these frames")
+    verdict = wrong_convention(root, registration, files)
+    if verdict is not None:
+        yield Finding(2, said_of(root, verdict))
+    identity = [np.allclose(matrix / matrix[2, 2], np.eye(3), atol=1e-3) for matrix in registration.matrices]
+    if verdict is None and any(identity) and not identity[0]:
+        yield Finding(0, f"{path}: the matrices go out from frame {names[identity.index(True)]}, not from the first; "
+                         "bounds must be in its pixels")
     corners = np.array([[0, width - 1, width - 1, 0], [0, 0, height - 1, height - 1]], float)
     xmin, xmax, ymin, ymax = registration.bounds
     area = area_in_frames(registration.bounds, registration.size)

@@ -4,8 +4,9 @@ With masks, a person has the number of his mask, and whoever is in no mask gets 
 for so many. Without, people are numbered by how many frames they are in.
 """
 
+import contextlib
 import json
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from data.masks import mask_files, read_mask
 from data.tracked_poses import HIGHEST_PERSON
 from preparation import estimators
 from preparation.frame_names import named_in
+from preparation.pose_pixels import better_reading
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from util.command_line import int_at_least
 from util.errors import UserError
@@ -38,10 +40,13 @@ _LONGEST_FILLED = 5
 def add_options(group) -> None:
     """Options of this step."""
     group.add_argument("--poses", type=file_or_estimator, metavar="FILE|NAME",
-                       help="poses that you have (AlphaPose's, PoseFlow's or COCO results, or OpenPose's folder, "
-                            "recognised by content), or what is to find them. keypoint_rcnn: everybody, downloads its "
-                            "weights once; mediapipe: best for one person, or with --masks, needs no download; none: "
-                            "layers are made from masks alone (default: keypoint_rcnn)")
+                       help="poses that you have (of AlphaPose, OpenPose, MMPose, Ultralytics, ViTPose, DWPose or COCO "
+                            "annotations, recognised by content), or what is to find them. keypoint_rcnn: everybody, "
+                            "downloads its weights once; mediapipe: best for one person, or with --masks, needs no "
+                            "download; none: layers are made from masks alone (default: keypoint_rcnn)")
+    group.add_argument("--pose_size", type=width_and_height, metavar="WxH",
+                       help="width and height, such as 1280x720, of the pictures that a file's poses were found on "
+                            "(default: those of the frames, or what the file says)")
     group.add_argument("--people", type=int_at_least(1), metavar="N",
                        help="keep the N people who are seen most (default: all)")
     group.add_argument("--min_frames", type=int_at_least(1), metavar="N",
@@ -54,6 +59,14 @@ def file_or_estimator(text: str) -> Path | str:
     return text if text in _ESTIMATORS else Path(text)
 
 
+def width_and_height(text: str) -> str:
+    """An argparse type: two numbers of pixels, such as 1280x720."""
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise ArgumentTypeError(f"found '{text}'; expected width and height in pixels, such as 1280x720")
+    return text.lower()
+
+
 def run(job: Job) -> Outcome:
     """Find or read poses, track people and number them."""
     files = list_images(job.root / "rgb")
@@ -63,8 +76,10 @@ def run(job: Job) -> Outcome:
     poses = job.opt.poses or "keypoint_rcnn"
     if isinstance(poses, Path):
         file = read_pose_file(poses)
-        people, how = matched(poses, file, frames, read_values(job.root / METADATA).get("source", {}))
-        check_inside(poses, people, read_image(next(iter(files.values())), "RGB").shape[:2])
+        values = read_values(job.root / METADATA)
+        people, how = matched(poses, file, frames, values.get("source", {}))
+        people, told = in_pixels_of_frames(poses, file, people, files, masks, values, job.opt.pose_size)
+        findings += told
         source = f"{file.form}; {how}"
         if not file.is_tracked:
             people = [[replace(pose, person=None) for pose in present] for present in people]
@@ -118,13 +133,76 @@ def matched(path: Path, file: PoseFile, frames: list[str], source: dict) -> tupl
                     "Name them alike, or find the poses on this video")
 
 
+def in_pixels_of_frames(path: Path, file: PoseFile, people: list[list[Pose]], files: dict[str, Path],
+                        masks: dict[int, dict], values: dict,
+                        given: str | None) -> tuple[list[list[Pose]], list[Finding]]:
+    """Poses in pixels of the frames, and what is to be said of the pixels that they were in.
+
+    Args:
+        path: of the poses, for messages.
+        file: what is in it.
+        people: its poses of each frame.
+        files: the frames' pictures.
+        masks: of people by layer and frame.
+        values: metadata.json's.
+        given: --pose_size.
+
+    Raises:
+        UserError: a tenth or more of all joints lie well outside the frame.
+    """
+    height, width = read_image(next(iter(files.values())), "L").shape
+    size = (width, height)
+    stated = tuple(int(side) for side in given.split("x")) if given else file.size
+    if stated is not None:
+        told = []
+        if tuple(stated) not in ((1, 1), size):
+            told.append(Finding(0, f"poses: {path}: found on pictures of {stated[0]:g}x{stated[1]:g}; scaled to the "
+                                   f"frames' {width}x{height}"))
+        people = moved_by(people, np.array([[width / stated[0], 0, 0], [0, height / stated[1], 0]]))
+        check_inside(path, people, size)
+        return people, told
+    better = better_reading(people, files, masks, size, known_sizes(values, size))
+    if better is None:
+        check_inside(path, people, size)
+        return people, []
+    reading, share, as_they_are = better
+    seen = f"{share:.0%} of the joints lie on people by these, {as_they_are:.0%} by the frames' {width}x{height}"
+    if reading.is_known:
+        return moved_by(people, reading.to_frame), [Finding(
+            1, f"poses: {path}: in {reading.words}: {seen}; scaled to the frames. Look at them on the page")]
+    remedy = ("Find the poses on the pictures in rgb/" if reading.size in (size, size[::-1]) else
+              f"Give --pose_size {reading.size[0]}x{reading.size[1]}, or find them on the pictures in rgb/")
+    with contextlib.suppress(UserError):
+        check_inside(path, people, size)
+        return people, [Finding(2, f"poses: {path}: seem to be in {reading.words}: {seen}. {remedy}")]
+    raise UserError(f"{path}: poses are in {reading.words}: {seen}. {remedy}")
+
+
+def known_sizes(values: dict, size: tuple[int, int]) -> dict[str, tuple[int, int]]:
+    """Other sizes of the very frames, (width, height), by what they are."""
+    sizes = {"as the video is displayed": values.get("original_size"),
+             "as the video is stored": values.get("source", {}).get("stored_size"),
+             "the low resolution": values.get("size_LR")}
+    sizes = {words: tuple(other) for words, other in sizes.items() if other and tuple(other) != size}
+    if "the low resolution" in sizes:
+        sizes["twice the low resolution"] = tuple(2 * side for side in sizes["the low resolution"])
+    return sizes
+
+
+def moved_by(people: list[list[Pose]], matrix: np.ndarray) -> list[list[Pose]]:
+    """Poses moved by a matrix [2, 3]."""
+    return [[replace(pose, keypoints=np.column_stack([pose.keypoints[:, :2] @ matrix[:, :2].T + matrix[:, 2],
+                                                      pose.keypoints[:, 2]])) for pose in present]
+            for present in people]
+
+
 def check_inside(path: Path, people: list[list[Pose]], size: tuple[int, int]) -> None:
     """Refuse poses that were found on pictures of another size.
 
     Args:
         path: for the message.
         people: of each frame.
-        size: (height, width) of the frames.
+        size: (width, height) of the frames.
 
     Raises:
         UserError: a tenth or more of all joints lie well outside the frame.
@@ -134,11 +212,12 @@ def check_inside(path: Path, people: list[list[Pose]], size: tuple[int, int]) ->
         return
     points = np.concatenate(everybody)
     points = points[points[:, 2] > 0, :2]
-    limit = np.array(size[::-1])
+    limit = np.array(size)
     if len(points) and ((points < -0.1 * limit) | (points > 1.1 * limit)).any(axis=1).mean() > 0.1:
         x, y = points.max(axis=0)
         raise UserError(f"{path}: poses reach to ({x:.0f}, {y:.0f}); the frames have {limit[0]}x{limit[1]} pixels. "
-                        "Find the poses on frames of this size")
+                        "Find the poses on frames of this size, or give the size that they were found on: --pose_size "
+                        "1280x720")
 
 
 def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict]) -> list[list[Pose]]:

@@ -126,7 +126,7 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     ours = whole | cut  # a file of no bytes is of a crash, and nobody's work
     handmade = present.keys() - ours
     complete = not cut and present.keys() >= set(stamp.get("outputs", {})) | set(stamp.get("kept", []))
-    if stamp.get("key") == key and complete and not (overwrite and handmade):
+    if _without_unset(stamp.get("key")) == _without_unset(key) and complete and not (overwrite and handmade):
         return _outcome(stamp["outcome"]), "unchanged"
     kept = frozenset() if overwrite else frozenset(handmade)
     stale = _kept_of_other_inputs(step, stamp, key, kept)
@@ -194,6 +194,11 @@ def write_values(path: Path, values: dict) -> None:
     write_text(path, f"{{\n{lines}\n}}\n")
 
 
+def _without_unset(key: dict | None) -> dict | None:
+    """A stamp's key without options that were not given: an option that is new does not make a step run again."""
+    return key and {**key, "options": {name: mark for name, mark in key["options"].items() if mark != repr(None)}}
+
+
 def _as_before(step: Step, opt: Namespace, before: dict) -> tuple[Namespace, dict]:
     """Replace options that are None by their values in the run before.
 
@@ -204,7 +209,7 @@ def _as_before(step: Step, opt: Namespace, before: dict) -> tuple[Namespace, dic
     step.add_options(parser)
     opt, entries = Namespace(**vars(opt)), {}
     for action in parser._actions:
-        value = getattr(opt, action.dest)
+        value = vars(opt).setdefault(action.dest)
         entry = before.get(action.dest)
         if value is None and entry is not None and entry["value"] is not None:
             try:

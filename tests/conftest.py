@@ -19,6 +19,12 @@ def golden() -> Path:
     return GOLDEN
 
 
+@pytest.fixture(scope="session")
+def vid2vid_golden() -> Path:
+    """What the published vid2vid program computed; VID2VID_GOLDEN may name another folder of the same form."""
+    return Path(os.environ.get("VID2VID_GOLDEN", Path(__file__).parent / "golden_vid2vid"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Small networks are faster on one thread, and sums come out the same on every machine; in programs started too."""

@@ -38,6 +38,12 @@ class OneLineParser(ArgumentParser):
         """Refuse a bare number for an option with a `unit`, which counts something else in a published program."""
         self._published_units[f"--{option}"] = theirs
 
+    def knows(self, option: str) -> bool:
+        """Whether there is such an option, in any of its spellings."""
+        name = option.partition("=")[0]
+        known = self._option_string_actions.keys() | self._spellings.keys()
+        return name in known or "--" + name[2:].replace("-", "_") in known
+
     def parse_known_args(  # type: ignore[override]  # argparse's overloads let any object be the namespace
             self, args: Sequence[str] | None = None, namespace: Namespace | None = None) -> tuple[Namespace, list[str]]:
         """Parse what is known, in any of its spellings; dashes inside a name count as underscores.

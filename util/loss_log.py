@@ -11,7 +11,7 @@ their records out of both files. In a file that has them twice, a record takes t
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,11 @@ class LossLog:
     Args:
         folder: the run folder; it is made if needed.
         keep: go on after the records that are there; otherwise the files are begun anew.
+        line: a record as a line of `loss_log.txt`.
     """
 
-    def __init__(self, folder: Path, keep: bool):
+    def __init__(self, folder: Path, keep: bool, line: Callable[[dict], str] | None = None):
+        self._line = line or in_text
         self._text = folder / "loss_log.txt"
         self._lines = folder / "loss_log.jsonl"
         for path in (self._text, self._lines):
@@ -44,7 +46,7 @@ class LossLog:
         """
         values = {name: value if math.isfinite(value) else None for name, value in losses.items()}
         record = {"epoch": epoch, "step": step, "phase": phase, "time": round(time, 6), "losses": values}
-        line = _in_text({**record, "losses": losses})
+        line = self._line({**record, "losses": losses})
         _append_line(self._text, line)
         _append_line(self._lines, json.dumps(record))
         _add(self.history, record)
@@ -53,7 +55,7 @@ class LossLog:
     def forget(self, epoch: int, step: int) -> None:
         """Take out what was recorded after `step` of `epoch`."""
         self.history = [record for record in self.history if (record["epoch"], record["step"]) <= (epoch, step)]
-        write_text(self._text, "".join(_in_text(record) + "\n" for record in self.history))
+        write_text(self._text, "".join(self._line(record) + "\n" for record in self.history))
         write_text(self._lines, "".join(json.dumps(record) + "\n" for record in self.history))
 
 
@@ -92,7 +94,8 @@ def in_words(losses: Mapping[str, float | None]) -> str:
     return " ".join(f"{name}: {'nan' if value is None else format(value, '.4g')}" for name, value in losses.items())
 
 
-def _in_text(record: dict) -> str:
+def in_text(record: dict) -> str:
+    """A record as a line for people."""
     return (f"(epoch: {record['epoch']}, step: {record['step']}, time per step: {record['time']:.3f} s) "
             f"{in_words(record['losses'])}")
 

@@ -34,10 +34,12 @@ class Visualizer:
             no_html, and display_id (<= 0: no visdom), display_winsize, display_ncols, display_server, display_port,
             display_env.
         captions: for labels of visuals and losses, a sentence that says what they are.
+        log_line: a record of losses as a line of loss_log.txt.
     """
 
-    def __init__(self, opt: Namespace, captions: Mapping[str, str] | None = None):
-        self._opt = opt
+    def __init__(self, opt: Namespace, captions: Mapping[str, str] | None = None,
+                 log_line: Callable[[dict], str] | None = None):
+        self._opt, self._log_line = opt, log_line
         self._folder = Path(opt.checkpoints_dir) / opt.name
         self._captions = dict(captions or {})
         self._on_terminal = sys.stderr.isatty()
@@ -48,7 +50,7 @@ class Visualizer:
     def __enter__(self) -> "Visualizer":
         """Begin the files anew, or go on with them (continue_train); look for a visdom server in the background."""
         opt = self._opt
-        self._log = LossLog(self._folder, keep=opt.continue_train)
+        self._log = LossLog(self._folder, keep=opt.continue_train, line=self._log_line)
         if not opt.continue_train:
             remove_images(self._folder)
         if opt.display_id > 0:

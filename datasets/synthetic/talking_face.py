@@ -38,13 +38,15 @@ def talk(rng: np.random.Generator, frames: int) -> list[Expression]:
     """Expressions of a person who talks, 25 a second."""
     t = np.arange(frames) / 25
     def wave(slow: float, fast: float, strength: float) -> np.ndarray:
-        return strength * sum(np.sin(2 * np.pi * (rng.uniform(slow, fast) * t + rng.uniform())) for _ in range(3)) / 2
+        waves = [np.sin(2 * np.pi * (rng.uniform(slow, fast) * t + rng.uniform())) for _ in range(3)]
+        return strength * (waves[0] + waves[1] + waves[2]) / 2
     syllables = np.clip(0.35 + wave(2.0, 4.5, 0.6), 0, 1) * np.clip(0.6 + wave(0.2, 0.5, 0.9), 0, 1)
     rounded = np.clip(0.4 + wave(0.8, 2.0, 0.6), 0, 1)
     blinks = np.max([np.exp(-((t - at) / 0.07) ** 2) for at in np.arange(rng.uniform(0, 1), t[-1] + 2, 1.6)], axis=0)
     tracks = (syllables, rounded, blinks, wave(0.2, 0.6, 0.6), wave(0.1, 0.4, 0.6), wave(0.2, 0.6, 0.5),
               wave(0.1, 0.3, 0.08), wave(0.1, 0.3, 0.12), wave(0.1, 0.3, 0.08))
-    return [Expression(*row[:7], (row[7], row[8])) for row in np.stack(tracks, axis=1).tolist()]
+    return [Expression(opened, rounded, blink, brows, turn, nod, roll, (right, down))
+            for opened, rounded, blink, brows, turn, nod, roll, right, down in np.stack(tracks, axis=1).tolist()]
 
 
 def landmarks(face: Expression, aspect: float = 1.3) -> np.ndarray:

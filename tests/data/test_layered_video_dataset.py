@@ -1,8 +1,10 @@
 """Items of a clip: the published program's, and their augmentation."""
 
+import json
 import shutil
 from argparse import Namespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -84,3 +86,24 @@ def test_three_quarters_of_the_items_are_zoomed():
 def test_the_upsampling_phase_has_no_augmentation(golden):
     dataset = make_dataset(golden / "clip", do_upsampling=True)
     assert torch.equal(dataset[0]["image"], dataset[ItemKey(0, 2, 1)]["image"])
+
+
+def test_training_warns_of_homographies_that_do_not_fit_the_frames(golden, tmp_path, capsys):
+    root = shutil.copytree(golden / "clip", tmp_path / "clip")
+    shutil.rmtree(root / "mask")
+    ground = cv2.resize(np.random.default_rng(0).integers(0, 255, (20, 80, 3), np.uint8), (320, 80))
+    for index in range(8):
+        for first in (root / "iuv").glob("*/0001.png"):
+            path = first.with_name(f"{index + 1:04d}.png")
+            shutil.copy(first, path) if not path.exists() else None
+        write_png(root / "rgb_256" / f"{index + 1:04d}.png", ground[:64, 8 * index:8 * index + 96])
+    values = json.loads((root / "metadata.json").read_text())
+    values.pop("composite_order", None)
+    (root / "metadata.json").write_text(json.dumps(values))
+    for sign in (1, -1):
+        lines = [f"1 0 {sign * 8 * index} 0 1 0 0 0 1" for index in range(8)]
+        (root / "homographies.txt").write_text("\n".join(["size: 96 64", "bounds: -99 99 0 63", *lines]))
+        for is_train in (True, False):
+            make_dataset(root, use_homographies=True, is_train=is_train)
+            said = capsys.readouterr().out
+            assert ("WARNING" in said and "if each is inverted" in said) == (is_train and sign == 1)

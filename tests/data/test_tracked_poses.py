@@ -157,3 +157,9 @@ def test_people_without_tiles_or_poses_are_refused():
     assert "shows person 3; n_textures 49" in message_of(people_layers, people(2), "k.json", frames_of([1, 3]))
     assert "nobody in any frame" in message_of(people_layers, people(2), "k.json", frames_of([], []))
     assert "names person 2" in message_of(people_layers, people(2, [[1, 2]]), "k.json", frames_of([1]))
+
+
+def test_fractions_of_the_frame_are_left_to_prepare(write):
+    entry = {"confidence": 0.9, "keypoints": {"x": [0.1 + i / 40 for i in range(17)], "y": [0.2] * 17}}
+    with pytest.raises(UserError, match="fractions of the frame .* Let prepare.py scale them: --poses"):
+        read_poses(write({"0001.png": [entry]}))

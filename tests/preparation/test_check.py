@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -41,7 +42,7 @@ def whole(tmp_path_factory):
     (root / "keypoints.json").write_text(json.dumps(keypoints))
     (root / "metadata.json").write_text(json.dumps({"alphapose_input_size": [96, 64], "size_LR": [96, 64],
                                                     "n_textures": 25}))
-    lines = ["size: 96 64", "bounds: 0 98 0 63"] + [f"1 0 {-frame / 12} 0 1 0 0 0 1" for frame in range(FRAMES)]
+    lines = ["size: 96 64", "bounds: 0 98 0 63"] + ["1 0 0 0 1 0 0 0 1"] * FRAMES
     (root / "homographies.txt").write_text("\n".join(lines))
     return root
 
@@ -98,6 +99,39 @@ def test_all_problems_are_told_at_once(clip):
     Image.new("RGBA", (8, 8)).save(clip / "iuv/01/0006.png")
     text = worst(clip)[1]
     assert all(name in text for name in ("homographies.txt", "keypoints.json", "rgb_512/0005.png", "iuv/01/0006.png"))
+
+
+def test_homographies_of_another_convention_or_of_no_use_are_told_with_the_way_out(clip):
+    ground = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, (64, 200, 3), np.uint8), (0, 0), 2)
+
+    def told(shifts):
+        lines = [f"1 0 {shift} 0 1 0 0 0 1" for shift in shifts]
+        (clip / "homographies.txt").write_text("\n".join(["size: 96 64", "bounds: -400 400 -64 128", *lines]))
+        return [finding.text for finding in check(clip, training_cost_in_words) if finding.severity == 2
+                and finding.text.startswith(f"{clip / 'homographies.txt'}: the matrices")]
+    for moves in (True, False):
+        for frame in range(FRAMES):
+            left = 4 * frame * moves
+            write_png(clip / "rgb_256" / f"{frame + 1:04d}.png", ground[:, left:left + 96])
+        wrong = [4 * frame if moves else 9 * (frame ** 2 % 5) for frame in range(FRAMES)]
+        assert told([-4 * frame * moves for frame in range(FRAMES)]) == []
+        text, = told(wrong)
+        assert ("if each is inverted" if moves else "no usual convention does better") in text
+        assert (f"python datasets/correct_homographies.py --dataroot {clip}" if moves else "move it away") in text
+
+
+def test_masks_speak_for_people_without_poses_and_must_have_the_form_of_the_frames(clip):
+    (clip / "keypoints.json").write_text("{}")
+    assert "nobody in" not in str(check(clip, training_cost_in_words))
+    shutil.rmtree(clip / "mask/01")
+    for frame in range(FRAMES):
+        write_png(clip / "mask/01" / f"{frame + 1:04d}.png", np.full((96, 64), 255, np.uint8))
+    assert "mask/01: masks of 64x96 pixels; expected the form of the frames, 96x64; they lie on their side" in str(
+        check(clip, training_cost_in_words))
+    for frame in range(FRAMES):
+        write_png(clip / "mask/01" / f"{frame + 1:04d}.png", np.zeros((64, 96), np.uint8))
+    text = str(check(clip, training_cost_in_words))
+    assert "mask/01: empty in all frames" in text and "nobody in 24 of 24 frames" in text
 
 
 def test_frames_that_are_not_the_same_or_are_repeated_are_named(clip):

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from preparation import estimators, poses
 from preparation.estimators import moving_boxes, search_boxes, surest
 from preparation.steps import perform, write_values
 from util.errors import UserError
-from util.images import write_png
+from util.images import read_image, write_png
 
 STANDING = np.array([(50, 5), (52, 3), (48, 3), (55, 5), (45, 5), (62, 20), (38, 20), (68, 38), (32, 38), (70, 55),
                      (30, 55), (58, 58), (42, 58), (58, 80), (42, 80), (58, 100), (42, 100)], float)
@@ -245,3 +245,91 @@ def test_the_whole_picture_is_searched(height, width):
         assert 0 <= left < right <= width + 1e-9 and 0 <= top < bottom <= height + 1e-9
         covered[int(top):round(bottom), int(left):round(right)] += 1
     assert covered.min() >= 2
+
+
+def moving(root, sideways=False):
+    """A person who walks through the frames of `root`, and the joints on him; he is as large as the skeleton."""
+    content = {}
+    for n in range(1, FRAMES + 1):
+        picture = np.full((*SIZE[::-1], 3), 60, np.uint8)
+        joints = skeleton(8 * n).copy()
+        for x, y in joints[:, :2].astype(int):
+            picture[max(0, y - 7):y + 8, max(0, x - 7):x + 8] = 200
+        write_png(root / "rgb" / f"{n:04d}.png", picture)
+        content[f"{n:04d}.png"] = [{"keypoints": joints, "scores": 2.0, "idx": 1}]
+    return content
+
+
+def in_pixels(content, to):
+    """The same poses after `to`, a function of their points [17, 2]."""
+    return {name: [{**one, "keypoints": np.column_stack([to(one["keypoints"][:, :2]), one["keypoints"][:, 2]])
+                    .ravel().tolist()} for one in people] for name, people in content.items()}
+
+
+@pytest.mark.parametrize("aspect", [16 / 15, 10 / 11, 2])
+def test_poses_found_on_the_picture_as_displayed_are_scaled_to_the_stored_pixels_and_told(prepare, root, aspect):
+    content = moving(root)
+    write_values(root / "metadata.json", {"original_size": [round(SIZE[0] * aspect), SIZE[1]],
+                                          "source": {"file": "a.mp4", "frames": list(range(FRAMES))}})
+    outcome, people = prepare(in_pixels(content, lambda points: points * (aspect, 1)))
+    assert place(people["0009"]) == {1: 72}
+    assert f"in pixels of {round(SIZE[0] * aspect)}x{SIZE[1]}, as the video is displayed" in str(outcome.findings)
+    outcome, people = prepare(in_pixels(content, lambda points: points))
+    assert place(people["0009"]) == {1: 72} and "displayed" not in str(outcome.findings)
+
+
+@pytest.mark.parametrize("to, words", [
+    (lambda points: points * 2 / 3, "pixels of 200x80"), (lambda points: points / 2, "pixels of 150x60"),
+    (lambda points: points * 4, "pixels of 1200x480"),
+    (lambda points: np.stack([points[:, 1], SIZE[0] - points[:, 0]], axis=1), "on its side (turned anticlockwise)"),
+    (lambda points: np.stack([SIZE[1] - points[:, 1], points[:, 0]], axis=1), "on its side (turned clockwise)"),
+    (lambda points: SIZE - points, "upside down"), (lambda points: points * (-1, 1) + (SIZE[0], 0), "mirrored"),
+])
+def test_poses_in_other_pixels_than_the_frames_are_told_with_the_remedy(prepare, root, to, words):
+    content = in_pixels(moving(root), to)
+    try:
+        text = str(prepare(content)[0].findings)
+    except UserError as error:
+        text = str(error)
+    assert words in text and "of the joints lie on people by these" in text
+    if "x" in words.split()[-1]:
+        size = words.split()[-1]
+        assert f"Give --pose_size {size}" in text
+        outcome, people = prepare(content, pose_size=size)
+        assert place(people["0009"]) == {1: 72} and f"found on pictures of {size}" in str(outcome.findings)
+
+
+def test_masks_tell_where_people_are_when_the_camera_moves(prepare, root):
+    content = moving(root)
+    for n in range(1, FRAMES + 1):
+        seen = read_image(root / "rgb" / f"{n:04d}.png", "L") > 100
+        write_png(root / "mask/01" / f"{n:04d}.png", 255 * seen.astype(np.uint8))
+        write_png(root / "rgb" / f"{n:04d}.png", np.random.default_rng(n).integers(0, 255, (*SIZE[::-1], 3), np.uint8))
+    assert "pixels of 150x60" in str(prepare(in_pixels(content, lambda points: points / 2))[0].findings)
+    assert "pixels of" not in str(prepare(in_pixels(content, lambda points: points))[0].findings)
+
+
+def test_fractions_of_the_frame_and_sizes_in_the_file_are_scaled(prepare, root):
+    content = moving(root)
+    frames = [[{"keypoints": {"x": (one["keypoints"][:, 0] / SIZE[0]).tolist(),
+                              "y": (one["keypoints"][:, 1] / SIZE[1]).tolist()}, "confidence": 0.9, "track_id": 5}
+               for one in people] for people in content.values()]
+    _, people = prepare(frames)
+    assert place(people["0009"]) == {1: 72}
+
+
+@pytest.mark.parametrize("text", ["1280", "1280x", "0x9", "axb", "1x2x3"])
+def test_a_pose_size_is_two_numbers(text):
+    with pytest.raises(ArgumentTypeError, match="expected width and height"):
+        poses.width_and_height(text)
+
+
+def test_a_new_option_that_is_not_given_makes_no_step_run_again(prepare, root):
+    content = {f"{n:04d}.png": [entry(n, idx=1)] for n in range(1, FRAMES + 1)}
+    prepare(content)
+    stamp = root / "prepare/stamps/poses.json"
+    values = json.loads(stamp.read_text())
+    del values["key"]["options"]["pose_size"], values["options"]["pose_size"]
+    stamp.write_text(json.dumps(values))
+    opt = Namespace(poses=None, people=None, min_frames=None)
+    assert perform(poses.STEP, root, opt)[1] == "unchanged"

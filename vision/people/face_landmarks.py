@@ -76,10 +76,10 @@ def reshaped(points: np.ndarray) -> np.ndarray:
     """
     points = np.array(points, np.float64)
     for right, left in MIRRORED:
-        for curves in zip(PARTS[right][1], PARTS[left][1]):
-            centres = [points[list(curve)].mean(axis=0) for curve in curves]
+        for pair in zip(PARTS[right][1], PARTS[left][1]):
+            centres = [points[list(curve)].mean(axis=0) for curve in pair]
             middle = (centres[0] + centres[1]) / 2
-            for curve, centre in zip(curves, centres):
+            for curve, centre in zip(pair, centres):
                 points[list(curve)] += (centre - middle) * (CLOSER - 1)
     for label, curves in PARTS:
         listed = [index for curve in curves for index in curve]
@@ -103,12 +103,8 @@ def face_box(landmarks: np.ndarray, size: tuple[int, int]) -> tuple[int, int, in
     width = BOX_WIDTHS * (x.max() - x.min())
     centre = (x.min() + x.max()) // 2, (3 * y.min() + y.max()) // 4
     half = width // 2
-    low, high = [], []
-    for c, side in zip(centre, size):
-        c = min(max(0, c - half) + width, side) - half
-        low.append(int(c - half))
-        high.append(int(c + half))
-    return *low, *high
+    x, y = (min(max(0, c - half) + width, side) - half for c, side in zip(centre, size))
+    return int(x - half), int(y - half), int(x + half), int(y + half)
 
 
 def _draw_curve(picture: np.ndarray, points: np.ndarray) -> None:

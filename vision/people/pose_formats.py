@@ -5,11 +5,14 @@
     {"0001.png": {"people" or "bodies": []}}  AlphaPose's --format open or cmu, 18 joints
     a folder of files {"people": []}          OpenPose's --write_json, BODY-25 or COCO-18
 
-No other form is guessed at. Frames are known by the stem of their name; folders in a name are never followed.
+and what MMPose, Ultralytics, easy_ViTPose, ControlNet and annotators write (`pose_tools`). No other form is guessed at;
+what is known and not read is called by its name. Frames are known by the stem of their name; folders in a name are
+never followed.
 """
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,16 +20,45 @@ import numpy as np
 
 from util.errors import UserError, several
 from vision.people.coco import JOINTS
+from vision.people.pose_tools import (
+    ToolPoses,
+    json_lines,
+    labels_folder,
+    of_one_picture,
+    plain,
+    recognised,
+    ultralytics,
+)
 
 _COCO_FIRST = {17: "COCO-17", 26: "Halpe-26", 133: "COCO-WholeBody", 136: "Halpe-136"}
 # Places of COCO's 17 joints; the neck, the middle of the hips and the feet are left out.
 _OPENPOSE = {18: ("COCO-18", (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10)),
              25: ("BODY-25", (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11))}
 _OPENPOSE_KEYS = ("pose_keypoints_2d", "pose_keypoints", "joints")
+_OPENPOSE_S = "OpenPose's"
 _FARTHEST_PX = 1e5
 _EXPORT = "Export with AlphaPose's COCO model and tracking on (--pose_track or --pose_flow)"
-_EXPECTED = ("expected AlphaPose's list of results, tracked poses by frame name, COCO results, AlphaPose's --format "
-             "open or cmu, or OpenPose's folder of *_keypoints.json")
+_EXPECTED = ("expected poses of AlphaPose, OpenPose, MMPose, Ultralytics, ViTPose or DWPose, tracked poses by frame "
+             "name, or COCO results or annotations")
+_NOT_READ = {
+    ".csv": "a table, as DeepLabCut, SLEAP and MediaPipe write them", ".h5": "HDF5, as DeepLabCut and SLEAP write it",
+    ".pkl": "Python's pickle, as PHALP, 4DHumans and MMPose 0.x write it, which may run any program when it is read",
+    ".pickle": "Python's pickle, which may run any program when it is read", ".npy": "an array of NumPy",
+    ".npz": "arrays of NumPy, as VideoPose3D has them", ".pt": "PyTorch's pickle", ".pth": "PyTorch's pickle",
+    ".xml": "XML, as CVAT's own format is: export COCO Keypoints 1.0 there", ".bvh": "motion capture, without pictures",
+    ".mat": "an array of MATLAB", ".slp": "SLEAP's project", ".trc": "motion capture, without pictures"}
+"""Endings of files that are told by name, and what they are."""
+_NOT_READ_JSON = {
+    frozenset(("data", "annotations")): "Label Studio's JSON: export COCO there",
+    frozenset(("_via_img_metadata",)): "the project of VGG's Image Annotator: export COCO there",
+    frozenset(("shapes", "imagePath")): "Labelme's file of one picture: convert to COCO (labelme2coco)",
+    frozenset(("animals",)): "poses of animals", frozenset(("items", "categories")): "Datumaro's JSON: export COCO",
+    frozenset(("info", "tracks")): "tracks without poses", frozenset(("smpl",)): "bodies of SMPL, without pictures"}
+"""Keys of JSON files that are told by name."""
+_OTHER_JOINTS = {
+    14: "CrowdPose or LSP", 15: "JHMDB", 16: "MPII", 18: "COCO-18", 21: "a hand", 24: "SMPL", 25: "OpenPose's BODY-25",
+    33: "MediaPipe's BlazePose", 68: "a face", 70: "SAM 3D Body", 135: "OpenPose's BODY_135", 308: "Sapiens' Goliath"}
+"""Numbers of joints that are known and not read from lists of COCO's joints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +85,14 @@ class PoseFile:
         form: what the file was recognised as, in words.
         poses: for each frame of the file, by the stem of its name, its people in the file's order; may be none.
         names: the frames' names as they are in the file, by stem.
+        size: (width, height) of the pictures that the keypoints are in pixels of, by the file; (1, 1): they are
+            fractions of the pictures; None: it does not say.
     """
 
     form: str
     poses: dict[str, list[Pose]]
     names: dict[str, str]
+    size: tuple[float, float] | None = None
 
     @property
     def is_tracked(self) -> bool:
@@ -76,8 +111,10 @@ def read_pose_file(path: Path | str) -> PoseFile:
     """
     path = Path(path)
     problems: list[str] = []
-    form, frames = _recognised(path, problems)
-    poses, names, layouts = {}, {}, []
+    form, frames, size = _recognised(path, problems)
+    poses: dict[str, list[Pose]] = {}
+    names: dict[str, str] = {}
+    layouts: list[str] = []
     for frame, entries in frames:
         stem = stem_of(frame)
         if names.setdefault(stem, frame) != frame:
@@ -95,12 +132,12 @@ def read_pose_file(path: Path | str) -> PoseFile:
             if layout not in layouts:
                 layouts.append(layout)
     everywhere = [pose.keypoints[:, :2] for people in poses.values() for pose in people]
-    if not problems and everywhere and np.abs(everywhere).max() <= 1:
+    if not problems and everywhere and size is None and np.abs(everywhere).max() <= 1:
         problems.append(f"{path}: all keypoints lie within 1 pixel; expected pixels, not fractions of the frame. "
                         "Export again without normalising (OpenPose: without --keypoint_scale)")
     if problems:
         raise several(problems)
-    return PoseFile(", ".join([form, *layouts]), poses, names)
+    return PoseFile(", ".join([form, *layouts]), poses, names, size)
 
 
 def stem_of(name: str) -> str:
@@ -113,11 +150,18 @@ def printable(name: str) -> str:
     return name if name.isprintable() and len(name) < 40 else _short(name)
 
 
-def _recognised(path: Path, problems: list[str]) -> tuple[str, list[tuple[str, list]]]:
+def _recognised(path: Path, problems: list[str]) -> ToolPoses:
     """What a file is, and its frame names with the lists of their people as they are in the file."""
     if path.is_dir():
-        return _openpose_folder(path)
+        return _folder(path)
     content = _read_json(path)
+    found = _of_tool(path, recognised, path, content)
+    if found is not None:
+        return found
+    first = content[0] if isinstance(content, list) and content else content
+    for keys, name in _NOT_READ_JSON.items():
+        if isinstance(first, dict) and keys <= first.keys():
+            raise UserError(f"{path}: {name}; {_EXPECTED}")
     if isinstance(content, list):
         return _list_of_results(path, content, problems)
     if isinstance(content, dict) and {"people", "bodies"} & content.keys():
@@ -128,32 +172,66 @@ def _recognised(path: Path, problems: list[str]) -> tuple[str, list[tuple[str, l
     form, frames = "tracked poses by frame", []
     for frame, entries in content.items():
         if isinstance(entries, dict):
-            form, entries = "AlphaPose's --format open or cmu", entries.get("people", entries.get("bodies", entries))
+            people = entries.get("instances", entries.get("people", entries.get("bodies", entries)))
+            if "instances" not in entries:
+                form = "AlphaPose's --format open or cmu"
+            entries = people
         if isinstance(entries, list):
             frames.append((frame, entries))
         else:
             problems.append(f"{path}: frame {printable(frame)}: holds {_kind(entries)}; expected a list of people. "
                             f"{_EXPORT}")
-    return form, frames
+    return ToolPoses(form, frames)
 
 
-def _openpose_folder(folder: Path) -> tuple[str, list[tuple[str, list]]]:
-    files = sorted(file for file in folder.iterdir() if file.suffix == ".json")
+def _of_tool(path: Path, read: Callable, *arguments):
+    """What a reader of `pose_tools` returns.
+
+    Raises:
+        UserError: the file is of a form that it knows, with something else within.
+    """
+    try:
+        return read(*arguments)
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: poses of a known tool, but not of its form ({type(error).__name__}: "
+                        f"{str(error)[:60]}); {_EXPECTED}. Export them again") from None
+
+
+def _folder(folder: Path) -> ToolPoses:
+    files = sorted(file for file in folder.iterdir() if file.suffix == ".json" and not file.name.startswith("."))
     if not files:
-        raise UserError(f"{folder}: no JSON files; expected one for each frame, as OpenPose's --write_json makes them")
-    frames = []
-    for file in files:
-        content = _read_json(file)
+        labels = _of_tool(folder, labels_folder, folder)
+        if labels is not None:
+            return labels
+        raise UserError(f"{folder}: no JSON files; expected one for each frame, as OpenPose's --write_json makes them, "
+                        "or Ultralytics' labels, *.txt")
+    contents = [_read_json(file) for file in files]
+    if all(isinstance(content, dict) and isinstance(content.get("people"), list) and "canvas_width" in content
+           for content in contents):
+        found = _of_tool(folder, recognised, folder, contents)
+        return found._replace(frames=[(file.name, people) for file, (_, people) in zip(files, found.frames)])
+    frames, forms = [], []
+    for file, content in zip(files, contents):
         people = content.get("people", content.get("bodies")) if isinstance(content, dict) else None
-        if not isinstance(people, list):
+        tool = _of_tool(file, of_one_picture, file, content) if people is None else (_OPENPOSE_S, people)
+        if tool is None or not isinstance(tool[1], list):
             raise UserError(f"{file}: holds {_kind(content)}; expected OpenPose's poses of one frame, an object with "
-                            "\"people\"")
-        frames.append((file.name, people))
-    return "OpenPose's folder of frames", frames
+                            "\"people\", or MMPose's or Ultralytics' list of people")
+        if tool[1]:
+            forms.append(tool[0])
+        frames.append((file.name, tool[1]))
+    if len(set(forms)) > 1:
+        raise UserError(f"{folder}: {forms[0]} and {next(f for f in forms if f != forms[0])} files; expected those of "
+                        "one program. Take the others away")
+    form = f"{next(iter(forms), _OPENPOSE_S)} folder of frames"
+    if forms and forms[0].startswith("Ultra"):
+        return _of_tool(folder, ultralytics, frames)._replace(form=form)
+    return ToolPoses(form, frames)
 
 
-def _list_of_results(path: Path, content: list, problems: list[str]) -> tuple[str, list[tuple[str, list]]]:
-    form, grouped = "AlphaPose's list of results", {}
+def _list_of_results(path: Path, content: list, problems: list[str]) -> ToolPoses:
+    form = "AlphaPose's list of results"
+    grouped: dict[str, list] = {}
     for number, entry in enumerate(content, start=1):
         name = entry.get("image_id") if isinstance(entry, dict) else None
         if isinstance(name, int) and not isinstance(name, bool):
@@ -163,15 +241,26 @@ def _list_of_results(path: Path, content: list, problems: list[str]) -> tuple[st
         else:
             problems.append(f"{path}: entry {number} of the list has no frame name; expected an object with "
                             "\"image_id\": \"0001.png\"")
-    return form, list(grouped.items())
+    return ToolPoses(form, list(grouped.items()))
 
 
 def _read_json(path: Path):
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected tracked poses. {_EXPORT}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: not readable as JSON ({error}). {_EXPORT}") from None
+    try:
+        return json.loads(data)  # bytes: a mark of UTF-8 or UTF-16 at the beginning is understood
+    except (ValueError, RecursionError) as error:
+        lines = json_lines(data.decode("utf-8-sig", errors="replace"))
+        if lines is not None:
+            return lines
+        known = _NOT_READ.get(path.suffix.lower())
+        if known:
+            raise UserError(f"{path}: {known}; {_EXPECTED}. Convert it to JSON: {{\"0001.png\": "
+                            f"[{{\"keypoints\": [x, y, score of {JOINTS} COCO joints], \"idx\": 1}}]}}") from None
         raise UserError(f"{path}: not readable as JSON ({error}). {_EXPORT}") from None
 
 
@@ -179,23 +268,36 @@ def _pose(entry) -> tuple[Pose, str]:
     """A pose, and the name of its layout of joints."""
     if not isinstance(entry, dict):
         raise ValueError(f"found {_kind(entry)}; expected an object with keypoints, scores and idx")
+    if "keypoint_scores" in entry:
+        try:
+            entry = plain(entry)
+        except TypeError:
+            raise ValueError(f"keypoints are {_kind(entry.get('keypoints'))}; expected rows of x, y") from None
     key = next((key for key in _OPENPOSE_KEYS if key in entry), None)
     if key is not None:
         keypoints, layout = _openpose_keypoints(entry[key])
         return Pose(_person(entry.get("person_id", -1)), keypoints, float(keypoints[:, 2].mean())), layout
     person = _person(entry["idx"]) if "idx" in entry else None
-    score = _single_number(entry.get("scores", entry.get("score")))
+    score = _single_number(entry.get("scores", entry.get("score", 0)))
     if score is None:
         raise ValueError("no number for scores (or score); expected the person's confidence")
     if "keypoints" not in entry:
         raise ValueError(f"no keypoints; expected {JOINTS} x (x, y, score)")
     keypoints, layout = _coco_keypoints(entry["keypoints"])
+    if "scores" not in entry and "score" not in entry:
+        score = float(keypoints[:, 2].mean())
+    if entry.get("unseen_at_zero"):
+        keypoints = _with_unseen_near_seen(keypoints)
     return Pose(person, keypoints, score), layout
 
 
 def _person(value) -> int | None:
-    """A person's number; None for -1, OpenPose's word for nobody in particular."""
-    person = _single_number(value)
+    """A person's number; None for -1, OpenPose's word for nobody in particular.
+
+    Where AlphaPose has merged poses, it lists their numbers, each in a list of its own: the first counts.
+    """
+    merged = isinstance(value, list) and value and all(isinstance(one, list) and len(one) == 1 for one in value)
+    person = _single_number(value[0] if merged else value)
     if person is None or person != int(person) or person < -1:
         raise ValueError(f"idx is {_short(value)}; expected the person's number, a whole one from 1")
     return int(person) if person >= 0 else None
@@ -205,8 +307,9 @@ def _coco_keypoints(value) -> tuple[np.ndarray, str]:
     rows = _rows(value)
     if len(rows) not in _COCO_FIRST:
         known = ", ".join(f"{count} ({name})" for count, name in _COCO_FIRST.items())
-        raise ValueError(f"{len(rows)} keypoints; expected x, y, score of {known} keypoints. "
-                         "Export with AlphaPose's COCO model, or drop this person")
+        name = f" ({_OTHER_JOINTS[len(rows)]}'s)" if len(rows) in _OTHER_JOINTS else ""
+        raise ValueError(f"{len(rows)} keypoints{name}; expected x, y, score of {known} keypoints. "
+                         "Export with a COCO model, or drop this person")
     return rows[:JOINTS], _COCO_FIRST[len(rows)]
 
 
@@ -217,13 +320,16 @@ def _openpose_keypoints(value) -> tuple[np.ndarray, str]:
         raise ValueError(f"{len(rows)} keypoints; expected x, y, score of {known} keypoints. "
                          "Export with OpenPose's model BODY_25 or COCO")
     layout, places = _OPENPOSE[len(rows)]
-    keypoints = rows[list(places)]
+    return _with_unseen_near_seen(rows[list(places)]), layout
+
+
+def _with_unseen_near_seen(keypoints: np.ndarray) -> np.ndarray:
+    """What was not seen is given at (0, 0), which would stretch the person's box into the corner: move it."""
     seen = keypoints[:, 2] > 0
-    # What was not seen is given at (0, 0), which would stretch the person's box into the corner.
     if seen.any():
         distance = np.abs(np.subtract.outer(_HEIGHTS, _HEIGHTS[seen]))
         keypoints[~seen, :2] = keypoints[seen, :2][distance.argmin(axis=1)][~seen]
-    return keypoints, layout
+    return keypoints
 
 
 _HEIGHTS = np.array([1.0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5, 5, 6, 6])
@@ -233,7 +339,7 @@ _HEIGHTS = np.array([1.0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4, 4, 5, 5, 6, 6])
 def _rows(value) -> np.ndarray:
     """Keypoints of any number as float64 [K, 3], scores not negative."""
     numbers = value if isinstance(value, list) else [value]
-    if all(isinstance(row, list) and len(row) == 3 for row in numbers):
+    if all(isinstance(row, (list, tuple)) and len(row) == 3 for row in numbers):
         numbers = [x for row in numbers for x in row]
     if not all(_is_number(x) for x in numbers):
         raise ValueError(f"keypoints hold {_short(next(x for x in numbers if not _is_number(x)))}; "
@@ -251,7 +357,7 @@ def _rows(value) -> np.ndarray:
 
 def _single_number(value) -> float | None:
     """A finite number, also from within lists of one element; None for anything else."""
-    while isinstance(value, list) and len(value) == 1:
+    while isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
     return float(value) if _is_number(value) else None
 

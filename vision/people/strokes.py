@@ -67,10 +67,10 @@ def draw_coloured(picture: np.ndarray, pixels: np.ndarray, width: int, colour: t
     """
     if len(pixels) == 0:
         return
-    colour = np.array(colour, np.uint16)
-    _paint(picture, pixels, np.mgrid[-width:width, -width:width].reshape(2, -1).T, colour)
+    paint = np.array(colour, np.uint16)
+    _paint(picture, pixels, np.mgrid[-width:width, -width:width].reshape(2, -1).T, paint)
     around = np.mgrid[-2 * width:2 * width, -2 * width:2 * width].reshape(2, -1).T
-    _paint(picture, pixels[[0, -1]], around[(around ** 2).sum(axis=1) < 4 * width ** 2], colour)
+    _paint(picture, pixels[[0, -1]], around[(around ** 2).sum(axis=1) < 4 * width ** 2], paint)
 
 
 def _paint(picture: np.ndarray, pixels: np.ndarray, offsets: np.ndarray, colour: np.ndarray) -> None:

@@ -1,0 +1,300 @@
+"""Runs of video-to-video synthesis through train.py and test.py: stages, continuation, export."""
+
+import json
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+
+import test as test_program
+import train
+from models.base_model import Phase
+from models.vid2vid_model import Vid2VidModel, frame_gpus, generator_gpus, loads
+from models.vid2vid_temporal import Growth
+from scripts.lab.check_reliability import equal
+from tests.program import ROOT
+from tests.vid2vid_case import parsed
+from util.errors import UserError
+
+DATA = ROOT / "tests/golden_vid2vid/data"
+NETWORKS = ("--model", "vid2vid", "--gpu_ids", "-1", "--ngf", "4", "--ndf", "4", "--n_blocks", "2", "--n_blocks_local",
+            "1", "--n_downsample_G", "2")
+SMALL = (*NETWORKS, "--num_threads", "0", "--display_id", "0", "--no_html", "--print_freq", "1steps")
+LABELS = ("--dataroot", "street", "--phase", "clip", "--label_nc", "35", "--use_instance", "--fg")
+STREET = (*SMALL, *LABELS)
+LEARNING = ("--no_vgg", "--flow_net", "dis", "--n_frames_total", "2", "--max_frames_per_gpu", "2",
+            "--max_frames_backpropagate", "2", "--niter_step", "1", "--n_frames_D", "2")
+TINY = ("--loadSize", "64", "--niter", "1", "--niter_decay", "0", "--num_D", "1")
+FINE = ("--loadSize", "64", "--niter", "2", "--niter_decay", "1", "--num_D", "2", "--n_scales_spatial", "2",
+        "--niter_fix_global", "1", "--load_pretrain", "checkpoints/coarse")
+
+
+class Killed(BaseException):
+    """As SIGKILL, nobody expects it."""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a street, a coarse run on it, and a run from coarse to fine that nothing broke off."""
+    folder = tmp_path_factory.mktemp("vid2vid")
+    shutil.copytree(DATA / "street", folder / "street")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        train.main(["--name", "coarse", *STREET, *LEARNING, *TINY])
+        train.main(["--name", "whole", *STREET, *LEARNING, *FINE])
+    return folder
+
+
+@pytest.fixture
+def folder(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    return trained
+
+
+def weights(name, label="latest"):
+    return {path.name.removeprefix(f"{label}_net_"): torch.load(path, weights_only=True)
+            for path in Path("checkpoints", name).glob(f"{label}_net_*.pth")}
+
+
+def state(name):
+    return torch.load(Path("checkpoints", name, "latest_state.pth"), weights_only=True) | weights(name)
+
+
+@pytest.mark.parametrize("step", [2, 5])
+def test_a_run_killed_in_any_stage_goes_on_to_the_same_bits(folder, monkeypatch, step):
+    steps, optimize = [], Vid2VidModel.optimize_parameters
+
+    def counted(model, batch):
+        losses = optimize(model, batch)
+        steps.append(batch["A"].shape[1])
+        if len(steps) == step:
+            raise Killed
+        return losses
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Vid2VidModel, "optimize_parameters", counted)
+        train.main(["--name", "killed", *STREET, *LEARNING, *FINE, "--save_latest_minutes", "0"])
+    train.main(["--name", "killed", "--continue_train"])
+    assert equal(state("killed"), state("whole"))
+    if step == 5:
+        assert steps[0] < steps[-1], "clips grow"
+
+
+def test_coarse_generators_wait_for_their_turn_and_begin_with_the_weights_of_the_stage_before(folder):
+    coarse = weights("coarse")["G0.pth"]
+
+    def moved(label):
+        trained = weights("whole", label)["G0.pth"]
+        return any(not torch.equal(trained[name], tensor) for name, tensor in coarse.items() if "running" not in name
+                   and "num_batches" not in name)
+
+    assert not moved("1") and moved("2")
+    before, after = weights("coarse")["D.pth"], weights("whole", "1")["D.pth"]
+    assert set(before) < set(after)  # of the scale with index 0, the coarsest in either
+    lines = Path("checkpoints/whole/loss_log.txt").read_text().splitlines()
+    assert lines[0].startswith("(epoch: 1, iters: 1, time: ") and " D_fake: " in lines[0]
+    assert {name for name in state("whole")["optimizers"]} == {"G", "D", "D_T0", "D_T1"}
+
+
+def test_published_weights_alone_make_a_video_of_each_sequence(folder):
+    published = Path("checkpoints/published")
+    published.mkdir()
+    for name in ("latest_net_G0.pth", "latest_net_G1.pth"):
+        counters = {entry: value for entry, value in
+                    torch.load(Path("checkpoints/whole", name), weights_only=True).items()
+                    if not entry.endswith("num_batches_tracked")}
+        torch.save(counters, published / name)
+    command = ["--name", "published", *NETWORKS, *LABELS, "--loadSize", "64", "--n_scales_spatial", "2",
+               "--use_real_img"]
+    test_program.main(command)
+    results = Path("results/published/clip_latest")
+    made = {path.relative_to(results): path.read_bytes() for path in results.rglob("fake_B_*.jpg")}
+    assert len(made) == 5 + 3
+    first = "aachen_000001/fake_B_aachen_000001_000002_gtFine_labelIds.jpg"
+    assert Path(first) in made
+    assert (results / first.replace("fake_B", "real_A").replace(".jpg", ".png")).exists()
+    assert (results / "bremen_000002/videos/fake_B.webm").exists()
+    test_program.main([*command, "--start_frame", "2"])  # another beginning, but not of the second sequence
+    again = {path.relative_to(results): path.read_bytes() for path in results.rglob("fake_B_*.jpg")}
+    assert len(again) == 3 + 3
+    assert all((again[path] == made[path]) == (path.parts[0] == "bremen_000002") for path in again)
+
+
+def test_first_frames_must_come_from_somewhere(folder):
+    whole = ["--name", "whole", "--gpu_ids", "-1", "--phase", "clip"]
+    with pytest.raises(UserError, match="^--use_real_img: not given"):
+        test_program.main([*whole])
+    with pytest.raises(UserError, match="^--use_single_G: .*should hold City or face"):
+        test_program.main([*whole, "--use_single_G"])
+    with pytest.raises(UserError, match="label2city_single/latest_net_G_512.pth: no such checkpoint"):
+        test_program.main([*whole, "--use_single_G", "--single_G_dir", "label2city_single", "--loadSize", "512"])
+
+
+def test_faces_and_poses_train_and_are_exported(tmp_path, monkeypatch):
+    for kind, more in (("face", ("--input_nc", "15", "--TTUR")),
+                       ("pose", ("--input_nc", "6", "--no_first_img", "--add_face_disc", "--resize_or_crop",
+                                 "scaleHeight", "--checkpoint_activations", "--sparse_D"))):
+        shutil.copytree(DATA / kind, tmp_path / kind)
+        monkeypatch.chdir(tmp_path)
+        data = ("--dataroot", kind, "--dataset_mode", kind, "--phase", "clip")
+        train.main(["--name", kind, *SMALL, *LEARNING, "--niter", "1", "--niter_decay", "0", *data, "--num_D", "1",
+                    "--loadSize", "64", *more])
+        test_program.main(["--name", kind, "--gpu_ids", "-1", "--phase", "clip", "--num_test", "2",
+                           *(["--use_real_img"] if kind == "face" else [])])
+        assert len(list(Path("results", kind, "clip_latest").rglob("fake_B_*.jpg"))) == 2
+        assert len(list(Path("results", kind, "clip_latest").rglob("real_A_*.jpg"))) == 2
+
+
+# Without files.
+
+
+def noise(opt, frames, size=16, batch=1):
+    torch.manual_seed(0)
+    return {"A": torch.rand(batch, frames, opt.input_nc, size, size) * 2 - 1,
+            "B": torch.rand(batch, frames, 3, size, size) * 2 - 1, "image_path": ["0.png"]}
+
+
+def small_model(arguments=""):
+    torch.manual_seed(0)
+    model = Vid2VidModel(parsed(f"--gpu_ids -1 --no_vgg --flow_net still --ngf 2 --ndf 2 --n_blocks 2 --num_D 1 "
+                                f"--n_downsample_G 2 --n_blocks_local 1 {arguments}"))
+    model.start_phase(model.phases()[0])
+    return model
+
+
+@pytest.mark.parametrize("n_frames_bp, flows_back", [(1, False), (2, True)])
+def test_gradients_reach_the_frame_before_where_they_may(n_frames_bp, flows_back):
+    model = small_model()
+    batch = noise(model.opt, 4)
+    maps, real = model.clip(batch)
+    maps.requires_grad_()
+    load = model.frames(maps, model.given_first_frames(real, maps), n_frames_bp)
+    load.images[:, 1].sum().backward()
+    assert (maps.grad[:, 0] != 0).any() == flows_back  # the first map is only seen by the first frame
+
+
+def test_frames_of_a_load_take_turns_on_copies_of_the_generators():
+    model = small_model("--n_scales_spatial 2")
+    batch = noise(model.opt, 6)
+    maps, real = model.clip(batch)
+    given = model.given_first_frames(real, maps)
+    alone, shared = (model.frames(maps, given, 2, replicas=replicas, per_replica=3)
+                     for replicas in (None, [model.frames, model.frames]))
+    assert torch.equal(alone.images, shared.images) and torch.equal(alone.carried[1], shared.carried[1])
+
+
+@pytest.mark.parametrize("ids, n_gpus_gen, batch_size, frames, gpus", [
+    ([0, 1, 2, 3, 4, 5, 6, 7], 6, 1, [1, 2, 3, 4, 5, 6], 6), ([0, 1], -1, 1, [0, 1], 2), ([0, 1], -1, 2, [], 1),
+    ([0], -1, 1, [], 1), ([], 6, 1, [], 6)])
+def test_gpus_are_shared_between_generators_and_discriminators(ids, n_gpus_gen, batch_size, frames, gpus):
+    opt = Namespace(gpu_ids=ids, n_gpus_gen=n_gpus_gen, batch_size=batch_size)
+    assert (frame_gpus(opt), generator_gpus(opt)) == (frames, gpus)
+
+
+def test_activations_that_are_computed_again_change_nothing():
+    found = []
+    for arguments in ("", "--checkpoint_activations"):
+        model = small_model(f"--n_scales_spatial 2 {arguments}")
+        model.growth = Growth(2, 2, 2)
+        model.optimize_parameters(noise(model.opt, 6))
+        found.append({name: p.detach().clone() for name, p in model.frames.named_parameters()})
+    assert all(torch.allclose(found[0][name], found[1][name], atol=1e-6) for name in found[0])
+
+
+@pytest.mark.parametrize("arguments", [
+    "--n_scales_temporal 0", "--n_frames_G 2 --n_frames_D 2", "--no_flow --norm instance",
+    "--gan_mode hinge --no_ganFeat", "--gan_mode original --n_scales_temporal 1"])
+def test_other_shapes_of_training_run_through_several_loads(arguments):
+    model = small_model(arguments)
+    model.growth = Growth(2, 2, 2)
+    found = [losses for losses, _ in model.train_clip(noise(model.opt, 9))]
+    assert len(found) > 3 and all(loss.isfinite() for losses in found for loss in losses.values())
+
+
+def test_flow_may_come_with_the_data_and_longer_steps_are_put_together():
+    model = small_model("--flow_net files --n_frames_D 2")
+    batch = noise(model.opt, 8)
+    with pytest.raises(UserError, match="^--flow_net files: found no `flow` in items of --dataset_mode temporal"):
+        model.optimize_parameters(batch)
+    batch["flow"] = torch.zeros(1, 8, 2, 16, 16)
+    batch["flow"][:, :, 0] = torch.arange(8.0)[:, None, None]
+    maps, real = model.clip(batch)
+    flow, _ = model.teacher(real[:, [5]], real[:, [3]], [[(5, 3)]])
+    assert flow.shape == (1, 1, 2, 16, 16) and (flow[:, :, 0] == 5 + 4).all()
+    model.growth = Growth(1, 3, 3)
+    assert model.optimize_parameters(batch)["F_Flow"].isfinite()
+
+
+def test_half_precision_trains_to_finite_losses():
+    model = small_model("--amp bf16 --n_scales_spatial 2")
+    model.growth = Growth(1, 2, 2)
+    losses = model.optimize_parameters(noise(model.opt, 6, size=32))
+    assert all(loss.isfinite() and loss.dtype == torch.float32 for loss in losses.values())
+
+
+def test_ttur_and_the_optimisers_that_a_phase_keeps():
+    model = small_model("--TTUR --n_scales_spatial 2 --niter_fix_global 3")
+    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in model.optimizers.items()}
+    assert rates == {"G": 1e-4, "D": 4e-4, "D_T0": 2e-4, "D_T1": 2e-4}
+    finest, everything = model.phases()
+    assert (finest.epochs, everything.epochs) == (range(1, 4), range(4, 21))
+    model.optimize_parameters(noise(model.opt, 4))
+    moments = len(model.optimizers["D"].state)
+    model.start_phase(everything)
+    assert moments and len(model.optimizers["D"].state) == moments and not model.optimizers["G"].state
+    assert all(p.requires_grad for p in model.frames.parameters())
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda batch: batch.update(A=batch["A"][:, :2], B=batch["B"][:, :2]), "found a clip of 2 frames"),
+    (lambda batch: batch.update(A=batch["A"][:, :, :2]), "found maps of 2 channels; expected --input_nc 3"),
+    (lambda batch: batch.update(A=batch["A"][..., :14]), "found frames of 14x16 pixels; expected multiples of 4"),
+])
+def test_clips_that_do_not_fit_are_told(change, message):
+    model = small_model()
+    batch = noise(model.opt, 4)
+    change(batch)
+    with pytest.raises(UserError, match=f"^0.png: {message}"):
+        model.optimize_parameters(batch)
+
+
+def test_labels_that_are_too_large_are_told():
+    model = small_model("--label_nc 3")
+    batch = noise(model.opt, 4) | {"A": torch.full((1, 4, 1, 16, 16), 3.0)}
+    with pytest.raises(UserError, match="^0.png: found label 3; expected labels below --label_nc 3"):
+        model.optimize_parameters(batch)
+
+
+def test_a_clip_is_split_into_loads_that_overlap_by_the_maps_that_come_before():
+    assert list(loads(6, 3, 2)) == [(0, 4), (2, 6)]
+    assert list(loads(7, 3, 4)) == [(0, 6), (4, 7)]
+
+
+def test_two_processes_compute_what_one_does(tmp_path):
+    code = ("import json, sys, torch; from tests.models.test_vid2vid_training import *; from util import distributed\n"
+            "with distributed.joined():\n"
+            "    model = small_model('--batch_size 2'); batch = noise(model.opt, 6, batch=2)\n"
+            "    own = slice(distributed.rank() * 2 // distributed.count(), (distributed.rank() + 1) * 2 // "
+            "distributed.count())\n"
+            "    batch = {k: v[own] if torch.is_tensor(v) else v for k, v in batch.items()}\n"
+            "    model.growth = Growth(1, 2, 2)\n"
+            "    losses = distributed.average(model.optimize_parameters(batch))\n"
+            "    print(json.dumps({k: float(v) for k, v in losses.items()}), flush=True)\n")
+    (tmp_path / "step.py").write_text(code)
+    found = []
+    for launcher in ([], ["-m", "torch.distributed.run", "--nproc_per_node", "2"]):
+        result = subprocess.run([sys.executable, *launcher, tmp_path / "step.py"], cwd=ROOT, capture_output=True,
+                                text=True, timeout=120, env={**__import__("os").environ, "PYTHONPATH": str(ROOT)})
+        assert result.returncode == 0, result.stderr
+        found.append(json.loads(result.stdout.strip().splitlines()[-1]))
+    assert found[1] == pytest.approx(found[0], rel=0.02)
+
+
+def test_phases_are_those_that_have_epochs():
+    model = small_model("--niter_fix_global 3")
+    assert [phase.name for phase in model.phases()] == ["training"]
+    assert isinstance(model.phases()[0], Phase)
