@@ -236,7 +236,8 @@ def _kept_of_other_inputs(step: Step, stamp: dict, key: dict, kept: frozenset[st
         return []
     former = stamp["key"]
     changed = [name for name, mark in key["inputs"].items() if mark != former["inputs"].get(name)]
-    changed += [f"--{name}" for name, mark in key["options"].items() if mark != former["options"].get(name)]
+    changed += [f"--{name}" for name, mark in key["options"].items()
+                if mark not in (former["options"].get(name), repr(None))]
     if not changed:
         return []
     return [Finding(1, f"{', '.join(sorted(kept))}: kept as made by hand, though {', '.join(changed)} changed since. "

@@ -236,6 +236,16 @@ def test_what_is_kept_though_its_inputs_changed_is_told(root):
     assert copy.perform(root, "a") == (outcome, "unchanged"), "it is told as long as it is so"
 
 
+def test_an_option_that_is_new_is_no_input_that_changed(root):
+    copy = Copy()
+    copy.perform(root, "a")
+    (root / "out.txt").write_text("mine")
+    (root / "folder/0001.txt").unlink()
+    step = replace(copy.step, add_options=lambda parser: Copy.add_options(parser) or parser.add_argument("--new"))
+    outcome, state = perform(step, root, Namespace(word="a", new=None))
+    assert state == "made" and outcome.findings == [Finding(1, "a word")]
+
+
 def test_a_file_of_no_bytes_that_a_crash_left_is_made_again(root):
     copy = Copy()
     copy.perform(root, "a")
