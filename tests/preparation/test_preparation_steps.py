@@ -1,4 +1,5 @@
 import json
+import shutil
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -240,7 +241,7 @@ def test_an_option_that_is_new_is_no_input_that_changed(root):
     copy = Copy()
     copy.perform(root, "a")
     (root / "out.txt").write_text("mine")
-    (root / "folder/0001.txt").unlink()
+    shutil.rmtree(root / "folder")
     step = replace(copy.step, add_options=lambda parser: Copy.add_options(parser) or parser.add_argument("--new"))
     outcome, state = perform(step, root, Namespace(word="a", new=None))
     assert state == "made" and outcome.findings == [Finding(1, "a word")]
