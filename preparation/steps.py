@@ -114,8 +114,8 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     """
     stamp = _read_stamp(root, step)
     opt, options = _as_before(step, opt, stamp.get("options", {}))
-    key = {"inputs": {name: fingerprint_of(root, name) for name in step.reads},
-           "options": {name: entry["fingerprint"] for name, entry in options.items()}}
+    key: dict[str, object] = {"inputs": {name: fingerprint_of(root, name) for name in step.reads},
+                              "options": {name: entry["fingerprint"] for name, entry in options.items()}}
     if (elsewhere := step.elsewhere(opt)) is not None:
         key["elsewhere"] = elsewhere
     present = {name: mark for name in step.makes if (mark := fingerprint_of(root, name)) is not None}
