@@ -2,9 +2,8 @@
 
     python test.py --name my_run
 
-Data, model and network size are those of the training. For the model lnr: one straight-alpha PNG per layer and frame,
-named by layer (l0 is the background), a video per layer, and a page to look at them, in
-results/<name>/test_<epoch>/. Where the data have several sequences, each has a folder and a page of its own there.
+Data, model and network size are those of the training. Pictures, videos and a page to look at them are in
+results/<name>/test_<epoch>/; where the data have several sequences, each has a folder and a page of its own there.
 """
 
 from argparse import Namespace
