@@ -31,7 +31,7 @@ from options.result_options import (
 )
 from util.command_line import OneLineParser
 from util.errors import UserError, reported_in_one_line
-from util.files import folder_filled_atomically
+from util.files import results_added
 from util.version import VERSION
 
 
@@ -50,7 +50,7 @@ def evaluate(opt: Namespace) -> str:
     figures, title, sections = measure(opt)
     result = {"version": VERSION, "run": run if opt.name else None, **figures}
     sentences, tables = report.sentences(result), report.tables(result)
-    with folder_filled_atomically(opt.out) as temporary:
+    with results_added(opt.out, "evaluate", own=opt.out == default_place(opt)) as temporary:
         write_figures(temporary, result)
         write_page(temporary, title, sentences, tables, drawings(report.plots(result), result["frames"]), sections)
     return "\n".join([*sentences, "", console_text(tables)])
@@ -76,13 +76,32 @@ def parse(argv: list[str] | None = None) -> Namespace:
         if opt.truth is not None:
             raise UserError("--truth: found with pictures; it belongs to layers. Give --targets DIR instead")
         opt.training = resolve_picture_options(opt)
-        opt.out = opt.out or opt.images / "evaluation"
+        opt.out = opt.out or default_place(opt)
+        check_place(opt)
         return opt
     opt.training = resolve_result_options(opt)
     known = opt.dataroot / "gt"
     opt.truth = None if opt.truth == "none" else opt.truth or (known if known.is_dir() else None)
-    opt.out = opt.out or opt.layers / "evaluation"
+    opt.out = opt.out or default_place(opt)
+    check_place(opt)
     return opt
+
+
+def default_place(opt: Namespace) -> Path:
+    """The folder that the evaluation is written to where none is given: beside what is measured."""
+    return (opt.images or opt.layers) / "evaluation"
+
+
+def check_place(opt: Namespace) -> None:
+    """See that the evaluation does not come between what it measures.
+
+    Raises:
+        UserError: it would.
+    """
+    measured = opt.images or opt.layers
+    if opt.out.resolve() in (measured.resolve(), (measured / "images").resolve()):
+        raise UserError(f"--out {opt.out}: the folder of what is measured; expected another one, such as "
+                        f"{default_place(opt)}")
 
 
 def of_layers(opt: Namespace) -> tuple[dict, str, list[Section]]:

@@ -25,7 +25,7 @@ from retiming.editor.page import write_page
 from retiming.editor.server import Session, serve
 from retiming.rendering import render
 from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
-from util.checked_json import dotted
+from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import write_text
@@ -125,6 +125,8 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
     if opt.edit is None or isinstance(opt.edit, dict):
         return edit_with_short_forms(json.dumps(opt.edit or {}), "edit", opt.changes, facts, Path())
     try:
+        if opt.edit.stat().st_size > 4 * LARGEST:  # bytes of as many characters
+            raise UserError(f"--edit {opt.edit}: {opt.edit.stat().st_size} bytes; expected at most {LARGEST} letters")
         text = opt.edit.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise UserError(f"--edit {opt.edit}: not readable ({error})") from None

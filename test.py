@@ -2,9 +2,8 @@
 
     python test.py --name my_run
 
-Data, model and network size are those of the training. For the model lnr: one straight-alpha PNG per layer and frame,
-named by layer (l0 is the background), a video per layer, and a page to look at them, in
-results/<name>/test_<epoch>/. Where the data have several sequences, each has a folder and a page of its own there.
+Data, model and network size are those of the training. Pictures, videos and a page to look at them are in
+results/<name>/test_<epoch>/; where the data have several sequences, each has a folder and a page of its own there.
 """
 
 from argparse import Namespace
@@ -23,7 +22,7 @@ from options.test_options import TestOptions
 from util.allocator import keep_freed_memory
 from util.command_line import folder_name
 from util.errors import UserError, reported_in_one_line
-from util.files import folder_filled_atomically, written_atomically
+from util.files import results_added, written_atomically
 from util.html import Media, Page
 from util.images import write_image
 from util.tensors import to_pixels
@@ -47,7 +46,7 @@ def test(opt: Namespace) -> Path:
     model.set_mode(training=not opt.eval)
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}"
     title = f"{opt.name}, {opt.phase}, epoch {opt.epoch}"
-    with folder_filled_atomically(folder) as temporary:
+    with results_added(folder, "test", own=True) as temporary:
         export(model, dataset, temporary, title, opt)
     return folder
 

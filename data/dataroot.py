@@ -18,6 +18,10 @@ from vision.geometry.homography import Registration
 
 SIDE_MULTIPLE = 16
 SMALLEST_SIDE = 64
+LARGEST_SIDE = 32768
+WIDEST = 20
+MOST_PEOPLE = 254
+"""As many as the person numbers of UV maps are for."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -160,7 +164,7 @@ def read_metadata(path: Path) -> Metadata:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; see docs/layered_video/data.md for what it holds") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error})") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds a {type(values).__name__}; expected an object with size_LR, "
@@ -194,8 +198,10 @@ class _MetadataChecks:
     def size(self, key: str) -> tuple[int, int]:
         """(width, height) in pixels."""
         value = self.values[key]
-        if not (_is_list_of(value, _is_count) and len(value) == 2):
-            self.problem(key, "[width, height] in pixels")
+        if not (_is_list_of(value, _is_count) and len(value) == 2 and max(value) <= LARGEST_SIDE
+                and max(value) <= WIDEST * min(value)):
+            self.problem(key, f"[width, height] in pixels, up to {LARGEST_SIDE}, one not more than {WIDEST} times the "
+                              "other")
             return SMALLEST_SIDE, SMALLEST_SIDE
         return value[0], value[1]
 
@@ -212,9 +218,9 @@ class _MetadataChecks:
     def n_textures(self) -> int:
         """Tiles of the texture atlas."""
         value = self.values["n_textures"]
-        if not (_is_count(value) and value >= 25 and (value - 1) % 24 == 0):
-            self.problem("n_textures", "24 x people + 1: 25, 49, 73, ...")
-            return 24 * 254 + 1
+        if not (_is_count(value) and 25 <= value <= 24 * MOST_PEOPLE + 1 and (value - 1) % 24 == 0):
+            self.problem("n_textures", f"24 x people + 1: 25, 49, 73, ... up to {24 * MOST_PEOPLE + 1}")
+            return 24 * MOST_PEOPLE + 1
         return value
 
     def people_layers(self, people: int) -> list[list[int]] | None:
@@ -276,7 +282,7 @@ def read_homographies(path: Path) -> Registration:
         lines.pop()
     width, height = size = _numbers_after(path, lines, 0, "size:", 2)
     left, right, top, bottom = bounds = _numbers_after(path, lines, 1, "bounds:", 4)
-    if min(size) <= 0 or left >= right or top >= bottom:
+    if min(size) < 1 or max(size) > LARGEST_SIDE or left >= right or top >= bottom:
         raise UserError(f"{path}: size {size} and bounds {bounds}; expected a positive size, xmin < xmax, ymin < ymax")
     matrices = [np.reshape(_numbers_after(path, lines, i, "", 9), (3, 3)) for i in range(2, len(lines))]
     if not matrices:

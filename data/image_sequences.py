@@ -342,7 +342,7 @@ def read_flow(path: Path) -> np.ndarray:
         UserError: the file is missing or holds anything else.
     """
     try:
-        flow = np.load(path, allow_pickle=False)
+        flow = np.load(path)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: not readable as an array ({error}); expected a flow, made by numpy.save") from None
     if flow.ndim != 3 or flow.shape[2] != 2 or not np.isfinite(flow).all():

@@ -8,6 +8,7 @@ import os
 import signal
 from argparse import Namespace
 
+import torch
 from torch.utils.data import DataLoader
 
 from data.base_dataset import BaseDataset
@@ -15,6 +16,9 @@ from data.sampler import TrainingBatches
 from util import distributed
 from util.errors import UserError
 from util.plugins import find_class, known_names
+
+PLENTY = 8 << 30
+"""Bytes of shared memory with which nobody asks how large a batch is."""
 
 
 def find_dataset(mode: str) -> type[BaseDataset]:
@@ -57,8 +61,41 @@ def create_training_loader(dataset: BaseDataset, opt: Namespace, epochs: range, 
     sampler = TrainingBatches(len(dataset), opt.batch_size, opt.seed, not opt.serial_batches, epochs, skip,
                               distributed.rank(), distributed.count())
     workers = min(opt.num_threads, max(1, (os.cpu_count() or 1) // distributed.count_on_this_machine()))
+    workers = min(workers, workers_that_fit(dataset, opt.batch_size, epochs.start, shared_memory_left()))
     return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, pin_memory=bool(opt.gpu_ids),
                       collate_fn=dataset.collate, worker_init_fn=_leave_signals_to_the_main_process)
+
+
+def shared_memory_left() -> int | None:
+    """Bytes that batches may take on their way from worker processes to this one; None where that is not known."""
+    try:
+        status = os.statvfs("/dev/shm")
+    except (AttributeError, OSError):  # Windows, macOS
+        return None
+    return status.f_bavail * status.f_frsize // distributed.count_on_this_machine()
+
+
+def workers_that_fit(dataset: BaseDataset, batch_size: int, epoch: int, left: int | None) -> int:
+    """How many workers' batches shared memory has room for, as few as 64 MB in Docker; tells where that is none.
+
+    Args:
+        left: bytes.
+    """
+    if left is None or left > PLENTY or not len(dataset):
+        return os.cpu_count() or 1
+    batch = batch_size * _bytes_in(dataset.collate([dataset.item(0, None, epoch)]))
+    workers = max(left // max(3 * batch, 1), 0)  # two wait with each worker, and one is on its way
+    if not workers:
+        print(f"/dev/shm has {left >> 20} MiB left and a batch takes {batch >> 20}: frames are read without processes "
+              "of their own, which is slower. More of it: docker run --shm-size 2g")
+    return workers
+
+
+def _bytes_in(batch: object) -> int:
+    if isinstance(batch, torch.Tensor):
+        return batch.nbytes
+    inner = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, list | tuple) else ()
+    return sum(map(_bytes_in, inner))
 
 
 def create_test_loader(dataset: BaseDataset) -> DataLoader:

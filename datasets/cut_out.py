@@ -24,7 +24,7 @@ from data.dataroot import Dataroot
 from data.decomposition import read_mattes
 from util.command_line import OneLineParser
 from util.errors import reported_in_one_line
-from util.files import folder_filled_atomically
+from util.files import results_added
 from util.images import read_image, write_png
 from vision.geometry.canvas import Canvas
 from vision.layers.clean_plate import visible_quantile
@@ -60,7 +60,7 @@ def cut_out(dataroot: Path | str, out: Path | str) -> None:
     mattes = read_mattes(root)
     canvas = Canvas.of(root.camera_motion(), root.metadata.size, DENSITY)
     background = median_background(frames, reduce(np.maximum, mattes.values()) == 0, canvas)
-    with folder_filled_atomically(out) as temporary:
+    with results_added(out, "cut_out") as temporary:
         for k, name in enumerate(root.frames):
             back = canvas.seen(background, k, cv2.INTER_CUBIC)
             opaque = np.full(back.shape[:2], 255, np.uint8)

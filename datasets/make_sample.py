@@ -15,6 +15,7 @@ in such layers: the shadow would have to be before the other's layer and the per
 """
 
 import json
+import re
 import sys
 import tempfile
 from argparse import Namespace
@@ -34,7 +35,7 @@ from datasets.synthetic.scene import EYE, View, draw_scene, swayed
 from datasets.synthetic.solids import Part, cast_shadow, extent, render, seen_points
 from util.command_line import OneLineParser, float_at_least, int_at_least
 from util.errors import UserError, reported_in_one_line
-from util.files import write_text
+from util.files import folder_replaced_atomically, write_text
 from util.images import write_png
 from vision.geometry.homography import apply_homography
 from vision.layers.patches import over
@@ -46,6 +47,9 @@ DENSITY = 2  # drawn pixels per pixel of the double-size frame, each way
 DARKEST = 0.55  # opacity of a shadow
 MIRRORED = 0.4  # opacity of a reflection at the feet
 SUN = np.array([-0.55, 0.78, 0.14]) / np.linalg.norm([-0.55, 0.78, 0.14])  # towards it
+OF_A_CLIP = re.compile(r"(rgb_256|rgb_512|mask/\d\d|iuv/\d\d|gt(/(bg|(layer|person|shadow)_\d\d))?)/\w+\.png|"
+                       r"(prepare|kp2uv)/.*|keypoints\.json|metadata\.json|homographies\.txt|\.made_by_make_iuv\.json")
+"""Files that this program makes, and those that others make of a clip of it."""
 LOW_SUN = np.array([-0.57, 0.63, -0.53]) / np.linalg.norm([-0.57, 0.63, -0.53])  # behind the camera
 
 
@@ -108,12 +112,8 @@ def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, hei
     dataroot = Path(dataroot).resolve()
     check_place(dataroot, overwrite)
     clip = SampleClip(View(2 * width, 2 * height), frames, Content(**content))
-    with tempfile.TemporaryDirectory(prefix=f".{dataroot.name}.", suffix=".part", dir=dataroot.parent) as beside:
-        new = Path(beside, "new")
+    with folder_replaced_atomically(dataroot) as new:
         clip.write(new)
-        if dataroot.exists():
-            dataroot.rename(Path(beside, "old"))
-        new.rename(dataroot)
     return dataroot
 
 
@@ -132,6 +132,11 @@ def check_place(dataroot: Path, overwrite: bool) -> None:
         if not (dataroot / "gt").is_dir():
             raise UserError(f"{dataroot}: not a sample clip (it has no gt folder), so --overwrite leaves it alone. "
                             "Give another --dataroot")
+        foreign = [path for path in sorted(dataroot.rglob("*")) if not path.is_dir()
+                   and not OF_A_CLIP.fullmatch(path.relative_to(dataroot).as_posix())]
+        if foreign:
+            raise UserError(f"{foreign[0]}: not of a sample clip, so --overwrite leaves the clip alone. Move it away, "
+                            "or give another --dataroot")
     try:
         dataroot.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=dataroot.parent).close()

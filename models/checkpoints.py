@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from util.errors import UserError
 from util.files import written_atomically
 
+PLAIN_TYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8, torch.int8, torch.int16,
+               torch.int32, torch.int64, torch.bool}
+
 
 def weights_path(folder: Path, label: str, network: str) -> Path:
     """Where a network's weights are: label `latest`, or an epoch's number (`5_net_G.pth` of other programs too)."""
@@ -77,6 +80,10 @@ def check_weights(weights: object, path: Path) -> None:
     if not (isinstance(weights, dict) and all(isinstance(tensor, Tensor) for tensor in weights.values())):
         raise UserError(f"{path}: holds something else than weights by name. Name a checkpoint of this --model")
     for name, tensor in weights.items():
+        plain = tensor.layout == torch.strided and tensor.device.type != "meta" and not tensor.is_quantized
+        if not plain or tensor.dtype not in PLAIN_TYPES:
+            raise UserError(f"{path}: weights '{name}' are of a kind ({tensor.dtype}, {tensor.layout}) that is no "
+                            "plain number; use another checkpoint")
         if not tensor.isfinite().all():
             raise UserError(f"{path}: weights '{name}' are not all finite numbers; use another checkpoint")
 
@@ -85,17 +92,30 @@ def continue_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
     """Take an optimiser's state back; another learning rate than before stays.
 
     Raises:
-        ValueError: its moments are of other shapes than the parameters.
+        ValueError: its moments are of other shapes than the parameters, or a value is of another kind than it was.
     """
+    fresh = [dict(group) for group in optimizer.param_groups]
     rates = [group["lr"] for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
     for group, rate in zip(optimizer.param_groups, rates):
         if group["initial_lr"] != rate:  # another --lr
             group["lr"] = group["initial_lr"] = rate
+    for group, before in zip(optimizer.param_groups, fresh):
+        for name, value in group.items():
+            if name != "params" and name in before and _kind(value) != _kind(before[name]):
+                raise ValueError(f"{name} is {value!r:.40}, as {before[name]!r:.40} it should be")
     for parameter, kept in optimizer.state.items():
-        for value in kept.values():
+        for name, value in kept.items():
+            if not isinstance(value, Tensor | int | float):
+                raise ValueError(f"{name} of a parameter is {value!r:.40}, and no numbers")
             if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
                 raise ValueError(f"moments of {list(value.shape)} for a parameter of {list(parameter.shape)}")
+
+
+def _kind(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_kind(inner) for inner in value]
+    return "number" if isinstance(value, int | float | Tensor) else type(value)
 
 
 @contextmanager

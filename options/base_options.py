@@ -93,7 +93,7 @@ class BaseOptions:
         self.check_known(parser.parse_known_args(argv)[1], own.model)
         opt = parser.parse_args(argv)
         if not opt.dataroot:
-            raise UserError("--dataroot: missing; give the folder of a clip, such as datasets/sample")
+            raise UserError("--dataroot: missing; give the folder of the data, such as datasets/sample")
         opt.is_train = self.is_train
         opt.gpu_ids = own_gpus(existing_gpus(opt.gpu_ids))
         opt.name = with_suffix(opt)

@@ -35,6 +35,8 @@ class TrainOptions(BaseOptions):
         group.add_argument("--continue_train", action="store_true",
                            help="go on where the run NAME stopped, with its options; or, where it has only weights, "
                                 "from those at --epoch")
+        group.add_argument("--overwrite", action="store_true",
+                           help="begin anew although the run NAME has been trained: what it learned is lost")
         group.add_argument("--epoch_count", type=int_at_least(1), default=1, metavar="EPOCH",
                            help="first epoch where --continue_train finds only weights")
         group.add_argument("--init_from", default="", metavar="RUN[:EPOCH]",

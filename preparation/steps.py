@@ -10,10 +10,11 @@ Nothing here knows what the steps do.
 
 import hashlib
 import json
+import os
 import shutil
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from util.errors import UserError
@@ -21,7 +22,7 @@ from util.files import folder_filled_atomically, write_text
 
 METADATA = "metadata.json"
 _WHOLE_BYTES = 1 << 23
-"""Files up to this size are fingerprinted whole, larger ones by their size, beginning and end."""
+"""Before version 0.2, files up to this size were fingerprinted whole, larger ones by their size, beginning and end."""
 
 
 @dataclass(frozen=True, order=True)
@@ -84,6 +85,7 @@ class Step:
         makes: its outputs; a run may leave some out.
         add_options: adds the options that change its results to a parser. One that is None stands for its value in
             the run before.
+        elsewhere: what the results depend on besides, outside of the dataroot, given the options; None: nothing.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Step:
     reads: tuple[str, ...]
     makes: tuple[str, ...]
     add_options: Callable
+    elsewhere: Callable[[Namespace], str | None] = lambda opt: None
 
 
 def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> tuple[Outcome, str]:
@@ -111,17 +114,24 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     """
     stamp = _read_stamp(root, step)
     opt, options = _as_before(step, opt, stamp.get("options", {}))
-    key = {"inputs": {name: fingerprint_of(root, name) for name in step.reads},
-           "options": {name: entry["fingerprint"] for name, entry in options.items()}}
+    key: dict[str, object] = {"inputs": {name: fingerprint_of(root, name) for name in step.reads},
+                              "options": {name: entry["fingerprint"] for name, entry in options.items()}}
+    if (elsewhere := step.elsewhere(opt)) is not None:
+        key["elsewhere"] = elsewhere
     present = {name: mark for name in step.makes if (mark := fingerprint_of(root, name)) is not None}
-    ours = {name for name, mark in present.items() if mark in stamp.get("outputs", {}).get(name, [])}
+    made_before = stamp.get("outputs", {})
+    whole = {name for name, mark in present.items() if mark in made_before.get(name, [])
+             or fingerprint_of(root, name, former=True) in made_before.get(name, [])}
+    cut = {name for name in present.keys() - whole if name in made_before and _has_empty_file(root / name)}
+    ours = whole | cut  # a file of no bytes is of a crash, and nobody's work
     handmade = present.keys() - ours
-    complete = present.keys() >= set(stamp.get("outputs", {})) | set(stamp.get("kept", []))
+    complete = not cut and present.keys() >= set(stamp.get("outputs", {})) | set(stamp.get("kept", []))
     if _without_unset(stamp.get("key")) == _without_unset(key) and complete and not (overwrite and handmade):
         return _outcome(stamp["outcome"]), "unchanged"
     kept = frozenset() if overwrite else frozenset(handmade)
+    stale = _kept_of_other_inputs(step, stamp, key, kept)
     if kept == set(step.makes):
-        return Outcome(f"{', '.join(step.makes)} made by hand"), "kept"
+        return Outcome(f"{', '.join(step.makes)} made by hand", stale), "kept"
 
     cache = root / "prepare" / f"{step.name}-{_digest(json.dumps(key))[:8]}.part"
     with folder_filled_atomically(root) as made:
@@ -133,6 +143,7 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
                 for name in (ours | handmade | outputs.keys()) - kept}
         _write_stamp(root, step, outputs=both)
         _leave_to_others(root, made, step, kept)
+    outcome = replace(outcome, findings=[*outcome.findings, *stale])
     for name in ours - outputs.keys():
         _remove(root, name)
     _write_stamp(root, step, key=key, options=options, outputs=outputs, kept=sorted(kept), outcome=asdict(outcome))
@@ -147,11 +158,15 @@ def last_outcome(step: Step, root: Path) -> Outcome | None:
     return _outcome(outcome) if outcome else None
 
 
-def fingerprint_of(root: Path, name: str) -> str | None:
-    """Fingerprint of a file, of a folder with all that is in it, or of a key of metadata.json; None: none there."""
+def fingerprint_of(root: Path, name: str, former: bool = False) -> str | None:
+    """Fingerprint of a file, of a folder with all that is in it, or of a key of metadata.json; None: none there.
+
+    Args:
+        former: as it was taken before version 0.2.
+    """
     file, _, key = name.partition("#")
     if not key:
-        return _fingerprint(root / file)
+        return _fingerprint(root / file, former)
     values = read_values(root / file)
     return _digest(json.dumps(values[key], sort_keys=True)) if key in values else None
 
@@ -166,7 +181,7 @@ def read_values(path: Path) -> dict:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not readable as JSON ({error}). Mend it, or move it away") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds a {type(values).__name__}; expected an object. Mend it, or move it away")
@@ -197,7 +212,12 @@ def _as_before(step: Step, opt: Namespace, before: dict) -> tuple[Namespace, dic
         value = vars(opt).setdefault(action.dest)
         entry = before.get(action.dest)
         if value is None and entry is not None and entry["value"] is not None:
-            value = action.type(entry["value"]) if callable(action.type) else str(entry["value"])
+            try:
+                value = action.type(entry["value"]) if callable(action.type) else str(entry["value"])
+            except (ArgumentTypeError, ValueError, TypeError, ArithmeticError):
+                value = None
+            if action.choices and value not in action.choices:
+                value = None
             setattr(opt, action.dest, value)
             if isinstance(value, Path) and not value.exists():  # moved away since: it is needed only to run again
                 entries[action.dest] = entry
@@ -210,19 +230,52 @@ def _as_before(step: Step, opt: Namespace, before: dict) -> tuple[Namespace, dic
     return opt, entries
 
 
-def _fingerprint(path: Path) -> str | None:
+def _kept_of_other_inputs(step: Step, stamp: dict, key: dict, kept: frozenset[str]) -> list[Finding]:
+    """What stays as somebody made it, though what it was made from has become something else."""
+    if not kept or "key" not in stamp:
+        return []
+    former = stamp["key"]
+    changed = [name for name, mark in key["inputs"].items() if mark != former["inputs"].get(name)]
+    changed += [f"--{name}" for name, mark in key["options"].items()
+                if mark not in (former["options"].get(name), repr(None))]
+    if not changed:
+        return []
+    return [Finding(1, f"{', '.join(sorted(kept))}: kept as made by hand, though {', '.join(changed)} changed since. "
+                       f"Where it is not for these frames, make it again: --overwrite --steps {step.name}")]
+
+
+def _fingerprint(path: Path, former: bool = False) -> str | None:
     if path.is_dir():
-        return _digest("\n".join(f"{file.relative_to(path)} {_fingerprint(file)}" for file in sorted(path.rglob("*"))
-                                 if file.is_file()))
+        return _digest("\n".join(f"{file.relative_to(path)} {_fingerprint(file, former)}" for file in _files_in(path)))
     if not path.is_file():
         return None
     size = path.stat().st_size
     with open(path, "rb") as file:
         if size <= _WHOLE_BYTES:
             return _digest(file.read())
+        if not former:
+            digest = hashlib.blake2b(digest_size=16)
+            while part := file.read(_WHOLE_BYTES):
+                digest.update(part)
+            return digest.hexdigest()
         begin = file.read(_WHOLE_BYTES // 2)
         file.seek(-_WHOLE_BYTES // 2, 2)
         return _digest(str(size).encode() + begin + file.read())
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """All files in a folder, also behind links to other folders, but for those that lead back."""
+    found, seen = [], set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(here))
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(here, name)) not in seen]
+        found += [path for name in names if (path := Path(here, name)).is_file()]
+    return sorted(found)
+
+
+def _has_empty_file(path: Path) -> bool:
+    return any(file.stat().st_size == 0 for file in (_files_in(path) if path.is_dir() else [path] if path.is_file()
+                                                     else []))
 
 
 def _digest(content: bytes | str) -> str:
@@ -234,10 +287,38 @@ def _stamp_path(root: Path, step: Step) -> Path:
 
 
 def _read_stamp(root: Path, step: Step) -> dict:
+    """A step's stamp; {} if there is none, or what is there is not as it was written."""
     try:
-        return json.loads(_stamp_path(root, step).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
+        stamp = json.loads(_stamp_path(root, step).read_text(encoding="utf-8"))
+        if _is_stamp(stamp):
+            return stamp
+    except (OSError, ValueError, RecursionError):
+        pass
+    return {}
+
+
+def _is_stamp(stamp: object) -> bool:
+    def words(value: object) -> bool:
+        return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+    def marks(value: object) -> bool:
+        return isinstance(value, dict) and all(isinstance(mark, str | None) for mark in value.values())
+
+    if not isinstance(stamp, dict) or not isinstance(stamp.get("outputs"), dict):
+        return False
+    if not all(words(value) for value in stamp["outputs"].values()) or not words(stamp.get("kept", [])):
+        return False
+    if stamp.keys() <= {"outputs"}:  # written before files change places
+        return True
+    key, options, outcome = stamp.get("key"), stamp.get("options"), stamp.get("outcome")
+    return (isinstance(key, dict) and marks(key.get("inputs")) and marks(key.get("options"))
+            and isinstance(options, dict) and all(
+                isinstance(entry, dict) and isinstance(entry.get("fingerprint"), str | None)
+                and isinstance(entry.get("value"), str | int | float | None) for entry in options.values())
+            and isinstance(outcome, dict) and isinstance(outcome.get("summary"), str)
+            and isinstance(outcome.get("report"), dict) and isinstance(outcome.get("findings"), list) and all(
+                isinstance(entry, dict) and isinstance(entry.get("text"), str)
+                and entry.get("severity", entry.get("harm")) in (0, 1, 2, 3) for entry in outcome["findings"]))
 
 
 def _write_stamp(root: Path, step: Step, **values) -> None:

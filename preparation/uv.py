@@ -16,7 +16,7 @@ from data.masks import mask_files, read_mask
 from data.tracked_poses import TrackedPose, people_layers, poses_of_frames
 from preparation.steps import METADATA, Job, Outcome, Step
 from util.errors import UserError, several
-from util.files import folder_filled_atomically
+from util.files import folder_filled_atomically, results_added
 from util.images import read_image, write_png
 from util.program import HOME, verb_command
 from vision.people.drawn_body import draw_body
@@ -49,7 +49,13 @@ def run(job: Job) -> Outcome:
 
 STEP = Step("uv", run, ("rgb_256", "keypoints.json", "mask",
                         *(f"{METADATA}#{key}" for key in ("alphapose_input_size", "size_LR", "n_textures",
-                                                          "people_layers", "composite_order"))), ("iuv",), add_options)
+                                                          "people_layers", "composite_order"))), ("iuv",), add_options,
+            lambda opt: _weights_mark() if opt.uv != "drawn" else None)
+
+
+def _weights_mark() -> str | None:
+    """Something else for other weights of kp2uv; None where there are none."""
+    return f"{(status := WEIGHTS.stat()).st_size} {status.st_mtime_ns}" if WEIGHTS.exists() else None
 
 
 def automatic_source(dataroot: Path | str) -> str:
@@ -103,8 +109,9 @@ def make_iuv(dataroot: Path | str, source: str, use_mask_images: bool = False, f
         check_predictions(root, frames, layers)
     paint = {"network": paste_prediction, "drawn": draw_pose}[source]
     width, height = root.metadata.size
+    place = folder_filled_atomically(folder) if folder else results_added(root.path, "make_iuv")
     folder = folder or root.path
-    with folder_filled_atomically(folder) as temporary:
+    with place as temporary:
         for index, (frame, people) in enumerate(zip(tqdm(root.frames, desc="UV maps", unit="frame"), frames)):
             seen = {number: read_mask(files[frame], root.metadata.size) for number, files in masks.items()}
             in_front = np.zeros((height, width), bool)

@@ -432,7 +432,7 @@ class _Reader:
             folder = self.folder.resolve()
             path = (folder / value).resolve()
             is_inside, is_file = path.is_relative_to(folder), path.is_file()
-        except (OSError, RuntimeError):  # a name that is too long, or links in a circle
+        except (OSError, RuntimeError, ValueError):  # too long, links in a circle, or no text that is a name
             is_inside, is_file = True, False
         if not is_inside:
             raise node.mistake("a file in the folder of the edit. Copy it there")

@@ -48,6 +48,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
     if pattern is None and edit.transparent and not holds_alpha(path.suffix):
         raise UserError(f"--out {out}: {path.suffix} cannot hold alpha, and there is no background; expected .webm, "
                         ".mov, .gif or a folder")
+    check_inputs_stay(compositor, edit, path, folder if pattern is not None else None)
     outputs = range(edit.first, edit.last + 1)
     shown = displayed_size(compositor.size, compositor.root.metadata.original_size)
     warnings: list[str] = []
@@ -76,6 +77,30 @@ def render(compositor: Compositor, edit: Edit, out: str,
     warnings += compositor.warnings
     warning = uncovered.warning() if uncovered is not None else None
     return [warning, *warnings] if warning else warnings
+
+
+def check_inputs_stay(compositor: Compositor, edit: Edit, path: Path, folder: Path | None) -> None:
+    """See that the result does not take the place of what it is made from.
+
+    Args:
+        path: of a video.
+        folder: of pictures; None: a video is written.
+
+    Raises:
+        UserError: it would.
+    """
+    root, layers = compositor.root.path.resolve(), compositor.layers
+    inputs = {Path(file).resolve() for file in (edit.replacement, compositor.root.metadata.audio)
+              if isinstance(file, Path)}
+    if folder is None and path.resolve() in inputs:
+        raise UserError(f"--out {path}: this very file is a part of the result; give another one")
+    if folder is None:
+        return
+    place = folder.resolve()
+    of_layers = {file.parent.resolve() for files in layers.files.values() for file in files.values()}
+    of_clip = place.relative_to(root).parts[:1] if place.is_relative_to(root) else ()
+    if place in of_layers or any(re.fullmatch(r"rgb.*|mask|iuv|gt|kp2uv|prepare", name) for name in of_clip):
+        raise UserError(f"--out {folder}: holds what the result is made from; give another folder")
 
 
 def displayed_size(size: tuple[int, int], original: tuple[int, int] | None) -> tuple[int, int]:

@@ -3,6 +3,7 @@
     python scripts/download.py URL DESTINATION [--unpack] [--instead "what to do when the link is dead"]
 """
 
+import lzma
 import shutil
 import stat
 import sys
@@ -84,7 +85,8 @@ def unpack(archive: Path, folder: Path, name: str, inside: str = "") -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with content.open(member) as source, open(target, "wb") as file:
                     shutil.copyfileobj(source, file)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+            OSError) as error:
         raise UserError(f"{name}: not a whole zip archive ({error}); expected one. Try again later") from error
 
 

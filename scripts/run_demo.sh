@@ -11,13 +11,13 @@ fi
 bash datasets/prepare_iuv.sh datasets/sample
 
 # Something to look at within seconds: layers without training.
-"$PYTHON" train.py --name demo_draft --dataroot datasets/sample --display_id 0 --preset draft
+"$PYTHON" train.py --name demo_draft --overwrite --dataroot datasets/sample --display_id 0 --preset draft
 "$PYTHON" test.py --name demo_draft
 echo "A draft:       $PWD/results/demo_draft/test_latest/index.html (open it now; training goes on)"
 
 # A small clip, a small network and a short schedule: the published one is made for hours on GPUs. The masks rule while
 # the background takes shape (or layers help to paint it), then shadows find their way into the layers.
-"$PYTHON" train.py --name demo --dataroot datasets/sample --display_id 0 --num_threads 0 \
+"$PYTHON" train.py --name demo --overwrite --dataroot datasets/sample --display_id 0 --num_threads 0 \
     --num_filters 16 --batch_size 4 --batch_size_upsample 4 --n_epochs 400 --n_epochs_upsample 12 \
     --lr 0.003 --trimap_width 10 --mask_loss_rolloff_epoch 20 --alpha_l1_rolloff_epoch 40 \
     --lambda_alpha_l0 0.001 --jitter_epochs 8 --update_html_freq 20 --save_latest_freq 20 "$@"

@@ -52,8 +52,8 @@ class TrainingRun:
         saved_at: when the state was saved last, in seconds of the monotonic clock.
 
     Raises:
-        UserError: another process trains the run, its folder cannot be written to, or --continue_train cannot go on
-            with these options.
+        UserError: another process trains the run, its folder cannot be written to, the run has been trained and would
+            be lost, or --continue_train cannot go on with these options.
     """
 
     def __init__(self, opt: Namespace, deciding: set[str]):
@@ -74,8 +74,37 @@ class TrainingRun:
         except OSError as error:
             raise UserError(f"--checkpoints_dir: cannot write to {self.folder} ({error.strerror}); "
                             "give a folder that can be written to") from None
+        try:
+            self._enter(deciding)
+        except BaseException:
+            self.close()
+            raise
+
+    def _enter(self, deciding: set[str]) -> None:
+        """See that what is there and the options agree, before anything is changed."""
+        opt = self.opt
+        if not opt.continue_train and not opt.overwrite and (there := self._trained()):
+            raise UserError(f"{there}: run {opt.name} has been trained, and beginning anew would destroy it. Go on "
+                            "with --continue_train, give another --name, or lose it with --overwrite")
         if opt.continue_train:
             tell_changes(saved_options(self.folder), vars(opt), deciding)
+
+    def _trained(self) -> Path | None:
+        """The file that would be lost if training began anew; None where no step of training is in the run.
+
+        A run that has only begun, and one of no training such as a draft, are made again within seconds.
+        """
+        if not self._state_path.exists():
+            log = self.folder / "loss_log.jsonl"
+            killed_in_its_first_save = log.exists() and not log.stat().st_size
+            return None if killed_in_its_first_save else next(iter(sorted(self.folder.glob("*_net_*.pth"))), None)
+        try:
+            state = torch.load(self._state_path, map_location="cpu", weights_only=True, mmap=True)
+            if Position(**state["position"]) == Position():
+                return None
+        except Exception:  # whatever is wrong with it: it is not known to be worthless
+            pass
+        return self._state_path
 
     def close(self) -> None:
         """Let other processes have the run."""

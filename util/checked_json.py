@@ -11,6 +11,7 @@ from typing import Any
 from util.errors import UserError
 
 LARGEST = 1_000_000  # characters of a file, and absolute value of a number that has no other bounds
+DEEPEST = 50  # values inside each other
 Place = tuple[str | int, ...]
 """Keys and indices that lead to a value."""
 
@@ -27,21 +28,39 @@ def values_from_text(text: str, name: str) -> dict:
     """
     if len(text) > LARGEST:
         raise UserError(f"{name}: {len(text)} characters; expected at most {LARGEST}")
+    repeated = False
+
+    def noting_repeated_keys(pairs: list[tuple[str, object]]) -> dict:
+        nonlocal repeated
+        found = dict(pairs)
+        repeated |= len(found) < len(pairs)
+        return found
+
     try:
-        values = json.loads(text)
+        values = json.loads(text, object_pairs_hook=noting_repeated_keys)
+        if _is_deep(values):
+            raise RecursionError
     except json.JSONDecodeError as error:
         raise UserError(f"{name}: line {error.lineno}: not JSON ({error.msg}); mend it") from None
     except (RecursionError, ValueError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).split(";")[0]
         raise UserError(f"{name}: not readable as JSON ({reason}); mend it") from None
     seen = set()
-    for path, line in places(text):
+    for path, line in places(text) if repeated else ():
         if path in seen:
             raise UserError(f"{name}: line {line}: {dotted(path)}: given twice; expected each key once")
         seen.add(path)
     if not isinstance(values, dict):
         raise UserError(f"{name}: line 1: found {_shortened(values)}; expected an object, {{...}}")
     return values
+
+
+def _is_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level if isinstance(outer, dict | list)
+                 for inner in (outer.values() if isinstance(outer, dict) else outer)]
+    return bool(level)
 
 
 def dotted(path: Place) -> str:

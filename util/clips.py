@@ -7,6 +7,7 @@ import numpy as np
 
 DEFAULT_FRAME_RATE = Fraction(25)
 """Frames per second of what does not say."""
+LOWEST_FRAME_RATE = Fraction(1, 100)
 HIGHEST_FRAME_RATE = 1000
 _NTSC = (12, 15, 24, 30, 48, 60, 90, 120, 240)
 """Rates that are slowed by 1000/1001."""
@@ -18,13 +19,15 @@ def frame_rate_of(text: str) -> Fraction:
     Decimals of two places and more that are those of an NTSC rate, rounded or cut off, mean it: 29.97 is 30000/1001.
 
     Raises:
-        ValueError: it is no number, or not above 0 and at most HIGHEST_FRAME_RATE.
+        ValueError: it is no number, or not from LOWEST_FRAME_RATE to HIGHEST_FRAME_RATE.
     """
+    if re.search(r"[eE][+-]?\d{3}", text):  # Fraction would compute all the digits
+        raise ValueError(f"{text} frames per second")
     try:
         rate = _ntsc_rate(text) or Fraction(text).limit_denominator(1_000_000)
     except ZeroDivisionError:
         rate = Fraction(0)
-    if not 0 < rate <= HIGHEST_FRAME_RATE:
+    if not LOWEST_FRAME_RATE <= rate <= HIGHEST_FRAME_RATE:
         raise ValueError(f"{text} frames per second")
     return rate
 

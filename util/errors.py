@@ -6,7 +6,11 @@ is raised is a programming error and keeps its traceback.
 
 import contextlib
 import errno
+import os
+import re
+import signal
 import sys
+import threading
 
 ENVIRONMENT_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
                       errno.ESTALE}
@@ -23,8 +27,12 @@ def reported_in_one_line():
 
     Besides `UserError` these are a disk that is full or must not be written to, and memory that runs out.
     """
+    for stream in (sys.stdout, sys.stderr):  # of another encoding than UTF-8: what it lacks is written as \\u2026
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        yield
+        with _signals_end_as_exceptions():
+            yield
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
@@ -38,6 +46,26 @@ def reported_in_one_line():
         sys.exit(2)
 
 
+@contextlib.contextmanager
+def _signals_end_as_exceptions():
+    """Let SIGTERM and SIGHUP end the process as an exception does, so that what is not whole yet is removed.
+
+    Of processes that train together, torchrun ends by such a signal those that wait for a lost one, which an exception
+    would not: there they act as usual.
+    """
+    numbers = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None
+               and signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread() or "WORLD_SIZE" in os.environ:
+        numbers = []
+    for number in numbers:
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _message(error: Exception) -> str | None:
     """What to tell the user, None for a programming error."""
     if isinstance(error, UserError):  # what a process that prepares batches raised comes with its traceback
@@ -49,9 +77,16 @@ def _message(error: Exception) -> str | None:
     first_line = str(error).split("\n")[0]
     if "Connection closed by peer" in first_line or "Connection reset by peer" in first_line:
         return "lost another process of this run; torchrun's report, below, says which and how it ended"
+    if "unable to allocate shared memory" in first_line or "unable to write to file </torch_" in first_line or (
+            "unable to open shared memory object" in first_line) or "insufficient shared memory" in str(error):
+        return ("/dev/shm: full; batches come through it from the processes that read frames. Give --num_threads 0, or "
+                "more of it: docker run --shm-size 2g")
+    if re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", first_line):
+        return (f"a process that reads frames was ended from outside ({first_line[:80]}), as systems do that run out "
+                "of memory. Go on with --continue_train, and a smaller --num_threads or --batch_size")
     if isinstance(error, MemoryError) or "out of memory" in first_line or "can't allocate memory" in first_line:
-        return (f"out of memory ({first_line[:100]}); use a smaller --batch_size, --batch_size_upsample or "
-                "--num_filters, or --gpu_ids -1 for the CPU's memory")
+        return (f"out of memory ({first_line[:100]}); use a smaller --batch_size or smaller networks, "
+                "or --gpu_ids -1 for the CPU's memory")
     return None
 
 

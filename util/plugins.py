@@ -26,7 +26,8 @@ def find_class(package: str, module: str, base: type, option: str, name: str) ->
         UserError: there is no such module.
         TypeError: the module does not define exactly one such class.
     """
-    if not module.isidentifier() or importlib.util.find_spec(f"{package}.{module}") is None:
+    is_base = base.__module__ == f"{package}.{module}"
+    if is_base or not module.isidentifier() or importlib.util.find_spec(f"{package}.{module}") is None:
         room, known = package.rpartition(".")[2], known_names(package, module.removeprefix(name))
         raise UserError(f"{option} {name}: there is no {room}/{module}.py; known: {known}")
     found = [c for c in vars(importlib.import_module(f"{package}.{module}")).values()

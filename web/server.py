@@ -1,11 +1,14 @@
-"""A server of pages for this machine alone.
+"""A server of pages for this machine alone, and there for whoever started it.
 
 Another page in the same browser can neither read nor start anything: requests must name this machine as their host (so
-no foreign name that leads here will do) and, but for the page itself, carry a token that only the page knows.
+no foreign name that leads here will do) and, but for the page itself, carry a token that only the page knows. Other
+accounts of this machine, which could ask for the page, are refused where the system says whose a connection is (Linux).
 """
 
 import json
+import os
 import secrets
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -76,6 +79,27 @@ def serve(site: Site, port: int, started: Callable[[str], None]) -> None:
             return
 
 
+def account_of(address: tuple[str, int], table: Path = Path("/proc/net/tcp")) -> int | None:
+    """The number of the account whose process has the other end of a connection, as the system's table says.
+
+    Args:
+        address: of that end.
+        table: of all connections of this machine.
+
+    Returns:
+        None where it does not say.
+    """
+    end = f"{int.from_bytes(bytes(map(int, address[0].split('.'))), sys.byteorder):08X}:{address[1]:04X}"
+    try:
+        for line in table.read_text(encoding="ascii").splitlines()[1:]:
+            fields = line.split()
+            if fields[1] == end:
+                return int(fields[7])
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     site: Site
@@ -103,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         # Other sites cannot send the token without asking first, and no such question is answered.
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
+        if not length.isdecimal() or len(length) > 12 or int(length) > MOST_BYTES:
             self.close_connection = True
             return self._send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {MOST_BYTES} bytes")
         body = self.rfile.read(int(length))
@@ -119,6 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
         token = self.headers.get("X-Token", "")
         if self.headers.get("Host") not in self.server.hosts:
             self._send_error(HTTPStatus.FORBIDDEN, "this server is for this machine alone")
+        elif hasattr(os, "getuid") and account_of(self.client_address) not in (os.getuid(), 0, None):
+            self._send_error(HTTPStatus.FORBIDDEN, "this server is for the account that started it alone")
         elif needs_token and not secrets.compare_digest(token.encode(), self.server.site.token.encode()):
             self._send_error(HTTPStatus.FORBIDDEN, "the program was started anew; load the page again")
         else:

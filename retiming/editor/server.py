@@ -164,7 +164,9 @@ class Session:
             if self.rendering is not None and self.rendering.state == "running":
                 raise UserError(f"{self.rendering.file} is being rendered; wait for it, or cancel it")
             self.rendering = Rendering(str(out), edit.last + 1 - edit.first)
-        threading.Thread(target=self.rendering.run, args=(self.compositor, edit), name="rendering").start()
+        # Not a daemon, as the thread of a request is: at the end it is waited for, so that nothing unfinished stays.
+        threading.Thread(target=self.rendering.run, args=(self.compositor, edit), name="rendering",
+                         daemon=False).start()
         return self.progress()
 
     def progress(self) -> dict:
@@ -179,7 +181,8 @@ class Session:
 
     def _place(self, layer: str, frame: str) -> tuple[int, int]:
         layers, length = (0, *self.compositor.facts.layers), self.compositor.facts.length
-        if not (layer.isdecimal() and frame.isdecimal() and int(layer) in layers and int(frame) < length):
+        if not (layer.isdecimal() and frame.isdecimal() and len(layer + frame) < 20
+                and int(layer) in layers and int(frame) < length):
             raise UserError(f"layer {layer[:20]}, frame {frame[:20]}: no such picture")
         return int(layer), int(frame)
 

@@ -13,7 +13,6 @@ import multiprocessing
 import os
 import platform
 import re
-import resource
 import statistics
 import sys
 import tempfile
@@ -275,6 +274,7 @@ def serve(connection, task: Task, scale: Scale, gpu_ids: str, clip: Path) -> Non
         while connection.recv() == "step":
             loading, batch = timed(load)
             connection.send((loading, timed(lambda batch=batch: compute(batch))[0]))
+        import resource  # not on Windows
         on_gpu = gpu_ids != "-1"
         memory = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         connection.send(memory if on_gpu or sys.platform == "darwin" else 1024 * memory)

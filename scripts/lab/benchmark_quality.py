@@ -248,7 +248,8 @@ class Clip:
         moving = "--camera moving" in KINDS.get(self.kind, "") or (self.dataroot / "homographies.txt").exists()
         options = " ".join([WAYS[way], *([f"--budget {budget:g}s"] if way in TIMED else []),
                             *(["--use_homographies"] if moving else []), f"--seed {self.seed}", *self.train_options])
-        train = ["train.py", "--name", "run", *dataroot, "--display_id", "0", "--no_html", "--num_threads", "0"]
+        train = ["train.py", "--name", "run", "--overwrite", *dataroot, "--display_id", "0", "--no_html",
+                 "--num_threads", "0"]
         return Part(self.folder / folder, f"{made}; {options}",
                     [[*train, *options.split()], ["test.py", "--name", "run"], measure], self.threads)
 

@@ -102,7 +102,7 @@ class Place:
 
     def train(self, name: str, *more: str, wrapper: tuple[str, ...] = ()) -> Program:
         """Start a run of the usual options."""
-        return self.begin("train.py", "--name", name, *self.options, *more, wrapper=wrapper)
+        return self.begin("train.py", "--name", name, "--overwrite", *self.options, *more, wrapper=wrapper)
 
     def resume(self, name: str, *more: str, wrapper: tuple[str, ...] = ()) -> Program:
         """Continue a run, with nothing but its name."""

@@ -275,7 +275,7 @@ def spoil_checkpoint(rng: random.Random, path: Path) -> None:
 
 def train(*more: str) -> tuple[str, ...]:
     """Training on the clip."""
-    return ("train.py", "--dataroot", "clip", "--name", "new", *FAST, *more)
+    return ("train.py", "--dataroot", "clip", "--name", "new", "--overwrite", *FAST, *more)
 
 
 def check() -> tuple[str, ...]:

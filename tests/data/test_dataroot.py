@@ -135,6 +135,12 @@ def test_all_problems_are_told_at_once(clip):
     ({"people_layers": [[], [1]]}, "people_layers is [[], [1]]"),
     ({"frame_rate": "fast"}, 'frame_rate is "fast"'),
     ({"frame_rate": "25/0"}, 'frame_rate is "25/0"'),
+    ({"frame_rate": "1e999999999"}, 'frame_rate is "1e999999999"'),
+    ({"n_textures": 24 * 255 + 1}, "n_textures is 6121; expected 24 x people + 1: 25, 49, 73, ... up to 6097"),
+    ({"n_textures": 24 * 10**15 + 1}, "n_textures is 24000000000000001"),
+    ({"original_size": [1000000, 1]}, "original_size is [1000000, 1]; expected [width, height] in pixels, up to 32768"),
+    ({"original_size": [10**400, 1]}, "original_size is [1000"),
+    ({"original_size": [21, 1]}, "one not more than 20 times the other"),
 ])
 def test_a_wrong_value_in_metadata_is_told_with_what_is_expected(clip, changes, message):
     change_metadata(clip, **changes)
@@ -142,7 +148,8 @@ def test_a_wrong_value_in_metadata_is_told_with_what_is_expected(clip, changes, 
 
 
 @pytest.mark.parametrize("text, message", [
-    ("{", "not readable as JSON"), ("[]", "holds a list"), ("", "not readable as JSON"), ("\xff", "not readable")])
+    ("{", "not readable as JSON"), ("[]", "holds a list"), ("", "not readable as JSON"), ("\xff", "not readable"),
+    ("[" * 100_000, "not readable as JSON")])
 def test_broken_metadata_is_told(clip, text, message):
     (clip / "metadata.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(UserError, match=message):
@@ -185,6 +192,32 @@ def test_homographies_count_only_where_they_are_used(clip):
     (clip / "homographies.txt").unlink()
     assert_refused(clip, "homographies.txt: no such file; leave --use_homographies out")
     assert len(load(clip, use_homographies=False)) == 2
+
+
+@pytest.mark.parametrize("size", ["1e-300 64", "96 1e9"])
+def test_a_size_of_homographies_that_no_picture_has_is_refused(clip, size):
+    lines = (clip / "homographies.txt").read_text().splitlines()
+    (clip / "homographies.txt").write_text("\n".join([f"size: {size}", *lines[1:]]))
+    with pytest.raises(UserError, match="homographies.txt: size .*; expected a positive size"):
+        read_homographies(clip / "homographies.txt")
+
+
+@pytest.mark.parametrize("name", ["../precious.wav", "/etc/passwd", "sub/a.wav", "..", ""])
+def test_sound_is_taken_from_the_folder_itself_alone(clip, name):
+    (clip.parent / "precious.wav").write_bytes(b"x")
+    (clip / "sub").mkdir()
+    (clip / "sub/a.wav").write_bytes(b"x")
+    change_metadata(clip, audio=name)
+    with pytest.raises(UserError, match="expected the name of a file in"):
+        read_metadata(clip / "metadata.json")
+
+
+@pytest.mark.parametrize("bounds", ["0 0 0 9", "9 0 0 9", "0 9 5 5", "0 9 9 5"])
+def test_bounds_of_homographies_have_a_width_and_a_height(clip, bounds):
+    lines = (clip / "homographies.txt").read_text().splitlines()
+    (clip / "homographies.txt").write_text("\n".join([lines[0], f"bounds: {bounds}", *lines[2:]]))
+    with pytest.raises(UserError, match="expected a positive size, xmin < xmax, ymin < ymax"):
+        read_homographies(clip / "homographies.txt")
 
 
 def test_hidden_companions_of_pictures_are_skipped_and_other_endings_named(tmp_path):

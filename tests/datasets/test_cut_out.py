@@ -106,3 +106,16 @@ def test_a_missing_mask_is_refused_in_one_line(tmp_path):
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert "0003" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_layers_in_a_folder_of_others_delete_nothing(tmp_path):
+    make_dataroot(tmp_path / "clip")
+    out = tmp_path / "out"
+    for name in ("images/holiday.jpg", "images/0001_rgba_l1.png", "videos/mine.webm"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(b"precious")
+    for _ in range(2):
+        cut_out(tmp_path / "clip", out)
+    assert LayerFolder.open(out).numbers == [1]
+    for name in ("images/holiday.jpg", "earlier/images/0001_rgba_l1.png", "videos/mine.webm"):
+        assert (out / name).read_bytes() == b"precious"

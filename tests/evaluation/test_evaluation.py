@@ -373,3 +373,21 @@ def test_a_mistake_is_one_line_and_nothing_is_written(workplace, monkeypatch, ar
         evaluate_program.main()
     assert str(error.value).startswith(message) and "\n" not in str(error.value)
     assert set(workplace.rglob("*")) == before
+
+
+def test_an_evaluation_deletes_nothing_and_does_not_come_between_the_layers(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    layers = Path("results/small/test_latest")
+    before = {path: path.read_bytes() for path in layers.rglob("*.png") if "evaluation" not in path.parts}
+    for place in (layers, layers / "images"):
+        with pytest.raises(UserError, match="the folder of what is measured; expected another one, such as "
+                                            "results/small/test_latest/evaluation"):
+            evaluate_program.main(["--name", "small", "--no_lpips", "--out", str(place)])
+    Path("mine/images").mkdir(parents=True)
+    for name in ("mine/images/holiday.jpg", "mine/index.html"):
+        Path(name).write_text("precious")
+    for _ in range(2):
+        evaluate_program.main(["--name", "small", "--no_lpips", "--out", "mine"])
+    assert Path("mine/images/holiday.jpg").read_text() == Path("mine/earlier/index.html").read_text() == "precious"
+    assert "precious" not in Path("mine/index.html").read_text() and not Path("mine/earlier_2").exists()
+    assert before == {path: path.read_bytes() for path in before}

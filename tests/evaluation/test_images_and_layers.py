@@ -132,3 +132,11 @@ def test_perceptual_distance_is_loaded_from_weights_that_lie_there_without_a_net
     lpips, reason = images.load_lpips()
     noise = np.random.default_rng(1).random((64, 64, 3), dtype=np.float32)
     assert reason == "" and lpips(noise, noise) == 0 < lpips(noise, noise[::-1])
+
+
+def test_the_gradient_of_a_matte_is_that_of_a_gaussian_of_sigma_1_4():
+    """By the formula of Rhemann et al., at a hard edge: sums of x exp(-x^2 / 2 sigma^2), both filters of unit norm."""
+    edge = np.zeros((21, 21), np.float32)
+    edge[:, 11:] = 1
+    np.testing.assert_allclose(layers.gradient_magnitude(edge)[10, 8:14],
+                               [0.527368, 1.556191, 2.661997, 2.661997, 1.556191, 0.527368], rtol=1e-5)

@@ -45,7 +45,8 @@ def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypat
 
     Adam turns the rounding of sums into steps where gradients are as small as those of texels that are hardly seen, or
     of the upsampling module, whose residual counts a hundredth. Biases in front of a normalisation, and the means
-    that follow them, are left out: nothing depends on those, and their gradient is nothing but rounding.
+    that follow them, are left out: nothing depends on those, and their gradient is nothing but rounding. Where values
+    are above 1, as running variances of some inputs, tolerances are shares of them: a float has so many digits.
     """
     trace = json.loads((golden / "training_trace.json").read_text())
     figures = torch.load(golden / "training.pt", weights_only=True)
@@ -66,7 +67,8 @@ def test_ten_steps_of_each_phase_are_the_published_ones(model, golden, monkeypat
         found = model.renderer.state_dict()
         for key, tensor in figures[f"state_dict_after_{name}"].items():
             if key not in without_effect:
-                assert (found[key] - tensor).abs().float().mean() <= tolerance, key
+                size = max(1.0, float(tensor.abs().float().mean()))
+                assert (found[key] - tensor).abs().float().mean() <= tolerance * size, key
         model.renderer.load_state_dict(figures[f"state_dict_after_{name}"])
 
 

@@ -98,3 +98,14 @@ OPTIONS = Namespace(lambda_alpha_l1=0.01, lambda_alpha_l0=0.005, alpha_l1_rollof
 ])
 def test_the_mask_loss_falls_to_a_tenth_and_then_to_nothing(epoch, rolloff, alpha_l1, mask):
     assert loss_weights(OPTIONS, epoch, rolloff) == {"alpha_l1": alpha_l1, "alpha_l0": 0.005, "mask": mask}
+
+
+@pytest.mark.parametrize("expected_alpha, is_film", [(0.025, False), (0.035, True), (0.25, True), (0.89, True),
+                                                     (0.91, False)])
+def test_the_prior_loss_knows_films_by_what_is_expected_of_them(expected_alpha, is_film):
+    """99 pixels of a film, a class of its own, weigh a third; among 9900 of nothing, or of people, next to nothing."""
+    prior = torch.zeros(1, 1, 100, 100)
+    prior[..., :50, :], prior[..., 0, :99] = 1, expected_alpha
+    wrong = torch.where(prior == expected_alpha, prior + 0.1, prior)
+    loss = float(prior_loss(wrong, prior, torch.ones_like(prior)))
+    assert loss == pytest.approx(0.1 * 99 / 100 / 3 if is_film else 0.1 * 99 / 5000 / 3, rel=0.03)

@@ -231,3 +231,21 @@ def test_the_background_is_at_rest_or_moves_as_in_the_frames(clip, tmp_path, mon
     moving = model.rendered(batch, upsample=False)["layers"][:, 0]
     shown, _ = scene(batch["plate"], batch["place"], batch["frame"])
     assert torch.equal(moving[:, :3], shown.clamp(-1, 1)) and (moving[0] - moving[1]).abs().mean() > 0.005
+
+
+def test_a_motion_or_exposure_that_all_frames_share_is_none():
+    """Else the scene itself could move, or become brighter."""
+    scene, plate = Scene(2, (WIDTH, HEIGHT), (WIDTH, HEIGHT)), tensor(texture())
+    with torch.no_grad():
+        scene.motion += 3
+        scene.exposure += 0.2
+    shown, motion = scene(plate, identity(WIDTH, HEIGHT), torch.tensor([1]))
+    assert motion.abs().max() < 1e-6 and torch.allclose(shown, plate, atol=1e-4)
+
+
+def test_colours_go_on_from_as_few_known_pixels_as_there_are():
+    """Of a square of which one pixel is known, the others are of its colour, not of their neighbours'."""
+    colours, known = torch.zeros(1, 3, 2, 4), torch.zeros(1, 1, 2, 4)
+    colours[..., 0, 3], known[..., 0, 0], known[..., 0, 3] = 1, 1, 1
+    expected = torch.tensor([0, 0.25, 0.75, 1]).expand(1, 3, 2, 4)
+    assert torch.allclose(pull_push(colours, known), expected, atol=1e-6)

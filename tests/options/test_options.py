@@ -182,3 +182,9 @@ def test_pix2pix_spellings_work(clip):
     opt = TrainOptions().parse(["--dataroot", clip, "--niter", "7", "--batchSize", "2", "--nThreads=0"])
     assert (opt.n_epochs, opt.batch_size, opt.num_threads) == (7, 2, 0)
     assert TestOptions().parse(["--dataroot", clip, "--which_epoch", "5", "--how-many", "3"]).num_test == 3
+
+
+@pytest.mark.parametrize("option", ["--model", "--dataset_mode"])
+def test_the_base_of_all_is_no_choice(option):
+    with pytest.raises(UserError, match=f"{option} base: there is no .*; known: "):
+        TrainOptions().parse(["--dataroot", "clip", option, "base"])

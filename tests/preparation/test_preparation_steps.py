@@ -1,10 +1,23 @@
 import json
+import shutil
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from preparation.steps import Finding, Job, Outcome, Step, perform, read_values, write_values
+from preparation.steps import (
+    Finding,
+    Job,
+    Outcome,
+    Step,
+    fingerprint_of,
+    last_outcome,
+    perform,
+    read_values,
+    write_values,
+)
+from util.command_line import int_at_least
 from util.errors import UserError
 
 
@@ -155,3 +168,123 @@ def test_a_broken_metadata_json_is_refused_before_anything_runs(root):
     with pytest.raises(UserError, match="holds a list"):
         copy.perform(root, "a")
     assert copy.runs == 0
+
+
+def test_any_byte_of_a_large_input_counts(root):
+    copy = Copy()
+    content = bytearray(b"x" * (9 << 20))
+    (root / "in.txt").write_bytes(content)
+    copy.perform(root, "a")
+    content[len(content) // 2] = ord("y")
+    (root / "in.txt").write_bytes(content)
+    assert copy.perform(root, "a")[1] == "made"
+    assert (root / "out.txt").read_bytes() == content + b"a"
+
+
+def test_a_large_output_is_known_by_its_fingerprint_of_before_version_0_2(root):
+    copy = Copy()
+    (root / "in.txt").write_bytes(b"x" * (9 << 20))
+    copy.perform(root, "a")
+    stamp = root / "prepare/stamps/copy.json"
+    values = json.loads(stamp.read_text())
+    for marks, name in ((values["outputs"], "out.txt"), (values["key"]["inputs"], "in.txt")):
+        former = fingerprint_of(root, name, former=True)
+        assert former != fingerprint_of(root, name)
+        marks[name] = [former] if name == "out.txt" else former
+    stamp.write_text(json.dumps(values))
+    assert copy.perform(root, "b")[1] == "made"
+    assert (root / "out.txt").read_bytes().endswith(b"xb"), "ours, and not kept as somebody's handiwork"
+
+
+def test_an_input_behind_a_link_counts_and_links_in_a_circle_end(tmp_path):
+    root = tmp_path / "clip"
+    (root / "in").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/a.txt").write_text("first")
+    (root / "in/01").symlink_to(tmp_path / "elsewhere")
+    (root / "in/back").symlink_to(root)
+    step = Step("copy", lambda job: (job.made / "out.txt").write_text((job.root / "in/01/a.txt").read_text())
+                and Outcome("done"), ("in",), ("out.txt",), Copy.add_options)
+    for text, state in (("first", "made"), ("first", "unchanged"), ("second", "made")):
+        (tmp_path / "elsewhere/a.txt").write_text(text)
+        (root / "in/back").unlink()
+        (root / "in/back").symlink_to(root / "in")
+        assert perform(step, root, Namespace(word="a"))[1] == state
+        assert (root / "out.txt").read_text() == text
+
+
+def test_what_a_step_depends_on_outside_of_the_dataroot_counts(root):
+    copy = Copy()
+    found = [None]
+    step = replace(copy.step, elsewhere=lambda opt: found[0])
+    states = []
+    for weights in (None, None, "weights", "weights", "others", None):
+        found[0] = weights
+        states.append(perform(step, root, Namespace(word="a"))[1])
+    assert states == ["made", "unchanged", "made", "unchanged", "made", "made"]
+
+
+def test_what_is_kept_though_its_inputs_changed_is_told(root):
+    copy = Copy()
+    copy.perform(root, "a")
+    (root / "out.txt").write_text("mine")
+    assert copy.perform(root, "a") == (Outcome("run 1", [Finding(1, "a word")], {"length": 3}), "unchanged")
+    (root / "in.txt").write_text("another video ")
+    outcome, state = copy.perform(root, "a")
+    assert state == "made" and (root / "out.txt").read_text() == "mine"
+    assert outcome.findings[-1] == Finding(1, "out.txt: kept as made by hand, though in.txt changed since. Where it is "
+                                              "not for these frames, make it again: --overwrite --steps copy")
+    assert copy.perform(root, "a") == (outcome, "unchanged"), "it is told as long as it is so"
+
+
+def test_an_option_that_is_new_is_no_input_that_changed(root):
+    copy = Copy()
+    copy.perform(root, "a")
+    (root / "out.txt").write_text("mine")
+    shutil.rmtree(root / "folder")
+    step = replace(copy.step, add_options=lambda parser: Copy.add_options(parser) or parser.add_argument("--new"))
+    outcome, state = perform(step, root, Namespace(word="a", new=None))
+    assert state == "made" and outcome.findings == [Finding(1, "a word")]
+
+
+def test_a_file_of_no_bytes_that_a_crash_left_is_made_again(root):
+    copy = Copy()
+    copy.perform(root, "a")
+    (root / "folder/0001.txt").write_text("")
+    assert copy.perform(root, "a")[1] == "made"
+    assert (root / "folder/0001.txt").read_text() == "a"
+
+
+@pytest.mark.parametrize("stamp", [
+    "[]", "null", "5", "[" * 100_000, "{}", '{"outputs": [1]}', '{"outputs": {"out.txt": 5}}',
+    '{"outputs": {"out.txt": [5]}}',
+    '{"outputs": {}, "key": 5}', '{"outputs": {}, "kept": "out.txt"}', '{"outputs": {}, "options": {"word": 5}}',
+    {"key": None}, {"key": {"inputs": []}}, {"options": {"word": {"value": [], "fingerprint": ""}}}, {"kept": [[]]},
+    {"outcome": None}, {"outcome": {"summary": 5}}, {"outcome": {"summary": "", "report": {}, "findings": [5]}},
+    {"outcome": {"summary": "", "report": {}, "findings": [{"severity": "x", "text": ""}]}},
+])
+def test_a_stamp_that_is_not_as_it_was_written_is_as_none(root, stamp):
+    copy = Copy()
+    copy.perform(root, "a")
+    path = root / "prepare/stamps/copy.json"
+    path.write_text(stamp if isinstance(stamp, str) else json.dumps({**json.loads(path.read_text()), **stamp}))
+    assert last_outcome(copy.step, root) is None
+    assert copy.perform(root, "a")[1] == ("made" if stamp == '{"outputs": {}}' else "kept")
+
+
+@pytest.mark.parametrize("option, value", [("number", "x"), ("number", "-5"), ("choice", "c")])
+def test_an_option_of_a_stamp_that_the_parser_would_refuse_is_as_not_given(root, option, value):
+    def add_options(parser):
+        parser.add_argument("--number", type=int_at_least(0))
+        parser.add_argument("--choice", choices=("a", "b"))
+
+    given = []
+    step = Step("opt", lambda job: given.append(job.opt) or Outcome(""), ("in.txt",), ("out.txt",), add_options)
+    perform(step, root, Namespace(number=3, choice="a"))
+    path = root / "prepare/stamps/opt.json"
+    values = json.loads(path.read_text())
+    values["options"][option]["value"] = value
+    path.write_text(json.dumps(values))
+    (root / "in.txt").write_text("changed")
+    perform(step, root, Namespace(number=None, choice=None))
+    assert vars(given[-1]) == {"number": 3, "choice": "a", option: None}

@@ -193,3 +193,38 @@ def test_the_page_as_one_file_needs_no_other(compositor, tmp_path):
     assert not any(f'src="{name}"' in text for name in TEMPLATE.files)
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
     assert data["edit"] == FREEZE and len(data["clip"]["pictures"]["layers"]["1"]) == 6
+
+
+@pytest.mark.parametrize("path", ["/picture/" + "1" * 5000 + "/0", "/person/1/" + "9" * 5000, "/picture/1/" + "0" * 30])
+def test_numbers_of_many_digits_are_no_picture(ask, path):
+    status, _, body = ask(path)
+    assert status == 200 and "no such picture" in json.loads(body)["error"]
+
+
+def test_a_background_of_no_text_that_is_a_name_is_a_mistake(ask):
+    status, _, body = ask("/check", {"edit": {"background": {"replace": "\ud800"}}})
+    assert status == 200 and "no such file" in json.loads(body)["error"]
+
+
+def test_a_rendering_does_not_take_the_place_of_its_own_background(ask, session):
+    writer = video.VideoWriter(session.folder / "retimed.mp4", 25)
+    for _ in range(2):
+        writer.add(np.zeros((64, 96, 3), np.uint8))
+    writer.close()
+    before = (session.folder / "retimed.mp4").read_bytes()
+    ask("/render", {"name": "retimed.mp4", "edit": {"background": {"replace": "retimed.mp4"}}})
+    while json.loads(ask("/progress")[2])["state"] == "running":
+        time.sleep(0.05)
+    told = json.loads(ask("/progress")[2])
+    assert told["state"] == "failed" and "this very file is a part of the result" in told["failure"]
+    assert (session.folder / "retimed.mp4").read_bytes() == before
+
+
+def test_the_end_of_the_program_waits_for_a_rendering(ask, session, monkeypatch):
+    """So it can be cancelled, and what it has written is removed: the thread of a request is not waited for."""
+    kept = []
+    monkeypatch.setattr(server.Rendering, "run", lambda self, *_: kept.append(threading.current_thread()))
+    ask("/render", {"name": "a.mp4", "edit": {}})
+    while not kept:
+        time.sleep(0.01)
+    assert not kept[0].daemon

@@ -97,7 +97,7 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_bits(clip, step, minutes):
         begin("whole")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         at_step(patch, step, die)
-        begin("killed", "--save_latest_minutes", minutes)
+        begin("killed", "--overwrite", "--save_latest_minutes", minutes)
     resume("killed")
     assert equal(state("killed"), state("whole"))
     assert records("killed") == records("whole") and len(records("whole")) == STEPS
@@ -159,7 +159,7 @@ def test_what_the_first_step_finds_wrong_does_not_bring_another_run_back(clip, m
     begin("bad")
     at_step(monkeypatch, 1, lambda losses: {**losses, "mask": torch.tensor(float("nan"))})
     with pytest.raises(UserError, match="^layers, epoch 1, batch 1: loss mask is nan; not saved"):
-        begin("bad")
+        begin("bad", "--overwrite")
     assert state("bad")["position"] == {"epoch": 1, "items": 0}
 
 
@@ -260,7 +260,7 @@ def test_a_run_belongs_to_one_process_as_long_as_that_lives(clip):
         begin("a")
     other.kill()
     other.communicate()
-    begin("a")
+    begin("a", "--overwrite")
 
 
 def test_a_lock_ends_with_what_was_returned(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import train
-from models.checkpoints import load_matching, weights_path
+from models.checkpoints import continue_optimizer, load_matching, load_weights, weights_path
 from tests.program import ROOT
 from training import run as run_module
 from training.run import Position, TrainingRun
@@ -81,6 +81,42 @@ def test_a_run_killed_between_two_files_of_a_save_goes_on_to_the_same_bits(clip,
     assert [files("killed")[name] for name in same] == [files("whole")[name] for name in same]
 
 
+def everything(name):
+    return {path.name: (path.stat().st_ino, path.read_bytes()) for path in Path("checkpoints", name).rglob("*")
+            if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("what_is_left", ["all", "weights", "a state that cannot be read"])
+def test_beginning_a_trained_run_again_is_refused_and_changes_nothing(clip, what_is_left):
+    begin("a", "--n_epochs", "2", "--print_freq", "1")
+    if what_is_left == "weights":
+        for path in Path("checkpoints/a").glob("*_state.pth"):
+            path.unlink()
+    elif what_is_left != "all":
+        Path("checkpoints/a/latest_state.pth").write_bytes(b"damaged")
+    before = everything("a")
+    with pytest.raises(UserError, match=r"^checkpoints/a/.*pth: run a has been trained, and beginning anew would "
+                                        "destroy it. Go on with --continue_train, give another --name, or lose it with "
+                                        "--overwrite$"):
+        begin("a", "--n_epochs", "2")
+    assert everything("a") == before
+    begin("a", "--n_epochs", "1", "--overwrite")
+    assert torch.load("checkpoints/a/latest_state.pth", weights_only=True)["position"] == {"epoch": 2, "items": 0}
+
+
+def test_a_run_of_no_training_step_is_made_again_without_asking(clip):
+    begin("a", "--n_epochs", "0")
+    begin("a", "--n_epochs", "0")
+    begin("a", "--n_epochs", "1")
+    assert torch.load("checkpoints/a/latest_state.pth", weights_only=True)["position"] == {"epoch": 2, "items": 0}
+
+
+def test_overwriting_is_of_one_command_and_a_run_folder_does_not_say_where_pictures_go(clip):
+    begin("a", "--n_epochs", "1", "--overwrite", "--display_port", "4321", "--display_server", "http://elsewhere")
+    opt = train.TrainOptions().parse(["--name", "a", "--continue_train", "--n_epochs", "2"])
+    assert (opt.overwrite, opt.display_port, opt.display_server) == (False, 8097, "http://localhost")
+
+
 def test_weights_that_the_state_was_not_saved_with_are_refused(clip):
     begin("a", "--n_epochs", "1")
     begin("b", "--n_epochs", "1", "--seed", "2")
@@ -121,7 +157,8 @@ def test_a_locked_run_is_refused_before_anything_is_planned_or_read(clip, capsys
 
 
 def test_losses_of_a_gpu_are_read_one_step_late_and_before_every_save(clip, monkeypatch):
-    opt = Namespace(checkpoints_dir="checkpoints", name="a", continue_train=False, init_from="", lr=0.1)
+    opt = Namespace(checkpoints_dir="checkpoints", name="a", continue_train=False, overwrite=False, init_from="",
+                    lr=0.1)
     run, read = TrainingRun(opt, set()), []
     phase = Namespace(name="layers", opt=Namespace(batch_size=1, lr=0.1))
 
@@ -174,3 +211,58 @@ def test_a_numbered_checkpoint_of_another_program_is_found(tmp_path):
     assert weights_path(tmp_path, "5", "G0").name == "epoch_5_net_G0.pth"
     (tmp_path / "5_net_G0.pth").touch()
     assert weights_path(tmp_path, "5", "G0").name == "5_net_G0.pth"
+
+
+def test_a_lock_whose_owner_has_not_said_yet_who_it_is_is_waited_for(tmp_path):
+    """The first of two that begin at once has locked the file, and writes its number a moment later."""
+    script = ("import fcntl, sys, time; file = open('lock', 'a+'); fcntl.lockf(file, fcntl.LOCK_EX)\n"
+              "print(flush=True); time.sleep(0.3); file.write('4321 on there'); file.flush(); time.sleep(60)")
+    other = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE)
+    other.stdout.readline()
+    with pytest.raises(BlockingIOError, match="^4321 on there$"):
+        locked(tmp_path / "lock")
+    other.kill()
+    other.communicate()
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf"])
+def test_weights_that_are_not_finite_numbers_are_not_loaded(tmp_path, bad):
+    network = torch.nn.Linear(2, 1)
+    weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    weights["weight"][0, 1] = float(bad)
+    for load in (load_weights, load_matching):
+        with pytest.raises(UserError, match="a.pth: weights 'weight' are not all finite numbers; use another"):
+            load(network, weights, tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("kind", [lambda tensor: tensor.to_sparse(), lambda tensor: tensor.to("meta"),
+                                  lambda tensor: tensor.to(torch.float8_e4m3fn),
+                                  lambda tensor: tensor.to(torch.complex64)])
+def test_weights_of_another_kind_than_plain_numbers_are_told(tmp_path, kind):
+    network = torch.nn.Linear(2, 1)
+    weights = {**network.state_dict(), "weight": kind(network.weight.detach())}
+    for load in (load_weights, load_matching):
+        with pytest.raises(UserError, match="a.pth: weights 'weight' are of a kind .* that is no plain number"):
+            load(network, weights, tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda state: state["param_groups"][0].update(eps="x"), lambda state: state["param_groups"][0].update(betas=None),
+    lambda state: state["param_groups"][0].update(betas=(0.9, "x")),
+    lambda state: state["state"][0].update(exp_avg=None)])
+def test_a_state_of_an_optimiser_with_values_of_another_kind_is_refused_before_a_step(spoil):
+    network = torch.nn.Linear(2, 1)
+
+    def adam():
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+        torch.optim.lr_scheduler.ConstantLR(optimizer)
+        return optimizer
+
+    first = adam()
+    network(torch.ones(1, 2)).sum().backward()
+    first.step()
+    state = first.state_dict()
+    continue_optimizer(adam(), state)
+    spoil(state)
+    with pytest.raises(ValueError, match="eps|betas|exp_avg"):
+        continue_optimizer(adam(), state)

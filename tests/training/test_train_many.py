@@ -60,3 +60,19 @@ def test_a_clip_that_is_not_there_is_told_with_its_line(project):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
     assert errors == "error: clips.txt, line 1: found 'datasets/missing/'; expected the folder of a clip\n"
+
+
+@pytest.mark.parametrize("clips, name", [(("shots/A/plate", "shots/B/plate/"), "B_plate"),
+                                         (("shots/A/plate/", "shots/B/plate"), "B_plate"),
+                                         (("shots/A/other", "shots/B/plate"), "plate"),
+                                         (("shots/B/plate", "shots/B/plate"), "plate")])
+def test_two_clips_of_one_folder_name_are_two_runs(project, clips, name):
+    for clip in set(clip.rstrip("/") for clip in clips):
+        shutil.copytree(project / "datasets/shot", project / clip, dirs_exist_ok=True)
+    (project / "clips.txt").write_text("".join(f"{clip}\n" for clip in clips))
+    (project / "results/plate/test_latest").mkdir(parents=True)
+    (project / "results/plate/test_latest/index.html").write_text("of the first clip")
+    (project / f"results/{name}/test_latest").mkdir(parents=True, exist_ok=True)
+    (project / f"results/{name}/test_latest/index.html").write_text("of the second clip")
+    output, errors = task(project, 2).communicate(timeout=30)
+    assert output == f"{name} is exported already: results/{name}/test_latest/index.html\n", errors

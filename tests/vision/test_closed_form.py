@@ -247,3 +247,22 @@ def test_the_solution_does_not_depend_on_torch_and_its_threads(clip, decomposed)
         torch.set_num_threads(before)
     assert (again.plate == decomposed.plate).all()
     assert all((again.effects[number] == decomposed.effects[number]).all() for number in (1, 2))
+
+
+def test_the_scene_shows_where_people_cover_less_than_two_percent_and_a_margin_away():
+    covered, in_view = np.zeros((1, 5, 7), np.uint8), np.ones((1, 5, 7), bool)
+    covered[0, 2, 1], covered[0, 2, 4] = 5, 6
+    in_view[0, 0, 0] = False
+    expected = in_view.copy()
+    expected[0, 1:4, 3:6] = False
+    assert np.array_equal(closed_form.uncovered(covered, in_view, 1), expected)
+
+
+def test_light_and_shadow_that_do_not_stand_out_from_noise_are_none():
+    plate, visible = np.full((40, 40, 3), 0.5, np.float32), np.ones((40, 40), bool)
+    for change, certainty in ((0.004, 0), (0.0075, 0.25), (0.012, 0.7), (0.1, 1)):
+        for sign in (-1, 1):
+            found = closed_form.significant_shadow_and_light(plate + sign * np.float32(change), plate, visible, 2, 0.01)
+            shadow, light = (float(part[20, 20]) for part in found)
+            assert (light if sign > 0 else shadow) == pytest.approx(2 * change * certainty, abs=2e-3 * change + 1e-6)
+            assert (shadow if sign > 0 else light) == pytest.approx(0, abs=1e-6)

@@ -98,3 +98,14 @@ def test_a_transparent_layer_shows_the_checkerboard_and_an_opaque_one_hides_it()
     shown = over_checkerboard(layer, cell=1)
     torch.testing.assert_close(shown[:, :, :3], layer[:3, :, :3])
     assert set(shown[:, :, 3:].unique().tolist()) == {0.2, -0.2} or shown[:, :, 3:].abs().allclose(torch.tensor(0.2))
+
+
+def test_what_was_clamped_in_one_layer_goes_to_another_in_four_rounds():
+    """A half-transparent layer over an opaque one, both half seen. The front one is soon white: it takes 0.1 of 0.35
+    that it should; then each round leaves half of what the one behind takes alone."""
+    layers = torch.zeros(1, 3, 4, 1, 1)
+    layers[:, 1, 3], layers[:, 2, :3] = 1, 0.9
+    target = torch.full((1, 3, 1, 1), 0.8)
+    detailed = share_detail(layers, target)
+    assert torch.allclose(target - composite_over(detailed)[:, :3], torch.tensor(0.125 / 8), atol=1e-6)
+    assert torch.allclose(detailed[:, 2, :3], torch.tensor(1.0))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vision.geometry.homography import placement
+from vision.layers.effects import scaled_effects
 from vision.layers.patches import (
     Patch,
     blended,
@@ -135,3 +136,15 @@ def test_resizing_keeps_the_colour_of_soft_edges_and_where_things_are():
 def test_a_layer_that_becomes_smaller_than_a_pixel_takes_no_longer_than_another():
     patch = Patch(0, 0, np.ones((4, 64, 96), np.float32))
     assert warped(patch, np.diag([1e-9, 1e-9, 1.0]), (96, 64)).planes.shape == (4, 2, 2)
+
+
+def test_stronger_effects_are_at_most_opaque_and_keep_their_colour():
+    planes = np.zeros((4, 1, 4), np.float32)
+    planes[3] = [0.2, 0.5, 0.2, 0]
+    planes[:3] = planes[3] * 100
+    weight = np.array([[0, 0, 255, 0]], np.uint8)  # the third is the person
+    made = scaled_effects(Patch(0, 0, planes), weight, 3).planes
+    np.testing.assert_allclose(made[3], [[0.6, 1, 0.2, 0]], rtol=1e-5)
+    np.testing.assert_allclose(made[:3], np.repeat(100 * made[3:], 3, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(scaled_effects(Patch(0, 0, planes), weight, 0.5).planes[3], [[0.1, 0.25, 0.2, 0]],
+                               rtol=1e-5)

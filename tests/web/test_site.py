@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import threading
 import time
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from util.errors import UserError
+from web import server
 from web.page import SCRIPTS, STYLES, Template
 from web.server import Site, serve
 
@@ -77,3 +79,29 @@ def test_a_page_in_one_file_has_all_inside_and_data_cannot_end_their_element(tem
     assert "src=" not in whole and "href=" not in whole and "</script><b>" not in whole
     assert all(path.read_text() in whole for path in template.files.values())
     assert json.loads(re.search(r'id="facts">(.*?)</script>', whole)[1]) == {"answer": "</script><b>"}
+
+
+def test_another_account_of_this_machine_is_refused(ask, monkeypatch):
+    assert ask("/")[0] == 200
+    mine = os.getuid()
+    for account, status in ((mine + 1, 403), (mine, 200), (0, 200), (None, 200)):
+        monkeypatch.setattr(server, "account_of", lambda address, account=account: account)
+        assert [ask(path)[0] for path in ("/", "/name", "/basics.js")] == [status] * 3
+        assert ask("/add", {"a": 2, "b": 3})[0] == status
+
+
+def test_the_account_of_a_connection_is_read_from_the_systems_table(tmp_path):
+    table = tmp_path / "tcp"
+    table.write_text("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt uid  timeout inode\n"
+                     "   0: 0100007F:1FA2 0100007F:D431 01 00000000:00000000 00:00000000 00000000  1001        0 1 1\n"
+                     "   1: 0100007F:D431 0100007F:1FA2 01 00000000:00000000 00:00000000 00000000 65534        0 1 1\n")
+    assert server.account_of(("127.0.0.1", 0xD431), table) == 65534
+    assert server.account_of(("127.0.0.1", 0x1FA2), table) == 1001
+    assert server.account_of(("127.0.0.1", 1), table) is None
+    assert server.account_of(("127.0.0.1", 1), tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("length", [str(server.MOST_BYTES + 1), "9" * 5000, "-1", "x", ""])
+def test_a_body_of_no_length_or_too_many_bytes_is_not_read(ask, length):
+    assert server.MOST_BYTES == 2_000_000
+    assert ask("/add", {"a": 2, "b": 3}, **{"Content-Length": length})[0] == 413

@@ -1,0 +1,34 @@
+"""Worker processes and the shared memory that their batches come through."""
+
+import torch
+
+from data.loading import PLENTY, workers_that_fit
+
+
+class Frames:
+    """Items of 1 MB."""
+
+    def __len__(self):
+        return 10
+
+    def item(self, index, rng, epoch):
+        return {"image": torch.zeros(250_000), "name": "0001", "more": [torch.zeros(1), {"mask": torch.zeros(1)}]}
+
+    def collate(self, items):
+        return items[0]
+
+
+def test_as_many_workers_as_shared_memory_has_room_for(capsys):
+    megabyte = 10**6
+    for left, workers in ((64 * megabyte, 5), (12.1 * megabyte, 1)):
+        assert workers_that_fit(Frames(), 4, 1, int(left)) == workers
+    assert capsys.readouterr().out == ""
+    assert workers_that_fit(Frames(), 32, 1, 64 * megabyte) == 0
+    assert capsys.readouterr().out == ("/dev/shm has 61 MiB left and a batch takes 30: frames are read without "
+                                       "processes of their own, which is slower. More of it: docker run --shm-size "
+                                       "2g\n")
+
+
+def test_where_there_is_plenty_or_it_is_not_known_no_item_is_looked_at():
+    assert workers_that_fit(None, 32, 1, None) >= 1
+    assert workers_that_fit(None, 32, 1, PLENTY + 1) >= 1
