@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from data.loading import create_dataset, resolved
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from tests.golden_actor import GOLDEN, figures
+from tests.program import ROOT
 from util.errors import UserError
 from vision.geometry.rays import pixel_rays
 
@@ -19,7 +22,8 @@ SMALL = ("--model", "neural_actor", "--dataroot", str(GOLDEN / "dataroot"), "--g
          "--display_id", "0", "--no_pretrained", "--no_html", "--fixed_num_samples", "6", "--feature_embed_dim", "16",
          "--feature_layers", "1", "--feature_field_skip_connect", "1", "--joint_feature_dim", "12",
          "--no_use_texture_encoder", "--inputs_to_texture", "feat:0:16,attnout:0:12,texture:0:3,ray:2:3:b",
-         "--view-resolution", "24x20", "--pixel-per-view", "64", "--train-views", "0..2")
+         "--view-resolution", figures("training.pt")["plain"]["options"]["view-resolution"],
+         "--pixel-per-view", "64", "--train-views", "0..2")
 
 
 def test_views_are_read_as_published():
@@ -84,7 +88,8 @@ def close(found, expected):
 
 
 def test_pixels_to_train_on_see_the_body_and_are_as_likely_with_and_without_a_mask(tmp_path):
-    opt = TrainOptions().parse([*SMALL, "--view_resolution", "48x40", "--train_views", "0"])
+    opt = TrainOptions().parse([*SMALL, "--view_resolution", figures("dataset.pt")["full"]["options"]["resolution"],
+                                 "--train_views", "0"])
     dataset, counts = create_dataset(resolved(opt)), {}
     rng = np.random.default_rng(0)
     for share, special in ((0.0, False), (1.0, True)):
@@ -97,3 +102,16 @@ def test_pixels_to_train_on_see_the_body_and_are_as_likely_with_and_without_a_ma
             counts[special][y, x] += 1
     assert ((counts[False] > 0) == (counts[True] > 0)).mean() > 0.99
     assert abs(counts[False] - counts[True]).max() < 40
+
+
+def test_two_processes_with_a_frame_each_do_what_one_does_with_both(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = [*SMALL, "--max_update", "4", "--batch_size", "2", "--discrete_regularization"]
+    train.main(["--name", "one", *options])
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", str(ROOT / "train.py"),
+               "--name", "two", *options]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    one, two = (torch.load(f"checkpoints/{name}/latest_net_actor.pth", weights_only=True) for name in ("one", "two"))
+    for name, weights in one.items():
+        torch.testing.assert_close(two[name], weights, atol=1e-5, rtol=1e-4)
