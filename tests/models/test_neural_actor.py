@@ -304,7 +304,6 @@ def test_densities_and_their_surface_are_as_published(encoder_weights):
     densities = actor.densities(scene, points.view(-1, 3)).view(points.shape[:3])
     error = (densities - expected).abs() / (expected.max() - expected.min())
     assert (error < 1e-2).float().mean() > 0.94
-    pytest.importorskip("skimage")
     vertices, faces = isosurface(expected.numpy(), case["level"], lower, upper)
     close(torch.from_numpy(vertices), case["vertices"], 1e-5)
     assert np.array_equal(faces, case["faces"])
