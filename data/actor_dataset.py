@@ -11,6 +11,7 @@ inverse.
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -98,7 +99,8 @@ class ActorDataset(BaseDataset):
     def resolve_options(opt) -> dict:
         """`data_id` of the frames; and epochs from --max_update."""
         names = sorted(path.name for path in (Path(opt.dataroot) / "transform").glob("*.json"))
-        found = {"data_id": f"{len(names)} frames, {names[0]} to {names[-1]}" if names else "no frames"}
+        found: dict[str, str | int] = {
+            "data_id": f"{len(names)} frames, {names[0]} to {names[-1]}" if names else "no frames"}
         if opt.is_train and opt.max_update:
             epochs = max(1, -(-opt.max_update // opt.virtual_epoch_steps))
             found |= {"n_epochs": epochs, "n_epochs_decay": 0, "virtual_epoch_steps": -(-opt.max_update // epochs)}
@@ -112,10 +114,10 @@ class ActorDataset(BaseDataset):
         if rng is None:
             frame, view = index // len(self.views) % len(self.frames), index % len(self.views)
         else:
-            frame = index % len(self.frames) if self.length >= len(self.frames) else rng.integers(len(self.frames))
-            view = rng.integers(len(self.views))
+            frame = index % len(self.frames) if self.length >= len(self.frames) else int(rng.integers(len(self.frames)))
+            view = int(rng.integers(len(self.views)))
         number, camera = self.frames[frame], self.views[view]
-        item = self.pose(number)
+        item: dict[str, Any] = self.pose(number)
         intrinsics, item["camera_to_world"] = self.cameras[camera]
         photograph, full_size = self.photograph(number, camera)
         if rng is None:
@@ -159,7 +161,7 @@ class ActorDataset(BaseDataset):
         files = sorted(path for path in self.photographs[number].iterdir() if path.suffix.lower() in (".png", ".jpg"))
         if camera >= len(files):
             raise UserError(f"{self.photographs[number]}: {len(files)} pictures; expected one for each camera")
-        rgba = np.asarray(Image.open(files[camera]).convert("RGBA"), dtype=np.float32) / 255
+        rgba: np.ndarray = np.asarray(Image.open(files[camera]).convert("RGBA"), dtype=np.float32) / 255
         full_size = rgba.shape[:2]
         factors = [full / side for full, side in zip(full_size, self.size)]
         if factors[0] != factors[1] or factors[0] != int(factors[0]):

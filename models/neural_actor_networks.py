@@ -70,6 +70,8 @@ def parse_inputs(text: str, option: str = "inputs") -> list[Input]:
 class Encoding(nn.Module):
     """Sines and cosines of an input: for each of its numbers all sines, then all cosines, of rising frequency."""
 
+    emb: Tensor
+
     def __init__(self, octaves: int, kind: str = "b", times_pi: bool = True):
         super().__init__()
         self.kind = kind
@@ -89,9 +91,10 @@ class Layer(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, published_start: bool = True):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU())
+        linear = nn.Linear(inputs, outputs)
+        self.net = nn.Sequential(linear, nn.ReLU())
         if published_start:
-            nn.init.kaiming_normal_(self.net[0].weight, nonlinearity="relu")
+            nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., inputs] to [..., outputs]."""
@@ -112,9 +115,10 @@ class Layers(nn.Module):
             Layer(width + (inputs if i and i - 1 == self.skip else 0), outputs, published_start)
             for i, (width, outputs) in enumerate(zip(before, widths))]
         if last:
-            layers.append(nn.Linear(widths[-1] if widths else inputs, last))
+            linear = nn.Linear(widths[-1] if widths else inputs, last)
+            layers.append(linear)
             if published_start:
-                nn.init.kaiming_normal_(layers[-1].weight, nonlinearity="relu")
+                nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
         self.net = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -179,8 +183,8 @@ class Encoder(nn.Module):
         if opt.additional_deform != "none":
             inputs = width + (self.texture_width if self.texture_moves else 0)
             self.skinning_deform = Layers(inputs, [width], last=3)
-            nn.init.zeros_(self.skinning_deform.net[-1].weight)
-            nn.init.zeros_(self.skinning_deform.net[-1].bias)
+            for parameter in self.skinning_deform.net[-1].parameters():
+                nn.init.zeros_(parameter)
         self.merge_joint_field = Layers(3 + 6 * opt.joint_filter_size, [width] * 4)
 
     def features(self, texture: Tensor) -> Tensor:
@@ -200,7 +204,10 @@ class Encoder(nn.Module):
         """What is added to canonical positions [N, 3]; 0 before training."""
         if not hasattr(self, "skinning_deform"):
             return 0.0
-        return self.skinning_deform(torch.cat((code, texture), -1) if self.texture_moves else code)
+        if self.texture_moves:
+            assert texture is not None  # --texture_to_deformation is refused without texture
+            code = torch.cat((code, texture), -1)
+        return self.skinning_deform(code)
 
 
 class Background(nn.Module):

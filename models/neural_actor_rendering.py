@@ -106,9 +106,9 @@ class Actor(nn.Module):
         with geometry(item["joints_RT"].device):
             posed = posed_vertices(body, item["joints_RT"])
             rotation, translation = item["rotation"], item["translation"].reshape(3)
-            frame = {"vertices": to_world(posed, rotation, translation), "surface": Surface(posed, body.faces)}
+            vertices, surface = to_world(posed, rotation, translation), Surface(posed, body.faces)
         features = self.encoder.features((item["texture"] + 1) / 2) if self.encoder.with_texture else None
-        return Frame(body, item["joints_RT"], rotation, translation, item["joints"], features=features, **frame)
+        return Frame(body, item["joints_RT"], rotation, translation, item["joints"], vertices, surface, features)
 
     def bounds(self, frame: Frame, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Near and far [R] of the stretch of rays that is sampled, and which rays [R] have one."""
@@ -182,8 +182,8 @@ class Actor(nn.Module):
                     break
                 steps = slice(start, start + max(1, budget // len(alive)))
                 chosen = {name: values[part][alive] for name, values in rays.items()}
-                given = {name: chosen[name][:, steps] for name in ("face", "barycentric", "density_noise")
-                         if name in chosen}
+                given: dict[str, Tensor] = {name: chosen[name][:, steps]
+                                            for name in ("face", "barycentric", "density_noise") if name in chosen}
                 thickness, colour = self._samples(field, frame, chosen, depths[part][alive, steps],
                                                   lengths[part][alive, steps], given)
                 if len(alive) < count:
@@ -229,8 +229,11 @@ class Actor(nn.Module):
         with geometry(points.device):
             placed = points - frame.translation  # as the camera sees it, for --use_global_rotation
             normalised = to_normalised(points, frame.rotation, frame.translation)
-            near = frame.surface.nearest(normalised) if face is None else \
-                at(normalised, frame.surface.vertices, frame.body.faces, face, barycentric)
+            if face is None:
+                near = frame.surface.nearest(normalised)
+            else:
+                assert barycentric is not None  # comes with `face`
+                near = at(normalised, frame.surface.vertices, frame.body.faces, face, barycentric)
             local, uv = local_coordinates(frame.body, frame.surface.vertices, normalised, near)
             free = placed if opt.use_global_rotation else normalised
             position = free if opt.disable_projection else \

@@ -201,7 +201,7 @@ def draw_pixels(hit: np.ndarray, count: int, rng: np.random.Generator, *, unifor
     height, width = hit.shape
     wanted = np.ones_like(hit) if uniform else hit
     if on_bbox:
-        wanted = wanted.any(1)[:, None] & wanted.any(0)
+        wanted = np.any(wanted, 1, keepdims=True) & np.any(wanted, 0, keepdims=True)
     probability = wanted / max(1, wanted.sum())
     if not uniform and on_mask > 0:
         probability = on_mask * probability + (1 - on_mask) / hit.size

@@ -5,7 +5,7 @@ there is that of the rest pose, moved by one rigid transform for each joint. A f
 global rotation, so that x_world = x_normalised @ rotation + translation.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,8 +35,9 @@ class Body:
 
     def to(self, device: torch.device) -> "Body":
         """The same on another device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Body(**{name: value if value is None else value.to(device) for name, value in values.items()})
+        canonical = self.canonical_transforms
+        return Body(self.vertices.to(device), self.faces.to(device), self.face_uv.to(device), self.weights.to(device),
+                    None if canonical is None else canonical.to(device))
 
 
 def blended(weights: Tensor, transforms: Tensor) -> Tensor:
