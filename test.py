@@ -8,7 +8,7 @@ results/<name>/test_<epoch>/; where the data have several sequences, each has a 
 
 from argparse import Namespace
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,7 +20,6 @@ from models import create_model
 from models.base_model import BaseModel, Export
 from options.test_options import TestOptions
 from util.allocator import keep_freed_memory
-from util.command_line import folder_name
 from util.errors import UserError, reported_in_one_line
 from util.files import results_added, written_atomically
 from util.html import Media, Page
@@ -58,15 +57,16 @@ def export(model: BaseModel, dataset: BaseDataset, folder: Path, title: str, opt
     count = int(min(len(dataset), opt.num_test))
     try:
         for _, batch in zip(tqdm(range(count), desc="export", unit="item"), create_test_loader(dataset)):
-            sequence = folder_name(batch["sequence"][0]) if "sequence" in batch else ""
+            item = batch["image_path"][0]
+            sequence = inside(batch["sequence"][0], item) if "sequence" in batch else ""
             if current is None or sequence != current.name:
+                if sequence in made:
+                    raise UserError(f"{item}: sequence {sequence} goes on here after another one; expected the items "
+                                    "of a sequence to follow each other")
                 if current is not None:
                     current.close()
-                if sequence in made:
-                    raise UserError(f"{batch['image_path'][0]}: sequence {sequence} goes on here after another one; "
-                                    "expected the items of a sequence to follow each other")
                 current = made[sequence] = SequenceResults(sequence, folder / sequence, dataset.frame_rate, opt)
-            current.add(Path(batch["image_path"][0]).stem, model.export(batch))
+            current.add(item, model.export(batch))
     finally:
         if current is not None:
             current.close()
@@ -100,21 +100,23 @@ class SequenceResults:
         self.captions: dict[str, str] = {}
         self.videos: dict[str, VideoWriter] = {}
 
-    def add(self, stem: str, made: Export) -> None:
-        """Write what was made of an item."""
+    def add(self, item: str, made: Export) -> None:
+        """Write what was made of an item, which is known by the path of its picture."""
+        stem = Path(item).stem
         if stem in self.items:
-            raise UserError(f"{self.folder.name}: two items are called {stem}; expected other names, or `sequence` in "
-                            "the dataset's items")
+            raise UserError(f"{item}: another item is called {stem}, too; expected other names, or `sequence` in the "
+                            "dataset's items")
         pictures = self.items[stem] = []
-        for name, image in made.images.items():
-            pictures.append((f"images/{stem}_{name}.png", name))
-            write_image(self.folder / pictures[-1][0], self.pixels(image))
-        for name, content in made.files.items():
-            path = self.folder / folder_name(name)
-            if path.exists():
-                raise UserError(f"{name}: two items are written to this file; expected one each")
+        files: dict[str, tuple[str, Tensor | str | bytes]] = {
+            f"images/{stem}_{name}.png": (name, image) for name, image in made.images.items()}
+        files |= {inside(name, item): (name, content) for name, content in made.files.items()}
+        for place, (name, content) in files.items():
+            path = self.folder / place
+            if path.exists() or place == "index.html":
+                raise UserError(f"{item}: its results would be written to {place}, as something else is; expected "
+                                "another name")
             if isinstance(content, Tensor):
-                pictures.append((name, name))
+                pictures.append((place, name))
                 write_image(path, self.pixels(content))
             else:
                 with written_atomically(path) as temporary:
@@ -148,6 +150,19 @@ class SequenceResults:
             page.add_header(stem)
             page.add_images([Media(path, title) for path, title in pictures], self.opt.display_winsize)
         page.save(self.folder / "index.html")
+
+
+def inside(name: str, item: str) -> str:
+    """A name of a file or folder among the results, whoever chose it: the model, or those who named the data.
+
+    Raises:
+        UserError: it leads out of the folder of results.
+    """
+    path = PurePath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise UserError(f"{item}: its results would be written to '{name}'; expected a name inside the folder of "
+                        "results")
+    return path.as_posix()
 
 
 def stretched(image: Tensor, aspect_ratio: float) -> Tensor:

@@ -84,6 +84,7 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, run: Train
     """Train from `position` to the end of a phase, or until a stop is asked for; returns where the run stands."""
     dataset.preload()
     phase = with_batch_size(model, phase, dataset, resumed)
+    seed_everything(phase.opt.seed, phase.epochs.start)
     run.start_phase(model, phase, resumed)
     position = max(position, Position(phase.epochs.start))
     run.save(model, position)  # from now on there is something to continue

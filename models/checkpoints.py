@@ -89,21 +89,20 @@ def check_weights(weights: object, path: Path) -> None:
 
 
 def continue_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
-    """Take an optimiser's state back; another learning rate than before stays.
+    """Take an optimiser's state back; hyperparameters, such as another learning rate than before, stay.
 
     Raises:
         ValueError: its moments are of other shapes than the parameters, or a value is of another kind than it was.
     """
-    fresh = [dict(group) for group in optimizer.param_groups]
-    rates = [group["lr"] for group in optimizer.param_groups]
+    wanted = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
-    for group, rate in zip(optimizer.param_groups, rates):
-        if group["initial_lr"] != rate:  # another --lr
-            group["lr"] = group["initial_lr"] = rate
-    for group, before in zip(optimizer.param_groups, fresh):
-        for name, value in group.items():
-            if name != "params" and name in before and _kind(value) != _kind(before[name]):
-                raise ValueError(f"{name} is {value!r:.40}, as {before[name]!r:.40} it should be")
+    for group, settings in zip(optimizer.param_groups, wanted):
+        for name, value in settings.items():
+            if _kind(group.get(name, value)) != _kind(value):
+                raise ValueError(f"{name} is {group[name]!r:.40}, as {value!r:.40} it should be")
+        if group["initial_lr"] != settings["lr"]:  # another --lr; else it stays where a schedule has brought it
+            group["lr"] = group["initial_lr"] = settings["lr"]
+        group.update({name: value for name, value in settings.items() if name not in ("lr", "initial_lr")})
     for parameter, kept in optimizer.state.items():
         for name, value in kept.items():
             if not isinstance(value, Tensor | int | float):

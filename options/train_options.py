@@ -6,6 +6,7 @@ from pathlib import Path
 from options.base_options import BaseOptions, as_written
 from options.saved import OF_ONE_COMMAND, saved_options
 from util.command_line import OneLineParser, duration, float_at_least, folder_name, int_at_least
+from util.errors import UserError
 
 
 class TrainOptions(BaseOptions):
@@ -86,7 +87,14 @@ class TrainOptions(BaseOptions):
         parser.set_defaults(**{name: as_written(value) for name, value in values.items()})
 
     def earlier_options(self, own: Namespace) -> dict:
-        """With --continue_train, all that the run was trained with."""
+        """With --continue_train, all that the run was trained with.
+
+        Raises:
+            UserError: --suffix is given too, which is filled in from options that are not known yet.
+        """
+        if own.continue_train and own.suffix:
+            raise UserError(f"--suffix: found '{own.suffix}' with --continue_train; expected the run's whole name in "
+                            "--name")
         saved = saved_options(Path(own.checkpoints_dir) / own.name) if own.continue_train else {}
         return {name: value for name, value in saved.items() if name not in OF_ONE_COMMAND}
 

@@ -57,7 +57,8 @@ def largest_by_trying(model: BaseModel, phase: Phase, dataset: BaseDataset, most
             model, phase, dataset.collate([largest_item(phase, dataset, i) for i in range(size)])):
         fits, size = size, 2 * size
     model.optimizers = optimizers
-    model.scaler.load_state_dict(scaler)
+    model.scaler = torch.amp.GradScaler(model.device.type, enabled=model.scaler.is_enabled())  # it may have stopped
+    model.scaler.load_state_dict(scaler)  # between a step's halves
     for name, network in model.networks.items():
         network.load_state_dict(networks[name])
     model.load_extra_state(extra)

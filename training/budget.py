@@ -45,6 +45,7 @@ def scaled_epochs(opt: Namespace) -> dict[str, int]:
         model.start_phase(phase)
         seconds[phase.brief] += seconds_of(model, phase, dataset)
     left = max(opt.budget - (time.monotonic() - started), 0) * RESERVE
+    left = distributed.smallest(round(1000 * left)) / 1000  # as seen by the slowest process: all must plan alike
     brief, scaled = (distributed.largest(round(1000 * seconds[kind])) / 1000 for kind in (True, False))
     brief_factor = min((left / 2 if scaled else left) / brief, 1) if brief else 0.0
     factor = (left - brief_factor * brief) / scaled if scaled else 0.0

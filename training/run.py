@@ -94,13 +94,14 @@ class TrainingRun:
 
         A run that has only begun, and one of no training such as a draft, are made again within seconds.
         """
+        begun_from_weights = bool(saved_options(self.folder).get("continue_train"))  # such as published ones
         if not self._state_path.exists():
             log = self.folder / "loss_log.jsonl"
-            killed_in_its_first_save = log.exists() and not log.stat().st_size
+            killed_in_its_first_save = log.exists() and not log.stat().st_size and not begun_from_weights
             return None if killed_in_its_first_save else next(iter(sorted(self.folder.glob("*_net_*.pth"))), None)
         try:
             state = torch.load(self._state_path, map_location="cpu", weights_only=True, mmap=True)
-            if Position(**state["position"]) == Position():
+            if Position(**state["position"]) == Position() and not begun_from_weights:
                 return None
         except Exception:  # whatever is wrong with it: it is not known to be worthless
             pass
@@ -112,8 +113,16 @@ class TrainingRun:
             self._lock.close()
 
     def save_options(self, opt: Namespace, text: str) -> None:
-        """Write the options as they are used: `train_opt.txt` for people and `train_opt.json` for programs."""
+        """Write the options as they are used: `train_opt.txt` for people and `train_opt.json` for programs.
+
+        A run that begins anew first loses what an earlier one of its name had saved: nothing may go on with that under
+        the new options.
+        """
         if distributed.rank() == 0:
+            if not self.opt.continue_train:
+                for path in (self._state_path, *sorted(self.folder.glob("previous_*.pth")),
+                             *sorted(self.folder.glob("epoch_*_net_*.pth"))):
+                    path.unlink(missing_ok=True)
             write_text(self.folder / "train_opt.txt", text + "\n")
             write_text(self.folder / SAVED_OPTIONS, json.dumps(vars(opt), indent=1) + "\n")
 
@@ -124,6 +133,8 @@ class TrainingRun:
             the position, and the training state for `BaseModel.start_phase`, if there is one.
         """
         if self.opt.continue_train:
+            if self.opt.init_from:
+                print("--init_from: not used, as the run goes on from its own weights")
             return self._resume(model)
         if self.opt.init_from:
             init_from(model, self.opt.init_from, Path(self.opt.checkpoints_dir))
@@ -204,6 +215,8 @@ class TrainingRun:
             return
         if not self._saved_is_proven:
             self._take_previous_state()
+            if self._saved is not None:  # whichever process reports it names the same epoch
+                self._saved = Position(distributed.smallest(self._saved.epoch), self._saved.items)
         bad = " and ".join(f"{name} is {float(loss)}" for name, loss in losses.items() if not math.isfinite(loss))
         batch = position.items // phase.opt.batch_size
         raise UserError(f"{phase.name}, epoch {position.epoch}, batch {batch + 1}: loss {bad}; {self._way_back(phase)}")
@@ -266,11 +279,11 @@ class TrainingRun:
         files = {name: self._weights_path(name, "previous") for name in state.get("weights", ())}
         if any(not path.exists() or fingerprint(path) != state["weights"][name] for name, path in files.items()):
             return
+        self._previous_path.replace(self._state_path)  # first: its weights are found under either name
         for name, path in files.items():
-            path.replace(self._weights_path(name))
+            link_or_copy(path, self._weights_path(name))
         for name, weights in state.get("networks", {}).items():  # as runs before version 0.2 were saved
             write_checkpoint(weights, self._weights_path(name))
-        self._previous_path.replace(self._state_path)
         self._saved = Position(**state["position"])
 
     def _weights_path(self, network: str, label: str = "latest") -> Path:

@@ -188,3 +188,8 @@ def test_pix2pix_spellings_work(clip):
 def test_the_base_of_all_is_no_choice(option):
     with pytest.raises(UserError, match=f"{option} base: there is no .*; known: "):
         TrainOptions().parse(["--dataroot", "clip", option, "base"])
+
+
+def test_a_suffix_does_not_go_with_continuing(clip):
+    with pytest.raises(UserError, match="--suffix: found '{model}' with --continue_train; expected the run's whole"):
+        TrainOptions().parse(["--dataroot", clip, "--suffix", "{model}", "--continue_train"])

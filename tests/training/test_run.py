@@ -266,3 +266,61 @@ def test_a_state_of_an_optimiser_with_values_of_another_kind_is_refused_before_a
     spoil(state)
     with pytest.raises(ValueError, match="eps|betas|exp_avg"):
         continue_optimizer(adam(), state)
+
+
+def test_a_new_run_of_the_same_name_keeps_nothing_of_the_old_one_that_could_go_on(clip, monkeypatch):
+    begin("a", "--n_epochs", "2", "--save_by_epoch", "--save_latest_freq", "1")
+    monkeypatch.setattr(run_module.TrainingRun, "save", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        begin("a", "--n_epochs", "2", "--overwrite", "--seed", "2")
+    assert set(files("a")) == {"latest_net_LNR.pth"}
+
+
+def test_weights_that_a_run_was_begun_from_are_not_overwritten_unasked(clip):
+    begin("first", "--n_epochs", "1")
+    Path("checkpoints/published").mkdir()
+    shutil.copy("checkpoints/first/latest_net_LNR.pth", "checkpoints/published")
+    begin("published", "--n_epochs", "0", "--continue_train")
+    with pytest.raises(UserError, match="run published has been trained, and beginning anew would destroy it"):
+        begin("published", "--n_epochs", "1")
+
+
+def test_the_state_before_the_last_is_taken_whole_also_by_a_run_that_is_killed_meanwhile(clip, monkeypatch):
+    begin("a", "--n_epochs", "2", "--save_latest_freq", "1")
+    opt = Namespace(checkpoints_dir="checkpoints", name="a", continue_train=True, init_from="", lr=0.1, overwrite=False)
+    run = TrainingRun(opt, set())
+    before = files("a")
+
+    def die(*_):
+        raise Killed
+
+    monkeypatch.setattr(run_module, "link_or_copy", die)
+    with pytest.raises(Killed):
+        run._take_previous_state()
+    run.close()
+    monkeypatch.undo()
+    monkeypatch.chdir(clip)
+    assert files("a")["latest_state.pth"] == before["previous_state.pth"]
+    resume("a")
+    begin("whole", "--n_epochs", "2", "--save_latest_freq", "1")
+    assert files("a")["latest_net_LNR.pth"] == files("whole")["latest_net_LNR.pth"]
+
+
+def test_hyperparameters_of_a_continued_optimiser_are_those_that_are_asked_for():
+    parameter = torch.nn.Parameter(torch.ones(2))
+
+    def adam(lr, beta):
+        optimizer = torch.optim.Adam([parameter], lr=lr, betas=(beta, 0.999))
+        optimizer.param_groups[0]["initial_lr"] = lr
+        return optimizer
+
+    first = adam(0.1, 0.5)
+    parameter.grad = torch.ones(2)
+    first.step()
+    first.param_groups[0]["lr"] = 0.05  # where a schedule has brought it
+    same, other = adam(0.1, 0.9), adam(0.2, 0.5)
+    for optimizer in (same, other):
+        continue_optimizer(optimizer, first.state_dict())
+        assert optimizer.state[parameter]["step"] == 1
+    assert same.param_groups[0]["betas"] == (0.9, 0.999) and same.param_groups[0]["lr"] == 0.05
+    assert other.param_groups[0]["lr"] == other.param_groups[0]["initial_lr"] == 0.2
