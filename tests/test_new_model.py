@@ -124,7 +124,7 @@ def test_a_new_model_trains_continues_and_exports(program):
 
     run(program, "test.py", "--name", "toy", "--num_test", "4")
     results = program / "results/toy/test_latest"
-    assert sorted(str(p.relative_to(results)) for p in results.rglob("*") if p.is_file()) == [
+    assert sorted(str(p.relative_to(results)) for p in results.rglob("[!.]*") if p.is_file()) == [
         *(f"disc_0/fake_B_{i:04d}.jpg" for i in (1, 2, 3)),
         *(f"disc_0/images/{i:04d}_real_A.png" for i in (1, 2, 3)), "disc_0/index.html", "disc_0/videos/fake_B.webm",
         "disc_1/fake_B_0001.jpg", "disc_1/images/0001_real_A.png", "disc_1/index.html", "disc_1/videos/fake_B.webm",
@@ -145,7 +145,7 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_bits(here, model, amp):
     for step in range(1, STEPS[model] + 1) if amp == "off" else (2, 3):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
             at_every_step(patch, model, killed_at(step))
-            begin("killed", model, *SHORT[model], "--amp", amp, "--save_latest_minutes", "05"[step % 2])
+            begin("killed", model, *SHORT[model], "--overwrite", "--amp", amp, "--save_latest_minutes", "05"[step % 2])
         assert equal(resume("killed"), whole), f"killed at step {step}"
         assert records("killed") == records("whole") and len(records("whole")) == STEPS[model]
 
@@ -354,7 +354,7 @@ def test_a_field_learns_and_shows_views_that_nobody_filmed(here):
     assert losses[-1]["psnr"] > losses[0]["psnr"] + 8
     test_program.main(["--name", "a", "--gpu_ids", "-1", "--n_poses", "2", "--speed", "0.5"])
     results = Path("results/a/test_latest")
-    assert {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()} == {
+    assert {str(path.relative_to(results)) for path in results.rglob("[!.]*") if path.is_file()} == {
         "index.html", "videos/color.webm", "videos/depth.webm", *(
             f"{kind}/00000{i}.{ending}" for i in (0, 1) for kind, ending in (
                 ("color", "png"), ("depth", "png"), ("pose", "txt"), ("points", "ply")))}
