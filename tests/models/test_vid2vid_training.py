@@ -77,7 +77,7 @@ def test_a_run_killed_in_any_stage_goes_on_to_the_same_bits(folder, monkeypatch,
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Vid2VidModel, "optimize_parameters", counted)
-        train.main(["--name", "killed", *STREET, *LEARNING, *FINE, "--save_latest_minutes", "0"])
+        train.main(["--name", "killed", *STREET, *LEARNING, *FINE, "--overwrite", "--save_latest_minutes", "0"])
     train.main(["--name", "killed", "--continue_train"])
     assert equal(state("killed"), state("whole"))
     if step == 5:

@@ -124,7 +124,7 @@ def test_a_background_comes_from_the_folder_of_the_edit_and_from_nowhere_else(tm
     ('{"order": [1, 2]}', "order: found [1, 2]; expected each layer that is shown: 1, 2, 3"),
     ('{"background": {"replace": "' + "a" * 5000 + '"}}', "there is no such file"),
     ("[" * 100_000, "nested too deeply"),
-    ('{"layers": {"1": ' + "[" * 500 + "]" * 500 + "}}", "layers.1[0]: found [[[["),
+    ('{"layers": {"1": ' + "[" * 500 + "]" * 500 + "}}", "edit.json: not readable as JSON (nested too deeply)"),
     (" " * 1_000_001, "1000001 characters; expected at most 1000000"),
 ])
 def test_a_mistake_is_told_in_one_line_with_its_line_and_key(text, message):
