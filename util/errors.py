@@ -84,7 +84,8 @@ def _message(error: Exception) -> str | None:
     if re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", first_line):
         return (f"a process that reads frames was ended from outside ({first_line[:80]}), as systems do that run out "
                 "of memory. Go on with --continue_train, and a smaller --num_threads or --batch_size")
-    if isinstance(error, MemoryError) or "out of memory" in first_line or "can't allocate memory" in first_line:
+    too_much = ("out of memory", "can't allocate memory", "Storage size calculation overflowed")
+    if isinstance(error, MemoryError) or any(words in first_line for words in too_much):
         return (f"out of memory ({first_line[:100]}); use a smaller --batch_size or smaller networks, "
                 "or --gpu_ids -1 for the CPU's memory")
     return None

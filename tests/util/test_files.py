@@ -68,6 +68,9 @@ def test_a_folder_takes_new_results_only_whole_and_keeps_what_is_not_theirs(tmp_
     (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
      "error: out of memory (CUDA out of memory. Tried to allocate 2 GiB); use a smaller --batch_size or "
      "smaller networks, or --gpu_ids -1 for the CPU's memory\n"),
+    (RuntimeError("Storage size calculation overflowed with sizes=[1, 16, 999999999999, 48999999999951]"),
+     "error: out of memory (Storage size calculation overflowed with sizes=[1, 16, 999999999999, 48999999999951]); use "
+     "a smaller --batch_size or smaller networks, or --gpu_ids -1 for the CPU's memory\n"),
     (RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2>: No space left on device (28)"),
      "error: /dev/shm: full; batches come through it from the processes that read frames. Give --num_threads 0, or "
      "more of it: docker run --shm-size 2g\n"),
