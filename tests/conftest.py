@@ -4,11 +4,15 @@ import os
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 import data
 import models
+
+hypothesis.settings.register_profile("any_machine", deadline=None)  # a busy one is slow, not wrong
+hypothesis.settings.load_profile("any_machine")
 
 GOLDEN = Path(os.environ.get("LNR_GOLDEN", Path(__file__).parent / "golden"))
 
