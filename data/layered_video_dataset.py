@@ -189,11 +189,11 @@ class LayeredVideoDataset(BaseDataset):
         if self.opt.init != "random" or distributed.rank() > 0:
             return
         if self.registration is None and (self.root.path / "homographies.txt").exists():
-            print(f"WARNING: {self.root.path / 'homographies.txt'} is not used: the camera counts as standing still. It "
-                  "is with --use_homographies", flush=True)
+            print(f"WARNING: {self.root.path / 'homographies.txt'} is not used: the camera counts as standing still. "
+                  "Give --use_homographies to use it", flush=True)
         if not self.opt.use_mask_images and (self.root.path / "mask").is_dir():
-            print(f"WARNING: {self.root.path / 'mask'} is not used: people are guided by trimaps of their UV maps. It is "
-                  "with --use_mask_images", flush=True)
+            print(f"WARNING: {self.root.path / 'mask'} is not used: people are guided by trimaps of their UV maps. "
+                  "Give --use_mask_images to use it", flush=True)
 
     def _look_at_camera(self) -> None:
         """Warn of homographies that do not fit the frames: with them, hours of training are lost."""
