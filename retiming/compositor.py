@@ -36,6 +36,7 @@ class Draw:
 
     Attributes:
         layer: its number.
+        instance: its index in the edit's instances.
         time: source time in frames from 0, whole where `interpolation` is nearest.
         interpolation: what is shown between two source frames.
         opacity: in (0, 1].
@@ -45,6 +46,7 @@ class Draw:
     """
 
     layer: int
+    instance: int
     time: float
     interpolation: str
     opacity: float
@@ -93,10 +95,14 @@ class Compositor:
 
     def over_background(self, edit: Edit, output: int, patches: list[tuple[Patch, float]]) -> np.ndarray:
         """`patches` over the background of an output frame, as `frame` gives them."""
+        return pixels.to_straight(self.canvas(edit, output, patches))
+
+    def canvas(self, edit: Edit, output: int, patches: list[tuple[Patch, float]]) -> np.ndarray:
+        """The same, premultiplied: float32 [3, H, W] in [0, 255], or [4, H, W] with alpha in [0, 1] (see `Patch`)."""
         canvas = self._background(edit, output)
         for patch, opacity in patches:
             pixels.composite_over(canvas, patch, opacity)
-        return pixels.to_straight(canvas)
+        return canvas
 
     def draws(self, edit: Edit, output: int) -> list[Draw]:
         """The layers of an output frame, back to front.
@@ -116,7 +122,8 @@ class Compositor:
                 order = given or self.orders[_nearest(time)]
                 depth[instance.layer] = (order.index(instance.layer), background.index(instance.layer), index)
             if opacity > 0:
-                drawn.append(((*depth[instance.layer], -instance.behind), self._draw(instance, time, opacity, output)))
+                drawn.append(((*depth[instance.layer], -instance.behind),
+                              self._draw(index, instance, time, opacity, output)))
         return [draw for _, draw in sorted(drawn, key=lambda keyed: keyed[0])]
 
     def camera_frame(self, edit: Edit, output: int) -> int:
@@ -133,8 +140,8 @@ class Compositor:
         patch = _between(at, draw.time, draw.interpolation)
         return patch if patch is None or draw.colour is None else pixels.coloured(patch, draw.colour)
 
-    def _draw(self, instance: LayerInstance, time: float, opacity: float, output: int) -> Draw:
-        return Draw(instance.layer, _nearest(time) if instance.interpolation == "nearest" else float(time),
+    def _draw(self, index: int, instance: LayerInstance, time: float, opacity: float, output: int) -> Draw:
+        return Draw(instance.layer, index, _nearest(time) if instance.interpolation == "nearest" else float(time),
                     instance.interpolation, opacity, instance.effects.at(output), _colour(instance, output),
                     placement(self.size, (instance.x.at(output), instance.y.at(output)), instance.scale.at(output),
                               instance.flip, instance.anchor))

@@ -198,6 +198,12 @@ def _frames_of_sound(sound: Sound, index: int) -> Iterator[av.AudioFrame]:
         yield frame
 
 
+def linear_light(coded: np.ndarray) -> np.ndarray:
+    """Linear light in [0, 1], float32, of colours that sRGB codes in [0, 255]."""
+    coded = coded.astype(np.float32) / 255
+    return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
 def write_exr(path: Path, pixels: np.ndarray) -> None:
     """Write one picture as OpenEXR: half floats of linear light, premultiplied where there is alpha.
 
@@ -205,8 +211,7 @@ def write_exr(path: Path, pixels: np.ndarray) -> None:
         path: the file.
         pixels: uint8 RGB [H, W, 3] or straight RGBA [H, W, 4], coded as sRGB.
     """
-    coded = pixels[..., :3].astype(np.float32) / 255
-    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    linear = linear_light(pixels[..., :3])
     planes = [linear[..., 1], linear[..., 2], linear[..., 0]]  # FFmpeg's order
     if pixels.shape[2] == 4:
         alpha = pixels[..., 3].astype(np.float32) / 255
