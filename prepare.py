@@ -10,9 +10,11 @@ The command can be interrupted and given again; poses and camera then go on wher
 At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
 
+import contextlib
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 from models.lnr_cost import training_cost
@@ -23,7 +25,8 @@ from preparation.check import check
 from preparation.page import MEANING, WORDS, make_page
 from preparation.steps import Finding, Outcome, last_outcome, perform
 from util.command_line import OneLineParser
-from util.errors import reported_in_one_line
+from util.errors import UserError, reported_in_one_line, shown
+from util.files import locked
 
 STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
 
@@ -49,12 +52,46 @@ def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
     Returns:
         what the user should know, the worst first, and the page; there is none with --check, which runs no step.
     """
-    outcomes = {} if opt.check else run_steps(opt)
+    if opt.check:
+        return checked(opt, {}), None
+    with own_dataroot(opt.dataroot):
+        outcomes = run_steps(opt)
+        findings = checked(opt, outcomes)
+        return findings, make_page(opt.dataroot, outcomes, findings)
+
+
+@contextlib.contextmanager
+def own_dataroot(root: Path) -> Iterator[None]:
+    """Let no other process make this dataroot meanwhile; where nothing was made, nothing new stays.
+
+    Raises:
+        UserError: another one does.
+    """
+    lock = root / "prepare" / ".lock"
+    missing = [folder for folder in (lock.parent, root) if not folder.exists()]
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        held = locked(lock)
+    except BlockingIOError as error:
+        raise UserError(f"{root}: process {error} is preparing this dataroot; wait for it, or give another "
+                        "--dataroot") from None
+    try:
+        with held:
+            yield
+    finally:
+        if missing and list(lock.parent.iterdir()) == [lock]:
+            lock.unlink()
+        for folder in missing:
+            with contextlib.suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+
+def checked(opt: Namespace, outcomes: dict[str, Outcome]) -> list[Finding]:
+    """What the steps said and what the check finds, the worst first."""
     findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
     if not unfinished(opt):
         findings += check(opt.dataroot, training_cost_in_words)
-    findings.sort(key=lambda finding: -finding.severity)
-    return findings, None if opt.check else make_page(opt.dataroot, outcomes, findings)
+    return sorted(findings, key=lambda finding: -finding.severity)
 
 
 def unfinished(opt: Namespace) -> bool:
@@ -85,7 +122,8 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
     for name, step in STEPS.items():
         if name in opt.steps:
             outcomes[name], state = perform(step, opt.dataroot, opt, opt.overwrite)
-            print(f"{name + ':':<9}{outcomes[name].summary}{'' if state == 'made' else f' ({state})'}", flush=True)
+            summary = shown(outcomes[name].summary)
+            print(f"{name + ':':<9}{summary}{'' if state == 'made' else f' ({state})'}", flush=True)
         else:
             outcomes[name] = last_outcome(step, opt.dataroot) or Outcome("not run")
     return outcomes
@@ -94,7 +132,7 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
 def tell(findings: list[Finding]) -> None:
     """Print findings, the worst first."""
     for finding in findings:
-        print(f"{WORDS[finding.severity]}: {finding.text}")
+        print(f"{WORDS[finding.severity]}: {shown(finding.text)}")
     worst = max((finding.severity for finding in findings), default=0)
     print(f"check: {MEANING[worst]}" if worst else "check: all in order")
 

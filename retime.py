@@ -30,7 +30,7 @@ from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from retiming.timelines import library
 from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
-from util.errors import UserError, reported_in_one_line
+from util.errors import UserError, reported_in_one_line, shown
 from util.files import write_text
 
 
@@ -151,7 +151,10 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
         if opt.edit.stat().st_size > 4 * LARGEST:  # bytes of as many characters
             raise UserError(f"--edit {opt.edit}: {opt.edit.stat().st_size} bytes; expected at most {LARGEST} letters")
         text = opt.edit.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
+    except ValueError:
+        raise UserError(f"--edit {opt.edit}: no text in UTF-8; expected an edit file in JSON, see "
+                        "docs/layered_video/retiming.md") from None
+    except OSError as error:
         raise UserError(f"--edit {opt.edit}: not readable ({error})") from None
     return edit_with_short_forms(text, str(opt.edit), opt.changes, facts, opt.edit.parent)
 
@@ -184,7 +187,7 @@ def alone(edit: Edit, layer: int, compositor: Compositor) -> Edit:
 
 def warn(text: str) -> None:
     """Tell what is probably not meant, in one line."""
-    print(f"warning: {text}", file=sys.stderr)
+    print(f"warning: {shown(text)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 Frames count from 0, layers from 1 (0 is the background). What comes out depends on nothing but layers, edit and frame.
 """
 
+import shlex
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -18,6 +19,7 @@ from data.masks import read_mask
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, LayerInstance
 from util.errors import UserError
 from util.images import read_image
+from util.media import Remark
 from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.video_reader import PicturesByTime
 from vision.geometry.homography import placement
@@ -185,7 +187,7 @@ class Compositor:
             return list_images(iuv), lambda file: is_body(read_image(file, "RGBA"))
         raise UserError(f"effects of layer {layer}: neither mask/{layer:02d} nor iuv/{layer:02d} in {self.root.path} "
                         "tells where the person is; make the UV maps first: "
-                        f"bash datasets/prepare_iuv.sh {self.root.path}")
+                        f"bash datasets/prepare_iuv.sh {shlex.quote(str(self.root.path))}")
 
     # ---- what lies behind the layers ----------------------------------------------------------------------------
 
@@ -225,13 +227,23 @@ class Compositor:
 
     def _other_background(self, path: Path, instance: LayerInstance, output: int) -> np.ndarray:
         if path.suffix.lower() in PICTURE_SUFFIXES:
-            return self._cache.get(path, lambda path: (0, 0, filling(read_picture(path).pixels, self.size)))[2]
+            return self._cache.get(path, self._still)[2]
         frames = instance.unclamped_times(np.array([output]))[0]
         with self._lock:
             if path not in self._videos:
                 self._videos[path] = video = PicturesByTime(path, lambda frame: filling(frame, self.size))
-                self.warnings += [f"{path}: {remark.text}" for remark in video.remarks if remark.severity]
+                self._warn(path, video.remarks)
         return self._videos[path].at(max(frames, 0) / float(self.root.metadata.frame_rate))
+
+    def _still(self, path: Path) -> tuple[int, int, np.ndarray]:
+        picture = read_picture(path)
+        with self._lock:
+            self._warn(path, picture.remarks)
+        return 0, 0, filling(picture.pixels, self.size)
+
+    def _warn(self, path: Path, remarks: Iterable[Remark]) -> None:
+        lines = [f"{path}: {remark.text}" for remark in remarks if remark.severity]
+        self.warnings += [line for line in lines if line not in self.warnings]
 
 
 def filling(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

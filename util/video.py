@@ -17,6 +17,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
+from util.media import opened_media
 from util.sound import Sound, decodable_track, samples
 
 BT709 = 1  # as codecs number primaries, transfer and matrix
@@ -76,7 +77,7 @@ class VideoWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.format, self.frame_rate, self.frames = FORMATS[path.suffix.lower()], Fraction(frame_rate), 0
         options = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
-        self.container = av.open(str(path), mode="w", options=options)
+        self.container = opened_media(path, "w", options=options)
         self.sound = sound if self.format.sound else None
         self.video_stream = self.sound_stream = self.marks = None
         self.warnings: list[str] = []
