@@ -111,7 +111,7 @@ def baked_texture(vertices: np.ndarray, faces: np.ndarray, raster: Raster, photo
         size = texel_sizes(vertices, faces, raster, photograph)[raster.face[covered]][better]
         colours[better, slot] = looked_up(photograph.colours, pixels, size)
         best[better, slot] = weight[better]
-    known: np.ndarray = np.isfinite(colours[:, :, 0]).any(axis=1)
+    known = np.amax(best, axis=1) > LEAST_FACING
     picture, observed = np.zeros((*covered.shape, 3), dtype=np.uint8), covered.copy()
     picture[covered] = np.rint(np.nan_to_num(np.nanmedian(np.where(known[:, None, None], colours, 0), axis=1)))
     observed[covered] = known
