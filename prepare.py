@@ -3,6 +3,7 @@
     python prepare.py my_video.mp4 --dataroot datasets/my_video
     python prepare.py --dataroot datasets/my_video --steps poses camera     # some steps again
     python prepare.py --dataroot datasets/my_video --check                  # only look at what is there
+    python prepare.py --dataroot datasets/marc/training                     # an actor: check it, and make its page
 
 Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
 outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
@@ -14,13 +15,13 @@ import contextlib
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.lnr_cost import training_cost
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
-from preparation import camera, frames, layers, masks, poses, uv
+from preparation import actor_check, actor_page, camera, frames, layers, masks, poses, uv
 from preparation.check import check
 from preparation.page import MEANING, WORDS, make_page
 from preparation.steps import Finding, Outcome, last_outcome, perform
@@ -35,14 +36,16 @@ def main(argv: list[str] | None = None) -> int:
     """Prepare, and say what was found and what comes next; returns the exit status (warnings fail only --check)."""
     opt = parse(argv)
     findings, page = prepare(opt)
-    tell(findings)
+    actor = actor_check.is_actor(opt.dataroot)
+    tell(findings, actor_page.MEANING if actor else MEANING)
     status = exit_status(findings)
     if page is None:
         return status
     print(f"\nlook at: {page}")
     if status < 2:
         others = shlex.join(["python", "prepare.py", "--dataroot", str(opt.dataroot)])
-        print(f"then:    {others if unfinished(opt) else train_command(opt.dataroot)}")
+        train = actor_train_command if actor else train_command
+        print(f"then:    {others if unfinished(opt) and not actor else train(opt.dataroot)}")
     return 2 if status == 2 else 0
 
 
@@ -52,6 +55,12 @@ def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
     Returns:
         what the user should know, the worst first, and the page; there is none with --check, which runs no step.
     """
+    if actor_check.is_actor(opt.dataroot):
+        if opt.source is not None:
+            raise UserError(f"--dataroot: {opt.dataroot} is an actor's (it has a body or transform/), which is not made "
+                            "of a video; give another folder, or no video to check this one")
+        findings, compared = actor_check.check(opt.dataroot)
+        return findings, None if opt.check else actor_page.make_page(opt.dataroot, findings, compared)
     if opt.check:
         return checked(opt, {}), None
     with own_dataroot(opt.dataroot):
@@ -129,12 +138,12 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
     return outcomes
 
 
-def tell(findings: list[Finding]) -> None:
-    """Print findings, the worst first."""
+def tell(findings: list[Finding], meaning: Sequence[str] = MEANING) -> None:
+    """Print findings, the worst first, and what the worst means."""
     for finding in findings:
         print(f"{WORDS[finding.severity]}: {shown(finding.text)}")
     worst = max((finding.severity for finding in findings), default=0)
-    print(f"check: {MEANING[worst]}" if worst else "check: all in order")
+    print(f"check: {meaning[worst]}" if worst else "check: all in order")
 
 
 def exit_status(findings: list[Finding]) -> int:
@@ -177,6 +186,15 @@ def train_command(root: Path) -> str:
     masks_given = ["--use_mask_images"] if (root / "mask").is_dir() else []
     return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root), *camera_moves,
                        *masks_given])
+
+
+def actor_train_command(root: Path) -> str:
+    """The command that trains on an actor's dataroot; photographs at a quarter of their size or less."""
+    command = ["python", "train.py", "--model", "neural_actor", "--name", root.resolve().name, "--dataroot", str(root)]
+    pictures = sorted(path for path in (root / "rgb").glob("*/*") if path.suffix.lower() in (".png", ".jpg"))
+    if not pictures:
+        return shlex.join(["python", "test.py", "--name", "NAME", "--dataroot", str(root)])
+    return shlex.join([*command, "--view_resolution", actor_check.first_resolution(pictures[0])])
 
 
 if __name__ == "__main__":

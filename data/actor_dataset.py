@@ -28,7 +28,7 @@ from util.errors import UserError
 from util.files import mark_of_files
 from vision.geometry.rays import bounding_sphere, draw_pixels, pixel_grid, pixel_rays, sphere_bounds, sphere_hits
 from vision.people.body_files import read_body, read_transforms
-from vision.people.skinning import posed_vertices, to_world
+from vision.people.skinning import Body, posed_vertices, to_world
 
 RAYS_AT_ONCE = 2048
 PICTURES = (".png", ".jpg")
@@ -44,17 +44,19 @@ class ActorDataset(BaseDataset):
         root, base = Path(opt.dataroot), Path(opt.base_root or opt.dataroot)
         self.body = read_body(root, opt.mesh, opt.texuv, opt.weights, opt.new_tpose, base)
         self.transforms = by_number(root / "transform", "*.json")
-        self.textures = {} if opt.disable_texture else by_number(root / "tex", "*.png")
+        self.textures = {} if opt.disable_texture else by_number(root / opt.load_tex_name, "*.png")
         self.photographs = by_number(root / opt.load_rgb_name, "*") if (root / opt.load_rgb_name).is_dir() else {}
         self.frames = wanted_frames(sorted(self.transforms), opt.start_end, opt.subsample)
         for number in self.frames:
             if number not in self.textures and not opt.disable_texture:
-                raise UserError(f"{root / 'tex'}: no picture of frame {number}, which {self.transforms[number]} has; "
-                                "expected one for each, with the same number in its name")
+                raise UserError(f"{root / opt.load_tex_name}: no picture of frame {number}, which "
+                                f"{self.transforms[number]} has; expected one for each, with the same number in its "
+                                "name")
             if opt.is_train and number not in self.photographs:
                 raise UserError(f"{root / opt.load_rgb_name}: no folder of frame {number}, which "
                                 f"{self.transforms[number]} has; expected one for each")
-        self.cameras = read_cameras(root if has_cameras(root) or not has_cameras(base) else base)
+        camera_root = root if has_cameras(root) or not has_cameras(base) else base
+        self.camera_files, self.cameras = camera_files(camera_root), read_cameras(camera_root)
         option = "train_views" if opt.is_train else "test_views"
         self.views = wanted_views(getattr(opt, option), f"--{option}", len(self.cameras), root)
         self.size = size_of(opt.view_resolution) if opt.view_resolution else self.full_size()
@@ -75,6 +77,8 @@ class ActorDataset(BaseDataset):
                            help="photographs are reduced to this, by a whole number (default: they are not)")
         group.add_argument("--start_end", default="", metavar="A,B", help="only frames A to B - 1, by their order")
         group.add_argument("--load_rgb_name", default="rgb", metavar="NAME", help="folder of the photographs")
+        group.add_argument("--load_tex_name", default="tex", metavar="NAME",
+                           help="folder of the texture maps, such as that of predicted ones")
         group.add_argument("--test_views", default="all", metavar="VIEWS", help="cameras for test.py, as --train_views")
         group.add_argument("--subsample", type=int, default=-1, metavar="N", help="only every so many-th frame")
         group.add_argument("--base_root", default=None, metavar="DIR",
@@ -182,25 +186,15 @@ class ActorDataset(BaseDataset):
 
     def pose(self, number: int) -> dict[str, Tensor]:
         """What is known of a frame's body."""
-        return dict(self.memory.get(("pose", number), lambda: self.read_pose(number)))
+        return dict(self.memory.get(("pose", number), lambda: self.read_frame(number)))
 
-    def read_pose(self, number: int) -> dict[str, Tensor]:
+    def read_frame(self, number: int) -> dict[str, Tensor]:
         """The same from its files."""
-        path = self.transforms[number]
-        transforms = torch.from_numpy(read_transforms(path, self.body.weights.shape[1]))
-        content = json.loads(path.read_text(encoding="utf-8"))
-        try:
-            rotation, translation, joints = (
-                torch.tensor(content[name], dtype=torch.float32).reshape(shape)
-                for name, shape in (("rotation", (3, 3)), ("translation", (3,)), ("joints", (-1, 3))))
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise UserError(f"{path}: {type(error).__name__}: {error}; expected rotation [3, 3], translation [1, 3] "
-                            "and joints [J, 3]") from None
-        vertices = to_world(posed_vertices(self.body, transforms), rotation, translation)
-        if not all(values.isfinite().all() for values in (vertices, joints)):
-            raise UserError(f"{path}: holds numbers that are not finite; expected those of a body in metres")
-        pose = {"joints_RT": transforms, "rotation": rotation, "translation": translation, "joints": joints,
-                "vertices": vertices}
+        pose = read_pose(self.transforms[number], self.body.weights.shape[1])
+        pose["vertices"] = world_vertices(self.body, pose)
+        if not all(values.isfinite().all() for values in pose.values()):
+            raise UserError(f"{self.transforms[number]}: holds numbers that are not finite; expected those of a body "
+                            "in metres")
         if self.textures:
             try:
                 texture = np.asarray(Image.open(self.textures[number]).convert("RGB"), dtype=np.float32)
@@ -220,17 +214,18 @@ class ActorDataset(BaseDataset):
 
     def read_photograph(self, number: int, camera: int) -> tuple[np.ndarray, tuple[int, int]]:
         """The same from its file."""
-        files = sorted(path for path in self.photographs[number].iterdir() if path.suffix.lower() in PICTURES)
-        if camera >= len(files):
-            raise UserError(f"{self.photographs[number]}: {len(files)} pictures; expected one for each camera")
+        file = pictures_of_cameras(self.photographs[number], [place for _, place in self.camera_files])[camera]
+        if file is None:
+            raise UserError(f"{self.photographs[number]}: no picture of camera {self.camera_files[camera][1]}; "
+                            "expected one for each camera, with the same number in its name")
         try:
-            rgba: np.ndarray = np.asarray(Image.open(files[camera]).convert("RGBA"), dtype=np.float32) / 255
+            rgba: np.ndarray = np.asarray(Image.open(file).convert("RGBA"), dtype=np.float32) / 255
         except OSError as error:
-            raise UserError(f"{files[camera]}: not readable ({error}); expected a picture") from None
+            raise UserError(f"{file}: not readable ({error}); expected a picture") from None
         full_size = rgba.shape[:2]
         factors = [full / side for full, side in zip(full_size, self.size)]
         if factors[0] != factors[1] or factors[0] != int(factors[0]):
-            raise UserError(f"--view_resolution: found {self.size[0]}x{self.size[1]}, but {files[camera]} has "
+            raise UserError(f"--view_resolution: found {self.size[0]}x{self.size[1]}, but {file} has "
                             f"{full_size[0]}x{full_size[1]} pixels; expected both sides divided by the same whole "
                             "number")
         if factors[0] > 1:
@@ -319,6 +314,29 @@ def colours_of(rgba: np.ndarray) -> dict[str, Tensor]:
     return {"rgb": torch.from_numpy(rgba[:, :3]), "alpha": torch.from_numpy(rgba[:, 3])}
 
 
+def read_pose(path: Path, joints: int) -> dict[str, Tensor]:
+    """`joints_RT` [J, 4, 4], `rotation` [3, 3], `translation` [3] and `joints` [J, 3] of a transform file.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    transforms = torch.from_numpy(read_transforms(path, joints))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        rotation, translation, places = (
+            torch.tensor(content[name], dtype=torch.float32).reshape(shape)
+            for name, shape in (("rotation", (3, 3)), ("translation", (3,)), ("joints", (-1, 3))))
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path}: {type(error).__name__}: {error}; expected rotation [3, 3], translation [1, 3] "
+                        "and joints [J, 3]") from None
+    return {"joints_RT": transforms, "rotation": rotation, "translation": translation, "joints": places}
+
+
+def world_vertices(body: Body, pose: dict[str, Tensor]) -> Tensor:
+    """A body's vertices [V, 3] in the world, in a pose as `read_pose` returns it."""
+    return to_world(posed_vertices(body, pose["joints_RT"]), pose["rotation"], pose["translation"])
+
+
 def by_number(folder: Path, pattern: str) -> dict[int, Path]:
     """Files or folders by the last number in their names.
 
@@ -404,16 +422,42 @@ def read_cameras(root: Path) -> list[tuple[Tensor, Tensor]]:
     Raises:
         UserError: files are missing or wrong.
     """
+    return [(read_matrix(intrinsics, legacy=True), read_matrix(place).inverse() if place.parent.name == "extrinsic"
+             else read_matrix(place)) for intrinsics, place in camera_files(root)]
+
+
+def camera_files(root: Path) -> list[tuple[Path, Path]]:
+    """The files of intrinsics and of the place of each camera, in the order of the latter's names.
+
+    Raises:
+        UserError: files are missing.
+    """
     places = sorted((root / "extrinsic").glob("*.txt")) or sorted((root / "pose").glob("*.txt"))
     if not places:
         raise UserError(f"{root}: no camera in pose/ or extrinsic/; expected a text file of a matrix for each")
-    inner = next((sorted((root / name).glob("*.txt")) for name in ("intrinsic", "intrinisc") if (root / name).is_dir()),
-                 [root / "intrinsics.txt"] * len(places))
-    if len(inner) != len(places):
-        raise UserError(f"{root}: {len(inner)} cameras in intrinsic/, {len(places)} in {places[0].parent.name}/; "
-                        "expected as many")
-    return [(read_matrix(intrinsics, legacy=True), read_matrix(place).inverse() if place.parent.name == "extrinsic"
-             else read_matrix(place)) for intrinsics, place in zip(inner, places)]
+    folder = next((root / name for name in ("intrinsic", "intrinisc") if (root / name).is_dir()), None)
+    if folder is None:
+        return [(root / "intrinsics.txt", place) for place in places]
+    inner = of_cameras(sorted(folder.glob("*.txt")), places)
+    without = [place for place, intrinsics in zip(places, inner) if intrinsics is None]
+    if without:
+        raise UserError(f"{folder}: nothing for camera {without[0]} ({len(without)} of {len(places)} cameras); "
+                        f"expected a file for each in {places[0].parent.name}/, with the same number in its name")
+    return list(zip(filter(None, inner), places))
+
+
+def pictures_of_cameras(folder: Path, cameras: list[Path]) -> list[Path | None]:
+    """Pictures of a frame, in the order of cameras, as `of_cameras`."""
+    return of_cameras(sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES), cameras)
+
+
+def of_cameras(files: list[Path], cameras: list[Path]) -> list[Path | None]:
+    """Files for cameras: as many are in the same order; else the number in the name says which is which; None: none."""
+    if len(files) == len(cameras):
+        return list(files)
+    numbers = [(re.findall(r"\d+", path.stem) or [path.stem])[-1].lstrip("0") for path in files]
+    by_camera = dict(zip(numbers, files))
+    return [by_camera.get((re.findall(r"\d+", path.stem) or [path.stem])[-1].lstrip("0")) for path in cameras]
 
 
 def read_matrix(path: Path, legacy: bool = False) -> Tensor:
