@@ -3,6 +3,7 @@
     python prepare.py my_video.mp4 --dataroot datasets/my_video
     python prepare.py --dataroot datasets/my_video --steps poses camera     # some steps again
     python prepare.py --dataroot datasets/my_video --check                  # only look at what is there
+    python prepare.py --dataroot datasets/my_video --serve                  # correct people and masks in the browser
 
 Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
 outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
@@ -20,10 +21,12 @@ from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
 from preparation import camera, frames, layers, masks, poses, uv
 from preparation.check import check
+from preparation.correction.server import Session
 from preparation.page import MEANING, WORDS, make_page
 from preparation.steps import Finding, Outcome, last_outcome, perform
-from util.command_line import OneLineParser
+from util.command_line import OneLineParser, int_at_least
 from util.errors import reported_in_one_line
+from web.server import serve
 
 STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
 
@@ -37,9 +40,11 @@ def main(argv: list[str] | None = None) -> int:
     if page is None:
         return status
     print(f"\nlook at: {page}")
+    if opt.serve:
+        correct_in_browser(opt)
     if status < 2:
         others = shlex.join(["python", "prepare.py", "--dataroot", str(opt.dataroot)])
-        print(f"then:    {others if unfinished(opt) else train_command(opt.dataroot)}")
+        print(f"then:    {others if unfinished(opt) or opt.serve else train_command(opt.dataroot)}")
     return 2 if status == 2 else 0
 
 
@@ -55,6 +60,14 @@ def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
         findings += check(opt.dataroot, training_cost_in_words)
     findings.sort(key=lambda finding: -finding.severity)
     return findings, None if opt.check else make_page(opt.dataroot, outcomes, findings)
+
+
+def correct_in_browser(opt: Namespace) -> None:
+    """Serve the page on which people and masks are corrected, until Ctrl-C."""
+    session = Session(opt.dataroot)
+    serve(session.site, opt.port,
+          lambda address: print(f"correct: {address}  (saved at once; Ctrl-C ends it)", flush=True))
+    session.clip.close()
 
 
 def unfinished(opt: Namespace) -> bool:
@@ -74,6 +87,10 @@ def parse(argv: list[str] | None = None) -> Namespace:
                         help="let the steps replace files that were made or changed by hand, too")
     parser.add_argument("--check", action="store_true",
                         help="run no step; report all problems of any dataroot, and exit with 0, 1 (warnings) or 2")
+    parser.add_argument("--serve", action="store_true",
+                        help="then correct in the browser who is who, who belongs to the clip, and the masks")
+    parser.add_argument("--port", type=int_at_least(0), default=0, metavar="N",
+                        help="port of --serve on this machine (default: a free one)")
     for step in STEPS.values():
         step.add_options(parser.add_argument_group(f"step {step.name}"))
     return parser.parse_args(argv)
