@@ -4,6 +4,7 @@
     python prepare.py --dataroot datasets/my_video --steps poses camera     # some steps again
     python prepare.py --dataroot datasets/my_video --check                  # only look at what is there
     python prepare.py --dataroot datasets/my_video --serve                  # correct people and masks in the browser
+    python prepare.py --dataroot datasets/marc/training                     # an actor: check it, and make its page
 
 Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
 outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
@@ -11,21 +12,24 @@ The command can be interrupted and given again; poses and camera then go on wher
 At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
 
+import contextlib
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.lnr_cost import training_cost
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
-from preparation import camera, frames, layers, masks, poses, uv
+from preparation import actor_check, actor_page, camera, frames, layers, masks, poses, uv
 from preparation.check import check
 from preparation.correction.server import Session
 from preparation.page import MEANING, WORDS, make_page
 from preparation.steps import Finding, Outcome, last_outcome, perform
 from util.command_line import OneLineParser, int_at_least
-from util.errors import reported_in_one_line
+from util.errors import UserError, reported_in_one_line, shown
+from util.files import locked
 from web.server import serve
 
 STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
@@ -35,16 +39,18 @@ def main(argv: list[str] | None = None) -> int:
     """Prepare, and say what was found and what comes next; returns the exit status (warnings fail only --check)."""
     opt = parse(argv)
     findings, page = prepare(opt)
-    tell(findings)
+    actor = actor_check.is_actor(opt.dataroot)
+    tell(findings, actor_page.MEANING if actor else MEANING)
     status = exit_status(findings)
     if page is None:
         return status
     print(f"\nlook at: {page}")
-    if opt.serve:
+    if opt.serve and not actor:
         correct_in_browser(opt)
     if status < 2:
         others = shlex.join(["python", "prepare.py", "--dataroot", str(opt.dataroot)])
-        print(f"then:    {others if unfinished(opt) or opt.serve else train_command(opt.dataroot)}")
+        train = actor_train_command if actor else train_command
+        print(f"then:    {others if (unfinished(opt) or opt.serve) and not actor else train(opt.dataroot)}")
     return 2 if status == 2 else 0
 
 
@@ -54,12 +60,52 @@ def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
     Returns:
         what the user should know, the worst first, and the page; there is none with --check, which runs no step.
     """
-    outcomes = {} if opt.check else run_steps(opt)
+    if actor_check.is_actor(opt.dataroot):
+        if opt.source is not None:
+            raise UserError(f"--dataroot: {opt.dataroot} is an actor's (it has a body or transform/), which is not made "
+                            "of a video; give another folder, or no video to check this one")
+        findings, compared = actor_check.check(opt.dataroot)
+        return findings, None if opt.check else actor_page.make_page(opt.dataroot, findings, compared)
+    if opt.check:
+        return checked(opt, {}), None
+    with own_dataroot(opt.dataroot):
+        outcomes = run_steps(opt)
+        findings = checked(opt, outcomes)
+        return findings, make_page(opt.dataroot, outcomes, findings)
+
+
+@contextlib.contextmanager
+def own_dataroot(root: Path) -> Iterator[None]:
+    """Let no other process make this dataroot meanwhile; where nothing was made, nothing new stays.
+
+    Raises:
+        UserError: another one does.
+    """
+    lock = root / "prepare" / ".lock"
+    missing = [folder for folder in (lock.parent, root) if not folder.exists()]
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        held = locked(lock)
+    except BlockingIOError as error:
+        raise UserError(f"{root}: process {error} is preparing this dataroot; wait for it, or give another "
+                        "--dataroot") from None
+    try:
+        with held:
+            yield
+    finally:
+        if missing and list(lock.parent.iterdir()) == [lock]:
+            lock.unlink()
+        for folder in missing:
+            with contextlib.suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+
+def checked(opt: Namespace, outcomes: dict[str, Outcome]) -> list[Finding]:
+    """What the steps said and what the check finds, the worst first."""
     findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
     if not unfinished(opt):
         findings += check(opt.dataroot, training_cost_in_words)
-    findings.sort(key=lambda finding: -finding.severity)
-    return findings, None if opt.check else make_page(opt.dataroot, outcomes, findings)
+    return sorted(findings, key=lambda finding: -finding.severity)
 
 
 def correct_in_browser(opt: Namespace) -> None:
@@ -102,18 +148,19 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
     for name, step in STEPS.items():
         if name in opt.steps:
             outcomes[name], state = perform(step, opt.dataroot, opt, opt.overwrite)
-            print(f"{name + ':':<9}{outcomes[name].summary}{'' if state == 'made' else f' ({state})'}", flush=True)
+            summary = shown(outcomes[name].summary)
+            print(f"{name + ':':<9}{summary}{'' if state == 'made' else f' ({state})'}", flush=True)
         else:
             outcomes[name] = last_outcome(step, opt.dataroot) or Outcome("not run")
     return outcomes
 
 
-def tell(findings: list[Finding]) -> None:
-    """Print findings, the worst first."""
+def tell(findings: list[Finding], meaning: Sequence[str] = MEANING) -> None:
+    """Print findings, the worst first, and what the worst means."""
     for finding in findings:
-        print(f"{WORDS[finding.severity]}: {finding.text}")
+        print(f"{WORDS[finding.severity]}: {shown(finding.text)}")
     worst = max((finding.severity for finding in findings), default=0)
-    print(f"check: {MEANING[worst]}" if worst else "check: all in order")
+    print(f"check: {meaning[worst]}" if worst else "check: all in order")
 
 
 def exit_status(findings: list[Finding]) -> int:
@@ -156,6 +203,15 @@ def train_command(root: Path) -> str:
     masks_given = ["--use_mask_images"] if (root / "mask").is_dir() else []
     return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root), *camera_moves,
                        *masks_given])
+
+
+def actor_train_command(root: Path) -> str:
+    """The command that trains on an actor's dataroot; photographs at a quarter of their size or less."""
+    command = ["python", "train.py", "--model", "neural_actor", "--name", root.resolve().name, "--dataroot", str(root)]
+    pictures = sorted(path for path in (root / "rgb").glob("*/*") if path.suffix.lower() in (".png", ".jpg"))
+    if not pictures:
+        return shlex.join(["python", "test.py", "--name", "NAME", "--dataroot", str(root)])
+    return shlex.join([*command, "--view_resolution", actor_check.first_resolution(pictures[0])])
 
 
 if __name__ == "__main__":

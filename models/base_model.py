@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
-from models.checkpoints import continue_optimizer, load_weights, read_checkpoint, weights_path
+from models.checkpoints import continue_optimizer, load_weights, read_checkpoint, weights_together
 from models.parallel import spread
 from models.schedules import Progress, Schedule, by_epoch
 from util import distributed
@@ -287,8 +287,8 @@ class BaseModel(ABC):
         Raises:
             UserError: a file is missing, broken, or holds a network of another shape.
         """
-        for name, network in self.networks.items():
-            path = weights_path(self.run_folder, label, name)
+        for name, path in weights_together(self.run_folder, label, self.networks).items():
+            network = self.networks[name]
             weights = read_checkpoint(path, "train first (train.py), or name another --name or --epoch")
             load_weights(network, weights, path)
 
