@@ -3,6 +3,7 @@
     python prepare.py my_video.mp4 --dataroot datasets/my_video
     python prepare.py --dataroot datasets/my_video --steps poses camera     # some steps again
     python prepare.py --dataroot datasets/my_video --check                  # only look at what is there
+    python prepare.py --dataroot datasets/my_video --serve                  # correct people and masks in the browser
     python prepare.py --dataroot datasets/marc/training                     # an actor: check it, and make its page
 
 Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
@@ -26,11 +27,13 @@ from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
 from preparation import actor_check, actor_page, camera, frames, layers, masks, poses, uv
 from preparation.check import check
+from preparation.correction.server import Session
 from preparation.page import MEANING, WORDS, make_page
 from preparation.steps import Finding, Outcome, last_outcome, perform
-from util.command_line import OneLineParser
+from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line, shown
 from util.files import locked
+from web.server import serve
 
 STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
 
@@ -45,10 +48,12 @@ def main(argv: list[str] | None = None) -> int:
     if page is None:
         return status
     print(f"\nlook at: {page}")
+    if opt.serve and not actor:
+        correct_in_browser(opt)
     if status < 2:
         others = shlex.join(["python", "prepare.py", "--dataroot", str(opt.dataroot)])
         train = actor_train_command if actor else train_command
-        print(f"then:    {others if unfinished(opt) and not actor else train(opt.dataroot)}")
+        print(f"then:    {others if (unfinished(opt) or opt.serve) and not actor else train(opt.dataroot)}")
     return 2 if status == 2 else 0
 
 
@@ -106,6 +111,14 @@ def checked(opt: Namespace, outcomes: dict[str, Outcome]) -> list[Finding]:
     return sorted(findings, key=lambda finding: -finding.severity)
 
 
+def correct_in_browser(opt: Namespace) -> None:
+    """Serve the page on which people and masks are corrected, until Ctrl-C."""
+    session = Session(opt.dataroot)
+    serve(session.site, opt.port,
+          lambda address: print(f"correct: {address}  (saved at once; Ctrl-C ends it)", flush=True))
+    session.clip.close()
+
+
 def unfinished(opt: Namespace) -> bool:
     """Whether only some steps were asked for, and the last one's outputs are not there yet."""
     return len(set(opt.steps)) < len(STEPS) and not opt.check and not (opt.dataroot / "iuv").is_dir()
@@ -123,6 +136,10 @@ def parse(argv: list[str] | None = None) -> Namespace:
                         help="let the steps replace files that were made or changed by hand, too")
     parser.add_argument("--check", action="store_true",
                         help="run no step; report all problems of any dataroot, and exit with 0, 1 (warnings) or 2")
+    parser.add_argument("--serve", action="store_true",
+                        help="then correct in the browser who is who, who belongs to the clip, and the masks")
+    parser.add_argument("--port", type=int_at_least(0), default=0, metavar="N",
+                        help="port of --serve on this machine (default: a free one)")
     for step in STEPS.values():
         step.add_options(parser.add_argument_group(f"step {step.name}"))
     return parser.parse_args(argv)
