@@ -83,8 +83,7 @@ def find_sequences(root: Path | str, phase: str, folders: dict[str, tuple[str, t
             files, more = _matched({kind: found[kind][name] for kind in folders})
             problems += more
             if len(found[first][name]) < least:
-                problems.append(f"{found[first][name][0].parent}: {len(found[first][name])} "
-                                f"frame{'s' * (len(found[first][name]) > 1)}; expected at least "
+                problems.append(f"{found[first][name][0].parent}: {len(found[first][name])} frames; expected at least "
                                 f"{least}, as many as --n_frames_G. Add frames, or remove this sequence")
             sequences.append(Sequence(name, files))
     if problems:
@@ -137,7 +136,7 @@ def _matched(files: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], list[
             problems.append(f"{paths[0].parent}: {len(missing)} of the {len(frames)} frames of {folder} missing, the "
                             f"first is {missing[0]}; expected one file for each, of the same name")
         if extra:
-            problems.append(f"{paths[0].parent}: {len(extra)} frame{'s' * (len(extra) > 1)} that {folder} does not have, the first is "
+            problems.append(f"{paths[0].parent}: {len(extra)} frames that {folder} does not have, the first is "
                             f"{extra[0]}; expected one file for each, of the same name")
         matched[kind] = [by_key[name] for name in frames if name in by_key]
     return matched, problems
