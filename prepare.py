@@ -55,8 +55,8 @@ def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
     """
     if actor_check.is_actor(opt.dataroot):
         if opt.source is not None:
-            raise UserError(f"--dataroot: {opt.dataroot} is an actor's (it has a body or transform/), which is not made "
-                            "of a video; give another folder, or no video to check this one")
+            raise UserError(f"--dataroot: {opt.dataroot} is an actor's (it has a body or transform/), which is not "
+                            "made of a video; give another folder, or no video to check this one")
         findings, compared = actor_check.check(opt.dataroot)
         return findings, None if opt.check else actor_page.make_page(opt.dataroot, findings, compared)
     outcomes = {} if opt.check else run_steps(opt)

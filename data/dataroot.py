@@ -126,11 +126,20 @@ class Dataroot:
             raise UserError(f"{folder}: found {len(numbers)} folders; people_layers of metadata.json lists "
                             f"{len(people_layers)} layers. Make the UV maps again: "
                             f"bash datasets/prepare_iuv.sh {self.path}")
+        self.check_order(numbers)
+        return numbers
+
+    def check_order(self, numbers: list[int]) -> None:
+        """Make sure that composite_order, if there is one, names exactly these layers in every frame.
+
+        Raises:
+            UserError: it does not.
+        """
         for frame, order in enumerate(self.metadata.composite_order or []):
             if sorted(order) != numbers:
                 raise UserError(f"{self.metadata.path}: composite_order of frame {self.frames[frame]} is {order}; "
-                                f"expected each of the layers {numbers} once")
-        return numbers
+                                f"expected each of the layers {numbers} once. Leave composite_order out, and let "
+                                f"prepare.py find it: python prepare.py --dataroot {self.path}")
 
     def composite_order(self, frame: int, numbers: list[int]) -> list[int]:
         """Layer numbers of a frame, back to front, without the background."""

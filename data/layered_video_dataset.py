@@ -57,8 +57,10 @@ class LayeredVideoDataset(BaseDataset):
         self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
         self._check_files()
         self.registration = self.root.registration() if opt.use_homographies else None
-        if self.registration is not None and getattr(opt, "is_train", False) and not opt.do_upsampling:
-            self._look_at_camera()
+        if getattr(opt, "is_train", False) and not opt.do_upsampling:
+            self._say_what_is_unused()
+            if self.registration is not None:
+                self._look_at_camera()
         self.length = int(min(len(self.root.frames), opt.max_dataset_size))
         self.loaded = {}
 
@@ -70,8 +72,9 @@ class LayeredVideoDataset(BaseDataset):
                            help="width of the unknown band around people in their trimap")
         group.add_argument("--use_mask_images", action="store_true",
                            help="take the masks in mask/ instead of trimaps made from the UV maps")
-        group.add_argument("--use_homographies", action="store_true",
-                           help="register the background by homographies.txt: the camera moves")
+        group.add_argument("--use_homographies", action="store_true", default=None,
+                           help="register the background by homographies.txt: the camera moves (default: where that "
+                                "file is there, with --init closed_form and the presets that have it)")
         parser.deciding |= {"use_homographies", "n_textures", "width", "height"}
         of_models = {"init": "random", "do_upsampling": False} | ({"no_zoom": False} if is_train else {})
         for name, value in of_models.items():
@@ -82,15 +85,20 @@ class LayeredVideoDataset(BaseDataset):
     def resolve_options(opt) -> dict:
         """n_textures, width and height from metadata.json; the clip is told from others by its first frame.
 
-        With --init closed_form also n_frames, and canvas_size as [width, height] of what the camera saw of the scene.
+        With --init closed_form also n_frames, and canvas_size as [width, height] of what the camera saw of the scene;
+        the camera counts as moving wherever homographies.txt says how.
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         frames = list_images(Path(opt.dataroot) / "rgb_256")
         first = read_image(next(iter(frames.values())), "RGB")
         values = {"n_textures": metadata.n_textures, "width": metadata.size[0], "height": metadata.size[1],
                   "data_id": f"{len(frames)} frames, {zlib.crc32(first.data):08x}"}
+        registered = (Path(opt.dataroot) / "homographies.txt").exists()
+        use_homographies = (opt.init == "closed_form" and registered if opt.use_homographies is None
+                            else opt.use_homographies)
+        values["use_homographies"] = use_homographies
         if opt.init == "closed_form":
-            registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
+            registration = Dataroot.open(opt.dataroot).registration() if use_homographies else None
             values |= {"n_frames": len(frames),
                        "canvas_size": list(Canvas.of(registration, metadata.size).size)}
         return values
@@ -175,6 +183,17 @@ class LayeredVideoDataset(BaseDataset):
             if self.opt.use_mask_images:
                 masks[layer] = read_matte(self.root.file(f"mask/{layer:02d}", index), self.metadata.size)
         return frame, iuvs, masks
+
+    def _say_what_is_unused(self) -> None:
+        """Name what the clip has and the published defaults leave aside: it decides how good the layers become."""
+        if self.opt.init != "random" or distributed.rank() > 0:
+            return
+        if self.registration is None and (self.root.path / "homographies.txt").exists():
+            print(f"WARNING: {self.root.path / 'homographies.txt'} is not used: the camera counts as standing still. "
+                  "Give --use_homographies to use it", flush=True)
+        if not self.opt.use_mask_images and (self.root.path / "mask").is_dir():
+            print(f"WARNING: {self.root.path / 'mask'} is not used: people are guided by trimaps of their UV maps. "
+                  "Give --use_mask_images to use it", flush=True)
 
     def _look_at_camera(self) -> None:
         """Warn of homographies that do not fit the frames: with them, hours of training are lost."""

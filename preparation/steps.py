@@ -62,7 +62,8 @@ class Job:
         made: an empty folder for the outputs, under their names in the dataroot; its metadata.json holds only the keys
             that the step makes.
         cache: a folder that a step with a slow loop may make and keep results in: it survives an interruption, is
-            another one when inputs or options have changed, and is removed after success.
+            another one when inputs or options have changed, and is removed after success, unless the step says what
+            it is kept for.
         opt: the options.
         kept: outputs that were made by hand and will stay, whatever the step writes.
     """
@@ -86,6 +87,9 @@ class Step:
         add_options: adds the options that change its results to a parser. One that is None stands for its value in
             the run before.
         elsewhere: what the results depend on besides, outside of the dataroot, given the options; None: nothing.
+        cached_for: the inputs and options ("--poses") that alone decide what is in the cache, which then stays after
+            success, for the next run with other choices.
+        heeds: those of its outputs that its others must fit to where they are made by hand.
     """
 
     name: str
@@ -94,6 +98,8 @@ class Step:
     makes: tuple[str, ...]
     add_options: Callable
     elsewhere: Callable[[Namespace], str | None] = lambda opt: None
+    cached_for: tuple[str, ...] | None = None
+    heeds: tuple[str, ...] = ()
 
 
 def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> tuple[Outcome, str]:
@@ -125,6 +131,8 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     cut = {name for name in present.keys() - whole if name in made_before and _has_empty_file(root / name)}
     ours = whole | cut  # a file of no bytes is of a crash, and nobody's work
     handmade = present.keys() - ours
+    if not overwrite and (heeded := sorted(handmade & set(step.heeds))):
+        key["kept"] = {name: present[name] for name in heeded}
     complete = not cut and present.keys() >= set(stamp.get("outputs", {})) | set(stamp.get("kept", []))
     if _without_unset(stamp.get("key")) == _without_unset(key) and complete and not (overwrite and handmade):
         return _outcome(stamp["outcome"]), "unchanged"
@@ -133,7 +141,7 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     if kept == set(step.makes):
         return Outcome(f"{', '.join(step.makes)} made by hand", stale), "kept"
 
-    cache = root / "prepare" / f"{step.name}-{_digest(json.dumps(key))[:8]}.part"
+    cache = cache_of(step, root, key)
     with folder_filled_atomically(root) as made:
         outcome = step.run(Job(root, made, cache, opt, kept))
         outputs = {name: [mark] for name in step.makes
@@ -147,9 +155,30 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     for name in ours - outputs.keys():
         _remove(root, name)
     _write_stamp(root, step, key=key, options=options, outputs=outputs, kept=sorted(kept), outcome=asdict(outcome))
-    for finished in cache.parent.glob(f"{step.name}-*.part"):
-        shutil.rmtree(finished)
+    for finished in cache.parent.glob(f"{step.name}-*.part" if step.cached_for is None else f"{step.name}-*.kept"):
+        if step.cached_for is None or finished != cache:
+            shutil.rmtree(finished)
     return outcome, "made"
+
+
+def cache_of(step: Step, root: Path, key: dict) -> Path:
+    """The folder that a step keeps results of its slow loop in.
+
+    Args:
+        step: whose.
+        root: the dataroot.
+        key: of its stamp: marks of its inputs and options.
+    """
+    if step.cached_for is None:
+        return root / "prepare" / f"{step.name}-{_digest(json.dumps(key))[:8]}.part"
+    marks = {**key["inputs"], **{f"--{name}": mark for name, mark in key["options"].items()}}
+    return root / "prepare" / f"{step.name}-{_digest(json.dumps([marks[name] for name in step.cached_for]))[:8]}.kept"
+
+
+def last_cache(step: Step, root: Path) -> Path | None:
+    """The folder of `Job.cache` of the step's last run, where that stays; None if it never ran, or nothing is kept."""
+    key = _read_stamp(root, step).get("key")
+    return cache_of(step, root, key) if key and step.cached_for is not None else None
 
 
 def last_outcome(step: Step, root: Path) -> Outcome | None:

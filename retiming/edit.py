@@ -224,7 +224,7 @@ def curve(node: Node, low: float, high: float) -> Curve:
 
 # ---- what stands where ----------------------------------------------------------------------------------------------
 
-EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "order", "background")
+EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "order", "background", "marks")
 PICTURE_KEYS = ("time", "interpolation", "saturation", "gain", "tint")
 LAYER_KEYS = ("time", "ends", "interpolation", "opacity", "effects", "x", "y", "scale", "flip", "anchor", "saturation",
               "gain", "tint", "trail")
@@ -254,6 +254,7 @@ class _Reader:
                           if one.layer in kept and one.layer not in removed)
         order = self.order(fields["order"], {one.layer for one in instances}) if "order" in fields else None
         background, replacement = self.background(fields.get("background", Node({}, ("background",))))
+        self.check_marks(fields.get("marks", Node({}, ("marks",))))
         self.warn_of_shared_layers(fields)
         return Edit(self.length, first, last, instances, background, replacement, order, tuple(self.warnings))
 
@@ -280,6 +281,17 @@ class _Reader:
                  for layer, people in enumerate(self.facts.people_layers or [], start=1)
                  if isinstance(number, int) and not isinstance(number, bool) and number in people]
         return f"a layer of this clip: {listed(self.facts.layers)}" + "".join(where)
+
+    def check_marks(self, node: Node) -> None:
+        """Events that the editor aligns, by layer (3.2: the second instance of layer 3); they change no picture."""
+        expected = "the source frame of an event by layer, such as {\"1\": 31}"
+        for key, mark in (node.value.items() if isinstance(node.value, dict) else ()):
+            layer, _, instance = key.partition(".")
+            if layer not in map(str, self.facts.layers) or (instance and not instance.isdecimal()):
+                raise Mistake((*node.path, key), f"no such layer; expected {expected}")
+            self.source_frame(Node(mark, (*node.path, key)))
+        if not isinstance(node.value, dict):
+            raise node.mistake(expected)
 
     def layers(self, node: Node) -> list[LayerInstance]:
         known = (*map(str, self.facts.layers), "others")

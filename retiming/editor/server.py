@@ -86,6 +86,7 @@ class Session:
         self.site = Site(
             self.page, page.TEMPLATE.files,
             {("picture", 2): self.picture, ("person", 2): self.person, ("replacement", 1): self.replacement,
+             ("thumbnail", 2): self.thumbnail,
              ("edit", 1): self.saved_edit, ("files", 0): self.files, ("progress", 0): self.progress},
             {"check": self.check, "frame": self.frame, "save": self.save, "render": self.render,
              "cancel": self.cancel})
@@ -107,6 +108,11 @@ class Session:
     def picture(self, layer: str, frame: str) -> Crop | None:
         """A layer in a source frame."""
         return page.picture(self.compositor, *self._place(layer, frame))
+
+    def thumbnail(self, layer: str, frame: str) -> Crop | None:
+        """The same, small."""
+        crop = self.picture(layer, frame)
+        return None if crop is None else page.small(crop)
 
     def person(self, layer: str, frame: str) -> Crop | None:
         """Where in it the person is."""
@@ -149,7 +155,8 @@ class Session:
             raise UserError("edit: expected the text of a file")
         self.edit(asked)
         write_text(path, text)
-        self.start = json.loads(text)  # what the page starts with when it is loaded again
+        self.start = json.loads(text)  # what the page starts with when it is loaded again, and its name
+        self.values["edit_name"] = path.stem
         return {"file": str(path)}
 
     def render(self, asked: dict) -> dict:

@@ -5,13 +5,16 @@
 
 class Server extends LocalServer {
   constructor(clip) {
-    super(clip.token, "the editor's server does not answer; start retime.py --serve again");
+    const same = (other) => other && ["name", "folder", "length"].every((key) => other[key] === clip[key]);
+    super(clip.token, "the editor's server does not answer: start retime.py --serve again, with the same --port; "
+      + "this page then goes on", (data) => (same(data.clip) ? data.clip.token : null));
     this.renders = true;
   }
 
   picture(layer, frame) { return this.placedPicture(`/picture/${layer}/${frame}`); }
   person(layer, frame) { return this.placedPicture(`/person/${layer}/${frame}`); }
   replacement(name) { return this.placedPicture(`/replacement/${encodeURIComponent(name)}`); }
+  thumbnail(layer, frame) { return this.placedPicture(`/thumbnail/${layer}/${frame}`); }
 
   check(values) { return this.ask("/check", {edit: values}); }  // {warnings: [...]}
   // The very picture that retime.py renders.
@@ -39,6 +42,7 @@ class Embedded {
 
   picture(layer, frame) { return this.decode(this.pictures.layers[layer][frame % this.pictures.layers[layer].length]); }
   person(layer, frame) { return this.decode(this.pictures.people[layer]?.[frame]); }
+  thumbnail(layer, frame) { return this.picture(layer, frame); }
   replacement(name) { return this.decode(this.pictures.replacements[name]); }
   async check() { return {warnings: []}; }
 }
