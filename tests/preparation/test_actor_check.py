@@ -176,8 +176,8 @@ def test_photographs_of_other_frames_are_told(long_actor, later, words):
 
 def test_a_body_in_millimetres_and_a_background_that_is_not_white_are_told(long_actor):
     lines = (GOLDEN / "dataroot/canonical.obj").read_text().splitlines()
-    scaled = [" ".join(["v", *(str(1000 * float(word)) for word in line.split()[1:4])]) if line.startswith("v ") else line
-              for line in lines]
+    scaled = [" ".join(["v", *(str(1000 * float(word)) for word in line.split()[1:4])])
+              if line.startswith("v ") else line for line in lines]
     (long_actor / "canonical.obj").unlink()
     (long_actor / "canonical.obj").write_text("\n".join(scaled))
     for path in (long_actor / "rgb").rglob("*.png"):
