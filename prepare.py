@@ -4,8 +4,8 @@
     python prepare.py --dataroot datasets/my_video --steps poses camera     # some steps again
     python prepare.py --dataroot datasets/my_video --check                  # only look at what is there
 
-Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
-outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
+Frames, masks, poses, the camera's motion, mattes, layers and UV maps are made by a step each. A step does nothing where
+its outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
 The command can be interrupted and given again; poses and camera then go on where they were, other steps begin anew.
 At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
@@ -18,14 +18,15 @@ from pathlib import Path
 from models.lnr_cost import training_cost
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
-from preparation import camera, frames, layers, masks, poses, uv
+from preparation import camera, frames, layers, masks, mattes, poses, uv
 from preparation.check import check
 from preparation.page import MEANING, WORDS, make_page
 from preparation.steps import Finding, Outcome, last_outcome, perform
 from util.command_line import OneLineParser
 from util.errors import reported_in_one_line
 
-STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
+STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, mattes.STEP, layers.STEP,
+                                    uv.STEP)}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -15,10 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
-from data.masks import mask_files, read_mask
+from data.masks import read_mask
 from data.tracked_poses import HIGHEST_PERSON
 from preparation import estimators
 from preparation.frame_names import named_in
+from preparation.masks import GIVEN, given_masks
 from preparation.pose_pixels import better_reading
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from util.command_line import int_at_least
@@ -42,8 +43,9 @@ def add_options(group) -> None:
     group.add_argument("--poses", type=file_or_estimator, metavar="FILE|NAME",
                        help="poses that you have (of AlphaPose, OpenPose, MMPose, Ultralytics, ViTPose, DWPose or COCO "
                             "annotations, recognised by content), or what is to find them. keypoint_rcnn: everybody, "
-                            "downloads its weights once; mediapipe: best for one person, or with --masks, needs no "
-                            "download; none: layers are made from masks alone (default: keypoint_rcnn)")
+                            "downloads its weights once (226 MB); mediapipe: a smaller network (9 MB); none: layers "
+                            "are made from masks alone (default: keypoint_rcnn, or mediapipe where its weights cannot "
+                            "be had)")
     group.add_argument("--pose_size", type=width_and_height, metavar="WxH",
                        help="width and height, such as 1280x720, of the pictures that a file's poses were found on "
                             "(default: those of the frames, or what the file says)")
@@ -71,9 +73,14 @@ def run(job: Job) -> Outcome:
     """Find or read poses, track people and number them."""
     files = list_images(job.root / "rgb")
     frames = list(files)
-    masks = mask_files(job.root)
+    masks = given_masks(job.root)
     findings: list[Finding] = []
-    poses = job.opt.poses or "keypoint_rcnn"
+    poses = job.opt.poses
+    if poses is None:
+        poses, lacking = estimators.best_at_hand()
+        if lacking:
+            findings.append(Finding(1, f"poses: by {poses}'s small network, which may miss who is small or behind "
+                                       f"others; Keypoint R-CNN sees more, but {lacking}"))
     if isinstance(poses, Path):
         file = read_pose_file(poses)
         values = read_values(job.root / METADATA)
@@ -115,7 +122,7 @@ def run(job: Job) -> Outcome:
                    {"source": source, "people": sorted(seen)})
 
 
-STEP = Step("poses", run, ("rgb", "mask", f"{METADATA}#source"), ("keypoints.json",), add_options)
+STEP = Step("poses", run, ("rgb", GIVEN, f"{METADATA}#source"), ("keypoints.json",), add_options)
 
 
 def matched(path: Path, file: PoseFile, frames: list[str], source: dict) -> tuple[list[list[Pose]], str]:
