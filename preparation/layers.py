@@ -65,7 +65,8 @@ def add_options(_group) -> None:
 
 
 STEP = Step("layers", run, ("keypoints.json", "mask", f"{METADATA}#alphapose_input_size", f"{METADATA}#frame_rate"),
-            tuple(f"{METADATA}#{key}" for key in ("n_textures", "people_layers", "composite_order")), add_options)
+            tuple(f"{METADATA}#{key}" for key in ("n_textures", "people_layers", "composite_order")), add_options,
+            heeds=(f"{METADATA}#people_layers",))
 
 
 def depth_cues(frames: list[str], people: list[list[TrackedPose]], layers: list[list[int]],

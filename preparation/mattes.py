@@ -18,8 +18,11 @@ from util.errors import UserError
 from util.images import read_image, write_png
 from vision.geometry.canvas import Canvas
 from vision.layers.matte_refinement import refined_mattes, upsampled
+from vision.people.drawn_body import draw_body
 
 SEGMENTERS = ("mask_rcnn", "mediapipe", "none")
+_DRAWN, _SOFT = 0.8, 0.015
+"""How sure drawn limbs are the person, and over which share of his height they fade."""
 _UNSEEN = 0.2
 """Share of the frames with somebody's pose in which nothing of him may be found before it is told."""
 
@@ -52,6 +55,9 @@ def run(job: Job) -> Outcome:
     canvas = Canvas.of(read_homographies(path) if path.exists() else None, priors.shape[:1:-1])
     frames = np.stack([read_image(file, "RGB") for file in list_images(job.root / "rgb_256").values()])
     mattes = refined_mattes(frames, priors, canvas)
+    for matte, prior in zip(mattes, priors):
+        if matte.max() < 128:  # nothing in sight where the poses are
+            matte[:] = prior
     for f, (name, file) in enumerate(list_images(job.root / "rgb_512").items()):
         large = upsampled(mattes[:, f], read_image(file, "RGB"))
         for number, matte in enumerate(large, start=1):
@@ -92,7 +98,9 @@ def found_masks(job: Job, files: dict[str, Path], people: list[list[TrackedPose]
         if not all(path.exists() for path in kept):
             picture = read_image(file, "RGB")
             scale = np.array([*(np.array(picture.shape[1::-1]) / values["alphapose_input_size"]), 1])
-            masks = segment(picture, [pose.keypoints * scale for pose in people[f]])
+            skeletons = [pose.keypoints * scale for pose in people[f]]
+            masks = [mask if mask.max() > 0.5 else drawn_mask(skeleton, mask.shape[::-1])
+                     for skeleton, mask in zip(skeletons, segment(picture, skeletons))]
             for layer, path in zip(layers, kept):
                 mine = [mask for pose, mask in zip(people[f], masks) if pose.person in layer]
                 mask = np.max(mine, axis=0) if mine else np.zeros(picture.shape[:2], np.float32)
@@ -102,14 +110,25 @@ def found_masks(job: Job, files: dict[str, Path], people: list[list[TrackedPose]
     return priors
 
 
+def drawn_mask(skeleton: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """What is left where a network sees nobody though there is a pose: about the limbs, float32 [H, W].
+
+    Args:
+        skeleton: COCO-17 [17, 3] in pixels.
+        size: (width, height).
+    """
+    body = (draw_body(skeleton, size, size)[0] > 0).astype(np.float32)
+    return _DRAWN * cv2.GaussianBlur(body, (0, 0), max(_SOFT * np.ptp(skeleton[:, 1]), 0.5))
+
+
 def unseen(people: list[list[TrackedPose]], layers: list[list[int]], priors: np.ndarray) -> list[Finding]:
     """In which layers there are poses of people of whom often nothing was found."""
     findings = []
     for number, (layer, mine) in enumerate(zip(layers, priors), start=1):
         posed = [f for f, present in enumerate(people) if any(pose.person in layer for pose in present)]
-        missing = [f for f in posed if mine[f].max() < 128]
+        missing = [f for f in posed if mine[f].max() <= 255 * _DRAWN]
         if len(missing) > _UNSEEN * len(posed):
             findings.append(Finding(2, f"mattes: of layer {number} nothing was found in {len(missing)} of {len(posed)} "
-                                       "frames with a pose; what is there is carried over from the frames around. "
+                                       "frames with a pose; there it is drawn from that and the frames around. "
                                        "Look at the page, and give --masks where it is wrong"))
     return findings

@@ -65,7 +65,8 @@ class Job:
         made: an empty folder for the outputs, under their names in the dataroot; its metadata.json holds only the keys
             that the step makes.
         cache: a folder that a step with a slow loop may make and keep results in: it survives an interruption, is
-            another one when inputs or options have changed, and is removed after success.
+            another one when inputs or options have changed, and is removed after success, unless the step says what
+            it is kept for.
         opt: the options.
         kept: outputs that were made by hand and will stay, whatever the step writes.
     """
@@ -91,6 +92,9 @@ class Step:
             the run before.
         elsewhere: what the results depend on besides, outside of the dataroot, given the options; None: nothing.
         steps_back: leaves its outputs to whoever else made them, another step as well as somebody's hand.
+        cached_for: the inputs and options ("--poses") that alone decide what is in the cache, which then stays after
+            success, for the next run with other choices.
+        heeds: those of its outputs that its others must fit to where they are made by hand.
     """
 
     name: str
@@ -100,6 +104,8 @@ class Step:
     add_options: Callable
     elsewhere: Callable[[Namespace], str | None] = lambda opt: None
     steps_back: bool = False
+    cached_for: tuple[str, ...] | None = None
+    heeds: tuple[str, ...] = ()
 
 
 def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> tuple[Outcome, str]:
@@ -133,6 +139,8 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     ours = whole | cut  # a file of no bytes is of a crash, and nobody's work
     of_steps = set() if step.steps_back else {name for name, mark in present.items() if _made_by_some(root, name, mark)}
     handmade = present.keys() - ours - of_steps
+    if not overwrite and (heeded := sorted(handmade & set(step.heeds))):
+        key["kept"] = {name: present[name] for name in heeded}
     complete = not cut and present.keys() >= set(stamp.get("outputs", {})) | set(stamp.get("kept", []))
     if _without_unset(stamp.get("key")) == _without_unset(key) and complete and not (overwrite and handmade):
         return _outcome(stamp["outcome"]), "unchanged"
@@ -143,7 +151,7 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
             return Outcome(f"{', '.join(step.makes)} given"), "kept"
         return Outcome(f"{', '.join(step.makes)} made by hand", stale), "kept"
 
-    cache = root / "prepare" / f"{step.name}-{_digest(json.dumps(key))[:8]}.part"
+    cache = cache_of(step, root, key)
     with folder_filled_atomically(root) as made:
         outcome = step.run(Job(root, made, cache, opt, kept))
         outputs = {name: [mark] for name in step.makes
@@ -157,8 +165,9 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     for name in ours - outputs.keys():
         _remove(root, name)
     _write_stamp(root, step, key=key, options=options, outputs=outputs, kept=sorted(kept), outcome=asdict(outcome))
-    for finished in cache.parent.glob(f"{step.name}-*.part"):
-        shutil.rmtree(finished)
+    for finished in cache.parent.glob(f"{step.name}-*.part" if step.cached_for is None else f"{step.name}-*.kept"):
+        if step.cached_for is None or finished != cache:
+            shutil.rmtree(finished)
     return outcome, "made"
 
 
@@ -173,10 +182,47 @@ def is_made_by(step_name: str, root: Path, output: str) -> bool:
                                         for other in _stamped(root) if other != step_name)
 
 
+def cache_of(step: Step, root: Path, key: dict) -> Path:
+    """The folder that a step keeps results of its slow loop in.
+
+    Args:
+        step: whose.
+        root: the dataroot.
+        key: of its stamp: marks of its inputs and options.
+    """
+    if step.cached_for is None:
+        return root / "prepare" / f"{step.name}-{_digest(json.dumps(key))[:8]}.part"
+    marks = {**key["inputs"], **{f"--{name}": mark for name, mark in key["options"].items()}}
+    return root / "prepare" / f"{step.name}-{_digest(json.dumps([marks[name] for name in step.cached_for]))[:8]}.kept"
+
+
+def last_cache(step: Step, root: Path) -> Path | None:
+    """The folder of `Job.cache` of the step's last run, where that stays; None if it never ran, or nothing is kept."""
+    key = _read_stamp(root, step.name).get("key")
+    return cache_of(step, root, key) if key and step.cached_for is not None else None
+
+
 def last_outcome(step: Step, root: Path) -> Outcome | None:
     """What a step said when it last ran; None if it never did."""
     outcome = _read_stamp(root, step.name).get("outcome")
     return _outcome(outcome) if outcome else None
+
+
+def adopt(root: Path, output: str, before: str) -> None:
+    """Let what lies there as an output count as made by the step that had made what was there before.
+
+    Args:
+        root: the dataroot.
+        output: its name.
+        before: the fingerprint that it had.
+    """
+    mark = fingerprint_of(root, output)
+    for path in (root / "prepare" / "stamps").glob("*.json"):
+        stamp = json.loads(path.read_text(encoding="utf-8"))
+        marks = stamp.get("outputs", {}).get(output, []) if _is_stamp(stamp) else []
+        if before in marks and mark not in (None, *marks):
+            stamp["outputs"][output] = [*marks, mark]
+            write_text(path, json.dumps(stamp, indent=1))
 
 
 def fingerprint_of(root: Path, name: str, former: bool = False) -> str | None:

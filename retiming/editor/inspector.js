@@ -12,8 +12,16 @@ const NUMBERS = {  // key: [label, low, high of the slider, step, as a percentag
 };
 
 class Inspector {
-  constructor(box, model, title, names) {
-    Object.assign(this, {box, model, title, names, updates: [], shape: null});
+  constructor(box, model, timeline, names) {
+    Object.assign(this, {box, model, timeline, names, updates: [], shape: null});
+  }
+
+  title(row) { return this.timeline.title(row); }
+
+  // The pin that is picked, where it is one.
+  get pin() {
+    const {picks} = this.timeline;
+    return picks.length === 1 ? picks[0] : null;
   }
 
   // Show a row; only what has changed in kind is built anew, so that a slider that is held stays.
@@ -21,8 +29,8 @@ class Inspector {
     Object.assign(this, {row, output});
     const entry = this.model.entry(row), {values} = this.model;
     const shape = JSON.stringify([rowName(row), (entry.time ?? []).map(stepName), Boolean(entry.trail),
-      typeof values.background?.replace, this.isFile(values.background?.replace), this.names.length,
-      entriesOf(values, row.layer).length]);
+      this.kindOf(values.background?.replace), this.names.length, entriesOf(values, row.layer).length,
+      Boolean(this.pin)]);
     if (shape !== this.shape) {
       this.shape = shape;
       this.updates = [];
@@ -89,7 +97,7 @@ class Inspector {
     this.refreshed(() => {
       const found = this.entry[key] ?? defaultOf(key), value = Math.round(1000 * curveAt(found, this.output)) / 1000;
       slider.value = value;
-      if (document.activeElement !== exact) exact.value = value;
+      if (!isTypedInto(exact)) exact.value = value;
       const isKey = isKeyed(found) && found.some(([at]) => at === this.output + 1);
       diamond.className = `diamond${isKeyed(found) ? " keyed" : ""}${isKey ? " here" : ""}`;
       diamond.title = !isKeyed(found) ? "Let it change over time"
@@ -122,7 +130,7 @@ class Inspector {
       if (input.value !== "" && input.checkValidity()) write(Number(input.value));
       else input.value = read();
     });
-    this.refreshed(() => { if (document.activeElement !== input) input.value = read(); });
+    this.refreshed(() => { if (!isTypedInto(input)) input.value = read(); });
     return element("label", {className: "field"}, element("span", {textContent: label}), input);
   }
 
@@ -131,7 +139,8 @@ class Inspector {
   timeControls() {
     const steps = this.entry.time ?? [];
     const list = steps.map((step, i) => this.step(i, stepName(step)));
-    const add = element("select", {title: "Add a time step"}, ...["", ...Object.keys(STEP_HELP)].map((value) =>
+    const add = element("select", {title: "Add a time step", ariaLabel: "Add a time step"},
+                        ...["", ...Object.keys(STEP_HELP)].map((value) =>
       element("option", {value, textContent: value || "Add a step …"})));
     add.addEventListener("change", () => {
       const here = this.output + 1, end = Math.min(here + 11, this.model.clip.length);
@@ -144,9 +153,27 @@ class Inspector {
     });
     const more = this.row.layer === BACKGROUND ? [] : [
       this.choice("Beyond the clip", "ends", [["", "Hold the end"], ["hide", "Show nothing"]])];
-    return [...list, element("div", {className: "buttons"}, add), ...more,
+    return [...this.pin ? this.pinControls() : [], ...list, element("div", {className: "buttons"}, add), ...more,
             this.choice("Between frames", "interpolation", [["", "As the video"],
                                                             ...Object.entries(LIMITS.interpolations)])];
+  }
+
+  // The pin that is picked: where it is, what it shows, and how fast it goes on.
+  pinControls() {
+    const {model, timeline} = this, row = () => this.row;
+    const output = () => (this.pin ? model.pinOutput(row(), this.pin) ?? 0 : 0);
+    const speed = () => {
+      const {sourceTime} = model.instance(row());
+      return Math.round(100 * (sourceTime(output() + 0.5) - sourceTime(output())) * 2);
+    };
+    return [
+      this.plain("Pin at frame", () => output() + 1, (value) => timeline.nudge(value - 1 - output(), 0),
+                 {min: 1, step: 1}),
+      this.plain("shows frame", () => this.pin?.[1] ?? 1, (value) => timeline.nudge(0, value - this.pin[1]),
+                 {min: 1, max: model.clip.length, step: 1}),
+      this.plain("Speed after it, %", speed, (value) => model.setSpeedAfter(row(), this.pin, value / 100),
+                 {min: 1, max: 10000, step: "any"}),
+    ];
   }
 
   // A time step as the edit file has it.
@@ -170,7 +197,7 @@ class Inspector {
       input.classList.remove("wrong");
     });
     this.refreshed(() => {
-      if (document.activeElement === input || current() === undefined) return;
+      if (isTypedInto(input) || input.matches(".wrong:focus") || current() === undefined) return;
       const text = JSON.stringify(current()).replaceAll(",", ", ");
       input.value = /^\[[^[]*\]$/.test(text) ? text.slice(1, -1) : text;
       input.classList.remove("wrong");
@@ -199,15 +226,16 @@ class Inspector {
       (value) => this.model.set(this.row, "tint", value, "#ffffff", `${rowName(this.row)} tint`))];
   }
 
-  isFile(replace) { return typeof replace === "string" && replace !== "transparent" && !replace.startsWith("#"); }
+  // What stands in the background's place.
+  kindOf(replace) {
+    return !replace ? "" : replace === "transparent" ? replace : replace.startsWith("#") ? "colour" : "file";
+  }
 
   backgroundControls() {
-    const replace = () => this.entry.replace;
-    const kind = () => (!replace() ? "" : this.isFile(replace()) ? "file"
-      : replace() === "transparent" ? "transparent" : "colour");
+    const replace = () => this.entry.replace, kind = () => this.kindOf(replace());
     const set = (value) => this.model.set(this.row, "replace", value, undefined);
     const choices = [["", "As filmed"], ["transparent", "Transparent"], ["colour", "A colour"]];
-    if (this.names.length || this.isFile(replace())) choices.push(["file", "A picture or video"]);
+    if (this.names.length || kind() === "file") choices.push(["file", "A picture or video"]);
     const controls = [this.choice("Show", null, choices, kind, (value) => set(
       {transparent: "transparent", colour: "#3a6ea5", file: this.names[0] ?? replace()}[value]))];
     if (kind() === "colour") {
@@ -243,6 +271,8 @@ class Inspector {
         if (value === model.clip.length) delete values.length;
         if (values.range?.[1] > value) delete values.range;
       }), {...whole, max: LIMITS.longest}),
+      element("div", {className: "buttons"}, element("button", {textContent: "Length to show everybody's end",
+        title: "As long as it takes until everybody's last frame is seen", onclick: () => model.fitLength()})),
       this.plain("Render from", () => range()[0], (value) => set("range", [Math.min(value, range()[1]), range()[1]],
                                                                  [1, model.length]), whole),
       this.plain("to", () => range()[1], (value) => set("range", [range()[0],

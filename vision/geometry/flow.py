@@ -14,6 +14,12 @@ def optical_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return search.calc(first, second, None)  # type: ignore[call-overload]  # OpenCV's stubs want a flow to begin with
 
 
+def camera_shift(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How far most of a picture has moved to another, uint8 [H, W]: (x, y) in pixels, by phase correlation."""
+    window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
+    return np.array(cv2.phaseCorrelate(first.astype(np.float32), second.astype(np.float32), window)[0])
+
+
 def backward_warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_CUBIC,
                   border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
     """A picture [H, W, ...] sampled at p + flow(p): what is moved by the flow is put back.
