@@ -6,8 +6,8 @@
     python prepare.py --dataroot datasets/my_video --serve                  # correct people and masks in the browser
     python prepare.py --dataroot datasets/marc/training                     # an actor: check it, and make its page
 
-Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
-outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
+Frames, masks, poses, the camera's motion, mattes, layers and UV maps are made by a step each. A step does nothing where
+its outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
 The command can be interrupted and given again; poses and camera then go on where they were, other steps begin anew.
 At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
@@ -25,7 +25,7 @@ from pathlib import Path
 from models.lnr_cost import training_cost
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
-from preparation import actor_check, actor_page, camera, frames, layers, masks, poses, uv
+from preparation import actor_check, actor_page, camera, frames, layers, masks, mattes, poses, uv
 from preparation.check import check
 from preparation.correction.server import Session
 from preparation.page import MEANING, WORDS, make_page
@@ -35,7 +35,8 @@ from util.errors import UserError, reported_in_one_line, shown
 from util.files import locked
 from web.server import serve
 
-STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
+STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, mattes.STEP, layers.STEP,
+                                    uv.STEP)}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -204,8 +205,8 @@ def train_command(root: Path) -> str:
     """The command that trains on a dataroot, as it can be pasted into a shell."""
     camera_moves = ["--use_homographies"] if (root / "homographies.txt").exists() else []
     masks_given = ["--use_mask_images"] if (root / "mask").is_dir() else []
-    return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root), *camera_moves,
-                       *masks_given])
+    return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root), "--preset", "draft",
+                       *camera_moves, *masks_given])
 
 
 def actor_train_command(root: Path) -> str:
