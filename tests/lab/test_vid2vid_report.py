@@ -15,8 +15,8 @@ from tests.program import ROOT
 from util.errors import UserError
 
 TINY = ("--model", "vid2vid", "--name", "pose", "--dataset_mode", "pose", "--dataroot", "pose", "--input_nc", "6",
-        "--no_first_img", "--resize_or_crop", "scaleHeight", "--load_size", "64", "--gpu_ids", "-1", "--ngf", "2", "--ndf",
-        "2", "--n_blocks", "2", "--n_downsample_G", "2", "--num_D", "1", "--no_vgg", "--flow_net", "still",
+        "--no_first_img", "--resize_or_crop", "scaleHeight", "--load_size", "64", "--gpu_ids", "-1", "--ngf", "2",
+        "--ndf", "2", "--n_blocks", "2", "--n_downsample_G", "2", "--num_D", "1", "--no_vgg", "--flow_net", "still",
         "--n_frames_total", "1", "--niter", "1", "--niter_decay", "0", "--n_scales_temporal", "0", "--max_dataset_size",
         "1", "--num_threads", "0", "--display_id", "0", "--no_html")
 
