@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "evaluation": {"util", *VISION, "data", "web"},
     "preparation": {"util", *VISION, "data", "web"},
     "datasets": {"util", *VISION, "data", "datasets.synthetic", "preparation"},
-    "datasets.synthetic": {"util", "vision.geometry"},
+    "datasets.synthetic": {"util", "vision.geometry", "vision.people"},
     "video_people": {"util", "data", "options", "preparation", "datasets", *VERBS},
 }
 """Room to the rooms that it may import, besides itself."""
