@@ -10,6 +10,9 @@ metrics.json, frames.csv and index.html into evaluation/ beside the layers or pi
 each figure means.
 """
 
+from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+
+# isort: split
 from argparse import Namespace
 from pathlib import Path
 

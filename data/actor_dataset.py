@@ -25,6 +25,7 @@ from data.actor_views import View, add_view_options, views_to_render
 from data.base_dataset import BaseDataset
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError
+from util.files import mark_of_files
 from vision.geometry.rays import bounding_sphere, draw_pixels, pixel_grid, pixel_rays, sphere_bounds, sphere_hits
 from vision.people.body_files import read_body, read_transforms
 from vision.people.skinning import Body, posed_vertices, to_world
@@ -54,9 +55,8 @@ class ActorDataset(BaseDataset):
             if opt.is_train and number not in self.photographs:
                 raise UserError(f"{root / opt.load_rgb_name}: no folder of frame {number}, which "
                                 f"{self.transforms[number]} has; expected one for each")
-        filmed = root if has_cameras(root) or not has_cameras(base) else base
-        self.camera_files = camera_files(filmed)
-        self.cameras = read_cameras(filmed)
+        camera_root = root if has_cameras(root) or not has_cameras(base) else base
+        self.camera_files, self.cameras = camera_files(camera_root), read_cameras(camera_root)
         option = "train_views" if opt.is_train else "test_views"
         self.views = wanted_views(getattr(opt, option), f"--{option}", len(self.cameras), root)
         self.size = size_of(opt.view_resolution) if opt.view_resolution else self.full_size()
@@ -115,11 +115,15 @@ class ActorDataset(BaseDataset):
     @staticmethod
     def resolve_options(opt) -> dict:
         """`data_id` of the frames, the folder of the body; and epochs from --max_update."""
-        names = sorted(path.name for path in (Path(opt.dataroot) / "transform").glob("*.json"))
-        found: dict[str, str | int] = {
-            "data_id": f"{len(names)} frames, {names[0]} to {names[-1]}" if names else "no frames"}
+        root = Path(opt.dataroot)
+        names = sorted(path.name for path in (root / "transform").glob("*.json"))
+        folders = ("transform", "tex", opt.load_rgb_name)
+        files = [path for folder in folders for path in sorted((root / folder).rglob("*"))
+                 if path.is_file() and not path.name.startswith(".")]
+        found: dict[str, str | int] = {"data_id": (
+            f"{len(names)} frames, {names[0]} to {names[-1]}, {mark_of_files(files)}" if names else "no frames")}
         if opt.is_train and not opt.base_root:
-            found["base_root"] = str(Path(opt.dataroot).absolute())
+            found["base_root"] = str(root.absolute())
         if opt.is_train and opt.max_update:
             epochs = max(1, -(-opt.max_update // opt.virtual_epoch_steps))
             found |= {"n_epochs": epochs, "n_epochs_decay": 0, "virtual_epoch_steps": -(-opt.max_update // epochs)}
@@ -182,12 +186,15 @@ class ActorDataset(BaseDataset):
 
     def pose(self, number: int) -> dict[str, Tensor]:
         """What is known of a frame's body."""
-        return dict(self.memory.get(("pose", number), lambda: self.read_pose(number)))
+        return dict(self.memory.get(("pose", number), lambda: self.read_frame(number)))
 
-    def read_pose(self, number: int) -> dict[str, Tensor]:
+    def read_frame(self, number: int) -> dict[str, Tensor]:
         """The same from its files."""
         pose = read_pose(self.transforms[number], self.body.weights.shape[1])
         pose["vertices"] = world_vertices(self.body, pose)
+        if not all(values.isfinite().all() for values in pose.values()):
+            raise UserError(f"{self.transforms[number]}: holds numbers that are not finite; expected those of a body "
+                            "in metres")
         if self.textures:
             try:
                 texture = np.asarray(Image.open(self.textures[number]).convert("RGB"), dtype=np.float32)

@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.vgg import cfgs, make_layers
 
 from util.pretrained import Pretrained, load_weights
 
@@ -59,6 +58,7 @@ class VggDistance(nn.Module):
             Unavailable: they cannot be had.
         """
         super().__init__()
+        from torchvision.models.vgg import cfgs, make_layers  # which takes long, and is seldom needed
         layers = make_layers(cfgs["D"], batch_norm=False)[:LEVELS[level - 1]]
         if pretrained:
             weights = load_weights(VGG16)

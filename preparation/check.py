@@ -6,6 +6,7 @@ the check hands it the model's estimate.
 """
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -84,11 +85,11 @@ def omnimatte_layout(root: Path, estimate: Estimate) -> Iterator[Finding]:
             yield Finding(0, estimate((nearest_width(size, 256), 256), len(layers) + 1, len(files)))
     except UserError as error:
         yield from problems(error)
-    masks = f" --masks {root / 'mask'}" if (root / "mask").is_dir() else ""
+    masks = ["--masks", str(root / "mask")] if (root / "mask").is_dir() else []
+    command = shlex.join(["python", "prepare.py", str(root / "rgb"), *masks, "--dataroot", "NEW_FOLDER"])
     keep = ", and put homographies.txt there first" if (root / "homographies.txt").exists() else ""
     yield Finding(3, f"{root}: frames{' and masks' if masks else ''} without metadata.json, as omnimatte has them; "
-                     f"expected a dataroot. Make one: python prepare.py {root / 'rgb'}{masks} --dataroot NEW_FOLDER"
-                     f"{keep}")
+                     f"expected a dataroot. Make one: {command}{keep}")
 
 
 def frames(root: Dataroot) -> Iterator[Finding]:
@@ -267,7 +268,7 @@ def uv_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Fin
         if strange[number]:
             yield Finding(3, f"{folder}: {len(strange[number])} frames show somebody who has no place in this layer or "
                              f"in n_textures {root.metadata.n_textures}, first {strange[number][0]}; make the UV maps "
-                             f"again: bash datasets/prepare_iuv.sh {root.path}")
+                             f"again: bash datasets/prepare_iuv.sh {shlex.quote(str(root.path))}")
         if len(empty[number]) == len(root.frames):
             yield Finding(3, f"{folder}: nobody in any frame; its layer has nothing to learn from. Remove it")
         elif len(empty[number]) > len(root.frames) / 2:

@@ -10,6 +10,7 @@ left_out.json beside it, for the page on which people are corrected.
 import contextlib
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -270,7 +271,7 @@ def look_for_people(find: estimators.Finder, files: dict[str, Path]) -> None:
                         "part (--start, --end); or --masks of what is to be a layer, with --poses none")
 
 
-def keypoints_json(frames: list[str], people: list[list[Pose]]) -> str:
+def keypoints_json(frames: list[str], people: Sequence[Sequence[Pose]]) -> str:
     """The text of keypoints.json, a frame a line."""
     lines = [f"{json.dumps(frame + '.png')}: " + json.dumps([
         {"keypoints": [round(float(x), 2) for x in pose.keypoints.ravel()], "scores": round(pose.score, 3),

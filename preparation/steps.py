@@ -187,6 +187,23 @@ def last_outcome(step: Step, root: Path) -> Outcome | None:
     return _outcome(outcome) if outcome else None
 
 
+def adopt(root: Path, output: str, before: str) -> None:
+    """Let what lies there as an output count as made by the step that had made what was there before.
+
+    Args:
+        root: the dataroot.
+        output: its name.
+        before: the fingerprint that it had.
+    """
+    mark = fingerprint_of(root, output)
+    for path in (root / "prepare" / "stamps").glob("*.json"):
+        stamp = json.loads(path.read_text(encoding="utf-8"))
+        marks = stamp.get("outputs", {}).get(output, []) if _is_stamp(stamp) else []
+        if before in marks and mark not in (None, *marks):
+            stamp["outputs"][output] = [*marks, mark]
+            write_text(path, json.dumps(stamp, indent=1))
+
+
 def fingerprint_of(root: Path, name: str, former: bool = False) -> str | None:
     """Fingerprint of a file, of a folder with all that is in it, or of a key of metadata.json; None: none there.
 

@@ -34,6 +34,7 @@ _LOOKED_AT_PX = 360
 """Height of the pictures in which people's colours are looked at."""
 
 SELDOM, SMALL, AUDIENCE, NOT_CHOSEN = "hardly ever seen", "too small", "audience", "not chosen"
+DROPPED = "left out by hand"
 """Why people are left out."""
 _REASONS = {SELDOM: "seen in fewer than {least} frames", SMALL: "too small for a layer",
             AUDIENCE: "of the audience (smaller, at the edge or still)", NOT_CHOSEN: "beyond --people"}

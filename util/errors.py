@@ -40,10 +40,13 @@ def reported_in_one_line():
         message = _message(error)
         if message is None:
             raise
-        # what comes from a file must not steer the terminal
-        shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in message)
-        print(f"error: {shown}", file=sys.stderr)
+        print("error:", "\n".join(map(shown, message.split("\n"))), file=sys.stderr)
         sys.exit(2)
+
+
+def shown(line: str) -> str:
+    """A line that may hold names of files, as it can be printed: nothing in it steers the terminal or ends the line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 @contextlib.contextmanager

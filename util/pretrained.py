@@ -12,6 +12,7 @@ Weights lie in a file that the user gives, or in torch's folder for downloaded o
 
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from util.download import download
+from util.download import download, refuse_bombs
 from util.errors import UserError
 
 SWITCH = "VIDEO_PRETRAINED"
@@ -70,6 +71,9 @@ def load_weights(part: Pretrained, file: Path | str | None = None) -> dict[str, 
     """
     import torch
     with weights_at_hand(part, file) as path:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                refuse_bombs(archive)
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -91,7 +95,7 @@ def weights_at_hand(part: Pretrained, file: Path | str | None = None) -> Iterato
         _fetch(part, path)
     try:
         yield path
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError, zipfile.BadZipFile) as error:
         first_line = (str(error) or type(error).__name__).split("\n")[0]
         raise Unavailable(part, f"{path} is not readable as such ({first_line[:200]}). Put a whole copy of {part.url} "
                                 "in its place") from error

@@ -12,6 +12,8 @@ import av
 import numpy as np
 from av.stream import Disposition
 
+from util.media import opened_media
+
 _TRIED_PACKETS = 100
 _GAP = 0.1
 """Seconds without sound from which there is silence; shorter ones are roundings."""
@@ -43,7 +45,7 @@ def decodable_track(path: Path) -> tuple[int | None, str | None]:
         Both None: the file has no sound.
     """
     try:
-        with av.open(str(path)) as container:
+        with opened_media(path) as container:
             tracks = sorted(container.streams.audio, key=lambda track: not track.disposition & Disposition.default)
             indices = [track.index for track in tracks]
     except _ERRORS as error:
@@ -124,7 +126,7 @@ def _silence(frame: av.AudioFrame, resampler: av.AudioResampler, count: int) -> 
 
 def _decoded(path: Path, index: int) -> Iterator[av.AudioFrame]:
     """All frames of a track that can be decoded."""
-    with av.open(str(path)) as container:
+    with opened_media(path) as container:
         for packet in container.demux(container.streams[index]):
             try:
                 yield from packet.decode()
@@ -134,7 +136,7 @@ def _decoded(path: Path, index: int) -> Iterator[av.AudioFrame]:
 
 def _why_not_decodable(path: Path, index: int) -> str | None:
     try:
-        with av.open(str(path)) as container:
+        with opened_media(path) as container:
             stream = container.streams[index]
             if stream.codec_context is None:
                 return f"track {stream.index} is of a kind that FFmpeg does not know"
@@ -153,9 +155,9 @@ def _why_not_decodable(path: Path, index: int) -> str | None:
 
 
 def _copied(part: Sound, index: int, target: Path) -> bool:
-    with av.open(str(part.path)) as container:
+    with opened_media(part.path) as container:
         stream, count, carried, next_pts = container.streams[index], 0, 0, None
-        with av.open(str(target), "w", format="matroska") as out:
+        with opened_media(target, "w", format="matroska") as out:
             copy = out.add_stream_from_template(stream)
             out.start_encoding()
             shift = round(part.start / stream.time_base)
@@ -179,14 +181,14 @@ def _copied(part: Sound, index: int, target: Path) -> bool:
 
 
 def _coded_again(part: Sound, index: int, layout: str | None, target: Path) -> bool:
-    with av.open(str(part.path)) as container:
+    with opened_media(part.path) as container:
         context = container.streams[index].codec_context
         rate, layout = context.sample_rate, layout or context.layout.name
         deep = context.format.bytes > 2
     written = 0
     planar = "s32p" if deep else "s16p"
     resampler = av.AudioResampler(format=planar, layout=layout, rate=rate)
-    with av.open(str(target), "w", format="matroska") as out:
+    with opened_media(target, "w", format="matroska") as out:
         stream = out.add_stream("flac", rate=rate, layout=layout, format="s32" if deep else "s16")
         packer = av.AudioResampler(format="s32" if deep else "s16", layout=layout, rate=rate)
         for piece in samples(part, index, resampler, rate):

@@ -354,12 +354,13 @@ class Editor {
   async save(name) {
     const {values} = this.model;
     try {
-      const {file} = await this.source.save(name, values);
+      const saved = await this.source.save(name, values);
+      if (!saved) return;
       this.model.saved = this.start = JSON.stringify(values);
       this.editName = name;
       this.keep();
       this.updateButtons();
-      this.tell(`Saved: ${file}`);
+      this.tell(`Saved: ${saved.file}`);
     } catch (error) {
       this.tell(error.message, "error");
     }

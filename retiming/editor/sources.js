@@ -19,10 +19,17 @@ class Server extends LocalServer {
   check(values) { return this.ask("/check", {edit: values}); }  // {warnings: [...]}
   // The very picture that retime.py renders.
   async frame(values, output) { return (await this.ask("/frame", {edit: values, frame: output})).blob(); }
-  save(name, values) { return this.ask("/save", {name, edit: fileText(values)}); }
+  // These two give null where something of that name is there, and the user wants to keep it.
+  save(name, values) { return this.unlessItExists("/save", {name, edit: fileText(values)}); }
+  render(name, values) { return this.unlessItExists("/render", {name, edit: values}); }
+  async unlessItExists(path, body) {
+    const answer = await this.ask(path, body);
+    if (!answer.exists) return answer;
+    return confirm(`${answer.exists} is there already. Replace it?`) ? this.ask(path, {...body, overwrite: true}) : null;
+  }
+
   files() { return this.ask("/files"); }
   async open(name) { return (await this.ask(`/edit/${encodeURIComponent(name)}`)).text(); }
-  render(name, values) { return this.ask("/render", {name, edit: values}); }
   progress() { return this.ask("/progress"); }
   cancel() { return this.ask("/cancel", {}); }
 }

@@ -18,6 +18,7 @@ from util import files
 from util.errors import UserError, reported_in_one_line, several
 from util.files import (
     folder_filled_atomically,
+    folder_replaced_atomically,
     results_added,
     write_text,
     written_atomically,
@@ -298,3 +299,18 @@ def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
     write_text(tmp_path / "a.txt", "a")
     assert flushed == [(tmp_path / "a.txt").stat().st_ino]
+
+
+@pytest.mark.parametrize("fill", [folder_filled_atomically, folder_replaced_atomically,
+                                  lambda folder: results_added(folder, "test")])
+def test_files_of_a_folder_are_on_the_disk_before_they_take_their_place(tmp_path, monkeypatch, fill):
+    flushed = []
+    monkeypatch.setattr(files.os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
+    with fill(tmp_path / "made") as folder:
+        (folder / "rgb").mkdir()
+        for name in ("a.json", "rgb/0001.jpg"):
+            (folder / name).write_text(name)
+        before = {path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
+        assert not flushed
+    assert len(before) == 2 and before <= set(flushed)
+    assert {(tmp_path / "made" / name).stat().st_ino for name in ("a.json", "rgb/0001.jpg")} == before

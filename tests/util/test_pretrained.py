@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 
+from models.checkpoints import read_checkpoint
 from util import pretrained
 from util.errors import UserError
 from util.pretrained import Pretrained, Unavailable, load_weights, weights_at_hand
@@ -119,6 +121,17 @@ def test_a_broken_file_is_told_also_where_a_package_loads_it(folder, content):
     assert "\n" not in str(error.value)
     with pytest.raises(Unavailable, match="is not readable"), weights_at_hand(part()) as path:
         torch.hub.load_state_dict_from_url(part().url, file_name=path.name)
+
+
+def test_weights_that_would_fill_the_memory_are_refused_unread(tmp_path, monkeypatch):
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(80_000_000))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(UserError, match="its [0-9]+ bytes would become 80000000"):
+        load_weights(Pretrained("a part", "https://x.invalid/bomb.pth", "leave it out"), bomb)
+    with pytest.raises(UserError, match="bomb.pth: not a readable checkpoint .its [0-9]+ bytes would become 80000000"):
+        read_checkpoint(bomb, "use another one")
 
 
 def test_weights_of_torchvision_s_networks_lie_where_torchvision_looks_for_them():
