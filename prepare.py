@@ -210,12 +210,12 @@ def train_command(root: Path) -> str:
 
 
 def actor_train_command(root: Path) -> str:
-    """The command that trains on an actor's dataroot; photographs at a quarter of their size or less."""
+    """The command that trains on an actor's dataroot, at 512 pixels in height or less to begin with."""
     command = ["python", "train.py", "--model", "neural_actor", "--name", root.resolve().name, "--dataroot", str(root)]
-    pictures = sorted(path for path in (root / "rgb").glob("*/*") if path.suffix.lower() in (".png", ".jpg"))
-    if not pictures:
+    picture = next((path for path in (root / "rgb").glob("*/*") if path.suffix.lower() in (".png", ".jpg")), None)
+    if picture is None:
         return shlex.join(["python", "test.py", "--name", "NAME", "--dataroot", str(root)])
-    return shlex.join([*command, "--view_resolution", actor_check.first_resolution(pictures[0])])
+    return shlex.join([*command, "--view_resolution", actor_check.first_resolution(picture)])
 
 
 if __name__ == "__main__":
