@@ -75,6 +75,9 @@ def test_a_folder_takes_new_results_only_whole_and_keeps_what_is_not_theirs(tmp_
     (RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2>: No space left on device (28)"),
      "error: /dev/shm: full; batches come through it from the processes that read frames. Give --num_threads 0, or "
      "more of it: docker run --shm-size 2g\n"),
+    (NotImplementedError("The operator 'aten::_fft_r2c' is not currently implemented for the MPS device. If you want"),
+     "error: Apple's GPU: this torch has no aten::_fft_r2c for it. Set PYTORCH_ENABLE_MPS_FALLBACK=1 in the "
+     "environment, with which the CPU does that, install a newer torch, or give --gpu_ids -1 for the CPU alone\n"),
     (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
      "error: a process that reads frames was ended from outside (DataLoader worker (pid 7) is killed by signal: "
      "Killed. ), as systems do that run out of memory. Go on with --continue_train, and a smaller --num_threads or "
