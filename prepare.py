@@ -26,7 +26,7 @@ from preparation.check import check
 from preparation.page import MEANING, WORDS, make_page
 from preparation.steps import Finding, Outcome, last_outcome, perform
 from util.command_line import OneLineParser
-from util.errors import reported_in_one_line
+from util.errors import printable, reported_in_one_line
 
 STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
 
@@ -88,7 +88,8 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
     for name, step in STEPS.items():
         if name in opt.steps:
             outcomes[name], state = perform(step, opt.dataroot, opt, opt.overwrite)
-            print(f"{name + ':':<9}{outcomes[name].summary}{'' if state == 'made' else f' ({state})'}", flush=True)
+            summary = printable(outcomes[name].summary)
+            print(f"{name + ':':<9}{summary}{'' if state == 'made' else f' ({state})'}", flush=True)
         else:
             outcomes[name] = last_outcome(step, opt.dataroot) or Outcome("not run")
     return outcomes
@@ -97,7 +98,7 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
 def tell(findings: list[Finding]) -> None:
     """Print findings, the worst first."""
     for finding in findings:
-        print(f"{WORDS[finding.severity]}: {finding.text}")
+        print(f"{WORDS[finding.severity]}: {printable(finding.text)}")
     worst = max((finding.severity for finding in findings), default=0)
     print(f"check: {MEANING[worst]}" if worst else "check: all in order")
 

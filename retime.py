@@ -27,7 +27,7 @@ from retiming.rendering import render
 from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
-from util.errors import UserError, reported_in_one_line
+from util.errors import UserError, printable, reported_in_one_line
 from util.files import write_text
 
 
@@ -161,7 +161,7 @@ def alone(edit: Edit, layer: int, compositor: Compositor) -> Edit:
 
 def warn(text: str) -> None:
     """Tell what is probably not meant, in one line."""
-    print(f"warning: {text}", file=sys.stderr)
+    print(f"warning: {printable(text)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -40,10 +40,13 @@ def reported_in_one_line():
         message = _message(error)
         if message is None:
             raise
-        # what comes from a file must not steer the terminal
-        shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in message)
-        print(f"error: {shown}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
         sys.exit(2)
+
+
+def printable(text: str) -> str:
+    """`text` with what would steer a terminal replaced: names of files that somebody sent may hold it."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 @contextlib.contextmanager
