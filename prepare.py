@@ -6,12 +6,15 @@
     python prepare.py --dataroot datasets/my_video --serve                  # correct people and masks in the browser
     python prepare.py --dataroot datasets/marc/training                     # an actor: check it, and make its page
 
-Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
-outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
+Frames, masks, poses, the camera's motion, mattes, layers and UV maps are made by a step each. A step does nothing where
+its outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
 The command can be interrupted and given again; poses and camera then go on where they were, other steps begin anew.
 At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
 
+from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+
+# isort: split
 import contextlib
 import shlex
 import sys
@@ -22,7 +25,7 @@ from pathlib import Path
 from models.lnr_cost import training_cost
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
-from preparation import actor_check, actor_page, camera, frames, layers, masks, poses, uv
+from preparation import actor_check, actor_page, camera, frames, layers, masks, mattes, poses, uv
 from preparation.check import check
 from preparation.correction.server import Session
 from preparation.page import MEANING, WORDS, make_page
@@ -32,7 +35,8 @@ from util.errors import UserError, reported_in_one_line, shown
 from util.files import locked
 from web.server import serve
 
-STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
+STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, mattes.STEP, layers.STEP,
+                                    uv.STEP)}
 
 MOST_TOLD = 10
 """Lines that are printed of what was found: with those around them they fill a screen."""
@@ -67,8 +71,8 @@ def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
         if opt.serve:
             raise UserError(f"--serve: {opt.dataroot} is an actor's; expected a clip that prepare.py made of a video")
         if opt.source is not None:
-            raise UserError(f"--dataroot: {opt.dataroot} is an actor's (it has a body or transform/), which is not made "
-                            "of a video; give another folder, or no video to check this one")
+            raise UserError(f"--dataroot: {opt.dataroot} is an actor's (it has a body or transform/), which is not "
+                            "made of a video; give another folder, or no video to check this one")
         findings, compared = actor_check.check(opt.dataroot)
         return findings, None if opt.check else actor_page.make_page(opt.dataroot, findings, compared)
     if opt.check:
@@ -216,17 +220,17 @@ def train_command(root: Path) -> str:
     """The command that trains on a dataroot, as it can be pasted into a shell."""
     camera_moves = ["--use_homographies"] if (root / "homographies.txt").exists() else []
     masks_given = ["--use_mask_images"] if (root / "mask").is_dir() else []
-    return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root), *camera_moves,
-                       *masks_given])
+    return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root), "--preset", "draft",
+                       *camera_moves, *masks_given])
 
 
 def actor_train_command(root: Path) -> str:
-    """The command that trains on an actor's dataroot; photographs at a quarter of their size or less."""
+    """The command that trains on an actor's dataroot, at 512 pixels in height or less to begin with."""
     command = ["python", "train.py", "--model", "neural_actor", "--name", root.resolve().name, "--dataroot", str(root)]
-    pictures = sorted(path for path in (root / "rgb").glob("*/*") if path.suffix.lower() in (".png", ".jpg"))
-    if not pictures:
+    picture = next((path for path in (root / "rgb").glob("*/*") if path.suffix.lower() in (".png", ".jpg")), None)
+    if picture is None:
         return shlex.join(["python", "test.py", "--name", "NAME", "--dataroot", str(root)])
-    return shlex.join([*command, "--view_resolution", actor_check.first_resolution(pictures[0])])
+    return shlex.join([*command, "--view_resolution", actor_check.first_resolution(picture)])
 
 
 if __name__ == "__main__":

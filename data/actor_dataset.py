@@ -329,6 +329,8 @@ def read_pose(path: Path, joints: int) -> dict[str, Tensor]:
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}; expected rotation [3, 3], translation [1, 3] "
                         "and joints [J, 3]") from None
+    if not all(values.isfinite().all() for values in (rotation, translation, places)):
+        raise UserError(f"{path}: holds numbers that are not finite; expected those of a body in metres")
     return {"joints_RT": transforms, "rotation": rotation, "translation": translation, "joints": places}
 
 

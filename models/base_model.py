@@ -193,9 +193,8 @@ class BaseModel(ABC):
     def parallel(self, network: nn.Module) -> nn.Module:
         """`network`, for `optimize_parameters` to call: spread over processes (torchrun), or over several --gpu_ids.
 
-        Called in each phase, when it is settled which parameters are trained. Where a step only passes gradients
-        through a network that it does not train (a discriminator in the generator's step), it calls the network itself
-        (`models.parallel.gradients_pass_through`). A network of which nothing is trained stays as it is.
+        Called in each phase, when it is settled which parameters are trained. A network of which nothing is trained
+        stays as it is.
         """
         return spread(network, self.opt.gpu_ids, self.opt.batch_statistics)
 
@@ -203,14 +202,19 @@ class BaseModel(ABC):
         """Where networks compute with the precision of --amp."""
         return torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None)
 
-    def gradient_step(self, loss: Tensor, *names: str) -> None:
-        """One step of the optimisers `names` down the gradient of `loss`; with --amp fp16 the loss is scaled for it."""
+    def gradient_step(self, loss: Tensor, *names: str, keep_graph: bool = False) -> None:
+        """One step of the optimisers `names` down the gradient of `loss`; with --amp fp16 the loss is scaled for it.
+
+        Gradients are computed of what these optimisers train, and of nothing else on the way there. With `keep_graph`
+        another step may take a loss of the same forward pass.
+        """
+        trained = [parameter for name in names for group in self.optimizers[name].param_groups
+                   for parameter in group["params"] if parameter.requires_grad]
         for name in names:
             self.optimizers[name].zero_grad()
         if distributed.count() > 1:  # they wait for gradients of all parameters, also those that the loss does without
-            groups = (group for name in names for group in self.optimizers[name].param_groups)
-            loss = loss + 0 * sum(parameter.sum() for group in groups for parameter in group["params"])
-        self.scaler.scale(loss).backward()
+            loss = loss + 0 * sum(parameter.sum() for parameter in trained)
+        self.scaler.scale(loss).backward(inputs=trained, retain_graph=keep_graph)
         for name in names:
             self.scaler.step(self.optimizers[name])
         self.scaler.update()

@@ -97,18 +97,19 @@ class Visualizer:
         self._recorded_step = done_steps
         self._printed = -np.inf
 
-    def step(self, epoch: int, losses: Mapping[str, float | Tensor]) -> None:
+    def step(self, epoch: int, losses: Mapping[str, float | Tensor], items: int | None = None) -> None:
         """Count a training step; record its losses if it is the phase's first or last, or print_freq is due.
 
         Args:
             epoch: from 1, counted on through all phases.
             losses: numbers or 0-d tensors. They are read only when they are recorded, so that other steps need not
                 wait for a GPU.
+            items: of the epoch that are done; for the record.
         """
         self._step += 1
         self._status = f"{self._title}, epoch {epoch}, step {self._step} of {self._total}"
         if self._step in (1, self._total) or self._step % self._opt.print_freq == 0:
-            self._record(epoch, {name: float(value) for name, value in losses.items()})
+            self._record(epoch, {name: float(value) for name, value in losses.items()}, items)
         self._bar.update()
 
     def end_epoch(self, epoch: int, is_last: bool, get_visuals: Callable[[], Mapping[str, np.ndarray]]) -> None:
@@ -134,11 +135,11 @@ class Visualizer:
                 self._write_page("Running", SECONDS_BETWEEN_RELOADS)
         self._recorded += time.perf_counter() - begun
 
-    def _record(self, epoch: int, losses: dict[str, float]) -> None:
+    def _record(self, epoch: int, losses: dict[str, float], items: int | None) -> None:
         now = time.perf_counter()
         seconds = (now - self._recorded) / (self._step - self._recorded_step)
         self._recorded, self._recorded_step = now, self._step
-        line = self._log.append(epoch, self._step, self._title, seconds, losses)
+        line = self._log.append(epoch, self._step, self._title, seconds, losses, items)
         self._bar.set_postfix_str(in_words(losses), refresh=False)
         if self._board is not None:
             self._board.show_losses(self._log.history)

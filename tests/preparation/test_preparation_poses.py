@@ -166,7 +166,7 @@ def test_an_estimator_goes_on_where_it_was_interrupted(root, monkeypatch):
             raise KeyboardInterrupt
         return [skeleton(2 * int(frame))]
     monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
-    opt = Namespace(poses=None, people=None, min_frames=None)
+    opt = Namespace(poses="keypoint_rcnn", people=None, min_frames=None)
     with pytest.raises(KeyboardInterrupt):
         perform(poses.STEP, root, opt)
     perform(poses.STEP, root, opt)
@@ -181,45 +181,30 @@ def test_weights_that_cannot_be_fetched_are_told_in_one_line(tmp_path, monkeypat
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_mediapipe_is_told_with_the_way_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mediapipe", None)
-    with pytest.raises(UserError, match="pip install -r requirements-mediapipe.txt"):
+def test_where_the_larger_network_cannot_be_fetched_the_smaller_one_is_taken_and_that_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("VIDEO_PRETRAINED", "off")
+    name, lacking = estimators.best_at_hand()
+    assert name == "mediapipe" and "keypointrcnn" in lacking
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    (tmp_path / "hub/checkpoints" / estimators.KEYPOINT_RCNN.file_name).write_bytes(b"weights")
+    assert estimators.best_at_hand() == ("keypoint_rcnn", "")
+
+
+def test_a_missing_runtime_is_told_with_the_way_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(UserError, match="pip install ai-edge-litert"):
         estimators.mediapipe({}, {})
 
 
-class Landmarks:
-    """A network that sees its person on a diagonal of whatever it is shown, and notes what that was."""
-
-    def process(self, crop):
-        self.shown = crop
-        marks = [Namespace(x=i / 32, y=1 - i / 32, visibility=0.8) for i in range(33)]
-        return Namespace(pose_landmarks=Namespace(landmark=marks))
-
-
-@pytest.fixture
-def blazepose():
-    network = object.__new__(estimators._BlazePose)
-    network._network = Landmarks()
-    return network
-
-
-def test_joints_found_in_a_crop_lie_where_they_are_in_the_picture(blazepose):
-    picture = np.zeros((200, 300, 3), np.uint8)
-    picture[50:150, 120:160] = 255
-    found = blazepose.in_box(picture, (120, 50, 160, 150), margin=0.25)
-    # A square of 150 px around (140, 100); COCO's joints are BlazePose's 0, 2, 5, ..., 28.
-    assert found[0].tolist() == pytest.approx([65, 175, 0.8]) and found[16, :2].tolist() == pytest.approx(
-        [65 + 150 * 28 / 32, 25 + 150 * 4 / 32])
-    shown = blazepose._network.shown[..., 0] > 127
-    assert shown.mean() == pytest.approx(100 * 40 / 150 ** 2, rel=0.03)
-
-
-def test_a_crop_around_a_mask_shows_nobody_else(blazepose):
+def test_a_crop_around_a_mask_shows_nobody_else(monkeypatch):
+    monkeypatch.setattr(estimators, "BlazePose", lambda: None)
+    blazepose = estimators._BlazePose()
     picture = np.full((200, 300, 3), 255, np.uint8)
     mask, others = np.zeros((2, 200, 300), bool)
     mask[50:150, 120:160], others[50:150, 150:200] = True, True
     views = []
-    blazepose.in_box = lambda view, box, margin: views.append(view)
+    blazepose.in_box = lambda view, box, margin: views.append(view) or []
     assert blazepose.in_mask(picture, mask, others) is None
     assert all((view[mask] == 255).all() and (view[50:150, 165:200] == 128).all() for view in views)
 
