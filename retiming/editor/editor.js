@@ -43,6 +43,7 @@ class Editor {
       element("option", {value, textContent})));
     for (const input of document.querySelectorAll("[data-file-name]")) input.pattern = LIMITS.file_name;
     this.editName = clip.edit_name ?? "edit";
+    this.ownName = clip.edit_name;  // of the file that is written again without a question
     this.start = JSON.stringify(edit);
     const unsaved = this.unsaved;
     this.connect();
@@ -413,8 +414,9 @@ class Editor {
   async save(name) {
     const {values} = this.model;
     try {
-      const saved = await this.source.save(name, values);
+      const saved = await this.source.save(name, values, name === this.ownName);
       if (!saved) return;
+      this.ownName = name;
       this.model.saved = this.start = JSON.stringify(values);
       this.editName = name;
       this.keep();

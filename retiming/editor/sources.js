@@ -20,7 +20,7 @@ class Server extends LocalServer {
   // The very picture that retime.py renders.
   async frame(values, output) { return (await this.ask("/frame", {edit: values, frame: output})).blob(); }
   // These two give null where something of that name is there, and the user wants to keep it.
-  save(name, values) { return this.unlessItExists("/save", {name, edit: fileText(values)}); }
+  save(name, values, overwrite) { return this.unlessItExists("/save", {name, edit: fileText(values), overwrite}); }
   render(name, values) { return this.unlessItExists("/render", {name, edit: values}); }
   async unlessItExists(path, body) {
     const answer = await this.ask(path, body);
