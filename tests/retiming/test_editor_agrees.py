@@ -1,4 +1,4 @@
-"""What the editor's page reads in an edit is what retime.py reads: the page's own functions, in a small JavaScript engine.
+"""What the editor's page reads in an edit is what retime.py reads: its functions, in a small JavaScript engine.
 
 Random edits, with every kind of time step, copies, trails, orders and numbers that change. No browser is needed.
 """
