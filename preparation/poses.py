@@ -18,9 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
-from data.masks import mask_files
 from preparation import estimators
 from preparation.frame_names import named_in
+from preparation.masks import GIVEN, given_masks
 from preparation.pose_pixels import better_reading
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from preparation.tracks import (
@@ -53,8 +53,9 @@ def add_options(group) -> None:
     group.add_argument("--poses", type=file_or_estimator, metavar="FILE|NAME",
                        help="poses that you have (of AlphaPose, OpenPose, MMPose, Ultralytics, ViTPose, DWPose or COCO "
                             "annotations, recognised by content), or what is to find them. keypoint_rcnn: everybody, "
-                            "downloads its weights once; mediapipe: best for one person, or with --masks, needs no "
-                            "download; none: layers are made from masks alone (default: keypoint_rcnn)")
+                            "downloads its weights once (226 MB); mediapipe: a smaller network (9 MB); none: layers "
+                            "are made from masks alone (default: keypoint_rcnn, or mediapipe where its weights cannot "
+                            "be had)")
     group.add_argument("--pose_size", type=width_and_height, metavar="WxH",
                        help="width and height, such as 1280x720, of the pictures that a file's poses were found on "
                             "(default: those of the frames, or what the file says)")
@@ -83,10 +84,15 @@ def run(job: Job) -> Outcome:
     """Find or read poses, track people and number them."""
     files = list_images(job.root / "rgb")
     frames = list(files)
-    masks = mask_files(job.root)
+    masks = given_masks(job.root)
     height, width = read_image(next(iter(files.values())), "L").shape
     findings: list[Finding] = []
-    poses = job.opt.poses or "keypoint_rcnn"
+    poses = job.opt.poses
+    if poses is None:
+        poses, lacking = estimators.best_at_hand()
+        if lacking:
+            findings.append(Finding(1, f"poses: by {poses}'s small network, which may miss who is small or behind "
+                                       f"others; Keypoint R-CNN sees more, but {lacking}"))
     if isinstance(poses, Path):
         file = read_pose_file(poses)
         values = read_values(job.root / METADATA)
@@ -125,7 +131,7 @@ def run(job: Job) -> Outcome:
                    {"source": source, "people": sorted(seen), "left_out": found.why})
 
 
-STEP = Step("poses", run, ("rgb", "mask", f"{METADATA}#source"), ("keypoints.json",), add_options,
+STEP = Step("poses", run, ("rgb", GIVEN, f"{METADATA}#source"), ("keypoints.json",), add_options,
             cached_for=("rgb", "--poses"))
 
 
@@ -239,7 +245,7 @@ def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[i
     """
     if estimator == "none":
         return [[] for _ in files]
-    cache /= "in masks" if masks else "alone"  # which are other poses
+    cache = cache / estimator / ("in masks" if masks else "alone")  # which are other poses
     people: list[list[np.ndarray]] = []
     find = None
     for frame, path in tqdm(files.items(), desc="poses", unit="frame"):

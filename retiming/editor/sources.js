@@ -29,6 +29,11 @@ class Server extends LocalServer {
   }
 
   files() { return this.ask("/files"); }
+  // The clip's sound as a file's bytes; null: it has none.
+  async sound() {
+    const answer = await this.ask("/sound");
+    return answer.status === 204 ? null : answer.arrayBuffer();
+  }
   async open(name) { return (await this.ask(`/edit/${encodeURIComponent(name)}`)).text(); }
   progress() { return this.ask("/progress"); }
   cancel() { return this.ask("/cancel", {}); }
@@ -52,4 +57,5 @@ class Embedded {
   thumbnail(layer, frame) { return this.picture(layer, frame); }
   replacement(name) { return this.decode(this.pictures.replacements[name]); }
   async check() { return {warnings: []}; }
+  async sound() { return null; }
 }

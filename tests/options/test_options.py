@@ -125,7 +125,7 @@ def test_testing_takes_over_what_the_run_was_trained_with(clip):
     (["--model", "../x"], "--model ../x: there is no"),
     (["--dataset_mode", "images"],
      "--dataset_mode images: there is no data/images_dataset.py; known: actor, face, kpuv, layered_video,"
-     " pose, temporal, test"),
+     " pose, temporal, test, texture"),
     (["--gpu_ids", "gpu"], "--gpu_ids: found 'gpu'; expected numbers"),
     (["--suffix", "{nothing}"], "--suffix: found '{nothing}'"),
 ])

@@ -10,7 +10,8 @@ from scripts import environment
 from tests.program import ROOT
 
 IMPORTED_AS = {"opencv-python-headless": "cv2", "pillow": "PIL", "scikit-image": "skimage",
-               "pytest-timeout": "pytest_timeout", "setuptools": None, "torchvision": None}
+               "pytest-timeout": "pytest_timeout", "ai-edge-litert": "ai_edge_litert", "mini-racer": "py_mini_racer",
+               "setuptools": None, "torchvision": None}
 """The last two come with others, and with every environment."""
 
 
@@ -26,7 +27,8 @@ def test_the_environment_that_is_named_or_active_is_taken(monkeypatch):
     assert environment.found_or_made(environment.FOR_TESTS) == "/my/python"
     monkeypatch.delenv("PYTHON")
     monkeypatch.setenv("CONDA_PREFIX", "/somewhere")
-    assert environment.found_or_made(environment.FOR_TESTS) == sys.executable
+    monkeypatch.setattr(environment, "MODULES", {"requirements.txt": ("torch", "av")})
+    assert environment.found_or_made() == sys.executable
 
 
 def test_the_oldest_python_is_3_10_where_it_is_there():

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+import prepare
+import retime
+from preparation.steps import Finding
 from tests.program import ROOT
 from util import files
 from util.errors import UserError, reported_in_one_line, several
@@ -261,6 +264,17 @@ def test_a_folder_is_filled_whose_parent_may_not_be_written_to(tmp_path, monkeyp
         assert tmp_path / "mine" in temporary.parents
         write_text(temporary / "a/x.txt", "x")
     assert texts(tmp_path) == {"mine/a/x.txt": "x"}
+
+
+def test_a_name_in_a_file_that_somebody_sent_cannot_steer_the_terminal(capsys):
+    title = "frame \x1b]0;owned\x07.png"
+    prepare.tell([Finding(1, title)])
+    retime.warn(title)
+    with pytest.raises(SystemExit), reported_in_one_line():
+        raise UserError(title)
+    said = capsys.readouterr()
+    assert "warning: frame \ufffd]0;owned\ufffd.png\n" in said.out.lower()
+    assert said.err == "warning: frame \ufffd]0;owned\ufffd.png\nerror: frame \ufffd]0;owned\ufffd.png\n"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP on this system")
