@@ -19,7 +19,7 @@ from data.tracked_poses import HIGHEST_PERSON
 from preparation.steps import Finding
 from util.images import read_image
 from vision.geometry.flow import camera_shift
-from vision.people.cast import LEAST_SIZE, audience, part_of
+from vision.people.cast import LEAST_SIZE, audience, part_of, things
 from vision.people.looks import looks_of
 from vision.people.person_mask import bounding_box
 from vision.people.pose_formats import Pose
@@ -126,7 +126,7 @@ def numbered(people: list[list[Pose]], opt: Namespace, masks: list[int], camera:
         ranking = sorted(others, key=lambda person: -parts[person].prominence)
         if opt.people is None:
             why |= {person: SMALL for person, part in parts.items() if part.size < LEAST_SIZE}
-            why |= {person: THING for person, part in parts.items() if part.score < least_score}
+            why |= {person: THING for person, thing in zip(parts, things(list(parts.values()), least_score)) if thing}
             rest = [person for person in others if person not in why]
             why |= {person: AUDIENCE for person, looks_on in zip(rest, audience([parts[person] for person in rest]))
                     if looks_on}
