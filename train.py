@@ -8,6 +8,9 @@ my_run --continue_train goes on, however the run ended (docs/reliability.md).
 Several processes share each batch where torchrun starts them: torchrun --nproc_per_node 2 train.py ... (docs/scale.md).
 """
 
+from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+
+# isort: split
 import random
 import shlex
 import sys

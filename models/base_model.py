@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
-from models.checkpoints import continue_optimizer, load_weights, read_checkpoint, weights_path
+from models.checkpoints import continue_optimizer, load_weights, read_checkpoint, weights_together
 from models.parallel import spread
 from models.schedules import Progress, Schedule, by_epoch
 from util import distributed
+from util.devices import device_of
 from util.errors import UserError
 from util.loss_log import in_text
 
@@ -110,8 +111,8 @@ class BaseModel(ABC):
 
     def __init__(self, opt: Namespace):
         self.opt = opt
-        self.device = torch.device("cuda", opt.gpu_ids[0]) if opt.gpu_ids else torch.device("cpu")
-        if opt.gpu_ids:
+        self.device = device_of(opt.gpu_ids)
+        if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         self.amp_dtype = AMP[opt.amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=opt.amp == "fp16")
@@ -291,8 +292,8 @@ class BaseModel(ABC):
         Raises:
             UserError: a file is missing, broken, or holds a network of another shape.
         """
-        for name, network in self.networks.items():
-            path = weights_path(self.run_folder, label, name)
+        for name, path in weights_together(self.run_folder, label, self.networks).items():
+            network = self.networks[name]
             weights = read_checkpoint(path, "train first (train.py), or name another --name or --epoch")
             load_weights(network, weights, path)
 

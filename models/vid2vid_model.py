@@ -405,7 +405,7 @@ class Vid2VidModel(BaseModel):
         picture = as_tensor(written_map(maps[0, -1], self.opt.label_nc))[None]
         image = as_tensor(image_bytes(image[0]))[None]
         suffix = "png" if self.opt.label_nc else "jpg"
-        return Export(files={f"real_A_{stem}.{suffix}": picture, f"fake_B_{stem}.jpg": image},
+        return Export(files={f"real_A_{stem}.{suffix}": picture, f"fake_B_{stem}.{self.opt.image_format}": image},
                       video_frames={"real_A": picture, "fake_B": image},
                       captions={"real_A": "The maps.", "fake_B": "What is made of them."})
 

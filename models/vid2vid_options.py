@@ -86,6 +86,8 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
                            help="folder of the first frame's generators, with --use_single_G (default: that of the "
                                 "run, if it has one; else checkpoints/label2city_single or checkpoints/"
                                 "edge2face_single, by the name of --dataroot)")
+        group.add_argument("--image_format", default="jpg", choices=("jpg", "png"),
+                           help="of the frames that are made; png without loss, for textures")
         group.add_argument("--start_frame", type=int_at_least(0), default=0, metavar="N",
                            help="frames to leave out at the beginning of the first sequence")
         parser.set_defaults(num_test="300")

@@ -4,6 +4,7 @@ Written to the run folder `<checkpoints_dir>/<name>/`: `loss_log.txt` and `loss_
 `web/index.html` and its pictures (see `util/run_page.py`).
 """
 
+import contextlib
 import sys
 import time
 from argparse import Namespace
@@ -67,7 +68,8 @@ class Visualizer:
         if self._board is not None:
             self._board.close()
         if self._log.history and not self._opt.no_html and self._folder.exists():
-            self._write_page("Finished" if kind is None else "Stopped", refresh=None)
+            with contextlib.suppress(FileNotFoundError):
+                self._write_page("Finished" if kind is None else "Stopped", refresh=None)
 
     @staticmethod
     def say(message: str) -> None:
@@ -127,9 +129,10 @@ class Visualizer:
         if board is not None:
             board.show_images(epoch, visuals)
         if save:
-            save_images(self._folder, epoch, visuals)
             self._captions = {label: self._captions.get(label, "") for label in visuals} | self._captions
-            self._write_page("Running", SECONDS_BETWEEN_RELOADS)
+            with contextlib.suppress(FileNotFoundError):  # somebody removes web/ just now; it is made anew next time
+                save_images(self._folder, epoch, visuals)
+                self._write_page("Running", SECONDS_BETWEEN_RELOADS)
         self._recorded += time.perf_counter() - begun
 
     def _record(self, epoch: int, losses: dict[str, float], items: int | None) -> None:

@@ -14,18 +14,21 @@ from vision.people.skinning import Body
 
 
 def read_body(folder: Path | str, mesh: str | None = None, texuv: str | None = None, weights: str | None = None,
-              new_tpose: str | None = None) -> Body:
+              new_tpose: str | None = None, other: Path | str | None = None) -> Body:
     """Read the body of an actor.
 
     Args:
         folder: where files are that are not named: canonical.obj, uvmapping.obj, skinning_weight.txt and, where there
             is one, transform_tpose.json.
         mesh, texuv, weights, new_tpose: other files; `new_tpose` "none": the actor is learned in the rest pose.
+        other: another folder, which is taken where `folder` has no canonical.obj.
 
     Raises:
         UserError: a file is missing or wrong, or they do not fit together.
     """
     folder = Path(folder)
+    if other is not None and not (folder / "canonical.obj").exists() and (Path(other) / "canonical.obj").exists():
+        folder = Path(other)
     mesh_path, uv_path, weights_path, pose_path = (
         Path(given) if given else folder / name
         for given, name in ((mesh, "canonical.obj"), (texuv, "uvmapping.obj"), (weights, "skinning_weight.txt"),
