@@ -25,6 +25,7 @@ from data.actor_views import View, add_view_options, views_to_render
 from data.base_dataset import BaseDataset
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError
+from util.files import mark_of_files
 from vision.geometry.rays import bounding_sphere, draw_pixels, pixel_grid, pixel_rays, sphere_bounds, sphere_hits
 from vision.people.body_files import read_body, read_transforms
 from vision.people.skinning import Body, posed_vertices, to_world
@@ -116,11 +117,15 @@ class ActorDataset(BaseDataset):
     @staticmethod
     def resolve_options(opt) -> dict:
         """`data_id` of the frames, the folder of the body; and epochs from --max_update."""
-        names = sorted(path.name for path in (Path(opt.dataroot) / "transform").glob("*.json"))
-        found: dict[str, str | int] = {
-            "data_id": f"{len(names)} frames, {names[0]} to {names[-1]}" if names else "no frames"}
+        root = Path(opt.dataroot)
+        names = sorted(path.name for path in (root / "transform").glob("*.json"))
+        folders = ("transform", "tex", opt.load_rgb_name)
+        files = [path for folder in folders for path in sorted((root / folder).rglob("*"))
+                 if path.is_file() and not path.name.startswith(".")]
+        found: dict[str, str | int] = {"data_id": (
+            f"{len(names)} frames, {names[0]} to {names[-1]}, {mark_of_files(files)}" if names else "no frames")}
         if opt.is_train and not opt.base_root:
-            found["base_root"] = str(Path(opt.dataroot).absolute())
+            found["base_root"] = str(root.absolute())
         if opt.is_train and opt.max_update:
             epochs = max(1, -(-opt.max_update // opt.virtual_epoch_steps))
             found |= {"n_epochs": epochs, "n_epochs_decay": 0, "virtual_epoch_steps": -(-opt.max_update // epochs)}
@@ -340,6 +345,8 @@ def read_pose(path: Path, joints: int) -> dict[str, Tensor]:
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: {type(error).__name__}: {error}; expected rotation [3, 3], translation [1, 3] "
                         "and joints [J, 3]") from None
+    if not all(values.isfinite().all() for values in (rotation, translation, places)):
+        raise UserError(f"{path}: holds numbers that are not finite; expected those of a body in metres")
     return {"joints_RT": transforms, "rotation": rotation, "translation": translation, "joints": places}
 
 

@@ -5,6 +5,7 @@ Frames count from 1 on disk and from 0 here; layers count from 1 in both (0 is t
 """
 
 import json
+import shlex
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -116,7 +117,7 @@ class Dataroot:
         folder = self.path / "iuv"
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder; make the UV maps first: "
-                            f"bash datasets/prepare_iuv.sh {self.path}")
+                            f"bash datasets/prepare_iuv.sh {shlex.quote(str(self.path))}")
         names = sorted(p.name for p in folder.iterdir() if p.is_dir())
         numbers = [int(name) if name.isdecimal() else 0 for name in names]
         if not numbers or numbers != list(range(1, len(numbers) + 1)):
@@ -125,7 +126,7 @@ class Dataroot:
         if people_layers is not None and len(people_layers) != len(numbers):
             raise UserError(f"{folder}: found {len(numbers)} folders; people_layers of metadata.json lists "
                             f"{len(people_layers)} layers. Make the UV maps again: "
-                            f"bash datasets/prepare_iuv.sh {self.path}")
+                            f"bash datasets/prepare_iuv.sh {shlex.quote(str(self.path))}")
         self.check_order(numbers)
         return numbers
 

@@ -151,15 +151,15 @@ class NeuralActorModel(BaseModel):
                 total = total + opt.vgg_weight * losses["vgg"]
         return {"total": total, **losses}
 
-    def gradient_step(self, loss: Tensor, *names: str) -> None:
+    def gradient_step(self, loss: Tensor, *names: str, keep_graph: bool = False) -> None:
         """As in every model; with --clip_norm, of a gradient that is no longer than that."""
         if not self.opt.clip_norm:
-            super().gradient_step(loss, *names)
+            super().gradient_step(loss, *names, keep_graph=keep_graph)
             return
         optimizer, = (self.optimizers[name] for name in names)
         hook = optimizer.register_step_pre_hook(self._clip)
         try:
-            super().gradient_step(loss, *names)
+            super().gradient_step(loss, *names, keep_graph=keep_graph)
         finally:
             hook.remove()
 

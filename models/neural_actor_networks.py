@@ -345,8 +345,8 @@ def read_published(path: Path) -> tuple[dict[str, Tensor], Namespace]:
     Raises:
         UserError: it cannot be read.
     """
-    with torch.serialization.safe_globals([Namespace]):
-        state = read_checkpoint(path, "give a checkpoint of Neural Actor's renderer, nerf_NAME.pt")
+    torch.serialization.add_safe_globals([Namespace])  # a mere holder of values; torch 2.4 can only add for good
+    state = read_checkpoint(path, "give a checkpoint of Neural Actor's renderer, nerf_NAME.pt")
     if not isinstance(state.get("model"), dict):
         raise UserError(f"{path}: holds no weights under 'model'; expected a checkpoint of Neural Actor's renderer, "
                         "nerf_NAME.pt")

@@ -90,10 +90,14 @@ def check(root: Path) -> tuple[list[Finding], list[Compared]]:
     """
     findings: list[Finding] = []
     body = _found(findings, _body(root))
-    transforms = _found(findings, _numbered(root / "transform", "*.json"))
-    poses = _found(findings, _poses(transforms or {}, body))
-    cameras = _found(findings, _cameras(root))
+    transforms = _found(findings, _numbered(root / "transform", "*.json")) or {}
     photographs = (_found(findings, _numbered(root / "rgb", "*")) or {}) if (root / "rgb").is_dir() else {}
+    order = sorted(transforms)
+    compared_frames = _some_frames(set(transforms) & set(photographs)) or _some_frames(transforms)
+    around = {order[at] for frame in compared_frames for offset in OFFSETS
+              if 0 <= (at := order.index(frame) + offset) < len(order)}
+    poses = _found(findings, _poses({number: transforms[number] for number in {*_some(transforms), *around}}, body))
+    cameras = _found(findings, _cameras(root))
     if transforms:
         findings += _frames(root, transforms, photographs)
     if cameras and photographs:
@@ -103,9 +107,10 @@ def check(root: Path) -> tuple[list[Finding], list[Compared]]:
         vertices = {number: world_vertices(body, pose).numpy() for number, pose in poses.items()}
         findings += _sight(root, vertices, cameras, photographs)
         if photographs:
-            silhouettes = Silhouettes(body.faces.numpy(), vertices, cameras, photographs)
+            frames = [frame for frame in compared_frames if frame in vertices]
+            silhouettes = Silhouettes(body.faces.numpy(), vertices, cameras, photographs, frames)
             compared = silhouettes.compared()
-            findings += _overlaps(silhouettes, compared)
+            findings += _overlaps(silhouettes, compared, order)
     return sorted(findings, key=lambda finding: -finding.severity), compared
 
 
@@ -230,13 +235,12 @@ def _some(of: Iterable[int]) -> list[int]:
 
 
 def _poses(transforms: dict[int, Path], body: Body | None) -> Look[dict[int, dict[str, Tensor]]]:
-    """Transform files; what is odd in them is told with the first file that has it."""
+    """Those transform files; what is odd in them is told with the first file that has it."""
     poses: dict[int, dict[str, Tensor]] = {}
     odd: dict[str, list[Path]] = {}
     problems = []
     joints = body.weights.shape[1] if body else 24
-    for number in _some(transforms):
-        path = transforms[number]
+    for number, path in sorted(transforms.items()):
         try:
             pose = read_pose(path, joints)
         except UserError as error:
@@ -432,13 +436,13 @@ class Silhouettes:
         faces: of the body.
         vertices: in the world, by frame.
         views: all cameras.
-        photographs: folders, by frame.
+        frames: that are compared; all have photographs.
+        cameras: that are compared, by their index.
     """
 
     def __init__(self, faces: np.ndarray, vertices: dict[int, np.ndarray], views: list[View],
-                 photographs: dict[int, Path]):
-        self.faces, self.vertices, self.views, self.photographs = faces, vertices, views, photographs
-        self.frames = _some_frames(set(vertices) & set(photographs))
+                 photographs: dict[int, Path], frames: list[int]):
+        self.faces, self.vertices, self.views, self.frames = faces, vertices, views, frames
         self.cameras = [int(i) for i in evenly_spread(len(views), CAMERAS)]
         self.people: dict[tuple[int, int], tuple[Path, np.ndarray, float]] = {}
         for frame in self.frames:
@@ -473,8 +477,10 @@ def body_in_view(vertices: np.ndarray, faces: np.ndarray, view: View, size: tupl
     return rasterised(((pixels + 0.5) * scale - 0.5)[faces], size, depth[faces]).face >= 0
 
 
-def _overlaps(silhouettes: Silhouettes, compared: list[Compared]) -> Iterator[Finding]:
-    """Whether bodies lie over people; if not, whether they do in other frames or seen by other cameras."""
+def _overlaps(silhouettes: Silhouettes, compared: list[Compared], order: list[int]) -> Iterator[Finding]:
+    """Whether bodies lie over people; if not, whether they do in other frames (of all, in `order`) or seen by other
+    cameras.
+    """
     if not compared:
         return
     mean = float(np.mean([entry.overlap for entry in compared]))
@@ -486,12 +492,12 @@ def _overlaps(silhouettes: Silhouettes, compared: list[Compared]) -> Iterator[Fi
     else:
         yield Finding(0, f"the posed body and the person in the photographs overlap by {mean:.2f} (1: the same "
                          "outline)")
-    order = sorted(silhouettes.vertices)
     shifted: dict[int, list[float]] = {}
     for entry in compared:
         here = order.index(entry.frame)
         others = {offset: order[here + offset] for offset in OFFSETS if 0 <= here + offset < len(order)}
-        if entry.camera not in silhouettes.cameras[::2] or len(others) < len(OFFSETS):
+        if entry.camera not in silhouettes.cameras[::2] or len(others) < len(OFFSETS) or not set(
+                others.values()) <= silhouettes.vertices.keys():
             continue
         for offset, pose_of in others.items():
             shifted.setdefault(offset, []).append(silhouettes.overlap(entry.frame, entry.camera, pose_of))

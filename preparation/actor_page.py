@@ -49,8 +49,8 @@ def make_page(root: Path, findings: Sequence[Finding], compared: Sequence[Compar
     with folder_filled_atomically(folder) as temporary:
         if compared:
             page.add_header("The posed body over the photographs")
-            page.add_text("Coloured: the body in the pose of the frame, as the camera would see it; red: its outline. It "
-                          "must lie under the person's clothes, limb by limb, in every picture. One camera that is "
+            page.add_text("Coloured: the body in the pose of the frame, as the camera would see it; red: its outline. "
+                          "It must lie under the person's clothes, limb by limb, in every picture. One camera that is "
                           "wrong everywhere: its matrices. All in the same way: axes or units. All, more so where the "
                           "person moves: numbers of frames. The worst come first; 1 would be the same outline.")
             media = []
@@ -66,7 +66,7 @@ def make_page(root: Path, findings: Sequence[Finding], compared: Sequence[Compar
                          for key in {getattr(e, kind) for e in compared}}
                 page.add_table((title, "overlap"), [(str(key), f"{means[key]:.3f}")
                                                     for key in sorted(means, key=lambda key: means[key])])
-        maps = [Media(f"../{path.relative_to(root).as_posix()}", f"{kind}, frame {number}") for kind in ("tex", "normal")
+        maps = [Media(f"../{kind}/{path.name}", f"{kind}, frame {number}") for kind in ("tex", "normal")
                 for number, path in _first_and_last(root / kind)]
         if maps:
             page.add_header("Maps")

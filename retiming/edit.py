@@ -5,6 +5,7 @@ reported with its line and key. Nothing here reads layers or makes pictures.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +24,21 @@ LONGEST: int = LIMITS["longest"]  # frames
 MOST_INSTANCES: int = LIMITS["most_instances"]  # in one frame, copies of trails included
 INTERPOLATIONS = tuple(LIMITS["interpolations"])
 TRANSPARENT = "transparent"
+
+_OTHER_PROGRAMS = {
+    "an edit decision list (EDL)": r"TITLE:|FCM:|\d{3,6}\s+\S+\s+(V\d*|A\d*|B|AA/V)\s+(C|D|W\d+|K)\b",
+    "After Effects' keyframes": r"Adobe After Effects [\d.]+ Keyframe Data",
+    "an After Effects project": r"RIFX|(<\?xml[^>]*>\s*)?<AfterEffectsProject",
+    "Final Cut Pro's XML": r"(<\?xml[^>]*>\s*)?(<!DOCTYPE fcpxml[^>]*>\s*)?<fcpxml",
+    "XML of Final Cut 7 or Premiere": r"(<\?xml[^>]*>\s*)?(<!DOCTYPE xmeml[^>]*>\s*)?<xmeml",
+    "OpenTimelineIO": r"\{\s*\"OTIO_SCHEMA\"",
+    "Avid's log (ALE)": r"Heading\s+FIELD_DELIM",
+    "a Fusion composition": r"(Composition\s*)?\{\s*(Tools|CurrentTime|RenderRange)\s*=",
+    "a Nuke script": r"#! .*[Nn]uke|set cut_paste_input|version \d+\.\d+ v\d+",
+    "XML": r"<\?xml|<\w",
+    "YAML": r"---\s",
+}
+"""How files begin that say such things to other programs."""
 
 Colour = tuple[int, int, int]
 Warp = Callable[[np.ndarray], np.ndarray]
@@ -174,6 +190,10 @@ def edit_from_text(text: str, name: str, facts: ClipFacts, folder: Path | str) -
         line = next((line for found, line in places(text) if found == path), 1)
         return f"{name}: line {line}: {dotted(path)}"
 
+    if other := next((what for what, begins in _OTHER_PROGRAMS.items() if re.match(begins, text.lstrip())), None):
+        raise UserError(f"{name}: {other}, which only other programs read; expected an edit file in JSON, see "
+                        "docs/layered_video/retiming.md. Say there, or by short options such as --speed and --freeze, "
+                        "what it says")
     return edit_from_values(values_from_text(text, name), facts, place, folder)
 
 

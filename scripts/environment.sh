@@ -28,7 +28,8 @@ make_environment() {  # REQUIREMENTS_FILE...
 active_environment_suffices() {
     [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ] && python - ${EXTRA_MODULES:-} <<'END'
 import importlib.util, sys
-modules = ["torch", "numpy", "cv2", "PIL", "matplotlib", "av", "dominate", "scipy", "tqdm", "torchmetrics", "skimage"]
+modules = ["torch", "numpy", "cv2", "PIL", "matplotlib", "av", "dominate", "scipy", "tqdm", "torchmetrics", "skimage",
+           "ai_edge_litert"]
 modules += sys.argv[1:]
 sys.exit(any(importlib.util.find_spec(name) is None for name in modules))
 END

@@ -19,10 +19,22 @@ class Server extends LocalServer {
   check(values) { return this.ask("/check", {edit: values}); }  // {warnings: [...]}
   // The very picture that retime.py renders.
   async frame(values, output) { return (await this.ask("/frame", {edit: values, frame: output})).blob(); }
-  save(name, values) { return this.ask("/save", {name, edit: fileText(values)}); }
+  // These two give null where something of that name is there, and the user wants to keep it.
+  save(name, values, overwrite) { return this.unlessItExists("/save", {name, edit: fileText(values), overwrite}); }
+  render(name, values) { return this.unlessItExists("/render", {name, edit: values}); }
+  async unlessItExists(path, body) {
+    const answer = await this.ask(path, body);
+    if (!answer.exists) return answer;
+    return confirm(`${answer.exists} is there already. Replace it?`) ? this.ask(path, {...body, overwrite: true}) : null;
+  }
+
   files() { return this.ask("/files"); }
+  // The clip's sound as a file's bytes; null: it has none.
+  async sound() {
+    const answer = await this.ask("/sound");
+    return answer.status === 204 ? null : answer.arrayBuffer();
+  }
   async open(name) { return (await this.ask(`/edit/${encodeURIComponent(name)}`)).text(); }
-  render(name, values) { return this.ask("/render", {name, edit: values}); }
   progress() { return this.ask("/progress"); }
   cancel() { return this.ask("/cancel", {}); }
 }
@@ -45,4 +57,5 @@ class Embedded {
   thumbnail(layer, frame) { return this.picture(layer, frame); }
   replacement(name) { return this.decode(this.pictures.replacements[name]); }
   async check() { return {warnings: []}; }
+  async sound() { return null; }
 }

@@ -14,10 +14,11 @@ _SPEED = 0.015
 """Of somebody who moves: how far his joints go from frame to frame, as a share of his size, by the median."""
 _STILL_COUNTS, _ASIDE_COUNTS = 0.5, 0.7
 """What somebody who stands still, or stays at the picture's edge, counts as against one who moves in the middle."""
-_AUDIENCE = 0.22
+_AUDIENCE = 0.25
 """Prominence, as a share of the most prominent person's, below which somebody is of the audience."""
-LEAST_SIZE = 1 / 12
-"""Of the frame's height: smaller people have no limbs that a layer could show."""
+LEAST_SIZE, LEAST_SCORE = 1 / 12, 0.65
+"""Of somebody: his size as a share of the frame's height, for smaller people have no limbs that a layer could show; and
+the mean of his joints' scores, by an estimator whose scores are probabilities. Animals and things have less."""
 
 
 class Part(NamedTuple):
@@ -43,6 +44,11 @@ class Part(NamedTuple):
         moves = _STILL_COUNTS + (1 - _STILL_COUNTS) * min(self.motion / _SPEED, 1)
         central = 1 - (1 - _ASIDE_COUNTS) * min(self.aside, 1) ** 2
         return self.frames ** 0.5 * self.size * moves * central
+
+
+def is_somebody(skeleton: np.ndarray, height: int) -> bool:
+    """Whether a skeleton [17, 3] in a frame of this height is surely a person, and large enough for a layer."""
+    return bool(skeleton[:, 2].mean() >= LEAST_SCORE and np.ptp(skeleton[:, :2], axis=0).max() >= LEAST_SIZE * height)
 
 
 def part_of(frames: Sequence[int], poses: np.ndarray, size: tuple[int, int], camera: np.ndarray | None = None) -> Part:
