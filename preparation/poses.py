@@ -20,7 +20,7 @@ from data.tracked_poses import HIGHEST_PERSON
 from preparation import estimators
 from preparation.frame_names import named_in
 from preparation.pose_pixels import better_reading
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from util.command_line import int_at_least
 from util.errors import UserError
 from util.files import write_text
@@ -76,7 +76,7 @@ def run(job: Job) -> Outcome:
     poses = job.opt.poses or "keypoint_rcnn"
     if isinstance(poses, Path):
         file = read_pose_file(poses)
-        values = read_values(job.root / METADATA)
+        values = facts_of_frames(job.root)
         people, how = matched(poses, file, frames, values.get("source", {}))
         people, told = in_pixels_of_frames(poses, file, people, files, masks, values, job.opt.pose_size)
         findings += told

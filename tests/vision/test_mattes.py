@@ -7,6 +7,7 @@ from vision.layers.mattes import (
     composite_over,
     opacity,
     over_checkerboard,
+    pull_push,
     share_detail,
     transfer_detail,
     transmittance_in_front,
@@ -109,3 +110,13 @@ def test_what_was_clamped_in_one_layer_goes_to_another_in_four_rounds():
     detailed = share_detail(layers, target)
     assert torch.allclose(target - composite_over(detailed)[:, :3], torch.tensor(0.125 / 8), atol=1e-6)
     assert torch.allclose(detailed[:, 2, :3], torch.tensor(1.0))
+
+
+def test_colours_are_continued_from_what_is_nearest_and_not_mixed_with_what_is_far():
+    """One known pixel in a block of four decides what the block looks like from afar, as in Gortler et al."""
+    known = torch.zeros(1, 1, 4, 4)
+    known[0, 0, ::2, 0] = known[0, 0, ::2, 3] = 1
+    colours = torch.where(known > 0, torch.linspace(0, 1, 4), torch.tensor(7.0)).expand(1, 3, 4, 4)
+    expected = torch.tensor([0, 0.25, 0.75, 1]).expand(1, 3, 4, 4)  # bilinear between the middles of two blocks
+    torch.testing.assert_close(pull_push(colours, known), expected)
+    torch.testing.assert_close(pull_push(colours, 0.1 * known)[0, 0, 1], torch.tensor([0.45, 0.475, 0.525, 0.55]))
