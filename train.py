@@ -111,7 +111,7 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, run: Train
                 model.set_learning_rates(Progress(epoch, done, steps))
                 losses = distributed.average(model.optimize_parameters(next(batches)))
                 run.check_losses(losses, position, phase)
-                visualizer.step(epoch, losses)
+                visualizer.step(epoch, losses, min(items + phase.opt.batch_size, len(dataset)))
                 done += 1
             model.end_epoch(epoch, losses)
             position, is_last = Position(epoch + 1), epoch == epochs[-1]

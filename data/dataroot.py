@@ -5,6 +5,7 @@ Frames count from 1 on disk and from 0 here; layers count from 1 in both (0 is t
 """
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -118,7 +119,7 @@ class Dataroot:
         folder = self.path / "iuv"
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder; make the UV maps first: "
-                            f"bash datasets/prepare_iuv.sh {self.path}")
+                            f"bash datasets/prepare_iuv.sh {shlex.quote(str(self.path))}")
         names = sorted(p.name for p in folder.iterdir() if p.is_dir())
         numbers = [int(name) if name.isdecimal() else 0 for name in names]
         if not numbers or numbers != list(range(1, len(numbers) + 1)):
@@ -127,12 +128,21 @@ class Dataroot:
         if people_layers is not None and len(people_layers) != len(numbers):
             raise UserError(f"{folder}: found {len(numbers)} folders; people_layers of metadata.json lists "
                             f"{len(people_layers)} layers. Make the UV maps again: "
-                            f"bash datasets/prepare_iuv.sh {self.path}")
+                            f"bash datasets/prepare_iuv.sh {shlex.quote(str(self.path))}")
+        self.check_order(numbers)
+        return numbers
+
+    def check_order(self, numbers: list[int]) -> None:
+        """Make sure that composite_order, if there is one, names exactly these layers in every frame.
+
+        Raises:
+            UserError: it does not.
+        """
         for frame, order in enumerate(self.metadata.composite_order or []):
             if sorted(order) != numbers:
                 raise UserError(f"{self.metadata.path}: composite_order of frame {self.frames[frame]} is {order}; "
-                                f"expected each of the layers {numbers} once")
-        return numbers
+                                f"expected each of the layers {numbers} once. Leave composite_order out, and let "
+                                f"prepare.py find it: python prepare.py --dataroot {self.path}")
 
     def composite_order(self, frame: int, numbers: list[int]) -> list[int]:
         """Layer numbers of a frame, back to front, without the background."""

@@ -1,5 +1,6 @@
 """Frames of a clip with the UV maps, trimaps and person ids of their layers."""
 
+import contextlib
 import zlib
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +13,13 @@ import torch.nn.functional as F
 from data.base_dataset import BaseDataset
 from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
-from data.decomposition import Decomposition, decompose
+from data.decomposition import Decomposition, decompose, scene_canvas
 from data.masks import read_matte
 from util import distributed
 from util.command_line import int_at_least
-from util.errors import UserError, several
+from util.errors import UserError, several, shown
 from util.images import read_image
 from util.tensors import to_tensor
-from vision.geometry.canvas import Canvas
 from vision.layers.mattes import trimap
 from vision.people.iuv import decode_iuv, is_body
 from vision.people.texture_atlas import atlas_uv, background_uv
@@ -44,6 +44,7 @@ class LayeredVideoDataset(BaseDataset):
         frame, its number,
         place [2, H, W] in [-1, 1], where on the canvas of the whole clip each pixel of a low-resolution frame looks,
         plate [3, H, W] in [-1, 1], the clean plate: what it would see there without people,
+        shown [3, H, W], with --moving_background: the background as the frame shows it,
         people, effects [L, H, W] in [0, 1], alpha of each layer's people and of their shadows and reflections, and
         shows_hidden, whether `people` holds also behind other people.
     """
@@ -76,31 +77,30 @@ class LayeredVideoDataset(BaseDataset):
                            help="register the background by homographies.txt: the camera moves (default: where that "
                                 "file is there, with --init closed_form and the presets that have it)")
         parser.deciding |= {"use_homographies", "n_textures", "width", "height"}
-        of_models = {"init": "random", "do_upsampling": False} | ({"no_zoom": False} if is_train else {})
+        of_models = {"init": "random", "do_upsampling": False} | (
+            {"no_zoom": False} if is_train else {"moving_background": False})
         for name, value in of_models.items():
             if parser.get_default(name) is None:  # a model that has no such option
                 parser.set_defaults(**{name: value})
 
     @staticmethod
     def resolve_options(opt) -> dict:
-        """n_textures, width and height from metadata.json; the clip is told from others by its first frame.
+        """n_textures, width and height from metadata.json; the clip is told from others by its frames' pixels.
 
         With --init closed_form also n_frames, and canvas_size as [width, height] of what the camera saw of the scene;
         the camera counts as moving wherever homographies.txt says how.
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         frames = list_images(Path(opt.dataroot) / "rgb_256")
-        first = read_image(next(iter(frames.values())), "RGB")
         values = {"n_textures": metadata.n_textures, "width": metadata.size[0], "height": metadata.size[1],
-                  "data_id": f"{len(frames)} frames, {zlib.crc32(first.data):08x}"}
+                  "data_id": _data_id(list(frames.values()))}
         registered = (Path(opt.dataroot) / "homographies.txt").exists()
         use_homographies = (opt.init == "closed_form" and registered if opt.use_homographies is None
                             else opt.use_homographies)
         values["use_homographies"] = use_homographies
         if opt.init == "closed_form":
-            registration = Dataroot.open(opt.dataroot).registration() if use_homographies else None
             values |= {"n_frames": len(frames),
-                       "canvas_size": list(Canvas.of(registration, metadata.size).size)}
+                       "canvas_size": list(scene_canvas(Dataroot.open(opt.dataroot), use_homographies).size)}
         return values
 
     def __len__(self) -> int:
@@ -165,8 +165,10 @@ class LayeredVideoDataset(BaseDataset):
         people, effects = (torch.from_numpy(np.stack([nobody, *(cv2.resize(alpha(layer, index), size)
                                                                 for layer in order)]))
                            for alpha in (known.person_alpha, known.effect_alpha))
-        return {"frame": index, "place": torch.from_numpy(known.canvas.place(index)), "plate": to_tensor(plate),
-                "people": people, "effects": effects, "shows_hidden": known.shows_hidden}
+        moving = not self.opt.is_train and self.opt.moving_background
+        shown = {"shown": to_tensor(cv2.resize(known.moving_background(index), size))} if moving else {}
+        return {**shown, "frame": index, "place": torch.from_numpy(known.canvas.place(index)),
+                "plate": to_tensor(plate), "people": people, "effects": effects, "shows_hidden": known.shows_hidden}
 
     def _read(self, index: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, np.ndarray]]:
         """Frame, and by layer number its IUV picture and (with --use_mask_images) mask; all uint8."""
@@ -199,7 +201,7 @@ class LayeredVideoDataset(BaseDataset):
         """Warn of homographies that do not fit the frames: with them, hours of training are lost."""
         verdict = wrong_convention(self.root.path, self.registration, self.root.folders["rgb_256"])
         if verdict is not None and distributed.rank() == 0:
-            print(f"WARNING: {said_of(self.root.path, verdict)}", flush=True)
+            print(f"WARNING: {shown(said_of(self.root.path, verdict))}", flush=True)
 
     def _check_files(self) -> None:
         root, size = self.root, self.metadata.size
@@ -216,6 +218,18 @@ class LayeredVideoDataset(BaseDataset):
                 problems += root.require(f"mask/{layer:02d}")
         if problems:
             raise several(problems)
+
+
+def _data_id(frames: list[Path]) -> str:
+    """A text that tells a clip from others: the checksums of its first frame and of all frames.
+
+    Before version 0.2 it had the first alone.
+    """
+    first, mark = read_image(frames[0], "RGB"), 0
+    for path in frames:
+        with contextlib.suppress(UserError):  # what is broken, `preload` names
+            mark = zlib.crc32(read_image(path, "RGB").data, mark)
+    return f"{len(frames)} frames, {zlib.crc32(first.data):08x}, {mark:08x}"
 
 
 def zoomed_at_random(item: dict, rng: np.random.Generator) -> dict:
