@@ -5,6 +5,7 @@ import torch
 
 from vision.layers.mattes import (
     composite_over,
+    layers_from_mattes,
     opacity,
     over_checkerboard,
     pull_push,
@@ -120,3 +121,12 @@ def test_colours_are_continued_from_what_is_nearest_and_not_mixed_with_what_is_f
     expected = torch.tensor([0, 0.25, 0.75, 1]).expand(1, 3, 4, 4)  # bilinear between the middles of two blocks
     torch.testing.assert_close(pull_push(colours, known), expected)
     torch.testing.assert_close(pull_push(colours, 0.1 * known)[0, 0, 1], torch.tensor([0.45, 0.475, 0.525, 0.55]))
+
+
+def test_each_layer_of_known_mattes_shows_its_own_people_and_shadows_in_black():
+    image, people, effects = torch.full((1, 3, 4, 8), 0.5), torch.zeros(1, 3, 4, 8), torch.zeros(1, 3, 4, 8)
+    people[:, 1, :, :3], people[:, 2, :, 5:], effects[:, 2, :, 3:5] = 1, 1, 0.5
+    layers = layers_from_mattes(torch.zeros(1, 3, 4, 8), image, people, effects)
+    assert (layers[:, 1, :3, :, :3] == 0.5).all() and (layers[:, 2, :3, :, 5:] == 0.5).all()
+    assert (layers[:, 2, :3, :, 3:5] == -1).all() and (layers[:, 0, :3] == 0).all()
+    assert layers[0, :, 3, 0].tolist() == [[1] * 8, [1] * 3 + [-1] * 5, [-1] * 3 + [0] * 2 + [1] * 3]
