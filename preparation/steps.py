@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from data.dataroot import check_known_values
 from util.errors import UserError
 from util.files import folder_filled_atomically, write_text
 
@@ -281,6 +282,19 @@ def read_values(path: Path) -> dict:
         raise UserError(f"{path}: not readable as JSON ({error}). Mend it, or move it away") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds a {type(values).__name__}; expected an object. Mend it, or move it away")
+    return values
+
+
+def facts_of_frames(root: Path, needed: str | None = None) -> dict:
+    """The keys of a dataroot's metadata.json, whose values are of their form as far as they are there.
+
+    Raises:
+        UserError: a value is not, or the needed key is missing.
+    """
+    values = read_values(root / METADATA)
+    if needed and needed not in values:
+        raise UserError(f"{root / METADATA}: {needed} missing; let prepare.py make it: --steps frames")
+    check_known_values(root / METADATA, values)
     return values
 
 
