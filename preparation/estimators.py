@@ -62,6 +62,8 @@ def keypoint_rcnn() -> Finder:
         UserError: the package or the weights are missing and cannot be fetched.
     """
     import torch
+
+    from util.devices import device_of, gpu_count
     try:
         from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights, keypointrcnn_resnet50_fpn
     except ImportError as error:
@@ -69,7 +71,7 @@ def keypoint_rcnn() -> Finder:
                         "pip install torchvision") from None
     with weights_at_hand(KEYPOINT_RCNN):
         network = keypointrcnn_resnet50_fpn(weights=KeypointRCNN_ResNet50_FPN_Weights.COCO_V1)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_of([0] if gpu_count() else [])
     network = network.to(device).eval()
 
     @torch.inference_mode()

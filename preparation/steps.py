@@ -14,6 +14,7 @@ Nothing here knows what the steps do.
 import hashlib
 import json
 import os
+import re
 import shutil
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from util.errors import UserError
 from util.files import folder_filled_atomically, write_text
 
 METADATA = "metadata.json"
+_NUMBER, _MOST_LISTED = re.compile(r"\d+"), 6
 _WHOLE_BYTES = 1 << 23
 """Before version 0.2, files up to this size were fingerprinted whole, larger ones by their size, beginning and end."""
 
@@ -39,6 +41,23 @@ class Finding:
 
     severity: int
     text: str
+
+
+def alike_together(findings: list[Finding]) -> list[Finding]:
+    """Findings in which only numbers differ, in one line: the first of them, and the numbers of the others."""
+    groups: dict[tuple[int, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.severity, _NUMBER.sub("#", finding.text)), []).append(finding)
+    told = []
+    for first, *others in groups.values():
+        numbers = [_NUMBER.findall(finding.text) for finding in (first, *others)]
+        differing = next((values for values in zip(*numbers) if len(set(values)) > 1), None)
+        if differing is not None:
+            listed = list(dict.fromkeys(differing))[1:]
+            more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
+            first = replace(first, text=f"{first.text}. Likewise {', '.join(listed[:_MOST_LISTED])}{more}")
+        told.append(first)
+    return told
 
 
 @dataclass(frozen=True)
@@ -206,6 +225,16 @@ def last_outcome(step: Step, root: Path) -> Outcome | None:
     """What a step said when it last ran; None if it never did."""
     outcome = _read_stamp(root, step.name).get("outcome")
     return _outcome(outcome) if outcome else None
+
+
+def is_as_made(root: Path, output: str) -> bool:
+    """Whether an output lies there as some step left it."""
+    mark = fingerprint_of(root, output)
+    for path in (root / "prepare" / "stamps").glob("*.json"):
+        stamp = json.loads(path.read_text(encoding="utf-8"))
+        if mark is not None and _is_stamp(stamp) and mark in stamp["outputs"].get(output, []):
+            return True
+    return False
 
 
 def adopt(root: Path, output: str, before: str) -> None:

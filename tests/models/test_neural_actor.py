@@ -27,6 +27,7 @@ from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from tests.golden_actor import GOLDEN, body, camera, figures, frame, image, options
 from util.errors import UserError
+from util.tensors import to_pixels
 from vision.geometry.depth import depth_colours, normals_from_depth, shading
 from vision.geometry.isosurface import as_ply, grid_points, isosurface
 from vision.geometry.rays import pixel_grid, pixel_rays
@@ -375,6 +376,14 @@ def test_normals_and_pictures_of_depth_are_as_published():
     share = pictures["values"][:, :1].T[:, None]
     jet = depth_colours(share, -1, 1)[:, 0].T / 2 + 0.5
     close(jet.view_as(pictures["depth_jet"]), pictures["depth_jet"], 1e-5)
+
+
+def test_colours_become_pictures_as_published():
+    case = figures("images.pt")["recover"]
+    for name, in_our_range in (("from_minus_one", case["values"]), ("from_zero", 2 * case["values"] - 1)):
+        expected = case[name]
+        pixels = to_pixels(in_our_range.reshape(expected.shape).permute(2, 0, 1))
+        close(torch.from_numpy(pixels).float(), 255 * expected, 0.5 + 1e-3)
 
 
 def test_densities_and_their_surface_are_as_published(encoder_weights):

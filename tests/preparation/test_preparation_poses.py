@@ -318,3 +318,76 @@ def test_a_new_option_that_is_not_given_makes_no_step_run_again(prepare, root):
     stamp.write_text(json.dumps(values))
     opt = Namespace(poses=None, people=None, min_frames=None)
     assert perform(poses.STEP, root, opt)[1] == "unchanged"
+
+
+def test_to_choose_differently_nothing_is_estimated_again(root, monkeypatch):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        return [skeleton(2 * int(frame)), skeleton(150)] if int(frame) > 8 else [skeleton(2 * int(frame))]
+    monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
+    for more in ({}, {"people": 1}, {"people": 2, "min_frames": 3}):
+        perform(poses.STEP, root, Namespace(**{"poses": "keypoint_rcnn", "people": None, "min_frames": None, **more}))
+    assert len(calls) == FRAMES and place(read_poses(root / "keypoints.json")["0020"]) == {1: 40, 2: 150}
+    write_png(root / "rgb/0003.png", np.ones((*SIZE[::-1], 3), np.uint8))
+    perform(poses.STEP, root, Namespace(poses=None, people=None, min_frames=None))
+    assert len(calls) == 2 * FRAMES
+
+
+def test_a_clip_without_people_is_told_after_a_few_frames(root, monkeypatch):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        return []
+    monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
+    with pytest.raises(UserError, match="nobody was found in 8 frames from all over the clip") as error:
+        perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=None, min_frames=None))
+    assert len(calls) == 9 and "\n" not in str(error.value) and not (root / "keypoints.json").exists()
+
+
+def crowd(frames):
+    """A walker, large and in the middle, and three who stand small at the edges."""
+    small = [{"scores": 2.0, "keypoints": np.column_stack([STANDING * 0.3 + (x, 5), np.full(17, 0.8)]).ravel().tolist()}
+             for x in (0, 30, 265)]
+    return {f"{n:04d}.png": [entry(60 + 4 * n), *small] for n in range(1, frames)}
+
+
+def test_the_audience_is_not_the_cast_and_this_is_told_in_one_line(prepare):
+    outcome, people = prepare(crowd(FRAMES + 1))
+    assert place(people["0010"]) == {1: 100}
+    told = [finding.text for finding in outcome.findings if "left out" in finding.text]
+    assert len(told) == 1 and "3 more people were left out: 3 of the audience" in told[0] and "--people N" in told[0]
+    outcome, people = prepare(crowd(FRAMES + 1), people=4)
+    assert sorted(place(people["0010"])) == [1, 2, 3, 4] and "left out" not in str(outcome.findings)
+
+
+def test_gaps_of_several_people_are_told_in_one_line(prepare):
+    content = {f"{n:04d}.png": [entry(0, idx=1)] * (not 4 < n < 12) + [entry(150, idx=2)] * (not 7 < n < 17)
+               for n in range(1, FRAMES + 1)}
+    told, = (finding.text for finding in prepare(content)[0].findings if "missing" in finding.text)
+    assert "person 2 is missing in 9 of 20 frames" in told and "first in 0008; so is 1 in 7." in told
+
+
+@pytest.mark.parametrize("what", [skeleton(100, 0.5), np.column_stack([STANDING * 0.08, np.full(17, 0.9)])])
+def test_an_animal_and_people_a_few_pixels_high_are_nobody_unless_somebody_asks_for_them(root, monkeypatch, what):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        return [what]
+    monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
+    with pytest.raises(UserError, match="nobody was found in 8 frames"):
+        perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=None, min_frames=None))
+    assert len(calls) == 9
+    perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=1, min_frames=None))
+    assert len(read_poses(root / "keypoints.json")["0001"]) == 1
+
+
+def test_what_is_hardly_like_a_person_is_left_out_beside_one(root, monkeypatch):
+    monkeypatch.setattr(estimators, "keypoint_rcnn",
+                        lambda: lambda frame, *_: [skeleton(2 * int(frame)), skeleton(150, 0.55)])
+    outcome, _ = perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=None, min_frames=None))
+    assert place(read_poses(root / "keypoints.json")["0020"]) == {1: 40}
+    assert "1 hardly like a person" in str(outcome.findings)

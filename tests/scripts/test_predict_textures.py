@@ -17,7 +17,8 @@ from util.images import read_image
 
 QUIET = ("--gpu_ids", "-1", "--num_threads", "0", "--display_id", "0", "--no_html")
 PREDICTOR = ("--ngf", "4", "--ndf", "4", "--n_downsample_G", "2", "--n_blocks", "1", "--num_D", "1",
-             "--n_scales_temporal", "1", "--no_vgg", "--n_epochs", "1", "--n_epochs_decay", "0", "--max_dataset_size", "1")
+             "--n_scales_temporal", "1", "--no_vgg", "--n_epochs", "1", "--n_epochs_decay", "0", "--max_dataset_size",
+             "1")
 RENDERER = ("--model", "neural_actor", "--no_pretrained", "--fixed_num_samples", "4", "--feature_embed_dim", "8",
             "--feature_layers", "1", "--feature_field_skip_connect", "1", "--joint_feature_dim", "8",
             "--no_use_texture_encoder", "--inputs_to_texture", "feat:0:8,attnout:0:8,texture:0:3,ray:2:3:b",
