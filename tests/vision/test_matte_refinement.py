@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vision.geometry.canvas import Canvas
-from vision.layers.matte_refinement import enclosed, evidence_of_scene, refined_mattes
+from vision.layers.matte_refinement import attached, enclosed, evidence_of_scene, refined_mattes
 
 FRAMES, HEIGHT, WIDTH = 24, 128, 192
 CLOTHES = ((190, 60, 50), (60, 70, 190))
@@ -106,6 +106,15 @@ def test_a_shadow_is_of_the_scene_and_what_is_not_known_says_nothing():
     image = np.stack([plate[0], plate[0] * 0.7, [(0.9, 0.2, 0.2)] * 3]).transpose(1, 0, 2)[:2].astype(np.float32)
     found = evidence_of_scene(image, plate, np.full((2, 3), 0.02, np.float32), np.array([[True] * 3, [False] * 3]))
     assert found[0, 0] < found[0, 1] < 0 < found[0, 2] and not found[1].any()
+
+
+def test_what_is_far_from_somebody_is_not_his_and_what_is_over_a_small_gap_is():
+    core, mask = np.zeros((2, 100, 100), bool)
+    core[20:80, 20:40] = mask[20:80, 20:40] = True
+    mask[40:44, 42:60] = mask[10:20, 80:90] = True
+    kept = attached(mask, core) & mask
+    assert kept[40:44, 42:60].all() and not kept[10:20, 80:90].any()
+    assert attached(mask, np.zeros_like(core)).all()
 
 
 def test_holes_are_what_is_enclosed():

@@ -35,6 +35,8 @@ MOST_COLOUR = 1.5
 PLACE = 2 / 256
 """Of the frames' height: how far the edge of any mask may be from where it should be."""
 HALF = 127
+GAP = 0.02
+"""Of the frames' height: how far what belongs to somebody may seem to be from the rest of him."""
 PRIOR, CARRIED, ABSENT, ALIKE = 0.7, 1.0, -1.5, 0.08
 SURE, FREE = 0.9, 0.05
 FLATTEST, STEEPEST = 0.02, 0.98
@@ -84,7 +86,20 @@ def refined_mattes(frames: np.ndarray, priors: np.ndarray, canvas: Canvas, edge_
                 logits = logits + warped
             result[:, f] = refined_frame(frames[f], logits, scene, canvas, f, histograms)
             before = f
+    for mine, given in zip(result, priors):
+        for matte, prior in zip(mine, given):
+            matte[~attached(matte > HALF, prior > HALF)] = 0
     return result
+
+
+def attached(mask: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """Where a mask, bool [H, W], hangs together with the core of it, over small gaps; all of it without a core."""
+    if not core.any():
+        return np.ones(mask.shape, bool)
+    side = 2 * max(round(GAP * len(mask)), 1) + 1
+    near = cv2.dilate((mask | core).astype(np.uint8), np.ones((side, side), np.uint8))
+    pieces = cv2.connectedComponents(near)[1]
+    return np.isin(pieces, np.unique(pieces[core]))
 
 
 def prior_logits(priors: np.ndarray, edge_error_px: float) -> np.ndarray:
