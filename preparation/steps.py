@@ -161,14 +161,14 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     handmade = present.keys() - ours - of_steps
     if not overwrite and (heeded := sorted(handmade & set(step.heeds))):
         key["kept"] = {name: present[name] for name in heeded}
+    if step.steps_back and present and all(_made_by_some(root, name, present[name]) for name in handmade) and not ours:
+        return Outcome(f"{', '.join(step.makes)} given"), "kept"
     complete = not cut and present.keys() >= set(stamp.get("outputs", {})) | set(stamp.get("kept", []))
     if _without_unset(stamp.get("key")) == _without_unset(key) and complete and not (overwrite and handmade):
         return _outcome(stamp["outcome"]), "unchanged"
     kept = frozenset() if overwrite else frozenset(handmade)
     stale = _kept_of_other_inputs(step, stamp, key, kept)
     if kept == set(step.makes):
-        if any(_made_by_some(root, name, mark) for name, mark in present.items()):
-            return Outcome(f"{', '.join(step.makes)} given"), "kept"
         return Outcome(f"{', '.join(step.makes)} made by hand", stale), "kept"
 
     cache = cache_of(step, root, key)
