@@ -14,8 +14,7 @@ import concurrent.futures, multiprocessing.synchronize, subprocess, tempfile, to
 for name in ("fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"):
     sys.modules[name] = None
 for name in ("chown", "fork", "forkpty", "getegid", "geteuid", "getgid", "getloadavg", "getpgid", "getuid", "killpg",
-             "mkfifo", "nice", "sched_getaffinity", "setpgid", "setpgrp", "setsid", "statvfs", "sysconf", "uname",
-             "wait"):
+             "mkfifo", "nice", "sched_getaffinity", "setpgid", "setpgrp", "setsid", "statvfs", "sysconf", "uname"):
     if hasattr(os, name):
         delattr(os, name)
 for name in ("SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGUSR1", "SIGUSR2", "alarm",

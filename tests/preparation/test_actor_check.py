@@ -158,6 +158,25 @@ def test_cameras_in_another_order_are_told_and_the_figure_falls(long_actor):
     assert "pictures of camera 0003 fit better to camera 0005" in "\n".join(finding.text for finding in findings)
 
 
+def test_of_many_cameras_each_is_compared_in_one_frame(long_actor, monkeypatch):
+    monkeypatch.setattr(actor_check, "CAMERAS", 2)
+    compared = check(long_actor)[1]
+    assert sorted(entry.camera for entry in compared) == [0, 1, 2] and len({entry.frame for entry in compared}) == 3
+
+
+def test_one_camera_or_frame_that_is_wrong_is_named(long_actor):
+    last = long_actor / "pose/0005.txt"
+    last.write_text((long_actor / "pose/0003.txt").read_text())
+    found = texts(long_actor, 2)
+    assert "camera 0005: the posed body" in found and "camera 0003" not in found
+    last.write_text((long_actor / "pose/0004.txt").read_text())
+    shutil.rmtree(long_actor / "rgb")
+    film(long_actor)
+    shutil.copy(long_actor / "transform/000009.json", long_actor / "transform/000001.json")
+    found = texts(long_actor, 2)
+    assert "frame 1: the posed body" in found and "frame 9" not in found
+
+
 @pytest.mark.parametrize("later, words", [(1, "1 frame later"), (2, "2 frames later"), (-2, "2 frames earlier")])
 def test_photographs_of_other_frames_are_told(long_actor, monkeypatch, later, words):
     monkeypatch.setattr(actor_check, "MOST_READ", 3)  # as of a sequence that is too long to be read whole

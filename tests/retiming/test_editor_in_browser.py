@@ -533,16 +533,29 @@ def test_work_outlives_a_reload_and_the_server(browser, compositor, clip, folder
     again.until("!document.querySelector('#exact').hidden")
     assert decibel(again.composited(), again.rendered()) >= 50, "pictures come from the new server"
     again.run("editor.save('cut')")
-    deadline = time.monotonic() + 15
-    while not expected_conditions.alert_is_present()(browser):
-        assert time.monotonic() < deadline
-    browser.switch_to.alert.accept()  # the new server does not know whose cut.json is
     again.until("!editor.model.changed")
     saved = list((folder / "outlives").rglob("cut.json"))
     assert [json.loads(path.read_text()) for path in saved] == [wanted]
     browser.get("about:blank")
     stop(second)
     browser.get_log("browser")  # that the first server did not answer
+
+
+def test_a_file_of_somebody_else_is_replaced_only_after_a_question(page, browser, folder):
+    page.run("editor.save('mine')")
+    page.until("editor.editName === 'mine'")
+    theirs = next(folder.rglob("mine.json")).with_name("theirs.json")
+    theirs.write_text('{"length": 3}')
+    for answer in ("dismiss", "accept"):
+        page.run("editor.save('theirs')")
+        end = time.monotonic() + 15
+        while not expected_conditions.alert_is_present()(browser):
+            assert time.monotonic() < end
+        assert browser.switch_to.alert.text == "theirs.json is there already. Replace it?"
+        getattr(browser.switch_to.alert, answer)()
+        if answer == "accept":
+            page.until("editor.editName === 'theirs'")
+        assert (theirs.read_text() == '{"length": 3}') == (answer == "dismiss")
 
 
 def test_pins_are_set_and_taken_away_by_double_clicks_and_bend_the_curve(page):
