@@ -24,6 +24,7 @@ from preparation.masks import GIVEN, given_masks
 from preparation.pose_pixels import better_reading
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from preparation.tracks import (
+    between,
     gaps,
     in_masks,
     least_frames,
@@ -41,11 +42,17 @@ from util.files import write_text
 from util.images import image_size, read_image
 from vision.people.cast import LEAST_SCORE, is_somebody
 from vision.people.pose_formats import Pose, PoseFile, printable, read_pose_file
-from vision.people.tracking import by_frames_seen
+from vision.people.tracking import by_frames_seen, likeness
 
 LEFT_OUT = "left_out.json"
 """Poses of those who are left out, in the folder of what the step has found."""
 _ESTIMATORS = ("keypoint_rcnn", "mediapipe", "none")
+_LONGEST_LOOKED_FOR = 40
+"""Frames of a gap in which somebody is looked for again."""
+_FOUND_AGAIN, _KNOWN = 0.3, 0.75
+"""Likeness to where somebody must be from which it is he, and to a skeleton that was there already from which it is
+the same."""
+_DONE = "done"
 _PROBES = 8
 """Frames from all over the clip that are looked at first: a clip without people is told at once."""
 
@@ -110,8 +117,13 @@ def run(job: Job) -> Outcome:
     if masks:
         people = [in_masks(present, [path.get(frame) for path in masks.values()], list(masks))
                   for frame, present in zip(frames, people)]
-    people, camera = tracked(people, files)
-    found = numbered(people, job.opt, list(masks), camera, (width, height), LEAST_SCORE if poses in _ESTIMATORS else 0)
+    least_score = LEAST_SCORE if poses in _ESTIMATORS else 0
+    before, (people, camera) = people, tracked(people, files)
+    found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
+    if poses == "mediapipe" and not masks:
+        before = looked_for_again(job.cache, files, before, found.chosen)
+        people, camera = tracked(before, files)
+        found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
     people, filled_in = without_short_gaps(found.chosen)
     people, moved = moved_into_masks(frames, people, masks)
     write_text(job.made / "keypoints.json", keypoints_json(frames, people))
@@ -137,7 +149,7 @@ def run(job: Job) -> Outcome:
 
 
 STEP = Step("poses", run, ("rgb", GIVEN, f"{METADATA}#source"), ("keypoints.json",), add_options,
-            cached_for=("rgb", "--poses"))
+            cached_for=("rgb",))
 
 
 def matched(path: Path, file: PoseFile, frames: list[str], source: dict) -> tuple[list[list[Pose]], str]:
@@ -276,6 +288,41 @@ def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[i
             write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in found]))
         people.append(found)
     return [[Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in found] for found in people]
+
+
+def looked_for_again(cache: Path, files: dict[str, Path], people: list[list[Pose]],
+                     chosen: list[list[Pose]]) -> list[list[Pose]]:
+    """Look for people once more where they must be: BlazePose sees one person in a crop, and loses who is hidden.
+
+    That is done once; who chooses differently later gets what was found then.
+
+    Args:
+        cache: the step's folder.
+        files: the frames' pictures by name.
+        people: what was found in each frame.
+        chosen: of it, those who are in the clip, with their numbers.
+
+    Returns:
+        what was found in each frame, then and now.
+    """
+    folder = cache_of_estimator(cache, "mediapipe", {}) / "again"
+    expected = between(chosen, _LONGEST_LOOKED_FOR)
+    find, result = None, []
+    for (frame, path), present, there, missing in zip(tqdm(files.items(), desc="poses: again", unit="frame"), people,
+                                                      chosen, expected):
+        kept = folder / f"{frame}.json"
+        if missing and not kept.exists() and not (folder / _DONE).exists():
+            find = find or estimators.mediapipe(files, {})
+            seen = find(frame, read_image(path, "RGB"), [pose.keypoints for pose in (*there, *missing)])
+            new = [skeleton for skeleton in seen
+                   if likeness(skeleton[None], np.stack([pose.keypoints for pose in missing])).max() > _FOUND_AGAIN]
+            write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in new]))
+        more = [np.array(skeleton) for skeleton in json.loads(kept.read_text())] if kept.exists() else []
+        result.append([*present, *(Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in more
+                                   if not present or likeness(skeleton[None], np.stack(
+                                       [pose.keypoints for pose in present])).max() < _KNOWN)])
+    write_text(folder / _DONE, "")
+    return result
 
 
 def cache_of_estimator(cache: Path, estimator: str, masks: dict[int, dict]) -> Path:
