@@ -6,8 +6,8 @@
     python prepare.py --dataroot datasets/my_video --serve                  # correct people and masks in the browser
     python prepare.py --dataroot datasets/marc/training                     # an actor: check it, and make its page
 
-Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
-outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
+Frames, masks, poses, the camera's motion, mattes, layers and UV maps are made by a step each. A step does nothing where
+its outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
 The command can be interrupted and given again; poses and camera then go on where they were, other steps begin anew.
 At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
@@ -25,17 +25,21 @@ from pathlib import Path
 from models.lnr_cost import training_cost
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
-from preparation import actor_check, actor_page, camera, frames, layers, masks, poses, uv
+from preparation import actor_check, actor_page, camera, frames, layers, masks, mattes, poses, uv
 from preparation.check import check
 from preparation.correction.server import Session
 from preparation.page import MEANING, WORDS, make_page
-from preparation.steps import Finding, Outcome, last_outcome, perform
+from preparation.steps import Finding, Outcome, alike_together, last_outcome, perform
 from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line, shown
 from util.files import locked
 from web.server import serve
 
-STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
+STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, mattes.STEP, layers.STEP,
+                                    uv.STEP)}
+
+MOST_TOLD = 10
+"""Lines that are printed of what was found: with those around them they fill a screen."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,12 +47,12 @@ def main(argv: list[str] | None = None) -> int:
     opt = parse(argv)
     findings, page = prepare(opt)
     actor = actor_check.is_actor(opt.dataroot)
-    tell(findings, actor_page.MEANING if actor else MEANING)
+    tell(findings, actor_page.MEANING if actor else MEANING, MOST_TOLD if page else None)
     status = exit_status(findings)
     if page is None:
         return status
     print(f"\nlook at: {page}")
-    if opt.serve and not actor:
+    if opt.serve:
         correct_in_browser(opt)
     if status < 2:
         others = shlex.join(["python", "prepare.py", "--dataroot", str(opt.dataroot)])
@@ -64,6 +68,8 @@ def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
         what the user should know, the worst first, and the page; there is none with --check, which runs no step.
     """
     if actor_check.is_actor(opt.dataroot):
+        if opt.serve:
+            raise UserError(f"--serve: {opt.dataroot} is an actor's; expected a clip that prepare.py made of a video")
         if opt.source is not None:
             raise UserError(f"--dataroot: {opt.dataroot} is an actor's (it has a body or transform/), which is not "
                             "made of a video; give another folder, or no video to check this one")
@@ -108,15 +114,16 @@ def checked(opt: Namespace, outcomes: dict[str, Outcome]) -> list[Finding]:
     findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
     if not unfinished(opt):
         findings += check(opt.dataroot, training_cost_in_words)
-    return sorted(findings, key=lambda finding: -finding.severity)
+    return sorted(alike_together(findings), key=lambda finding: -finding.severity)
 
 
 def correct_in_browser(opt: Namespace) -> None:
     """Serve the page on which people and masks are corrected, until Ctrl-C."""
-    session = Session(opt.dataroot)
-    serve(session.site, opt.port,
-          lambda address: print(f"correct: {address}  (saved at once; Ctrl-C ends it)", flush=True))
-    session.clip.close()
+    with own_dataroot(opt.dataroot):
+        session = Session(opt.dataroot)
+        serve(session.site, opt.port,
+              lambda address: print(f"correct: {address}  (saved at once; Ctrl-C ends it)", flush=True))
+        session.clip.close()
 
 
 def unfinished(opt: Namespace) -> bool:
@@ -158,10 +165,19 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
     return outcomes
 
 
-def tell(findings: list[Finding], meaning: Sequence[str] = MEANING) -> None:
-    """Print findings, the worst first, and what the worst means."""
-    for finding in findings:
+def tell(findings: list[Finding], meaning: Sequence[str] = MEANING, most: int | None = None) -> None:
+    """Print findings, the worst first, and what the worst means.
+
+    Args:
+        findings: the worst first.
+        meaning: of each severity.
+        most: lines to print, where the rest is on the page; None: all.
+    """
+    most = most if most is not None and len(findings) > most else len(findings)
+    for finding in findings[:most]:
         print(f"{WORDS[finding.severity]}: {shown(finding.text)}")
+    if findings[most:]:
+        print(f"{WORDS[findings[most].severity]}: {len(findings) - most} more are on the page")
     worst = max((finding.severity for finding in findings), default=0)
     print(f"check: {meaning[worst]}" if worst else "check: all in order")
 
@@ -204,8 +220,8 @@ def train_command(root: Path) -> str:
     """The command that trains on a dataroot, as it can be pasted into a shell."""
     camera_moves = ["--use_homographies"] if (root / "homographies.txt").exists() else []
     masks_given = ["--use_mask_images"] if (root / "mask").is_dir() else []
-    return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root), *camera_moves,
-                       *masks_given])
+    return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root),
+                       "--preset", "draft", *camera_moves, *masks_given])
 
 
 def actor_train_command(root: Path) -> str:

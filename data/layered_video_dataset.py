@@ -44,6 +44,7 @@ class LayeredVideoDataset(BaseDataset):
         frame, its number,
         place [2, H, W] in [-1, 1], where on the canvas of the whole clip each pixel of a low-resolution frame looks,
         plate [3, H, W] in [-1, 1], the clean plate: what it would see there without people,
+        shown [3, H, W], with --moving_background: the background as the frame shows it,
         people, effects [L, H, W] in [0, 1], alpha of each layer's people and of their shadows and reflections, and
         shows_hidden, whether `people` holds also behind other people.
     """
@@ -76,7 +77,8 @@ class LayeredVideoDataset(BaseDataset):
                            help="register the background by homographies.txt: the camera moves (default: where that "
                                 "file is there, with --init closed_form and the presets that have it)")
         parser.deciding |= {"use_homographies", "n_textures", "width", "height"}
-        of_models = {"init": "random", "do_upsampling": False} | ({"no_zoom": False} if is_train else {})
+        of_models = {"init": "random", "do_upsampling": False} | (
+            {"no_zoom": False} if is_train else {"moving_background": False})
         for name, value in of_models.items():
             if parser.get_default(name) is None:  # a model that has no such option
                 parser.set_defaults(**{name: value})
@@ -163,8 +165,10 @@ class LayeredVideoDataset(BaseDataset):
         people, effects = (torch.from_numpy(np.stack([nobody, *(cv2.resize(alpha(layer, index), size)
                                                                 for layer in order)]))
                            for alpha in (known.person_alpha, known.effect_alpha))
-        return {"frame": index, "place": torch.from_numpy(known.canvas.place(index)), "plate": to_tensor(plate),
-                "people": people, "effects": effects, "shows_hidden": known.shows_hidden}
+        moving = not self.opt.is_train and self.opt.moving_background
+        shown = {"shown": to_tensor(cv2.resize(known.moving_background(index), size))} if moving else {}
+        return {**shown, "frame": index, "place": torch.from_numpy(known.canvas.place(index)),
+                "plate": to_tensor(plate), "people": people, "effects": effects, "shows_hidden": known.shows_hidden}
 
     def _read(self, index: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, np.ndarray]]:
         """Frame, and by layer number its IUV picture and (with --use_mask_images) mask; all uint8."""

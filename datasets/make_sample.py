@@ -4,9 +4,9 @@
 
 The folder is a dataroot (rgb_256/, rgb_512/, keypoints.json, metadata.json, mask/ and, when the camera moves,
 homographies.txt) and in gt/ what it was composited from: the background, and per person the layer (straight RGBA: the
-person over his reflection over his shadow), the matte and the shadow's opacity. Leaves that sway, a camera that shakes
-and light that flickers are in gt/ as they are in the frames; noise is in the frames only. The same options and seed
-give the same clip.
+person over his reflection over his shadow), the matte and the shadow's opacity. Leaves that sway, a crowd, a camera
+that shakes and light that flickers are in gt/ as they are in the frames; noise is in the frames only. The same options
+and seed give the same clip.
 
 A shadow that falls on somebody belongs to the layer of whoever casts it, which therefore must be in front: layers are
 in the order of people's distances, and have no other. So with --shadow_on_people the sun is low and behind the camera,
@@ -42,6 +42,7 @@ from vision.layers.patches import over
 
 RATE = 25  # frames per second
 SHORTEST = 1.6  # seconds of action: a clip with fewer frames shows it in quick motion
+CROWD = 8.1  # distance of the crowd, metres
 BETWEEN_JUMPS = 3.6  # seconds from one to the next of the same person
 DENSITY = 2  # drawn pixels per pixel of the double-size frame, each way
 DARKEST = 0.55  # opacity of a shadow
@@ -71,6 +72,9 @@ def parse(argv: list[str] | None = None) -> Namespace:
     add("--seed", type=int_at_least(0), default=1, metavar="N", help="another seed, another clip (default: 1)")
     add("--people", type=int, choices=range(1, 5), default=2, help="how many, a layer each (default: 2)")
     add("--build", choices=tuple(GIRTHS), default="mixed", help="of the people (default: mixed)")
+    add("--crowd", type=int_at_least(0), default=0, metavar="N",
+        help="people who stand before the wall and sway; they are background (default: 0)")
+    add("--cut", action="store_true", help="people are so near that the frame cuts their legs off")
     add("--touch", action="store_true", help="people pass within reach of each other, not metres apart")
     add("--shadow", choices=("soft", "hard", "none"), default="soft", help="edge of the shadows (default: soft)")
     add("--shadow_on_people", action="store_true",
@@ -154,6 +158,8 @@ class Content:
     seed: int = 1
     people: int = 2
     build: str = "mixed"
+    crowd: int = 0
+    cut: bool = False
     touch: bool = False
     shadow: str = "soft"
     shadow_on_people: bool = False
@@ -183,8 +189,9 @@ def cast_actors(view: View, content: Content, seconds: float) -> list[Actor]:
     his own time."""
     rng, people = content.rng(0), content.people
     # A shadow on somebody must reach him, and end before the walls.
-    nearest, farthest = (6.4, 6.5) if content.touch else (6.0, 6.5) if content.shadow_on_people else (5.8, 7.1)
-    distances = rng.permutation(np.linspace(nearest, farthest, people) if people > 1 else [6.2])
+    nearest, farthest = ((3.5, 4.1) if content.cut else (6.4, 6.5) if content.touch else
+                         (6.0, 6.5) if content.shadow_on_people else (5.8, 7.1))
+    distances = rng.permutation(np.linspace(nearest, farthest, people) if people > 1 else [3.8 if content.cut else 6.2])
     jumpers = [k for k in range(people) if k != 2]
     latest = min(seconds - 1.1, BETWEEN_JUMPS / 2)
     first = dict(zip(jumpers, rng.permutation(np.linspace(-0.1, latest, people) if people > 1 else [latest / 2])))
@@ -200,6 +207,20 @@ def cast_actors(view: View, content: Content, seconds: float) -> list[Actor]:
         actors.append(Actor(person, Mover(person.height, person.hips, person.shoulders, style, loop, middle, jumps,
                                           seconds)))
     return actors
+
+
+def cast_crowd(view: View, content: Content, seconds: float) -> list[tuple[Actor, float]]:
+    """People who are background, side by side before the wall, and the phase in which each sways."""
+    rng, reach = content.rng(7), view.reach(CROWD)
+    crowd: list[tuple[Actor, float]] = []
+    for start in range(0, content.crowd, 6):
+        for person in dressed(min(6, content.crowd - start), "mixed", rng):
+            loop = Loop(CROWD + rng.uniform(-0.15, 0.15), straight=4 * reach, radius=0.05)
+            place = (2 * (len(crowd) + rng.uniform(0.2, 0.8)) / content.crowd - 1) * reach
+            mover = Mover(person.height, person.hips, person.shoulders, reaching(rng), loop, loop.straight / 2 + place,
+                          [Jump(seconds + 3, height=0.3)], seconds)
+            crowd.append((Actor(person, mover), rng.uniform(0, 2 * np.pi)))
+    return crowd
 
 
 def reaching(rng: np.random.Generator) -> Style:
@@ -240,6 +261,7 @@ class SampleClip:
         seconds = max(frames / RATE, SHORTEST)
         self.times = np.arange(frames) * seconds / frames
         self.actors = cast_actors(view, content, seconds)
+        self.crowd, self.seconds = cast_crowd(view, content, seconds), seconds
         still = np.tile(np.eye(3), (frames, 1, 1))
         self.moving = content.camera == "moving"
         self.registered = camera_motion(view, frames, content.rng(1)) if self.moving else still
@@ -255,7 +277,7 @@ class SampleClip:
     @property
     def changing(self) -> bool:
         """Whether the background differs from frame to frame."""
-        return self.moving or any((self.content.shake, self.content.sway, self.content.flicker))
+        return self.moving or any((self.content.crowd, self.content.shake, self.content.sway, self.content.flicker))
 
     def bounds(self, homographies: np.ndarray) -> tuple[float, float, float, float]:
         """xmin, xmax, ymin, ymax of all frames' corners in frame 1's coordinates."""
@@ -311,7 +333,12 @@ class SampleClip:
         scene, sway = self.scene, self.content.sway
         if sway:
             scene = swayed(scene, self.leaves, 2 * DENSITY * sway, self.times[k], self.content.rng(6))
-        return self._filmed(scene, self.area[:2], k) * np.float32(self.gains[k])
+        picture = self._filmed(scene, self.area[:2], k)
+        for actor, phase in self.crowd:
+            moment = self.seconds / 2 + 0.08 * np.sin(4 * self.times[k] + phase)
+            skeleton = actor.mover.skeleton(moment)
+            picture = over(self._filmed(*self._drawn(actor.person.parts(skeleton), skeleton.ground), k), picture)
+        return picture * np.float32(self.gains[k])
 
     def shoot(self, layer: int, k: int) -> "RenderedPerson":
         """The person of a layer in frame k."""

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from data.dataroot import Dataroot, wrong_sizes
+from data.decomposition import read_mattes
 from data.layer_folder import LayerFolder
 from evaluation.layers import over
 from util.errors import UserError, several
@@ -20,6 +21,7 @@ from util.images import read_image, unit_range
 from vision.geometry.canvas import Canvas
 
 KEPT = 256 * 2 ** 20  # bytes of layer pictures in memory, for each size and folder
+BARELY_COVERED = 5  # of 255
 LARGEST_PANORAMA = 4096  # pixels of a side
 
 
@@ -97,6 +99,7 @@ class Clip:
         self._folder = self._frame_folder(layers)
         self._registration = dataroot.camera_motion()
         self.made = Pictures(layers, self.frames, layers.size)
+        self._mattes = self._known_mattes()
         self.has_truth = truth is not None
         if truth is not None:
             _check_truth(layers, truth)
@@ -107,6 +110,15 @@ class Clip:
     def image(self, frame: int) -> np.ndarray:
         """The input frame at the layers' size, float32 [H, W, 3] in [0, 1]."""
         return unit_range(read_image(self.dataroot.file(self._folder, self._index[frame]), "RGB"))
+
+    def beside_people(self, frame: int) -> np.ndarray | None:
+        """Where in the input frame nobody is, nor within two pixels of it: bool [H, W]; None where the clip has neither
+        masks nor UV maps of all layers."""
+        if not self._mattes:
+            return None
+        covered = np.max([mattes[self._index[frame]] for mattes in self._mattes.values()], axis=0)
+        beside = cv2.dilate(covered, np.ones((5, 5), np.uint8)) <= BARELY_COVERED
+        return cv2.resize(beside.astype(np.uint8), self.made.size, interpolation=cv2.INTER_NEAREST) > 0
 
     def reconstruction(self, frame: int) -> np.ndarray:
         """What the layers of a frame make of it, [H, W, 3]."""
@@ -127,6 +139,12 @@ class Clip:
     def panorama(self, size: tuple[int, int]) -> tuple[Canvas, list[int]]:
         """All that the camera saw, for pictures of `size`, and the number there of each frame."""
         return Canvas.of(self._registration, size, largest=LARGEST_PANORAMA), self._index
+
+    def _known_mattes(self) -> dict[int, np.ndarray]:
+        try:
+            return read_mattes(self.dataroot)
+        except UserError:
+            return {}
 
     def _frame_folder(self, layers: LayerFolder) -> str:
         small = self.dataroot.metadata.size

@@ -26,6 +26,9 @@ MEASURES = {
     },
     "background": {
         "share": Measure("share of the frame", "%", "", "How much of what is seen is background."),
+        "off": Measure("wrong beside people", "%", "lower", "Share of the pixels beside people's masks where the frame "
+                       "shows something else than the background, even under a shadow or a light: off by more than 40 "
+                       "of 255 levels."),
         "flicker": Measure("flicker, levels", "levels", "lower", "Change from frame to frame that is not in the input; "
                            "behind people, any change. Homographies are undone first, which leaves some."),
         "psnr": Measure("PSNR", "dB", "higher", "Against the true background."),
@@ -38,6 +41,8 @@ MEASURES = {
     "layer": {
         "coverage": Measure("coverage", "%", "", "Mean opacity over the frame."),
         "share": Measure("share of the frame", "%", "", "How much of what is seen is this layer."),
+        "outside": Measure("opacity beside people", "%", "", "Mean opacity beside all people's masks: shadows and "
+                           "reflections, and what is there by mistake."),
         "flicker": Measure("flicker, levels", "levels", "lower", "Change of what the layer does to the picture that is "
                            "not in the input, where no other layer is."),
         "matte_sad": Measure("matte SAD", "", "lower", "Sum of absolute errors of opacity per frame, in thousands."),

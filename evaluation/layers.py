@@ -12,6 +12,8 @@ import numpy as np
 from evaluation.images import Sum, levels, mean
 
 NOTHING = 0.02  # opacity below which there is nothing: 5 of 255 levels
+OFF = 40 / 255  # colour difference that is seen at a glance
+DARKEST = 0.75  # opacity of shadows
 EFFECT = 0.06  # colour change that counts as an effect: 15 of 255 levels
 
 
@@ -21,6 +23,20 @@ def over(background: np.ndarray, layers: Iterable[np.ndarray]) -> np.ndarray:
     for layer in layers:
         picture = layer[..., :3] + (1 - layer[..., 3:]) * picture
     return picture
+
+
+def background_off(image: np.ndarray, background: np.ndarray, through: np.ndarray, where: np.ndarray) -> Sum:
+    """Share of pixels in which a frame shows something else than the background, under a shadow or a light or not.
+
+    Args:
+        image, background: [H, W, 3].
+        through: [H, W], what layers of people let through of the background. As a shadow they may take `DARKEST` of it
+            at most: more than that is somebody's body, or a false effect.
+        where: bool [H, W], beside people.
+    """
+    through = np.maximum(through, 1 - DARKEST)[..., None]
+    missed = np.minimum(*(np.abs(image - background * through - light).max(axis=-1) for light in (0, 1 - through)))
+    return mean(missed > OFF, where)
 
 
 def transmittances(alphas: Iterable[np.ndarray]) -> list[np.ndarray]:

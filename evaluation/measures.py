@@ -30,6 +30,7 @@ from evaluation.images import (
 )
 from evaluation.layers import (
     NOTHING,
+    background_off,
     darkening,
     effect,
     effect_overlap,
@@ -165,14 +166,19 @@ def no_reference_measures(clip: Clip, frame: int, lpips: Lpips | None, now: Laye
                           earlier: LayeredFrame | None) -> dict[str, dict[str, Sum]]:
     """What can be measured without knowing the true layers: {group: {measure: Sum}}."""
     made, nothing = clip.reconstruction(frame), Sum(0, 0, levels)
+    beside = clip.beside_people(frame)
     groups = {
         "reconstruction": {"psnr": squared_error(made, now.image), "ssim": mean(ssim_map(made, now.image)),
                            "lpips": perceptual_distance(lpips, made, now.image),
                            "flicker": nothing if earlier is None else flicker(
                                made, clip.reconstruction(frame - 1), now.image, earlier.image)},
-        "background": {"share": mean(now.visible[0])},
+        "background": {"share": mean(now.visible[0]),
+                       "off": Sum(0, 0) if beside is None else background_off(
+                           now.image, clip.made.background(frame), now.visible[0], beside)},
         **{f"layer_{number}": {"coverage": mean(clip.made.layer(number, frame)[..., 3]),
-                               "share": mean(now.visible[number])} for number in clip.numbers}}
+                               "share": mean(now.visible[number]),
+                               "outside": Sum(0, 0) if beside is None else mean(
+                                   clip.made.layer(number, frame)[..., 3], beside)} for number in clip.numbers}}
     motion = clip.between(frame - 1, frame) if earlier is not None else None
     flickers = {} if earlier is None else layer_flickers(now, earlier if motion is None else earlier.moved(motion))
     for number in (0, *clip.numbers):

@@ -20,6 +20,7 @@ from models.checkpoints import continue_optimizer, load_weights, read_checkpoint
 from models.parallel import spread
 from models.schedules import Progress, Schedule, by_epoch
 from util import distributed
+from util.devices import device_of
 from util.errors import UserError
 from util.loss_log import in_text
 
@@ -110,8 +111,8 @@ class BaseModel(ABC):
 
     def __init__(self, opt: Namespace):
         self.opt = opt
-        self.device = torch.device("cuda", opt.gpu_ids[0]) if opt.gpu_ids else torch.device("cpu")
-        if opt.gpu_ids:
+        self.device = device_of(opt.gpu_ids)
+        if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         self.amp_dtype = AMP[opt.amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=opt.amp == "fp16")

@@ -22,6 +22,7 @@ from models.lnr_cost import process_gib, training_cost
 from models.lnr_losses import alpha_regularization, mask_loss, reconstruction_loss
 from models.lnr_networks import LayeredRenderer, biases_without_effect
 from models.parallel import frozen_statistics
+from models.scene import Trial
 from util.command_line import auto_or, float_at_least, int_at_least
 from util.distributed import all_processes, sum_over_processes
 from util.errors import UserError
@@ -186,11 +187,15 @@ class LnrModel(BaseModel):
         opt = self.phase.opt
         self.weights = loss_weights(opt, epoch, self.rolloff_epoch)
         self.jitter = opt.jitter_rgb if epoch < opt.jitter_epochs else 0.0
+        if self.guidance and self.phase.learns_scene and epoch == self.phase.epochs[-1] and not self.guidance.trial:
+            self.guidance.trial = Trial(self.guidance.scene)
 
     def end_epoch(self, epoch: int, losses: dict[str, Tensor]) -> None:
         """Reduce the mask loss from the next epoch on, once the layers fit their masks."""
         super().end_epoch(epoch, losses)
         opt = self.phase.opt
+        if self.guidance and self.phase.learns_scene and epoch == self.phase.epochs[-1]:
+            self.guidance.judge_scene()
         fits = "mask" in losses and losses["mask"] < opt.mask_thresh * opt.lambda_mask
         if self.rolloff_epoch < 0 and fits:
             self.rolloff_epoch = epoch + 1
@@ -262,12 +267,16 @@ class LnrModel(BaseModel):
         return cost._replace(gib=process_gib(cost))
 
     def extra_state(self) -> dict:
-        """The mask loss's schedule."""
-        return {"rolloff_epoch": self.rolloff_epoch}
+        """The mask loss's schedule, and how the learned scene compares so far."""
+        trial = self.guidance.trial if self.guidance else None
+        return {"rolloff_epoch": self.rolloff_epoch} | ({"trial": (trial.frames, trial.regions)} if trial else {})
 
     def load_extra_state(self, state: dict) -> None:
-        """Take the mask loss's schedule back."""
+        """Take all that back."""
         self.rolloff_epoch = int(state["rolloff_epoch"])
+        if self.guidance and "trial" in state:
+            self.guidance.trial = Trial(self.guidance.scene)
+            self.guidance.trial.frames, self.guidance.trial.regions = (sums.to(self.device) for sums in state["trial"])
 
     def load_networks(self, label: str) -> None:
         """Read the renderer's weights; what others rendered is forgotten."""

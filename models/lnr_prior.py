@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from models.lnr_losses import prior_loss
 from models.lnr_networks import LayeredRenderer
-from models.scene import Scene, scene_losses
+from models.scene import LazyAdam, Scene, Trial, scene_losses
 from util.command_line import float_at_least, int_at_least
 from util.distributed import sum_over_processes
 from vision.layers.closed_form import remeasured_effects
@@ -55,8 +55,8 @@ def add_options(parser, is_train: bool) -> None:
                                 "and alpha regularization")
     else:
         group.add_argument("--moving_background", action="store_true",
-                           help="export the background as each frame shows it, with what --n_epochs_background has "
-                                "learned of shake, sway and flicker; else it is at rest")
+                           help="export the background as each frame shows it, and what people hide of it from the "
+                                "frames around: it sways, flickers and has the grain of the film; else it is at rest")
 
 
 class Guidance:
@@ -75,23 +75,35 @@ class Guidance:
 
     Attributes:
         scene: what is learned of the background.
+        trial: how much better it is than the plate, in the last epoch of its phase; None: not yet in that.
     """
 
     def __init__(self, renderer: LayeredRenderer, frames: int, canvas: tuple[int, int], size: tuple[int, int],
                  moving_background: bool):
         self.renderer, self.moving_background = renderer, moving_background
         self.scene = Scene(frames, canvas, size).to(renderer.texture.device)
+        self.trial: Trial | None = None
         renderer.zero_output_layer()
 
     def scene_optimizer(self) -> torch.optim.Optimizer:
-        """Adam for the scene."""
-        return torch.optim.Adam(self.scene.parameter_groups(), betas=(0.9, 0.99))
+        """Adam for the scene, which moves the frames of a batch alone."""
+        return LazyAdam(self.scene.parameter_groups(), betas=(0.9, 0.99))
 
     def scene_losses(self, render: nn.Module, batch: dict) -> dict[str, Tensor]:
         """Losses of the scene, which `render` shows, beside people and their effects."""
         seen = ((1 - batch["people"]) * (1 - batch["effects"])).prod(dim=1, keepdim=True)
         shown, motion = render(batch["plate"], batch["place"], batch["frame"])
+        if self.trial is not None:
+            self.trial.add(shown, batch["plate"], batch["image"], seen, batch["place"], batch["frame"])
         return scene_losses(shown, motion, batch["image"], seen)
+
+    def judge_scene(self) -> None:
+        """At the end of its phase: what is learned stays where it is better than the closed form."""
+        if self.trial is not None:
+            self.trial.frames, self.trial.regions = (sum_over_processes(sums) for sums in (
+                self.trial.frames, self.trial.regions))
+            self.scene.keep_what_is_better(self.trial)
+            self.trial = None
 
     def background(self, batch: dict) -> Tensor:
         """RGBA [B, 4, H, W] of the clean plate: layer 0, while the others are trained."""
@@ -107,6 +119,8 @@ class Guidance:
         """Layers and reconstruction of a batch as `LayeredRenderer` returns them: of what is known and was learned."""
         if not self.scene.is_untrained():
             batch = self.with_learned_scene(batch)
+        if "shown" in batch:
+            batch = {**batch, "plate": batch["shown"]}
         layers = prior = layers_from_mattes(batch["plate"], batch["image"], batch["people"], batch["effects"])
         if not self.renderer.is_untrained():
             learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]

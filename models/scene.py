@@ -12,6 +12,7 @@ from torch import Tensor, nn
 CELL = 8  # pixels of a frame between two points whose motion is learned
 LEAST_GRADIENT = 0.3  # as a share of that of a pixel which all frames see
 SMOOTHNESS, STILLNESS = 0.02, 0.002
+REGION = 16  # pixels of the canvas, each way, in which it is judged whether what was learned is better
 CLEAR = 0.97
 """Transmittance of people and their shadows and reflections from which on a pixel shows the scene alone."""
 
@@ -45,7 +46,8 @@ class Scene(nn.Module):
         """
         pixels = 3 * self.size[0] * self.size[1]  # what the losses average over
         return [{"params": [self.change], "lr": 0.004, "eps": LEAST_GRADIENT / pixels},
-                {"params": [self.motion], "lr": 0.05}, {"params": [self.exposure], "lr": 0.001}]
+                {"params": [self.motion], "lr": 0.05, "per_frame": True},
+                {"params": [self.exposure], "lr": 0.001, "per_frame": True}]
 
     def is_untrained(self) -> bool:
         """Whether nothing has been learned yet."""
@@ -71,14 +73,101 @@ class Scene(nn.Module):
 
         On average over the frames nothing moves, and no frame is brighter: else the scene itself could.
         """
-        motion = (self.motion - self.motion.mean(dim=0))[frame]
-        exposure = (self.exposure - self.exposure.mean(dim=0))[frame]
+        motion = self.motion[frame] - self.motion.detach().mean(dim=0)
+        exposure = self.exposure[frame] - self.exposure.detach().mean(dim=0)
         offset = F.interpolate(motion, size=still.shape[-2:], mode="bicubic", align_corners=False).movedim(1, 3)
         grid = F.affine_grid(torch.eye(2, 3, device=still.device).expand(len(still), -1, -1), list(still.shape),
                              align_corners=False)
         moved = F.grid_sample(still, grid + offset * 2 / offset.new_tensor(self.size), mode="bicubic",
                               padding_mode="border", align_corners=False)
         return (moved + 1) * (1 + exposure) - 1, motion
+
+
+    @torch.no_grad()
+    def keep_what_is_better(self, trial: "Trial") -> None:
+        """Take back what was learned where the plate as it was explains the frames better: per region of the canvas
+        what is added to the plate, per frame motion and exposure, and all where it is worse in sum."""
+        for own in (self.motion, self.exposure):
+            own.sub_(own.mean(dim=0))
+            own[trial.frames[:, 0] > trial.frames[:, 1]] = 0
+        better = (trial.regions[:, 0] <= trial.regions[:, 1]).to(self.change)
+        height, width = self.change.shape[-2:]
+        cells = better.reshape(1, 1, -(-height // REGION), -(-width // REGION))
+        self.change.mul_(F.interpolate(cells, size=(height, width), mode="bilinear", align_corners=False))
+        if trial.frames[:, 0].sum() > trial.frames[:, 1].sum():
+            for parameter in self.parameters():
+                parameter.zero_()
+
+
+class Trial:
+    """What the frames miss of the scene as it was learned, and of the plate as it was.
+
+    Attributes:
+        frames: [F, 2], sums over each frame: learned, as it was.
+        regions: [ceil(h / 16) ceil(w / 16), 2], sums over squares of the canvas.
+    """
+
+    def __init__(self, scene: Scene):
+        self.height, self.width = scene.change.shape[-2:]
+        cells = -(-self.height // REGION) * -(-self.width // REGION)
+        self.frames, self.regions = (scene.change.new_zeros(count, 2) for count in (len(scene.motion), cells))
+
+    @torch.no_grad()
+    def add(self, shown: Tensor, plate: Tensor, image: Tensor, transmittance: Tensor, place: Tensor,
+            frame: Tensor) -> None:
+        """Add the sums of a batch; arguments as for `scene_losses` and `Scene.still`."""
+        missed = torch.stack([misses(one, image, transmittance).sum(dim=1) for one in (shown, plate)], dim=-1)
+        self.frames.index_add_(0, frame, missed.sum(dim=(1, 2)))
+        column, row = (((place[:, axis] + 1) / 2 * side).long().clamp(0, side - 1) // REGION
+                       for axis, side in ((0, self.width), (1, self.height)))
+        cell = row * -(-self.width // REGION) + column
+        self.regions.index_add_(0, cell.flatten(), missed.flatten(0, 2))
+
+
+class LazyAdam(torch.optim.Optimizer):
+    """Adam (Kingma and Ba, 2015) that moves frames only when it sees them.
+
+    Of a parameter of each frame, dense Adam moves all of it in every step, by the momentum of gradients that are long
+    past; with many frames and few in a batch they drift away. Here rows without gradient stay, with their moments, and
+    each row counts its own steps (compare torch.optim.SparseAdam).
+
+    Args:
+        params: groups; those with `per_frame` have a row for each frame.
+        betas: decay of the two moments.
+    """
+
+    def __init__(self, params, betas=(0.9, 0.999)):
+        super().__init__(params, {"lr": 1e-3, "betas": betas, "eps": 1e-8, "per_frame": False})
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:  # type: ignore[override]  # nothing is computed again
+        """One step down the gradients; `closure` is not used."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._step(parameter, parameter.grad, group)
+
+    def _step(self, parameter: Tensor, gradient: Tensor, group: dict) -> None:
+        state, rows = self.state[parameter], len(parameter)
+        if not state:
+            state |= {"steps": parameter.new_zeros(rows), "mean": torch.zeros_like(parameter),
+                      "square": torch.zeros_like(parameter)}
+        per_frame = (-1, *[1] * (parameter.dim() - 1))
+        seen = gradient.flatten(1).any(dim=1) if group["per_frame"] else gradient.new_ones(rows, dtype=torch.bool)
+        share = seen.to(gradient).view(per_frame)
+        state["steps"] += seen
+        first, second = group["betas"]
+        state["mean"] += share * (1 - first) * (gradient - state["mean"])
+        state["square"] += share * (1 - second) * (gradient.square() - state["square"])
+        steps = state["steps"].clamp(min=1).view(per_frame)
+        mean, square = state["mean"] / (1 - first ** steps), state["square"] / (1 - second ** steps)
+        parameter -= share * group["lr"] * mean / (square.sqrt() + group["eps"])
+
+
+def misses(shown: Tensor, image: Tensor, transmittance: Tensor) -> Tensor:
+    """How far a scene is from frames where they show it alone: Charbonnier, [B, 3, H, W]; as for `scene_losses`."""
+    least = -F.max_pool2d(-transmittance, 3, stride=1, padding=1)
+    return ((shown - image) ** 2 + 1e-5).sqrt() * (least > CLEAR)
 
 
 def scene_losses(shown: Tensor, motion: Tensor, image: Tensor, transmittance: Tensor) -> dict[str, Tensor]:
@@ -89,8 +178,6 @@ def scene_losses(shown: Tensor, motion: Tensor, image: Tensor, transmittance: Te
         image: [B, 3, H, W], the frames.
         transmittance: [B, 1, H, W] in [0, 1], share of the scene that people and their effects let through.
     """
-    least = -F.max_pool2d(-transmittance, 3, stride=1, padding=1)
-    missed = ((shown - image) ** 2 + 1e-5).sqrt()  # Charbonnier
     uneven = sum(motion.diff(dim=axis).square().mean() for axis in (2, 3))
-    return {"background": (missed * (least > CLEAR)).mean(),
+    return {"background": misses(shown, image, transmittance).mean(),
             "motion": SMOOTHNESS * uneven + STILLNESS * motion.square().mean()}

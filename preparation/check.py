@@ -21,7 +21,7 @@ from data.masks import fits_form, mask_files, read_mask, read_matte, turned_reme
 from data.tracked_poses import TrackedPose, people_layers, poses_of_frames
 from preparation.frames import nearest_width
 from preparation.pose_pixels import better_reading
-from preparation.steps import Finding
+from preparation.steps import METADATA, Finding, is_as_made
 from util.errors import UserError
 from util.images import read_image
 from vision.geometry.homography import Registration, apply_homography
@@ -199,10 +199,11 @@ def layers(root: Dataroot, estimate: Estimate) -> Iterator[Finding]:
         yield from uv_findings(root, numbers, masks)
     changes = [frame for i, frame in enumerate(root.frames[1:])
                if root.composite_order(i, numbers) != root.composite_order(i + 1, numbers)]
-    if len(changes) > max(_FEW_CHANGES, len(root.frames) / 8):
+    by_prepare = is_as_made(root.path, f"{METADATA}#composite_order")  # which steadies the order as far as can be
+    if len(changes) > max(_FEW_CHANGES, len(root.frames) / 8) and not by_prepare:
         yield Finding(1, f"{root.metadata.path}: composite_order changes {len(changes)} times, first at {changes[0]}; "
                          "layers flicker where people overlap. Leave it out, and let prepare.py find the order")
-    if len(numbers) > _MOST_LAYERS:
+    if len(numbers) > _MOST_LAYERS and not by_prepare:  # else the step that made them has said so
         yield Finding(1, f"{root.path / 'iuv'}: {len(numbers)} layers; tested were up to {_MOST_LAYERS}. "
                          "Join people in people_layers of metadata.json")
     yield Finding(0, estimate(root.metadata.size, len(numbers) + 1, len(root.frames)))

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from data.dataroot import list_images
 from data.masks import mask_files, read_mask
 from data.tracked_poses import HIGHEST_PERSON, TrackedPose, poses_of_frames
+from preparation.masks import given_masks
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
 from util.clips import DEFAULT_FRAME_RATE
 from util.errors import UserError
@@ -33,7 +34,7 @@ def run(job: Job) -> Outcome:
     frames = list(list_images(job.root / "rgb"))
     values = read_values(job.root / METADATA)
     people, masks = poses_of_frames(job.root / "keypoints.json", frames), mask_files(job.root)
-    ids = sorted({pose.person for present in people for pose in present} | set(masks))
+    ids = sorted({pose.person for present in people for pose in present} | set(given_masks(job.root)))
     if not ids or ids[-1] > HIGHEST_PERSON:
         raise UserError(f"{job.root}: keypoints.json and mask/ have people {ids}; expected some, numbered 1 to "
                         f"{HIGHEST_PERSON}. Give other --poses, or --masks")

@@ -18,9 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
-from data.masks import mask_files
 from preparation import estimators
 from preparation.frame_names import named_in
+from preparation.masks import GIVEN, given_masks
 from preparation.pose_pixels import better_reading
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
 from preparation.tracks import (
@@ -30,6 +30,7 @@ from preparation.tracks import (
     left_out,
     moved_into_masks,
     numbered,
+    reasons_for,
     tracked,
     without_short_gaps,
 )
@@ -37,7 +38,8 @@ from util.clips import evenly_spread
 from util.command_line import int_at_least
 from util.errors import UserError
 from util.files import write_text
-from util.images import read_image
+from util.images import image_size, read_image
+from vision.people.cast import LEAST_SCORE, is_somebody
 from vision.people.pose_formats import Pose, PoseFile, printable, read_pose_file
 from vision.people.tracking import by_frames_seen
 
@@ -53,8 +55,9 @@ def add_options(group) -> None:
     group.add_argument("--poses", type=file_or_estimator, metavar="FILE|NAME",
                        help="poses that you have (of AlphaPose, OpenPose, MMPose, Ultralytics, ViTPose, DWPose or COCO "
                             "annotations, recognised by content), or what is to find them. keypoint_rcnn: everybody, "
-                            "downloads its weights once; mediapipe: best for one person, or with --masks, needs no "
-                            "download; none: layers are made from masks alone (default: keypoint_rcnn)")
+                            "downloads its weights once (226 MB); mediapipe: a smaller network (9 MB); none: layers "
+                            "are made from masks alone (default: keypoint_rcnn, or mediapipe where its weights cannot "
+                            "be had)")
     group.add_argument("--pose_size", type=width_and_height, metavar="WxH",
                        help="width and height, such as 1280x720, of the pictures that a file's poses were found on "
                             "(default: those of the frames, or what the file says)")
@@ -83,10 +86,15 @@ def run(job: Job) -> Outcome:
     """Find or read poses, track people and number them."""
     files = list_images(job.root / "rgb")
     frames = list(files)
-    masks = mask_files(job.root)
+    masks = given_masks(job.root)
     height, width = read_image(next(iter(files.values())), "L").shape
     findings: list[Finding] = []
-    poses = job.opt.poses or "keypoint_rcnn"
+    poses = job.opt.poses or next((name for name in _ESTIMATORS if is_estimated(job.cache, name, files, masks)), None)
+    if poses is None:
+        poses, lacking = estimators.best_at_hand()
+        if lacking:
+            findings.append(Finding(1, f"poses: by {poses}'s small network, which may miss who is small or behind "
+                                       f"others; Keypoint R-CNN sees more, but {lacking}"))
     if isinstance(poses, Path):
         file = read_pose_file(poses)
         values = read_values(job.root / METADATA)
@@ -98,12 +106,12 @@ def run(job: Job) -> Outcome:
             people = [[replace(pose, person=None) for pose in present] for present in people]
             source += "; tracked here, as the file has no ids that can be used"
     else:
-        people, source = estimated(job.cache, poses, files, masks), poses
+        people, source = estimated(job.cache, poses, files, masks, job.opt.people is not None), poses
     if masks:
         people = [in_masks(present, [path.get(frame) for path in masks.values()], list(masks))
                   for frame, present in zip(frames, people)]
     people, camera = tracked(people, files)
-    found = numbered(people, job.opt, list(masks), camera, (width, height))
+    found = numbered(people, job.opt, list(masks), camera, (width, height), LEAST_SCORE if poses in _ESTIMATORS else 0)
     people, filled_in = without_short_gaps(found.chosen)
     people, moved = moved_into_masks(frames, people, masks)
     write_text(job.made / "keypoints.json", keypoints_json(frames, people))
@@ -114,18 +122,21 @@ def run(job: Job) -> Outcome:
     if filled_in or moved:
         findings.append(Finding(1, f"poses: {filled_in + moved} were not found and filled in from the frames around; "
                                    "look at them on the page"))
-    if poses == "mediapipe" and not masks and len(seen) > 1:
+    if job.opt.poses == "mediapipe" and not masks and len(seen) > 1:
         findings.append(Finding(2, f"poses: mediapipe sees one person at a time, and {len(seen)} were found; who "
                                    "overlaps with others is lost for a while. Give --masks, or --poses keypoint_rcnn"))
-    findings += [*gaps(frames, people), *left_out(found, least_frames(job.opt, len(frames)))]
+    least = least_frames(job.opt, len(frames))
+    findings += [*gaps(frames, people), *left_out(found, least)]
     if not seen and not masks:
-        raise UserError(f"--poses {poses}: nobody was found in at least {least_frames(job.opt, len(frames))} frames; "
-                        "give other poses, another estimator, masks with --masks, or a smaller --min_frames")
+        reasons = f" ({reasons_for(found, least)})" if found.why else ""
+        raise UserError(f"--poses {poses}: nobody was found in at least {least} frames{reasons}; give other poses, "
+                        "another estimator, masks with --masks, a smaller --min_frames, or --people N to take whom "
+                        "there is")
     return Outcome(f"{len(seen)} {'person' if len(seen) == 1 else 'people'} ({source})", findings,
                    {"source": source, "people": sorted(seen), "left_out": found.why})
 
 
-STEP = Step("poses", run, ("rgb", "mask", f"{METADATA}#source"), ("keypoints.json",), add_options,
+STEP = Step("poses", run, ("rgb", GIVEN, f"{METADATA}#source"), ("keypoints.json",), add_options,
             cached_for=("rgb", "--poses"))
 
 
@@ -231,15 +242,23 @@ def check_inside(path: Path, people: list[list[Pose]], size: tuple[int, int]) ->
                         "1280x720")
 
 
-def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict]) -> list[list[Pose]]:
+def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict],
+              somebody_is_there: bool = False) -> list[list[Pose]]:
     """Run an estimator over the frames; what it found in each is kept in `cache`.
+
+    Args:
+        cache: the step's folder.
+        estimator: its name.
+        files: the frames' pictures by name.
+        masks: those of people that were given.
+        somebody_is_there: somebody says so; else frames from all over the clip are looked at first.
 
     Raises:
         UserError: nobody is in frames from all over the clip.
     """
     if estimator == "none":
         return [[] for _ in files]
-    cache /= "in masks" if masks else "alone"  # which are other poses
+    cache = cache_of_estimator(cache, estimator, masks)
     people: list[list[np.ndarray]] = []
     find = None
     for frame, path in tqdm(files.items(), desc="poses", unit="frame"):
@@ -251,11 +270,23 @@ def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[i
                 find = (estimators.keypoint_rcnn() if estimator == "keypoint_rcnn" else
                         estimators.mediapipe(files, masks))
             found = find(frame, read_image(path, "RGB"), people[-1] if people else [])
-            if not found and not people and not masks:
+            if not (people or masks or somebody_is_there) and not any(
+                    is_somebody(skeleton, height_of(path)) for skeleton in found):
                 look_for_people(find, files)
             write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in found]))
         people.append(found)
     return [[Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in found] for found in people]
+
+
+def cache_of_estimator(cache: Path, estimator: str, masks: dict[int, dict]) -> Path:
+    """Where what an estimator finds is kept; where there are masks it looks there, and finds something else."""
+    return cache / estimator / ("in masks" if masks else "alone")
+
+
+def is_estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict]) -> bool:
+    """Whether what an estimator finds in all frames is there."""
+    folder = cache_of_estimator(cache, estimator, masks)
+    return all((folder / f"{frame}.json").exists() for frame in files)
 
 
 def look_for_people(find: estimators.Finder, files: dict[str, Path]) -> None:
@@ -265,10 +296,17 @@ def look_for_people(find: estimators.Finder, files: dict[str, Path]) -> None:
         UserError: nobody is in any of them.
     """
     names = [list(files)[i] for i in evenly_spread(len(files), _PROBES)]
-    if not any(find(name, read_image(files[name], "RGB"), []) for name in names):
+    if not any(is_somebody(skeleton, height_of(files[name])) for name in names
+               for skeleton in find(name, read_image(files[name], "RGB"), [])):
         raise UserError(f"{next(iter(files.values())).parent}: nobody was found in {len(names)} frames from all over "
                         "the clip; expected people, of at least a twelfth of the frame's height. Give another clip or "
-                        "part (--start, --end); or --masks of what is to be a layer, with --poses none")
+                        "part (--start, --end); --people N to take whatever is like people; or --masks of what is to "
+                        "be a layer, with --poses none")
+
+
+def height_of(path: Path) -> int:
+    """The height of a picture."""
+    return image_size(path)[1]
 
 
 def keypoints_json(frames: list[str], people: Sequence[Sequence[Pose]]) -> str:

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "preparation": {"util", *VISION, "data", "web"},
     "preparation.correction": {"util", *VISION, "data", "web", "preparation"},
     "datasets": {"util", *VISION, "data", "datasets.synthetic", "preparation"},
-    "datasets.synthetic": {"util", "vision.geometry"},
+    "datasets.synthetic": {"util", "vision.geometry", "vision.people"},
     "video_people": {"util", "data", "options", "preparation", "datasets", *VERBS},
 }
 """Room to the rooms that it may import, besides itself."""

@@ -2,6 +2,9 @@
 
 import hashlib
 import http.client
+import subprocess
+import sys
+import tempfile
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -11,6 +14,8 @@ from tqdm import tqdm
 from util.files import written_atomically
 
 CHUNK = 1 << 20
+_ANY_WHEEL = ("--no-deps", "--only-binary=:all:", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11")
+"""What is data in a wheel is the same in those of all platforms."""
 _MOST_PACKED, _SMALL = 100, 64 << 20
 """How often larger an archive may be unpacked, and bytes that any may have then."""
 
@@ -54,6 +59,36 @@ def download(url: str, path: Path | str, sha256: str = "", seconds: float = 30) 
     except (http.client.HTTPException, ValueError) as error:
         raise OSError(str(error) or type(error).__name__) from error
     return digest.hexdigest()
+
+
+def download_from_wheel(package: str, member: str, path: Path | str, sha256: str = "") -> None:
+    """Fetch a file that is inside a wheel of the package index, by pip as it is configured; nothing is installed.
+
+    Args:
+        package: a requirement of one version, such as "mediapipe==0.10.21".
+        member: the file's path in the wheel.
+        path: where it goes; parent folders are made.
+        sha256: hexadecimal digits that the file's SHA-256 must begin with.
+
+    Raises:
+        OSError: pip did not get the wheel, or the file in it is missing or another.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pip = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", *_ANY_WHEEL, "--dest", folder,
+                              package], capture_output=True, text=True, check=False)
+        wheels = list(Path(folder).glob("*.whl"))
+        if not wheels:
+            errors = [line for line in pip.stderr.splitlines() if "ERROR" in line or "No module" in line]
+            raise OSError(f"pip did not get {package}: {errors[-1] if errors else f'status {pip.returncode}'}")
+        try:
+            with zipfile.ZipFile(wheels[0]) as wheel:
+                content = wheel.read(member)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise OSError(f"{wheels[0].name}: {error}") from error
+    if not hashlib.sha256(content).hexdigest().startswith(sha256):
+        raise OSError(f"{wheels[0].name}: {member} is another file than expected")
+    with written_atomically(path) as temporary:
+        Path(temporary).write_bytes(content)
 
 
 def refuse_bombs(archive: zipfile.ZipFile) -> None:

@@ -87,6 +87,11 @@ def _message(error: Exception) -> str | None:
     if re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", first_line):
         return (f"a process that reads frames was ended from outside ({first_line[:80]}), as systems do that run out "
                 "of memory. Go on with --continue_train, and a smaller --num_threads or --batch_size")
+    if isinstance(error, NotImplementedError) and (missing := re.search(
+            "operator '(.+?)' is not currently implemented for the MPS", first_line)):
+        return (f"Apple's GPU: this torch has no {missing[1]} for it. Set PYTORCH_ENABLE_MPS_FALLBACK=1 in the "
+                "environment, with which the CPU does that, install a newer torch, or give --gpu_ids -1 for the CPU "
+                "alone")
     too_much = ("out of memory", "can't allocate memory", "Storage size calculation overflowed")
     if isinstance(error, MemoryError) or any(words in first_line for words in too_much):
         return (f"out of memory ({first_line[:100]}); use a smaller --batch_size or smaller networks, "

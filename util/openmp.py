@@ -14,3 +14,5 @@ SHORT_WAITING = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
 
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.update({name: value for name, value in SHORT_WAITING.items() if name not in os.environ})
+# What torch cannot do yet on Apple's GPU the CPU does, and torch warns of it; else that would end the program.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")

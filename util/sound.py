@@ -3,7 +3,10 @@
 Seconds are those of the file's own clock. Should it start again, as in joined recordings, it is carried on.
 """
 
+import io
+import wave
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -80,6 +83,28 @@ def save_sound(part: Sound, target: Path) -> tuple[bool, str | None]:
             target.unlink(missing_ok=True)
             last = error
     return False, f"sound left out: it could not be written ({last})"
+
+
+def wav(path: Path, seconds: float, rate: int = 48000) -> bytes | None:
+    """The first seconds of a file's sound as a WAV file of 16 bits, stereo, which browsers play; None: it has none.
+
+    Args:
+        path: a file with sound.
+        seconds: how much of it.
+        rate: samples per second.
+    """
+    index, _ = decodable_track(path)
+    if index is None:
+        return None
+    resampler = av.AudioResampler(format="s16p", layout="stereo", rate=rate)
+    pieces = []
+    with suppress(*_ERRORS):  # the rest is silent, as in a rendered video
+        pieces.extend(samples(Sound(path, 0.0, seconds), index, resampler, rate))
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((2, 2, rate, 0, "NONE", ""))
+        sound.writeframes(np.concatenate(pieces, axis=1).T.astype("<i2").tobytes() if pieces else b"")
+    return file.getvalue()
 
 
 def samples(part: Sound, index: int, resampler: av.AudioResampler, rate: int) -> Iterator[np.ndarray]:

@@ -54,6 +54,51 @@ function takesKey(target, key) {
   return target.matches("button, input, a, summary") && [" ", "Enter"].includes(key);
 }
 
+// A number as people write it: 0.5, 50%, and in fields of frames 0:01.5 or 1.5 s of `rate` frames per second. NaN for
+// everything else. The first frame is number `first`.
+function numberFrom(text, {rate = null, first = 0} = {}) {
+  const [whole, sign, hours, minutes, seconds, unit] = text.trim().replace(",", ".")
+    .match(/^(-?)(?:(?:(\d+):)?(\d+):)?(\d*\.?\d+|\d+\.)\s*(%|s)?$/) ?? [];
+  if (whole === undefined) return NaN;
+  const isTime = minutes !== undefined || unit === "s";
+  if (isTime && (rate === null || unit === "%")) return NaN;
+  const value = 3600 * Number(hours ?? 0) + 60 * Number(minutes ?? 0) + Number(seconds);
+  return Number(`${sign}1`) * (isTime ? Math.round(value * rate) + first : unit === "%" ? value / 100 : value);
+}
+
+// A field for such a number; `read()` is what stands there, `write(number)` takes what was typed, within limits. Up and
+// down change it by a step.
+function numberField({read, write, min = -Infinity, max = Infinity, step = 1, units = () => ({})}) {
+  const input = element("input", {type: "text", inputMode: "decimal", className: "figure", autocomplete: "off"});
+  Object.assign(input.dataset, {min, max});
+  const show = () => {
+    if (isTypedInto(input)) return;
+    input.value = read();
+    input.classList.remove("wrong");
+  };
+  const take = (value) => {
+    const limited = Math.min(Math.max(value, min), max);
+    input.classList.toggle("wrong", !Number.isFinite(value));
+    input.title = Number.isFinite(value) ? "" : "Expected a number, such as 0.5, 50% or 0:01.5";
+    if (Number.isFinite(value)) write(Number.isInteger(step) ? Math.round(limited) : limited);
+  };
+  input.addEventListener("change", () => {
+    take(numberFrom(input.value, units()));
+    if (!input.classList.contains("wrong")) show();
+  });
+  input.addEventListener("keydown", (event) => {
+    const by = {ArrowUp: 1, ArrowDown: -1}[event.key];
+    if (!by || event.altKey) return;
+    event.preventDefault();
+    const value = numberFrom(input.value, units());
+    if (!Number.isFinite(value)) return;
+    typedInto.delete(input);
+    take(Math.round(1e6 * (value + by * (event.shiftKey ? 10 : 1) * step)) / 1e6);
+    show();
+  });
+  return Object.assign(input, {show});
+}
+
 // Follow the pointer from pressing to letting go; Escape ends it by `cancel`.
 function dragged(target, {start, move, end, cancel = end}) {
   let from = null;

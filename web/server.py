@@ -32,8 +32,8 @@ KINDS = {".css": "text/css", ".js": "text/javascript"}
 
 Crop = tuple[int, int, np.ndarray]
 """A part of a picture: (x, y) of its first pixel in the whole, and uint8 pixels: straight RGBA, RGB or grey."""
-Answer = Crop | str | dict | None
-"""Sent as PNG with its place in the header X-Place, as text, as JSON, and as no content."""
+Answer = Crop | str | bytes | dict | None
+"""Sent as PNG with its place in the header X-Place, as text, as a WAV file, as JSON, and as no content."""
 
 
 @dataclass
@@ -187,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(result, tuple):
             x, y, pixels = result
             self._send(png(pixels, compression=None), "image/png", {"X-Place": f"{x} {y}"})
+        elif isinstance(result, bytes):
+            self._send(result, "audio/wav")
         elif isinstance(result, str):
             self._send(result.encode(), "text/plain; charset=utf-8")
         elif result is None:

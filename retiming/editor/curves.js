@@ -6,10 +6,11 @@ const SNAP = 6;               // pixels from a frame that something stands in, a
 
 class Timeline extends FrameAxis {
   // `actions`: seek(frame), select(row), toggleRemoved(row), toggleSolo(row).
-  constructor(model, thumbnails, actions) {
+  constructor(model, thumbnails, sound, actions) {
     super(find("#ruler canvas"), find("#playhead"), () => model.length, actions.seek);
-    Object.assign(this, {model, thumbnails, actions, selected: null, views: [], presses: [], picked: [], snaps: true});
+    Object.assign(this, {model, thumbnails, sound, actions, selected: null, views: [], presses: [], picked: [], snaps: true});
     this.rowsBox = find("#rows");
+    this.zoomedOn(find("#sound canvas"));
     this.rowsBox.addEventListener("dblclick", ({target}) => { if (!target.closest(".head")) this.togglePin(); });
     new ResizeObserver(() => this.draw()).observe(this.rowsBox);
   }
@@ -227,6 +228,7 @@ class Timeline extends FrameAxis {
   draw() {
     const [first, last] = this.model.values.range ?? [1, this.model.length];
     this.drawRuler(first - 1, last - 1);
+    if (this.sound.buffer) this.sound.draw(find("#sound canvas"), this);
     this.views.forEach((view) => this.drawRow(view));
     this.movePlayhead(this.frame);
   }

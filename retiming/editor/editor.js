@@ -7,7 +7,7 @@ const AHEAD = 12;        // frames that are fetched before they are shown
 
 class Editor {
   constructor({clip, edit}) {
-    Object.assign(this, {clip, output: 0, playing: false, original: false, shownTimes: []});
+    Object.assign(this, {clip, output: 0, playing: false, speed: 1, original: false, shownTimes: []});
     this.source = clip.pictures ? new Embedded(clip) : new Server(clip);
     this.compositor = new WebGLCompositor(find("#picture"), clip, this.source, () => this.pictureCame(),
                                           (error) => this.tell(error.message, "error"));
@@ -15,7 +15,8 @@ class Editor {
     this.thumbnails = new Thumbnails(
       clip.length, (layer, frame) => this.source.thumbnail(layer === BACKGROUND ? 0 : layer, frame),
       () => this.soon("thumbnails", () => this.timeline.draw()));
-    this.timeline = new Timeline(this.model, this.thumbnails, {
+    this.sound = new Sound(clip.rate);
+    this.timeline = new Timeline(this.model, this.thumbnails, this.sound, {
       seek: (frame) => this.seek(frame), select: (row) => this.select(row),
       toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row),
       picked: () => this.soon("panels", () => this.updatePanels())});
@@ -25,17 +26,30 @@ class Editor {
     this.pending = {};
     find("#screen").style.setProperty("--aspect", clip.size[0] / clip.size[1]);
     find("#clip-name").textContent = clip.name;
-    find("#freeze-length").value = Math.max(Math.round(clip.rate / 2), 1);
+    this.freezeLength = Math.max(Math.round(clip.rate / 2), 1);
+    const fields = {
+      frame: {read: () => this.output + 1, write: (value) => this.seek(value - 1), units: () => ({rate: clip.rate, first: 1})},
+      "freeze-length": {read: () => this.freezeLength, write: (value) => { this.freezeLength = value; },
+                        units: () => ({rate: clip.rate})},
+    };
+    this.fields = Object.entries(fields).map(([id, options]) => {
+      const field = Object.assign(numberField({min: 1, ...options}), {id});
+      find(`#${id}`).replaceWith(field);
+      field.show();
+      return field;
+    });
     find("#render").hidden = !this.source.renders;
     find("#render-format").append(...Object.entries(LIMITS.formats).map(([value, textContent]) =>
       element("option", {value, textContent})));
     for (const input of document.querySelectorAll("[data-file-name]")) input.pattern = LIMITS.file_name;
     this.editName = clip.edit_name ?? "edit";
+    this.ownName = clip.edit_name;  // of the file that is written again without a question
     this.start = JSON.stringify(edit);
     const unsaved = this.unsaved;
     this.connect();
     this.changed();
     this.readFiles();
+    this.readSound();
     if (unsaved && unsaved.start === this.start) this.takeBack(unsaved);
     else this.earlier = unsaved;
   }
@@ -110,7 +124,6 @@ class Editor {
     find("#align").disabled = !marked;
     find("#align").textContent = marked > 1 ? `Align ${marked} events here` : "Align events here";
     find("#edit-name").textContent = `${this.editName}${model.changed ? " · not saved" : ""}`;
-    find("#frame").max = model.length;
   }
 
   select(row) {
@@ -121,6 +134,7 @@ class Editor {
   seek(output) {
     this.output = Math.min(Math.max(output, 0), this.model.length - 1);
     this.restartClock();
+    if (this.playing) this.listen();
     this.timeline.reveal(this.output);
     this.retry();
     this.show();
@@ -145,7 +159,7 @@ class Editor {
       this.isDrawn = true;
       this.tell(`this edit cannot be shown (${error.message})`, "error");
     }
-    if (!isTypedInto(find("#frame"))) find("#frame").value = this.output + 1;
+    this.fields[0].show();
     find("#time").textContent = `of ${this.model.length} · ${(this.output / this.clip.rate).toFixed(2)} s`;
     find("#screen").classList.toggle("waiting", !this.isDrawn);
     this.timeline.movePlayhead(this.output);
@@ -196,20 +210,50 @@ class Editor {
 
   // ---- playing ------------------------------------------------------------------------------------------------------
 
+  async readSound() {
+    try {
+      const bytes = await this.source.sound();
+      if (!bytes) return;
+      await this.sound.read(bytes);
+      find("#sound").hidden = false;
+      this.timeline.draw();
+    } catch (error) {
+      this.tell(`the sound cannot be played (${error.message})`, "warning");
+    }
+  }
+
+  // What is heard goes with what is shown.
+  listen() {
+    if (this.playing && this.speed === 1) this.sound.play(this.output);
+    else this.sound.stop();
+  }
+
   restartClock() { Object.assign(this, {clockStart: performance.now(), clockOutput: this.output}); }
 
-  togglePlaying() {
+  // Play at a speed, negative backwards; again in the same direction: twice as fast.
+  shuttle(direction) {
+    const isFaster = this.playing && Math.sign(this.speed) === direction && Math.abs(this.speed) < 8;
+    this.speed = isFaster ? 2 * this.speed : direction;
+    this.restartClock();
+    if (!this.playing) this.togglePlaying(this.speed);
+    else this.listen();
+  }
+
+  togglePlaying(speed = 1) {
     this.playing = !this.playing;
+    this.speed = speed;
     find("#play").textContent = this.playing ? "Pause" : "Play";
     if (this.playing) {
       const [first, last] = this.range;
-      if (this.output < first || this.output >= last) this.output = first;
+      if (speed > 0 && (this.output < first || this.output >= last)) this.output = first;
+      if (speed < 0 && (this.output <= first || this.output > last)) this.output = last;
       this.shownTimes = [];
       this.restartClock();
       this.tick();
     } else {
       cancelAnimationFrame(this.nextTick);
     }
+    this.listen();
     this.show();
   }
 
@@ -218,20 +262,26 @@ class Editor {
   tick() {
     this.nextTick = requestAnimationFrame(() => this.tick());
     const [first, last] = this.range, now = performance.now();
-    const passed = Math.floor((now - this.clockStart) / 1000 * this.clip.rate);
-    const wanted = first + (Math.max(this.clockOutput - first, 0) + passed) % Math.max(last - first + 1, 1);
+    const passed = Math.trunc((now - this.clockStart) / 1000 * this.clip.rate * this.speed);
+    const length = Math.max(last - first + 1, 1), around = (frame) => first + ((frame - first) % length + length) % length;
+    const wanted = around(Math.max(this.clockOutput, first) + passed);
     if (wanted === this.output && this.isDrawn) return;
     const before = this.output;
     this.output = wanted;
+    if (this.speed === 1 && wanted < before) this.listen();  // it begins again
     this.show();
     if (!this.isDrawn) {  // wait for it, rather than leave it out
       this.output = before;
       this.isDrawn = false;
-      Object.assign(this, {clockStart: now - 1000 / this.clip.rate, clockOutput: before});
+      Object.assign(this, {clockStart: now - 1000 / this.clip.rate, clockOutput: before, isLate: true});
       return;
     }
+    if (this.isLate) {
+      this.isLate = false;
+      this.listen();
+    }
     for (let ahead = 1; ahead <= AHEAD; ahead++)
-      this.compositor.prepare(this.values, first + (wanted - first + ahead) % Math.max(last - first + 1, 1));
+      this.compositor.prepare(this.values, around(wanted + Math.sign(this.speed) * ahead));
     this.shownTimes = [...this.shownTimes.filter((time) => time > now - 1000), now];
     find("#quality").textContent = `playing, ${this.shownTimes.length} frames/s`;
   }
@@ -245,6 +295,17 @@ class Editor {
 
   // ---- tools --------------------------------------------------------------------------------------------------------
 
+  // What is rendered begins (0) or ends (1) at the playhead.
+  setRange(end) {
+    const {model} = this, range = this.range.map((frame) => frame + 1);
+    range[end] = this.output + 1;
+    if (range[0] > range[1]) range[1 - end] = end ? 1 : model.length;
+    model.change((values) => {
+      values.range = range;
+      if (range[0] === 1 && range[1] === model.length) delete values.range;
+    });
+  }
+
   toggleTall() {
     const isTall = find("main").classList.toggle("tall");
     find("#tall").setAttribute("aria-pressed", isTall);
@@ -256,8 +317,7 @@ class Editor {
   }
 
   freeze() {
-    const length = Math.max(Number(find("#freeze-length").value) || 1, 1);
-    this.model.freeze(this.row, this.output, this.output + length);
+    this.model.freeze(this.row, this.output, this.output + this.freezeLength);
   }
 
   duplicate() { this.model.duplicate(this.row, Math.max(Math.round(this.clip.rate / 2), 1)); }
@@ -354,8 +414,9 @@ class Editor {
   async save(name) {
     const {values} = this.model;
     try {
-      const saved = await this.source.save(name, values);
+      const saved = await this.source.save(name, values, name === this.ownName);
       if (!saved) return;
+      this.ownName = name;
       this.model.saved = this.start = JSON.stringify(values);
       this.editName = name;
       this.keep();
@@ -440,7 +501,6 @@ class Editor {
       event.preventDefault();
       this.startRendering();
     });
-    find("#frame").addEventListener("change", (event) => this.seek(Math.round(Number(event.target.value) || 1) - 1));
     const original = find("#original");
     dragged(original, {start: () => this.showOriginal(true), move: () => {}, end: () => this.showOriginal(false)});
     find("#save-dialog").addEventListener("close", ({target}) => {
@@ -479,7 +539,10 @@ class Editor {
       "-": [null, null, actions["zoom-out"]], 0: [null, null, actions["see-all"]],
       t: ["T", "Tall rows", actions.tall], n: ["N", "Snapping on, off", actions.snap],
       "[": ["[ ]", "Backward, forward", actions.backward], "]": [null, null, actions.forward],
-      o: ["O (hold)", "Original", () => this.showOriginal(true)], "?": ["?", "This help", actions.help],
+      b: ["B (hold)", "Before: as filmed", () => this.showOriginal(true)],
+      j: ["J K L", "Play backwards, stop, forwards; again: faster", () => this.shuttle(-1)],
+      k: [null, null, () => { if (this.playing) this.togglePlaying(); }], l: [null, null, () => this.shuttle(1)],
+      i: ["I O", "Render from here, to here", () => this.setRange(0)], o: [null, null, () => this.setRange(1)], "?": ["?", "This help", actions.help],
     };
     const nudge = (outputs, sources) => ({shiftKey}) =>
       this.timeline.nudge((shiftKey ? 10 : 1) * outputs, (shiftKey ? 10 : 1) * sources);
@@ -507,7 +570,7 @@ class Editor {
       if (!(event.repeat && !letter.startsWith("Arrow"))) found[2](event);
     });
     window.addEventListener("blur", () => this.showOriginal(false));
-    window.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "o") this.showOriginal(false); });
+    window.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "b") this.showOriginal(false); });
   }
 }
 

@@ -80,24 +80,25 @@ class Inspector {
   number(key) {
     const [label, min, max, step] = NUMBERS[key], merge = () => `${rowName(this.row)} ${key}`;
     const {low, high} = LIMITS.curves[key];
-    const slider = element("input", {type: "range", min, max, step}), exact = element("input", {type: "number", step});
+    const slider = element("input", {type: "range", min, max, step});
+    const shown = () => Math.round(1000 * curveAt(this.entry[key] ?? defaultOf(key), this.output)) / 1000;
     const diamond = element("button", {className: "diamond", textContent: "◆"});
     slider.dataset.key = key;
     slider.setAttribute("aria-label", label);
+    const set = (value) => this.model.setNumber(this.row, key, value, this.output, merge());
+    const exact = numberField({read: shown, min: low, max: high, step, write: (value) => {
+      set(value);
+      this.model.endMerge();
+    }});
     exact.setAttribute("aria-label", label);
-    const set = (text) => {
-      const value = Math.min(Math.max(Number(text), low), high);
-      if (text !== "" && Number.isFinite(value)) this.model.setNumber(this.row, key, value, this.output, merge());
-    };
-    slider.addEventListener("input", () => set(slider.value));
+    slider.addEventListener("input", () => set(Number(slider.value)));
     slider.addEventListener("change", () => this.model.endMerge());
     slider.addEventListener("dblclick", () => { set(defaultOf(key)); this.model.endMerge(); });
-    exact.addEventListener("change", () => { set(exact.value); this.model.endMerge(); });
     diamond.addEventListener("click", () => this.model.toggleKey(this.row, key, this.output));
     this.refreshed(() => {
-      const found = this.entry[key] ?? defaultOf(key), value = Math.round(1000 * curveAt(found, this.output)) / 1000;
-      slider.value = value;
-      if (!isTypedInto(exact)) exact.value = value;
+      const found = this.entry[key] ?? defaultOf(key);
+      slider.value = shown();
+      exact.show();
       const isKey = isKeyed(found) && found.some(([at]) => at === this.output + 1);
       diamond.className = `diamond${isKeyed(found) ? " keyed" : ""}${isKey ? " here" : ""}`;
       diamond.title = !isKeyed(found) ? "Let it change over time"
@@ -123,16 +124,15 @@ class Inspector {
     return element("label", {className: "field"}, element("span", {textContent: label}), input);
   }
 
-  // A whole or fractional number that stands somewhere in the edit.
+  // A whole or fractional number that stands somewhere in the edit; one of frames may be written as a time, too.
   plain(label, read, write, limits = {}) {
-    const input = element("input", {type: "number", ...limits});
-    input.addEventListener("change", () => {
-      if (input.value !== "" && input.checkValidity()) write(Number(input.value));
-      else input.value = read();
-    });
-    this.refreshed(() => { if (!isTypedInto(input)) input.value = read(); });
+    const input = numberField({read, write, ...limits});
+    this.refreshed(input.show);
     return element("label", {className: "field"}, element("span", {textContent: label}), input);
   }
+
+  // How a time is written as a frame's number (`first` 1), or as so many frames (0).
+  time(first) { return () => ({rate: this.model.clip.rate, first}); }
 
   // ---- sections -----------------------------------------------------------------------------------------------------
 
@@ -168,11 +168,11 @@ class Inspector {
     };
     return [
       this.plain("Pin at frame", () => output() + 1, (value) => timeline.nudge(value - 1 - output(), 0),
-                 {min: 1, step: 1}),
+                 {min: 1, units: this.time(1)}),
       this.plain("shows frame", () => this.pin?.[1] ?? 1, (value) => timeline.nudge(0, value - this.pin[1]),
-                 {min: 1, max: model.clip.length, step: 1}),
-      this.plain("Speed after it, %", speed, (value) => model.setSpeedAfter(row(), this.pin, value / 100),
-                 {min: 1, max: 10000, step: "any"}),
+                 {min: 1, max: model.clip.length, units: this.time(1)}),
+      this.plain("Speed after it", () => `${speed()}%`, (value) => model.setSpeedAfter(row(), this.pin, value),
+                 {min: 0.01, max: 100, step: 0.05}),
     ];
   }
 
@@ -218,7 +218,7 @@ class Inspector {
     const of = (label, key, step) => this.plain(label, () => this.entry.trail?.[key] ?? TRAIL[key],
       (value) => this.model.changeEntry(this.row, (changed) => { changed.trail[key] = value; }),
       {min: LIMITS.trail[key].low, max: LIMITS.trail[key].high, step});
-    return [...controls, of("Copies", "copies", 1), of("Frames between", "spacing", "any"), of("Fade", "fade", 0.05)];
+    return [...controls, of("Copies", "copies", 1), of("Frames between", "spacing", 0.5), of("Fade", "fade", 0.05)];
   }
 
   colourControls() {
@@ -258,7 +258,7 @@ class Inspector {
       if (JSON.stringify(value) === JSON.stringify(fallback)) delete values[key];
       else values[key] = value;
     });
-    const whole = {min: 1, step: 1}, range = () => model.values.range ?? [1, model.length];
+    const whole = {min: 1, units: this.time(1)}, range = () => model.values.range ?? [1, model.length];
     const order = element("span", {className: "value"});
     const asFilmed = element("button", {textContent: "As filmed", onclick: () => set("order", undefined, undefined)});
     this.refreshed(() => {
@@ -270,7 +270,7 @@ class Inspector {
         values.length = value;
         if (value === model.clip.length) delete values.length;
         if (values.range?.[1] > value) delete values.range;
-      }), {...whole, max: LIMITS.longest}),
+      }), {min: 1, max: LIMITS.longest, units: this.time(0)}),
       element("div", {className: "buttons"}, element("button", {textContent: "Length to show everybody's end",
         title: "As long as it takes until everybody's last frame is seen", onclick: () => model.fitLength()})),
       this.plain("Render from", () => range()[0], (value) => set("range", [Math.min(value, range()[1]), range()[1]],

@@ -20,7 +20,7 @@ from web.page import SCRIPTS, STYLES, Template
 from web.server import Crop
 
 FOLDER = Path(__file__).parent
-OWN_SCRIPTS = ("time_warps", "edit", "sources", "compositor", "model", "curves", "inspector", "editor")
+OWN_SCRIPTS = ("time_warps", "edit", "sources", "compositor", "model", "sound", "curves", "inspector", "editor")
 TEMPLATE = Template(FOLDER / "editor.html", (*STYLES, FOLDER / "style.css"),
                     (*SCRIPTS, *(FOLDER / f"{name}.js" for name in OWN_SCRIPTS)))
 QUALITY = 97  # of JPEG

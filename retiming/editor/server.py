@@ -20,6 +20,7 @@ from util.checked_json import dotted
 from util.errors import UserError
 from util.files import write_text
 from util.pictures import PICTURE_SUFFIXES
+from util.sound import wav
 from web.server import Crop, Site
 from web.server import serve as serve_site
 
@@ -86,7 +87,7 @@ class Session:
         self.site = Site(
             self.page, page.TEMPLATE.files,
             {("picture", 2): self.picture, ("person", 2): self.person, ("replacement", 1): self.replacement,
-             ("thumbnail", 2): self.thumbnail,
+             ("thumbnail", 2): self.thumbnail, ("sound", 0): self.sound,
              ("edit", 1): self.saved_edit, ("files", 0): self.files, ("progress", 0): self.progress},
             {"check": self.check, "frame": self.frame, "save": self.save, "render": self.render,
              "cancel": self.cancel})
@@ -122,6 +123,13 @@ class Session:
     def replacement(self, name: str) -> Crop:
         """What stands in the background's place."""
         return page.replacement(self.compositor, name, self.folder)
+
+    def sound(self) -> bytes | None:
+        """The clip's sound, if it has any that can be read."""
+        metadata = self.compositor.root.metadata
+        if metadata.audio is None:
+            return None
+        return wav(metadata.audio, len(self.compositor.layers.frames) / float(metadata.frame_rate))
 
     def check(self, asked: dict) -> dict:
         """Warnings of an edit."""

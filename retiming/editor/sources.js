@@ -20,7 +20,7 @@ class Server extends LocalServer {
   // The very picture that retime.py renders.
   async frame(values, output) { return (await this.ask("/frame", {edit: values, frame: output})).blob(); }
   // These two give null where something of that name is there, and the user wants to keep it.
-  save(name, values) { return this.unlessItExists("/save", {name, edit: fileText(values)}); }
+  save(name, values, overwrite) { return this.unlessItExists("/save", {name, edit: fileText(values), overwrite}); }
   render(name, values) { return this.unlessItExists("/render", {name, edit: values}); }
   async unlessItExists(path, body) {
     const answer = await this.ask(path, body);
@@ -29,6 +29,11 @@ class Server extends LocalServer {
   }
 
   files() { return this.ask("/files"); }
+  // The clip's sound as a file's bytes; null: it has none.
+  async sound() {
+    const answer = await this.ask("/sound");
+    return answer.status === 204 ? null : answer.arrayBuffer();
+  }
   async open(name) { return (await this.ask(`/edit/${encodeURIComponent(name)}`)).text(); }
   progress() { return this.ask("/progress"); }
   cancel() { return this.ask("/cancel", {}); }
@@ -52,4 +57,5 @@ class Embedded {
   thumbnail(layer, frame) { return this.picture(layer, frame); }
   replacement(name) { return this.decode(this.pictures.replacements[name]); }
   async check() { return {warnings: []}; }
+  async sound() { return null; }
 }

@@ -43,6 +43,8 @@ KINDS = {  # options of datasets/make_sample.py
     "noise": "--people 2 --noise 5",
     "sway": "--people 2 --sway 1",
     "shake": "--people 2 --shake 0.25 --flicker 1",
+    "audience": "--people 2 --crowd 12",
+    "cut": "--people 2 --cut --shadow none",
 }
 
 

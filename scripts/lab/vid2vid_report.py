@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.loading import create_dataset, resolved
 from evaluation.images import Sum, mean, pooled, squared_error, ssim_map
 from models.vid2vid_pictures import map_picture
+from options.saved import saved_options
 from options.test_options import TestOptions
 from util.command_line import OneLineParser, folder_name
 from util.errors import UserError, reported_in_one_line
@@ -116,7 +117,7 @@ def made_picture(opt: Namespace, phase: str, frame: Frame) -> np.ndarray:
 
 def compare(opt: Namespace, phase: str, folder: Path, page: Page) -> None:
     """Measure all frames of a phase; write a table, a video of each sequence, and some frames."""
-    training = list(frames_of(opt, "train"))
+    training = list(frames_of(opt, saved_options(Path(opt.checkpoints_dir) / opt.name).get("phase", "train")))
     average = np.rint(np.mean([frame.real for frame in training], axis=0)).astype(np.uint8)
     frames = list(frames_of(opt, phase))
     sums: dict[str, list[dict[str, Sum]]] = {name: [] for name in ANSWERS}

@@ -351,7 +351,8 @@ def test_any_folder_of_layers_is_measured_without_truth(workplace, monkeypatch, 
     assert "True layers: not known" in printed and "retiming" not in printed
     figures = json.loads((workplace / "out/metrics.json").read_text())
     assert figures["run"] is figures["truth"] is figures["truth_size"] is None
-    assert set(figures["total"]["layer_1"]) == {"coverage", "share", "flicker"}
+    assert set(figures["total"]["layer_1"]) == {"coverage", "share", "outside", "flicker"}
+    assert figures["total"]["background"]["off"] is None and figures["total"]["layer_1"]["outside"] is None  # no masks
     assert not list((workplace / "clip/gt").glob("evaluation"))
 
 

@@ -140,3 +140,15 @@ def test_the_gradient_of_a_matte_is_that_of_a_gaussian_of_sigma_1_4():
     edge[:, 11:] = 1
     np.testing.assert_allclose(layers.gradient_magnitude(edge)[10, 8:14],
                                [0.527368, 1.556191, 2.661997, 2.661997, 1.556191, 0.527368], rtol=1e-5)
+
+
+def test_a_background_is_wrong_where_neither_shadow_nor_light_explains_the_frame():
+    background = np.full((24, 32, 3), 0.6, np.float32)
+    image, through = background.copy(), np.ones((24, 32), np.float32)
+    image[:4], through[:4] = 0.3, 0.5  # a shadow that the layers have
+    image[4:8], through[4:8] = 0.8, 0.5  # a light that they have
+    image[8:12] = 0.3  # a shadow that they lack
+    image[12:16], through[12:16] = (0.9, 0.2, 0.1), 0.0  # somebody's body beside the masks
+    assert pooled([layers.background_off(image, background, through, EVERYWHERE)]) == pytest.approx(8 / 24)
+    beside = through > 0
+    assert pooled([layers.background_off(image, background, through, beside)]) == pytest.approx(4 / 20)

@@ -9,7 +9,7 @@ from torch.utils.data import default_collate
 from data.loading import create_dataset, resolved
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
-from models.scene import Scene, scene_losses
+from models.scene import LazyAdam, Scene, Trial, scene_losses
 from options.train_options import TrainOptions
 from preparation.uv import make_iuv
 from training.budget import within_budget
@@ -249,3 +249,52 @@ def test_colours_go_on_from_as_few_known_pixels_as_there_are():
     colours[..., 0, 3], known[..., 0, 0], known[..., 0, 3] = 1, 1, 1
     expected = torch.tensor([0, 0.25, 0.75, 1]).expand(1, 3, 2, 4)
     assert torch.allclose(pull_push(colours, known), expected, atol=1e-6)
+
+
+def test_frames_that_are_not_in_the_batch_stay_where_they_are():
+    """Many frames, few in a batch: dense Adam would move all of them by what is long past."""
+    scene, place = Scene(30, (WIDTH, HEIGHT), (WIDTH, HEIGHT)), identity(WIDTH, HEIGHT)
+    optimizer, plate = LazyAdam(scene.parameter_groups(), betas=(0.9, 0.99)), tensor(texture())
+    seen = torch.ones(1, 1, HEIGHT, WIDTH)
+    for frame in (3, 4):
+        before = scene.motion.detach().clone()
+        sum(scene_losses(*scene(plate, place, torch.tensor([frame])), plate.roll(1, dims=3), seen).values()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        moved = (scene.motion != before).flatten(1).any(dim=1)
+        assert moved[frame] and moved.sum() == 1
+
+
+def test_a_row_that_is_always_seen_takes_the_steps_of_adam():
+    ours, theirs = (torch.nn.Parameter(torch.linspace(-1, 1, 12).reshape(3, 4)) for _ in range(2))
+    optimizers = LazyAdam([{"params": [ours], "lr": 0.1, "per_frame": True}]), torch.optim.Adam([theirs], lr=0.1)
+    for step in range(5):
+        for parameter, optimizer in zip((ours, theirs), optimizers):
+            parameter.grad = (parameter.detach() - 0.3 * step) ** 3
+            optimizer.step()
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_what_was_learned_stays_only_where_it_is_better():
+    truth = tensor(texture())
+    scene, place = Scene(3, (WIDTH, HEIGHT), (WIDTH, HEIGHT)), identity(WIDTH, HEIGHT)
+    plate = truth.clone()
+    plate[..., :32] += 0.1
+    with torch.no_grad():
+        scene.change[..., :32] = -0.1
+        scene.change[..., 48:] = 0.2
+    trial, seen = Trial(scene), torch.ones(1, 1, HEIGHT, WIDTH)
+    for frame in (torch.tensor([k]) for k in range(3)):
+        shown, _ = scene(plate, place, frame)
+        trial.add(shown, plate, truth, seen, place, frame)
+    assert (trial.frames[0] == trial.frames[1]).all() and trial.frames[0].sum() > 0
+    trial.frames = torch.tensor([[1.0, 2.0], [3.0, 2.0], [1.0, 2.0]])
+    with torch.no_grad():
+        scene.motion[1], scene.motion[2] = 2, 0.01
+    scene.keep_what_is_better(trial)
+    assert torch.allclose(scene.change[..., :16], torch.tensor(-0.1), atol=1e-4)
+    assert not scene.change[..., 56:].any()
+    assert not scene.motion[1].any() and scene.motion[2].any()
+    trial.frames = 1 + trial.frames.flip(1)
+    scene.keep_what_is_better(trial)
+    assert scene.is_untrained() and not scene.change.any()

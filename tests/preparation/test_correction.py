@@ -1,6 +1,5 @@
 """Correcting who is who and the masks: files follow, nothing is lost, everything can be undone."""
 
-import json
 from argparse import Namespace
 
 import numpy as np
@@ -10,38 +9,14 @@ from data.tracked_poses import read_poses
 from preparation import layers, uv
 from preparation.correction.server import Session
 from preparation.steps import perform, read_values, write_values
+from tests.preparation.correction_clip import NAMES, SIZE, block, make_clip
 from util.errors import UserError
 from util.images import read_image, write_png
-
-STANDING = np.array([(50, 5), (52, 3), (48, 3), (55, 5), (45, 5), (62, 20), (38, 20), (68, 38), (32, 38), (70, 55),
-                     (30, 55), (58, 58), (42, 58), (58, 80), (42, 80), (58, 100), (42, 100)], float)
-SIZE, FRAMES = (320, 128), 10
-NAMES = [f"{n:04d}" for n in range(1, FRAMES + 1)]
-
-
-def block(x):
-    mask = np.zeros(SIZE[::-1], np.uint8)
-    mask[10:110, x + 30:x + 70] = 255
-    return mask
 
 
 @pytest.fixture
 def root(tmp_path):
-    """Three people: 1 stands at 0, 2 at 110 until frame 5, 3 at 110 from frame 6 on; 3 is 2."""
-    ground = np.random.default_rng(0).integers(0, 255, (*SIZE[::-1], 3), np.uint8)
-    poses = {}
-    for index, name in enumerate(NAMES):
-        for folder in ("rgb", "rgb_256"):
-            write_png(tmp_path / folder / f"{name}.png", ground)
-        places = {1: 0, **({2: 110} if index < 5 else {3: 110})}
-        poses[f"{name}.png"] = [{"idx": person, "scores": 1.0, "keypoints": np.column_stack(
-            [STANDING + (x, 10), np.full(17, 0.9)]).ravel().tolist()} for person, x in places.items()]
-        for person in (1, 2, 3):
-            write_png(tmp_path / f"mask/{person:02d}/{name}.png",
-                      block(places[person]) if person in places else np.zeros(SIZE[::-1], np.uint8))
-    (tmp_path / "keypoints.json").write_text(json.dumps(poses))
-    write_values(tmp_path / "metadata.json", {"alphapose_input_size": SIZE, "size_LR": SIZE})
-    return tmp_path
+    return make_clip(tmp_path)
 
 
 @pytest.fixture

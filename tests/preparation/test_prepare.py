@@ -55,7 +55,7 @@ def test_a_video_becomes_a_dataroot_that_training_can_read_and_nothing_is_done_t
     run(monkeypatch, "--dataroot", prepared)
     again = capsys.readouterr().out
     assert again.count("(unchanged)") == len(prepare.STEPS)
-    assert f"python train.py --name root --dataroot {prepared}" in again
+    assert f"python train.py --name root --dataroot {prepared} --preset draft" in again
     changed = {path for path, time in before.items() if path.stat().st_mtime_ns != time}
     assert all(path.parent.name in ("prepare", "pictures") for path in changed)
 
@@ -107,7 +107,7 @@ def test_one_step_is_run_alone_and_those_that_need_it_follow(prepared, monkeypat
     poses["0001.png"][0]["keypoints"][0] += 1
     (prepared / "keypoints.json").write_text(json.dumps(poses))
     run(monkeypatch, "--dataroot", prepared, "--steps", "uv")
-    assert "uv:      1 layer drawn from the poses\n" in capsys.readouterr().out
+    assert "uv:      1 layer drawn from the poses, bounded by the masks\n" in capsys.readouterr().out
     run(monkeypatch, "--dataroot", prepared)
     lines = {line.split(":")[0]: line for line in capsys.readouterr().out.splitlines()}
     assert lines["poses"].endswith("(unchanged)") and not lines["layers"].endswith("(unchanged)")
@@ -167,4 +167,4 @@ def test_commands_can_be_pasted_into_a_shell(tmp_path):
     root = tmp_path / "Kunde A & B" / "take (1)"
     (root / "mask").mkdir(parents=True)
     assert shlex.split(prepare.train_command(root)) == [
-        "python", "train.py", "--name", "take (1)", "--dataroot", str(root), "--use_mask_images"]
+        "python", "train.py", "--name", "take (1)", "--dataroot", str(root), "--preset", "draft", "--use_mask_images"]

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ from selenium import webdriver  # noqa: E402
 from selenium.webdriver import ActionChains  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support import expected_conditions  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 LENGTH = 10
@@ -180,6 +182,7 @@ def decibel(found, expected):
 
 @pytest.fixture
 def page(browser, compositor, address, folder):
+    browser.get("about:blank")  # what the page before still asks for is not this one's
     browser.get_log("browser"), browser.get_log("performance")
     page = Page(browser, compositor, address, folder / "results/clip/retimed")
     page.run("Object.assign(editor.model, {values: {}, past: [], saved: '{}'}); editor.changed()")
@@ -263,7 +266,7 @@ def test_a_session_of_editing(page):
                            "marks": {"1": 3, "2": 7}}
 
     page.go_to(6)
-    page.run("document.querySelector('#freeze-length').value = 3")
+    page.run("editor.freezeLength = 3")
     page.press("f")
     assert page.values["layers"]["2"]["time"] == [{"align": [[5, 7]]}, {"freeze": [6, 9]}]
     page.drag("2.0", 8, 8, 0, -4)
@@ -324,7 +327,7 @@ def test_pins_are_picked_moved_typed_copied_and_deleted(page):
     page.press(",")  # the pin before
     page.until("!editor.pending.panels && editor.timeline.picks.length === 1")
     for label, value, expected in (("Pin at frame", "2", [[2, 3], [7, 7]]), ("shows frame", "1", [[2, 1], [7, 7]]),
-                                   ("Speed after it, %", "200", [[2, 1], [5, 7]])):
+                                   ("Speed after it", "200%", [[2, 1], [5, 7]])):
         field = page.browser.find_element("xpath", f"//aside//label[span[.='{label}']]/input")
         field.send_keys(Keys.CONTROL + "a" + Keys.NULL, value, Keys.ENTER)
         page.until("!editor.pending.panels")
@@ -405,6 +408,83 @@ def test_keys_belong_to_what_has_the_focus_and_come_back(page):
     assert "trail" in page.values["layers"]["1"] and not page.run("return editor.playing")
 
 
+def test_numbers_are_taken_as_people_write_them(page):
+    rate = page.run("return editor.clip.rate")
+    found = page.run("return arguments[0].map((text) => numberFrom(text, {rate: 25, first: 1}))",
+                     ["12", "50%", "0:01.5", "1:00", "2s", "-3", "0,5", "1:00:00", "twelve", "", "5x"])
+    assert found == [12, 0.5, 39, 1501, 51, -3, 0.5, 90001, None, None, None]
+    frame = page.browser.find_element("id", "frame")
+    frame.send_keys(Keys.CONTROL + "a" + Keys.NULL, "0:00.16", Keys.ENTER)
+    assert page.run("return editor.output") == round(0.16 * rate)
+    page.select("1.0")
+    opacity = page.browser.find_element("css selector", "[data-key=opacity] + input")
+    opacity.send_keys(Keys.CONTROL + "a" + Keys.NULL, "half", Keys.ENTER)
+    page.until("document.activeElement === document.body")
+    assert "wrong" in opacity.get_attribute("class") and page.values == {} and "50%" in opacity.get_attribute("title")
+    opacity.send_keys(Keys.CONTROL + "a" + Keys.NULL, "50%", Keys.ARROW_UP, Keys.ENTER)
+    assert page.values == {"layers": {"1": {"opacity": 0.51}}}
+
+
+def test_shuttle_and_range(page):
+    page.go_to(3)
+    page.press("i")
+    page.go_to(8)
+    page.press("o")
+    assert page.values == {"range": [3, 8]}
+    page.press("j")
+    assert page.run("return [editor.playing, editor.speed]") == [True, -1]
+    page.press("j")
+    assert page.run("return editor.speed") == -2
+    page.press("l")
+    assert page.run("return editor.speed") == 1
+    page.until("editor.output >= 2 && editor.output <= 7")
+    page.press("k")
+    assert not page.run("return editor.playing")
+
+
+def test_the_sound_is_drawn_and_played(browser, clip, compositor, folder):
+    root = folder / "loud"
+    shutil.copytree(clip, root)
+    with wave.open(str(root / "audio.wav"), "wb") as file:
+        file.setparams((1, 2, 48000, 0, "NONE", ""))
+        samples = np.zeros(48000, "<i2")
+        samples[9600:9700] = 20000  # a click at 0.2 s
+        file.writeframes(samples.tobytes())
+    values = json.loads((root / "metadata.json").read_text())
+    (root / "metadata.json").write_text(json.dumps({**values, "audio": "audio.wav"}))
+    server = subprocess.Popen([sys.executable, ROOT / "retime.py", "--layers", root / "gt", "--dataroot", root,
+                               "--serve", "--port", "0"], cwd=folder, stdout=subprocess.PIPE, text=True)
+    page = Page(browser, compositor, server.stdout.readline().split()[1])
+    page.until("editor.sound.buffer && !document.querySelector('#sound').hidden")
+    rate = page.run("return editor.clip.rate")
+    loud = page.run("return [...Array(10).keys()].map((frame) => editor.sound.loudness(frame, frame + 0.8))")
+    assert [frame for frame, loudness in enumerate(loud) if loudness > 0.3] == [int(0.2 * rate)]
+    page.press(" ")
+    page.until("editor.sound.node")
+    page.press(" ")
+    assert not page.run("return Boolean(editor.sound.node)")
+    browser.get("about:blank")
+    server.send_signal(signal.SIGINT)
+    assert server.wait(20) == 0
+
+
+@pytest.mark.parametrize("width", [390, 860, 2560])
+def test_nothing_is_cut_off_at_any_width(page, width):
+    device = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+    try:
+        page.until("!editor.pending.panels")
+        assert page.run("return document.documentElement.scrollWidth") <= width
+        outside = page.run("return [...document.querySelectorAll('button, input, select')].filter((one) => {"
+                           "const box = one.getBoundingClientRect(); return box.width && (box.left < 0 || "
+                           "box.right > innerWidth + 1); }).map(({id, title}) => id || title)")
+        assert outside == []
+        assert page.run("return document.querySelector('#screen').clientWidth") >= min(0.85 * width, 300)
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                     {"width": 1280, "height": 720, "deviceScaleFactor": 1, "mobile": False})
+
+
 def test_a_colour_stands_in_the_background_whatever_stood_there(page):
     page.select("background.0")
     for kind, pickers in (("transparent", 0), ("colour", 1), ("transparent", 0), ("colour", 1)):
@@ -456,8 +536,26 @@ def test_work_outlives_a_reload_and_the_server(browser, compositor, clip, folder
     again.until("!editor.model.changed")
     saved = list((folder / "outlives").rglob("cut.json"))
     assert [json.loads(path.read_text()) for path in saved] == [wanted]
+    browser.get("about:blank")
     stop(second)
     browser.get_log("browser")  # that the first server did not answer
+
+
+def test_a_file_of_somebody_else_is_replaced_only_after_a_question(page, browser, folder):
+    page.run("editor.save('mine')")
+    page.until("editor.editName === 'mine'")
+    theirs = next(folder.rglob("mine.json")).with_name("theirs.json")
+    theirs.write_text('{"length": 3}')
+    for answer in ("dismiss", "accept"):
+        page.run("editor.save('theirs')")
+        end = time.monotonic() + 15
+        while not expected_conditions.alert_is_present()(browser):
+            assert time.monotonic() < end
+        assert browser.switch_to.alert.text == "theirs.json is there already. Replace it?"
+        getattr(browser.switch_to.alert, answer)()
+        if answer == "accept":
+            page.until("editor.editName === 'theirs'")
+        assert (theirs.read_text() == '{"length": 3}') == (answer == "dismiss")
 
 
 def test_pins_are_set_and_taken_away_by_double_clicks_and_bend_the_curve(page):
@@ -548,7 +646,7 @@ def test_limits_and_defaults_of_the_page_are_those_that_edits_are_checked_by(pag
     page.until("!editor.pending.panels")
     assert page.values == {"layers": {"1": {"trail": {key: limit.default for key, limit in TRAIL.items()}}}}
     fields = page.run("const box = document.querySelector('[data-key=trail]').closest('section');"
-                      "return [...box.querySelectorAll('[type=number]')].map(({min, max}) => [+min, +max])")
+                      "return [...box.querySelectorAll('.figure')].map(({dataset}) => [+dataset.min, +dataset.max])")
     assert fields == [[limit.low, limit.high] for limit in TRAIL.values()]
     formats = page.run("return [...document.querySelector('#render-format').options].map(({value}) => value)")
     assert tuple(formats) == FORMATS

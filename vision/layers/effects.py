@@ -18,6 +18,8 @@ MOTION_WEIGHT = 2.0
 DISTANCE_SCALE = 24.0  # pixels of geodesic distance at which it is e times less likely that an effect is a person's
 REACH = 0.15  # of the picture's height: geodesic distance at which an effect begins to be nobody's
 EM_ROUNDS = 10
+FAINTEST_LINK = 0.02  # alpha of a cell through which an effect is followed
+LEAST_TOUCH = 0.3  # share of an effect, over time, that touches somebody
 JUMP = 9  # frames that somebody may be in the air
 NEAR = np.ones((3, 3), np.uint8)
 
@@ -137,6 +139,37 @@ def effect_zone(series: np.ndarray, modes: list[np.ndarray]) -> np.ndarray:
         size = ndimage.sum(zone > 0.2, labels, numbers)
         zone *= np.isin(labels, numbers[(peak > 0.3) & (size >= 6)])
     return cv2.dilate(zone.astype(np.float32), NEAR)
+
+
+def touches_a_person(alpha: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Where effects are connected with a person: bool [F, h, w].
+
+    What somebody casts begins at the feet: followed through the picture and from frame to frame (somebody may jump), it
+    touches a person in a good part of the frames in which it is there. What does not is the scene's own.
+
+    Args:
+        alpha: [F, h, w] of all effects.
+        covered: [F, h, w], share of a cell that people cover.
+    """
+    around = np.ones((1, 5, 5), np.uint8)
+    near = ndimage.grey_dilation(covered, footprint=around) > 0.05
+    linked = np.ones((3, 3, 3), np.uint8)
+    linked[::2] = 0
+    linked[:, 1, 1] = 1  # from frame to frame only on the spot
+    spots, count = ndimage.label(alpha > FAINTEST_LINK, NEAR[None] * np.array([0, 1, 0])[:, None, None])
+    things, number = ndimage.label(alpha > FAINTEST_LINK, linked)
+    if not count:
+        return np.zeros(alpha.shape, bool)
+    size = ndimage.sum(alpha, spots, np.arange(1, count + 1))
+    touches = ndimage.maximum(near, spots, np.arange(1, count + 1)) > 0
+    thing = ndimage.maximum(things, spots, np.arange(1, count + 1)).astype(int)
+    share = np.bincount(thing, size * touches, number + 1) / np.maximum(np.bincount(thing, size, number + 1), 1e-9)
+    return one_cell_wider((share > LEAST_TOUCH)[things] & (things > 0))
+
+
+def one_cell_wider(where: np.ndarray) -> np.ndarray:
+    """bool [F, h, w], each frame a cell wider."""
+    return np.stack([cv2.dilate(one.astype(np.uint8), NEAR) for one in where]) > 0
 
 
 # ---- whose they are -------------------------------------------------------------------------------------------------
