@@ -217,3 +217,14 @@ def test_pictures_without_their_cameras_numbers_are_told(long_actor):
 def test_a_dataroot_to_render_needs_no_photographs(long_actor):
     shutil.rmtree(long_actor / "rgb")
     assert texts(long_actor, 1) == "" and "can be rendered, not trained on" in texts(long_actor, 0)
+
+
+def test_a_motion_alone_can_be_rendered(long_actor):
+    for name in ("rgb", "pose", "intrinsic"):
+        shutil.rmtree(long_actor / name)
+    for name in ("canonical.obj", "uvmapping.obj", "skinning_weight.txt", "transform_tpose.json"):
+        (long_actor / name).unlink()
+    assert texts(long_actor, 2) == ""
+    assert "no body" in texts(long_actor, 1) and "no cameras" in texts(long_actor, 1)
+    shutil.copy(OWN / "dataroot/canonical.obj", long_actor)
+    assert "skinning_weight.txt: not readable" in texts(long_actor, 3)
