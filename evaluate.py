@@ -10,6 +10,9 @@ metrics.json, frames.csv and index.html into evaluation/ beside the layers or pi
 each figure means.
 """
 
+from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+
+# isort: split
 from argparse import Namespace
 from pathlib import Path
 
@@ -121,8 +124,10 @@ def of_pictures(opt: Namespace) -> tuple[dict, str, list[Section]]:
     pairs, unmatched = matched(images, targets, opt.only_common)
     lpips, left_out = loaded_lpips(opt)
     result = {"images": str(images), "targets": str(targets), "unmatched": unmatched, "left_out": left_out,
-              **evaluate_pairs(pairs, lpips)}
-    return result, f"How good the pictures are: {images}", pair_report.worst_pictures(pairs, result)
+              **({"crop": list(opt.crop)} if opt.crop else {}), **evaluate_pairs(pairs, lpips, opt.crop)}
+    measured = {frame["frame"] for frame in result["frames"]}
+    return result, f"How good the pictures are: {images}", pair_report.worst_pictures(
+        [pair for pair in pairs if pair.name in measured], result)
 
 
 def loaded_lpips(opt: Namespace) -> tuple[Lpips | None, dict[str, str]]:

@@ -3,43 +3,63 @@
     python prepare.py my_video.mp4 --dataroot datasets/my_video
     python prepare.py --dataroot datasets/my_video --steps poses camera     # some steps again
     python prepare.py --dataroot datasets/my_video --check                  # only look at what is there
+    python prepare.py --dataroot datasets/my_video --serve                  # correct people and masks in the browser
+    python prepare.py --dataroot datasets/marc/training                     # an actor: check it, and make its page
 
-Frames, masks, poses, the camera's motion, layers and UV maps are made by a step each. A step does nothing where its
-outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
+Frames, masks, poses, the camera's motion, mattes, layers and UV maps are made by a step each. A step does nothing where
+its outputs are there and its inputs unchanged, and never replaces what was made or changed by hand without --overwrite.
 The command can be interrupted and given again; poses and camera then go on where they were, other steps begin anew.
 At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
 
+from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+
+# isort: split
+import contextlib
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.lnr_cost import training_cost
 from models.lnr_model import LnrModel
 from options.train_options import TrainOptions
-from preparation import camera, frames, layers, masks, poses, uv
+from preparation import actor_check, actor_page, camera, frames, layers, masks, mattes, poses, uv
 from preparation.check import check
+from preparation.correction.server import Session
 from preparation.page import MEANING, WORDS, make_page
-from preparation.steps import Finding, Outcome, last_outcome, perform
-from util.command_line import OneLineParser
-from util.errors import reported_in_one_line
+from preparation.steps import Finding, Outcome, alike_together, last_outcome, perform
+from util.command_line import OneLineParser, int_at_least
+from util.errors import UserError, reported_in_one_line, shown
+from util.files import locked
+from web.server import serve
 
-STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, layers.STEP, uv.STEP)}
+STEPS = {step.name: step for step in (frames.STEP, masks.STEP, poses.STEP, camera.STEP, mattes.STEP, layers.STEP,
+                                    uv.STEP)}
+
+MOST_TOLD = 10
+"""Lines that are printed of what was found: with those around them they fill a screen."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Prepare, and say what was found and what comes next; returns the exit status (warnings fail only --check)."""
     opt = parse(argv)
     findings, page = prepare(opt)
-    tell(findings)
+    actor = actor_check.is_actor(opt.dataroot)
+    tell(findings, actor_page.MEANING if actor else MEANING, MOST_TOLD if page else None)
     status = exit_status(findings)
     if page is None:
         return status
     print(f"\nlook at: {page}")
+    if opt.serve:
+        correct_in_browser(opt)
+    elif not actor and (opt.dataroot / "keypoints.json").exists():
+        print(f"correct: {shlex.join(['python', 'prepare.py', '--dataroot', str(opt.dataroot), '--serve'])}")
     if status < 2:
         others = shlex.join(["python", "prepare.py", "--dataroot", str(opt.dataroot)])
-        print(f"then:    {others if unfinished(opt) else train_command(opt.dataroot)}")
+        train = actor_train_command if actor else train_command
+        print(f"then:    {others if (unfinished(opt) or opt.serve) and not actor else train(opt.dataroot)}")
     return 2 if status == 2 else 0
 
 
@@ -49,12 +69,63 @@ def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
     Returns:
         what the user should know, the worst first, and the page; there is none with --check, which runs no step.
     """
-    outcomes = {} if opt.check else run_steps(opt)
+    if actor_check.is_actor(opt.dataroot):
+        if opt.serve:
+            raise UserError(f"--serve: {opt.dataroot} is an actor's; expected a clip that prepare.py made of a video")
+        if opt.source is not None:
+            raise UserError(f"--dataroot: {opt.dataroot} is an actor's (it has a body or transform/), which is not "
+                            "made of a video; give another folder, or no video to check this one")
+        findings, compared = actor_check.check(opt.dataroot)
+        return findings, None if opt.check else actor_page.make_page(opt.dataroot, findings, compared)
+    if opt.check:
+        return checked(opt, {}), None
+    with own_dataroot(opt.dataroot):
+        outcomes = run_steps(opt)
+        findings = checked(opt, outcomes)
+        return findings, make_page(opt.dataroot, outcomes, findings)
+
+
+@contextlib.contextmanager
+def own_dataroot(root: Path) -> Iterator[None]:
+    """Let no other process make this dataroot meanwhile; where nothing was made, nothing new stays.
+
+    Raises:
+        UserError: another one does.
+    """
+    lock = root / "prepare" / ".lock"
+    missing = [folder for folder in (lock.parent, root) if not folder.exists()]
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        held = locked(lock)
+    except BlockingIOError as error:
+        raise UserError(f"{root}: process {error} is preparing this dataroot; wait for it, or give another "
+                        "--dataroot") from None
+    try:
+        with held:
+            yield
+    finally:
+        if missing and list(lock.parent.iterdir()) == [lock]:
+            lock.unlink()
+        for folder in missing:
+            with contextlib.suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+
+def checked(opt: Namespace, outcomes: dict[str, Outcome]) -> list[Finding]:
+    """What the steps said and what the check finds, the worst first."""
     findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
     if not unfinished(opt):
         findings += check(opt.dataroot, training_cost_in_words)
-    findings.sort(key=lambda finding: -finding.severity)
-    return findings, None if opt.check else make_page(opt.dataroot, outcomes, findings)
+    return sorted(alike_together(findings), key=lambda finding: -finding.severity)
+
+
+def correct_in_browser(opt: Namespace) -> None:
+    """Serve the page on which people and masks are corrected, until Ctrl-C."""
+    with own_dataroot(opt.dataroot):
+        session = Session(opt.dataroot)
+        serve(session.site, opt.port,
+              lambda address: print(f"correct: {address}  (saved at once; Ctrl-C ends it)", flush=True))
+        session.clip.close()
 
 
 def unfinished(opt: Namespace) -> bool:
@@ -74,6 +145,10 @@ def parse(argv: list[str] | None = None) -> Namespace:
                         help="let the steps replace files that were made or changed by hand, too")
     parser.add_argument("--check", action="store_true",
                         help="run no step; report all problems of any dataroot, and exit with 0, 1 (warnings) or 2")
+    parser.add_argument("--serve", action="store_true",
+                        help="then correct in the browser who is who, who belongs to the clip, and the masks")
+    parser.add_argument("--port", type=int_at_least(0), default=0, metavar="N",
+                        help="port of --serve on this machine (default: a free one)")
     for step in STEPS.values():
         step.add_options(parser.add_argument_group(f"step {step.name}"))
     return parser.parse_args(argv)
@@ -85,18 +160,28 @@ def run_steps(opt: Namespace) -> dict[str, Outcome]:
     for name, step in STEPS.items():
         if name in opt.steps:
             outcomes[name], state = perform(step, opt.dataroot, opt, opt.overwrite)
-            print(f"{name + ':':<9}{outcomes[name].summary}{'' if state == 'made' else f' ({state})'}", flush=True)
+            summary = shown(outcomes[name].summary)
+            print(f"{name + ':':<9}{summary}{'' if state == 'made' else f' ({state})'}", flush=True)
         else:
             outcomes[name] = last_outcome(step, opt.dataroot) or Outcome("not run")
     return outcomes
 
 
-def tell(findings: list[Finding]) -> None:
-    """Print findings, the worst first."""
-    for finding in findings:
-        print(f"{WORDS[finding.severity]}: {finding.text}")
+def tell(findings: list[Finding], meaning: Sequence[str] = MEANING, most: int | None = None) -> None:
+    """Print findings, the worst first, and what the worst means.
+
+    Args:
+        findings: the worst first.
+        meaning: of each severity.
+        most: lines to print, where the rest is on the page; None: all.
+    """
+    most = most if most is not None and len(findings) > most else len(findings)
+    for finding in findings[:most]:
+        print(f"{WORDS[finding.severity]}: {shown(finding.text)}")
+    if findings[most:]:
+        print(f"{WORDS[findings[most].severity]}: {len(findings) - most} more are on the page")
     worst = max((finding.severity for finding in findings), default=0)
-    print(f"check: {MEANING[worst]}" if worst else "check: all in order")
+    print(f"check: {meaning[worst]}" if worst else "check: all in order")
 
 
 def exit_status(findings: list[Finding]) -> int:
@@ -137,8 +222,17 @@ def train_command(root: Path) -> str:
     """The command that trains on a dataroot, as it can be pasted into a shell."""
     camera_moves = ["--use_homographies"] if (root / "homographies.txt").exists() else []
     masks_given = ["--use_mask_images"] if (root / "mask").is_dir() else []
-    return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root), *camera_moves,
-                       *masks_given])
+    return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root),
+                       "--preset", "draft", *camera_moves, *masks_given])
+
+
+def actor_train_command(root: Path) -> str:
+    """The command that trains on an actor's dataroot, at 512 pixels in height or less to begin with."""
+    command = ["python", "train.py", "--model", "neural_actor", "--name", root.resolve().name, "--dataroot", str(root)]
+    picture = next((path for path in (root / "rgb").glob("*/*") if path.suffix.lower() in (".png", ".jpg")), None)
+    if picture is None:
+        return shlex.join(["python", "test.py", "--name", "NAME", "--dataroot", str(root)])
+    return shlex.join([*command, "--view_resolution", actor_check.first_resolution(picture)])
 
 
 if __name__ == "__main__":

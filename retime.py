@@ -23,11 +23,14 @@ from retiming.compositor import Compositor
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, edit_from_values
 from retiming.editor.page import write_page
 from retiming.editor.server import Session, serve
+from retiming.layer_files import FORMATS as LAYER_FORMATS
+from retiming.layer_files import write_layers
 from retiming.rendering import render
 from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
+from retiming.timelines import library
 from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
-from util.errors import UserError, reported_in_one_line
+from util.errors import UserError, reported_in_one_line, shown
 from util.files import write_text
 
 
@@ -36,6 +39,8 @@ def main(argv: list[str] | None = None) -> None:
     opt = parse(argv)
     if opt.serve or opt.page:
         edit_in_browser(opt)
+    elif opt.layers_out:
+        print(f"retimed layers: {layers_out(opt)}")
     else:
         print(f"retimed video: {retime(opt)}")
 
@@ -50,6 +55,16 @@ def retime(opt: Namespace) -> str:
     if opt.save_edit is not None:
         write_text(opt.save_edit, json.dumps(values, indent=2, default=str) + "\n")
     return opt.out
+
+
+def layers_out(opt: Namespace) -> Path:
+    """Write the retimed layers, each on its own; returns their folder."""
+    library()  # missing: before the work
+    compositor, edit, values = opened(opt)
+    for warning in write_layers(compositor, edit, opt.layers_out, opt.layers_format, opt.effects_apart,
+                                values.get("marks"), partial(tqdm, desc="layers", unit="frame")):
+        warn(warning)
+    return opt.layers_out
 
 
 class _Change(Action):
@@ -74,10 +89,10 @@ def parse(argv: list[str] | None = None) -> Namespace:
     add_options(parser)
     opt = parser.parse_args(argv)
     resolve_result_options(opt)
-    wanted = [option for option in ("out", "page", "serve") if getattr(opt, option)]
+    wanted = [option for option in ("out", "layers_out", "page", "serve") if getattr(opt, option)]
     if len(wanted) != 1:
         found = f"--{wanted[1]}: given with --{wanted[0]}" if wanted else "--out: missing"
-        raise UserError(f"{found}; expected one of --out PATH, --page FILE.html, --serve")
+        raise UserError(f"{found}; expected one of --out PATH, --layers_out DIR, --page FILE.html, --serve")
     for option in ("layer", "save_edit"):
         if opt.out is None and getattr(opt, option) is not None:
             raise UserError(f"--{option}: given with --{wanted[0]}; expected with --out alone")
@@ -92,6 +107,14 @@ def add_options(parser: ArgumentParser) -> None:
                        help="file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%%04d.exr")
     group.add_argument("--layer", type=int_at_least(0), metavar="N",
                        help="write this layer alone, with alpha; 0 is the background")
+    group.add_argument("--layers_out", type=Path, metavar="DIR",
+                       help="instead of --out: all retimed layers, each as files of its own, and timelines for other "
+                            "programs")
+    group.add_argument("--layers_format", choices=LAYER_FORMATS, default="png",
+                       help="of --layers_out: a folder of PNG for each, a ProRes 4444 video for each, or OpenEXR files "
+                            "with all layers in them")
+    group.add_argument("--effects_apart", action="store_true",
+                       help="of --layers_out: shadows and other effects are layers of their own")
     group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
     group = parser.add_argument_group("editor", "Instead of --out; see the editor in docs/layered_video/retiming.md.")
     group.add_argument("--serve", action="store_true", help="edit in the browser, at an address of this machine")
@@ -128,7 +151,10 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
         if opt.edit.stat().st_size > 4 * LARGEST:  # bytes of as many characters
             raise UserError(f"--edit {opt.edit}: {opt.edit.stat().st_size} bytes; expected at most {LARGEST} letters")
         text = opt.edit.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
+    except ValueError:
+        raise UserError(f"--edit {opt.edit}: no text in UTF-8; expected an edit file in JSON, see "
+                        "docs/layered_video/retiming.md") from None
+    except OSError as error:
         raise UserError(f"--edit {opt.edit}: not readable ({error})") from None
     return edit_with_short_forms(text, str(opt.edit), opt.changes, facts, opt.edit.parent)
 
@@ -161,7 +187,7 @@ def alone(edit: Edit, layer: int, compositor: Compositor) -> Edit:
 
 def warn(text: str) -> None:
     """Tell what is probably not meant, in one line."""
-    print(f"warning: {text}", file=sys.stderr)
+    print(f"warning: {shown(text)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def with_installed_imports(source: bytes, name: str) -> bytes:
 setup(
     packages=[PACKAGE, f"{PACKAGE}.verbs", *(f"{PACKAGE}.{room}" for room in ROOMS)],
     package_dir={f"{PACKAGE}.verbs": ".", **{f"{PACKAGE}.{room}": room.replace(".", "/") for room in ROOMS}},
-    package_data={"": ["*.html", "*.js", "*.css", "*.json"]},
+    package_data={"": ["*.html", "*.js", "*.css", "*.json", "*.npz"]},
     include_package_data=False,
     cmdclass={"build_py": BuildInstalled},
 )

@@ -6,6 +6,9 @@ Data, model and network size are those of the training. Pictures, videos and a p
 results/<name>/test_<epoch>/; where the data have several sequences, each has a folder and a page of its own there.
 """
 
+from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+
+# isort: split
 from argparse import Namespace
 from fractions import Fraction
 from pathlib import Path, PurePath

@@ -8,6 +8,9 @@ my_run --continue_train goes on, however the run ended (docs/reliability.md).
 Several processes share each batch where torchrun starts them: torchrun --nproc_per_node 2 train.py ... (docs/scale.md).
 """
 
+from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+
+# isort: split
 import random
 import shlex
 import sys
@@ -108,7 +111,7 @@ def train_phase(model: BaseModel, phase: Phase, dataset: BaseDataset, run: Train
                 model.set_learning_rates(Progress(epoch, done, steps))
                 losses = distributed.average(model.optimize_parameters(next(batches)))
                 run.check_losses(losses, position, phase)
-                visualizer.step(epoch, losses)
+                visualizer.step(epoch, losses, min(items + phase.opt.batch_size, len(dataset)))
                 done += 1
             model.end_epoch(epoch, losses)
             position, is_last = Position(epoch + 1), epoch == epochs[-1]

@@ -10,6 +10,8 @@ inverse.
 
 import json
 import re
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,64 +21,81 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from data.actor_views import View, add_view_options, views_to_render
 from data.base_dataset import BaseDataset
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError
+from util.files import mark_of_files
 from vision.geometry.rays import bounding_sphere, draw_pixels, pixel_grid, pixel_rays, sphere_bounds, sphere_hits
 from vision.people.body_files import read_body, read_transforms
-from vision.people.skinning import posed_vertices, to_world
+from vision.people.skinning import Body, posed_vertices, to_world
 
 RAYS_AT_ONCE = 2048
+PICTURES = (".png", ".jpg")
+MEMORY = 1 << 30
+"""Bytes of poses, textures and photographs that are kept, of all processes together."""
 
 
 class ActorDataset(BaseDataset):
-    """In training random pixels of a random view of each frame; for test.py whole views, frame by frame."""
+    """In training random pixels of random views of each frame; for test.py whole views, frame by frame."""
 
     def __init__(self, opt):
         super().__init__(opt)
-        root = Path(opt.dataroot)
-        self.body = read_body(root, opt.mesh, opt.texuv, opt.weights, opt.new_tpose)
+        root, base = Path(opt.dataroot), Path(opt.base_root or opt.dataroot)
+        self.body = read_body(root, opt.mesh, opt.texuv, opt.weights, opt.new_tpose, base)
         self.transforms = by_number(root / "transform", "*.json")
-        self.textures = by_number(root / "tex", "*.png")
+        self.textures = {} if opt.disable_texture else by_number(root / opt.load_tex_name, "*.png")
         self.photographs = by_number(root / opt.load_rgb_name, "*") if (root / opt.load_rgb_name).is_dir() else {}
         self.frames = wanted_frames(sorted(self.transforms), opt.start_end, opt.subsample)
         for number in self.frames:
-            if number not in self.textures:
-                raise UserError(f"{root / 'tex'}: no picture of frame {number}, which {self.transforms[number]} has; "
-                                "expected one for each, with the same number in its name")
+            if number not in self.textures and not opt.disable_texture:
+                raise UserError(f"{root / opt.load_tex_name}: no picture of frame {number}, which "
+                                f"{self.transforms[number]} has; expected one for each, with the same number in its "
+                                "name")
             if opt.is_train and number not in self.photographs:
                 raise UserError(f"{root / opt.load_rgb_name}: no folder of frame {number}, which "
                                 f"{self.transforms[number]} has; expected one for each")
-        self.cameras = read_cameras(root)
+        camera_root = root if has_cameras(root) or not has_cameras(base) else base
+        self.camera_files, self.cameras = camera_files(camera_root), read_cameras(camera_root)
         option = "train_views" if opt.is_train else "test_views"
-        self.views = [view for view in parse_views(getattr(opt, option), f"--{option}") if view < len(self.cameras)]
-        if not self.views:
-            raise UserError(f"--{option}: found '{getattr(opt, option)}', but {root} has {len(self.cameras)} cameras, "
-                            "from 0")
-        self.size = size_of(opt.view_resolution)
+        self.views = wanted_views(getattr(opt, option), f"--{option}", len(self.cameras), root)
+        self.size = size_of(opt.view_resolution) if opt.view_resolution else self.full_size()
+        self.memory = Memory(MEMORY // max(1, opt.num_threads))
         if opt.is_train:
-            self.length = opt.virtual_epoch_steps * (opt.batch_size if opt.batch_size != "auto" else 1)
+            self.check_cameras()
+        if opt.is_train:
+            steps = opt.virtual_epoch_steps * (opt.batch_size if opt.batch_size != "auto" else 1)
+            self.length = int(min(steps, opt.max_dataset_size))
         else:
-            self.length = len(self.frames) * len(self.views)
-        self.length = int(min(self.length, opt.max_dataset_size))
+            self.frame_rate = Fraction(opt.render_save_fps).limit_denominator(1001)
+            self.to_render = views_to_render(opt, self.frames, self.cameras, self.views, read_matrix)
+            self.length = int(min(len(self.to_render), opt.max_dataset_size))
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
         """Frames, views, and which pixels are trained on."""
         group = parser.add_argument_group("actor dataset")
-        group.add_argument("--view_resolution", default="64x64", metavar="HxW",
-                           help="photographs are reduced to this, by a whole number")
+        group.add_argument("--view_resolution", default="", metavar="HxW",
+                           help="photographs are reduced to this, by a whole number (default: they are not)")
         group.add_argument("--start_end", default="", metavar="A,B", help="only frames A to B - 1, by their order")
         group.add_argument("--load_rgb_name", default="rgb", metavar="NAME", help="folder of the photographs")
-        group.add_argument("--test_views", default="0", metavar="VIEWS", help="cameras for test.py, as --train_views")
+        group.add_argument("--load_tex_name", default="tex", metavar="NAME",
+                           help="folder of the texture maps, such as that of predicted ones")
+        group.add_argument("--test_views", default="all", metavar="VIEWS", help="cameras for test.py, as --train_views")
         group.add_argument("--subsample", type=int, default=-1, metavar="N", help="only every so many-th frame")
+        group.add_argument("--base_root", default=None, metavar="DIR",
+                           help="where files of the body and cameras are taken from that DATAROOT has not (default: "
+                                "the folder that was trained on)")
         parser.also(valid_view_resolution="view_resolution", render_resolution="view_resolution",
-                    subsample_train="subsample", valid_views="test_views")
+                    subsample_train="subsample", subsample_valid="subsample", valid_views="test_views")
         if not is_train:
+            add_view_options(parser)
             return
         parser.set_defaults(n_epochs=60)
-        group.add_argument("--train_views", default="0..50", metavar="VIEWS",
-                           help="cameras by their order, such as 0..11 (11 is not among them) or 0,3,7")
+        group.add_argument("--train_views", default="all", metavar="VIEWS",
+                           help="cameras by their order, such as 0..11 (11 is not among them), 0,3,7 or 0..100:5")
+        group.add_argument("--view_per_batch", type=int_at_least(1), default=1, metavar="N",
+                           help="views of a frame in a step")
         group.add_argument("--virtual_epoch_steps", type=int_at_least(1), default=5000, metavar="N",
                            help="steps that are called an epoch")
         group.add_argument("--max_update", type=int_at_least(0), default=0, metavar="N",
@@ -93,14 +112,20 @@ class ActorDataset(BaseDataset):
                            help="in squares of this side")
         group.add_argument("--sampling_skipping_size", type=int_at_least(1), default=1, metavar="N",
                            help="of every so many-th pixel")
-        parser.deciding |= {"view_resolution", "virtual_epoch_steps", "train_views"}
+        parser.deciding |= {"view_resolution", "virtual_epoch_steps", "train_views", "view_per_batch"}
 
     @staticmethod
     def resolve_options(opt) -> dict:
-        """`data_id` of the frames; and epochs from --max_update."""
-        names = sorted(path.name for path in (Path(opt.dataroot) / "transform").glob("*.json"))
-        found: dict[str, str | int] = {
-            "data_id": f"{len(names)} frames, {names[0]} to {names[-1]}" if names else "no frames"}
+        """`data_id` of the frames, the folder of the body; and epochs from --max_update."""
+        root = Path(opt.dataroot)
+        names = sorted(path.name for path in (root / "transform").glob("*.json"))
+        folders = ("transform", "tex", opt.load_rgb_name)
+        files = [path for folder in folders for path in sorted((root / folder).rglob("*"))
+                 if path.is_file() and not path.name.startswith(".")]
+        found: dict[str, str | int] = {"data_id": (
+            f"{len(names)} frames, {names[0]} to {names[-1]}, {mark_of_files(files)}" if names else "no frames")}
+        if opt.is_train and not opt.base_root:
+            found["base_root"] = str(root.absolute())
         if opt.is_train and opt.max_update:
             epochs = max(1, -(-opt.max_update // opt.virtual_epoch_steps))
             found |= {"n_epochs": epochs, "n_epochs_decay": 0, "virtual_epoch_steps": -(-opt.max_update // epochs)}
@@ -110,46 +135,89 @@ class ActorDataset(BaseDataset):
         return self.length
 
     def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
-        """Random pixels of a random view; without `rng` a view, whole."""
-        if rng is None:
-            frame, view = index // len(self.views) % len(self.frames), index % len(self.views)
+        """Random pixels of random views; without `rng` a view, whole."""
+        if rng is not None:
+            return self.pixels_to_train_on(index, rng)
+        if self.opt.is_train:  # for pictures of a training
+            frame, camera = index // len(self.views) % len(self.frames), self.views[index % len(self.views)]
+            intrinsics, pose = self.cameras[camera]
+            view = View(self.frames[frame], camera, intrinsics, pose, f"{self.frames[frame]:06d}")
         else:
-            frame = index % len(self.frames) if self.length >= len(self.frames) else int(rng.integers(len(self.frames)))
-            view = int(rng.integers(len(self.views)))
-        number, camera = self.frames[frame], self.views[view]
-        item: dict[str, Any] = self.pose(number)
-        intrinsics, item["camera_to_world"] = self.cameras[camera]
-        photograph, full_size = self.photograph(number, camera)
-        if rng is None:
-            pixels = pixel_grid(self.size, full_size)
-            item |= {"size": self.size, "image_path": f"{number:06d}.png" if len(self.views) == 1 else
-                     f"v{camera:03d}_f{number:06d}.png"}
-        else:
-            chosen = self.choose(item, intrinsics, full_size, rng)
-            pixels = torch.from_numpy(chosen * [full_size[1] / self.size[1], full_size[0] / self.size[0]]).float()
-        item["rays_o"], item["rays_d"] = pixel_rays(pixels, intrinsics, item["camera_to_world"])
-        item["rays_o"] = item["rays_o"].clone()
-        if photograph is not None:
-            seen = photograph.reshape(-1, 4) if rng is None else photograph[chosen[:, 1], chosen[:, 0]]
-            item["rgb"], item["alpha"] = torch.from_numpy(seen[:, :3]), torch.from_numpy(seen[:, 3])
+            view = self.to_render[index]
+        item: dict[str, Any] = self.pose(view.frame)
+        photograph, full_size = self.photograph(view.frame, self.views[0] if view.camera is None else view.camera)
+        item |= {"size": self.size, "image_path": f"{view.name}.png", "camera_to_world": view.camera_to_world}
+        origins, item["rays_d"] = pixel_rays(pixel_grid(self.size, full_size), view.intrinsics, view.camera_to_world)
+        item["rays_o"] = origins.clone()
+        if photograph is not None and view.camera is not None:
+            item |= colours_of(photograph.reshape(-1, 4))
+        del item["vertices"]
         return item
+
+    def pixels_to_train_on(self, index: int, rng: np.random.Generator) -> dict:
+        """A frame, and pixels of --view_per_batch of its views, one view after the other."""
+        frame = index % len(self.frames) if self.length >= len(self.frames) else int(rng.integers(len(self.frames)))
+        number = self.frames[frame]
+        item: dict[str, Any] = self.pose(number)
+        rays: list[dict[str, Tensor]] = []
+        for view in rng.permutation(len(self.views))[:self.opt.view_per_batch]:
+            intrinsics, pose = self.cameras[self.views[view]]
+            photograph, full_size = self.photograph(number, self.views[view])
+            assert photograph is not None  # training has looked for them
+            chosen = self.choose(item | {"camera_to_world": pose}, intrinsics, full_size, rng)
+            pixels = torch.from_numpy(chosen * [full_size[1] / self.size[1], full_size[0] / self.size[0]]).float()
+            origins, directions = pixel_rays(pixels, intrinsics, pose)
+            rays.append({"rays_o": origins, "rays_d": directions,
+                         **colours_of(photograph[chosen[:, 1], chosen[:, 0]])})
+        del item["vertices"]
+        return item | {name: torch.cat([view[name] for view in rays]) for name in rays[0]}
+
+    def check_cameras(self) -> None:
+        """See that the body is in front of every camera in the first frame.
+
+        Raises:
+            UserError: it is behind one.
+        """
+        vertices = self.pose(self.frames[0])["vertices"]
+        for view in self.views:
+            place = self.cameras[view][1]
+            if float(((vertices - place[:3, 3]) @ place[:3, 2]).max()) <= 0:
+                raise UserError(f"{self.camera_files[view][1]}: the body of {self.transforms[self.frames[0]]} is all "
+                                "behind this camera; expected an OpenCV camera that looks along z, camera-to-world in "
+                                "pose/, world-to-camera in extrinsic/")
+
+    def full_size(self) -> tuple[int, int]:
+        """Height and width of the photographs; without any, of pictures whose middle is that of the first camera."""
+        for folder in self.photographs.values():
+            for path in sorted(folder.iterdir()):
+                if path.suffix.lower() in PICTURES:
+                    with Image.open(path) as picture:
+                        return picture.height, picture.width
+        x, y = self.cameras[self.views[0]][0][:2, 2].tolist()
+        height, width = round(2 * y), round(2 * x)
+        if min(height, width) < 1:
+            raise UserError("--view_resolution: missing, and there are no photographs whose size could be taken; "
+                            "give height and width such as 512x512")
+        return height, width
 
     def pose(self, number: int) -> dict[str, Tensor]:
         """What is known of a frame's body."""
-        path = self.transforms[number]
-        transforms = torch.from_numpy(read_transforms(path, self.body.weights.shape[1]))
-        content = json.loads(path.read_text(encoding="utf-8"))
-        try:
-            rotation, translation, joints = (
-                torch.tensor(content[name], dtype=torch.float32).reshape(shape)
-                for name, shape in (("rotation", (3, 3)), ("translation", (3,)), ("joints", (-1, 3))))
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise UserError(f"{path}: {type(error).__name__}: {error}; expected rotation [3, 3], translation [1, 3] "
-                            "and joints [J, 3]") from None
-        texture = np.asarray(Image.open(self.textures[number]).convert("RGB"), dtype=np.float32)
-        vertices = to_world(posed_vertices(self.body, transforms), rotation, translation)
-        return {"joints_RT": transforms, "rotation": rotation, "translation": translation, "joints": joints,
-                "vertices": vertices, "texture": torch.from_numpy(texture).permute(2, 0, 1) / 127.5 - 1}
+        return dict(self.memory.get(("pose", number), lambda: self.read_frame(number)))
+
+    def read_frame(self, number: int) -> dict[str, Tensor]:
+        """The same from its files."""
+        pose = read_pose(self.transforms[number], self.body.weights.shape[1])
+        pose["vertices"] = world_vertices(self.body, pose)
+        if not all(values.isfinite().all() for values in pose.values()):
+            raise UserError(f"{self.transforms[number]}: holds numbers that are not finite; expected those of a body "
+                            "in metres")
+        if self.textures:
+            try:
+                texture = np.asarray(Image.open(self.textures[number]).convert("RGB"), dtype=np.float32)
+            except OSError as error:
+                raise UserError(f"{self.textures[number]}: not readable ({error}); expected a picture") from None
+            pose["texture"] = torch.from_numpy(texture).permute(2, 0, 1) / 127.5 - 1
+        return pose
 
     def photograph(self, number: int, camera: int) -> tuple[np.ndarray | None, tuple[int, int]]:
         """Colours and alpha [H, W, 4] of a view, in front of the background, and its size before it was reduced.
@@ -158,14 +226,22 @@ class ActorDataset(BaseDataset):
         """
         if number not in self.photographs:
             return None, self.size
-        files = sorted(path for path in self.photographs[number].iterdir() if path.suffix.lower() in (".png", ".jpg"))
-        if camera >= len(files):
-            raise UserError(f"{self.photographs[number]}: {len(files)} pictures; expected one for each camera")
-        rgba: np.ndarray = np.asarray(Image.open(files[camera]).convert("RGBA"), dtype=np.float32) / 255
+        return self.memory.get((number, camera), lambda: self.read_photograph(number, camera))
+
+    def read_photograph(self, number: int, camera: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """The same from its file."""
+        file = pictures_of_cameras(self.photographs[number], [place for _, place in self.camera_files])[camera]
+        if file is None:
+            raise UserError(f"{self.photographs[number]}: no picture of camera {self.camera_files[camera][1]}; "
+                            "expected one for each camera, with the same number in its name")
+        try:
+            rgba: np.ndarray = np.asarray(Image.open(file).convert("RGBA"), dtype=np.float32) / 255
+        except OSError as error:
+            raise UserError(f"{file}: not readable ({error}); expected a picture") from None
         full_size = rgba.shape[:2]
         factors = [full / side for full, side in zip(full_size, self.size)]
         if factors[0] != factors[1] or factors[0] != int(factors[0]):
-            raise UserError(f"--view_resolution: found {self.opt.view_resolution}, but {files[camera]} has "
+            raise UserError(f"--view_resolution: found {self.size[0]}x{self.size[1]}, but {file} has "
                             f"{full_size[0]}x{full_size[1]} pixels; expected both sides divided by the same whole "
                             "number")
         if factors[0] > 1:
@@ -230,6 +306,55 @@ class ActorDataset(BaseDataset):
         return chosen
 
 
+class Memory:
+    """What was read, as long as there is room for it: small datasets are read once, large ones again and again."""
+
+    def __init__(self, size: int):
+        self.left = size
+        self.kept: dict[tuple, Any] = {}
+
+    def get(self, key: tuple, read: Callable) -> Any:
+        """What `read` reads, or has read before under this key."""
+        if key in self.kept:
+            return self.kept[key]
+        value = read()
+        parts = value.values() if isinstance(value, dict) else value[:1]
+        size = sum(part.nbytes for part in parts)
+        if size <= self.left:
+            self.kept[key], self.left = value, self.left - size
+        return value
+
+
+def colours_of(rgba: np.ndarray) -> dict[str, Tensor]:
+    """Colours and alpha [N, 4] as they are in an item."""
+    return {"rgb": torch.from_numpy(rgba[:, :3]), "alpha": torch.from_numpy(rgba[:, 3])}
+
+
+def read_pose(path: Path, joints: int) -> dict[str, Tensor]:
+    """`joints_RT` [J, 4, 4], `rotation` [3, 3], `translation` [3] and `joints` [J, 3] of a transform file.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    transforms = torch.from_numpy(read_transforms(path, joints))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        rotation, translation, places = (
+            torch.tensor(content[name], dtype=torch.float32).reshape(shape)
+            for name, shape in (("rotation", (3, 3)), ("translation", (3,)), ("joints", (-1, 3))))
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path}: {type(error).__name__}: {error}; expected rotation [3, 3], translation [1, 3] "
+                        "and joints [J, 3]") from None
+    if not all(values.isfinite().all() for values in (rotation, translation, places)):
+        raise UserError(f"{path}: holds numbers that are not finite; expected those of a body in metres")
+    return {"joints_RT": transforms, "rotation": rotation, "translation": translation, "joints": places}
+
+
+def world_vertices(body: Body, pose: dict[str, Tensor]) -> Tensor:
+    """A body's vertices [V, 3] in the world, in a pose as `read_pose` returns it."""
+    return to_world(posed_vertices(body, pose["joints_RT"]), pose["rotation"], pose["translation"])
+
+
 def by_number(folder: Path, pattern: str) -> dict[int, Path]:
     """Files or folders by the last number in their names.
 
@@ -280,6 +405,18 @@ def parse_views(text: str, option: str = "views") -> list[int]:
     return views[::int(step or 1)]
 
 
+def wanted_views(text: str, option: str, count: int, root: Path) -> list[int]:
+    """Those views that there are, of all or those that an option names.
+
+    Raises:
+        UserError: none, or it is not of its form.
+    """
+    views = list(range(count)) if text == "all" else [view for view in parse_views(text, option) if view < count]
+    if not views:
+        raise UserError(f"{option}: found '{text}', but {root} has {count} cameras, from 0")
+    return views
+
+
 def size_of(text: str) -> tuple[int, int]:
     """Height and width from HxW.
 
@@ -292,22 +429,53 @@ def size_of(text: str) -> tuple[int, int]:
     return height, width
 
 
+def has_cameras(root: Path) -> bool:
+    """Whether a folder has any camera."""
+    return any((root / name).is_dir() for name in ("pose", "extrinsic"))
+
+
 def read_cameras(root: Path) -> list[tuple[Tensor, Tensor]]:
     """Intrinsics and camera-to-world matrix of each camera, in the order of their names.
 
     Raises:
         UserError: files are missing or wrong.
     """
+    return [(read_matrix(intrinsics, legacy=True), read_matrix(place).inverse() if place.parent.name == "extrinsic"
+             else read_matrix(place)) for intrinsics, place in camera_files(root)]
+
+
+def camera_files(root: Path) -> list[tuple[Path, Path]]:
+    """The files of intrinsics and of the place of each camera, in the order of the latter's names.
+
+    Raises:
+        UserError: files are missing.
+    """
     places = sorted((root / "extrinsic").glob("*.txt")) or sorted((root / "pose").glob("*.txt"))
     if not places:
         raise UserError(f"{root}: no camera in pose/ or extrinsic/; expected a text file of a matrix for each")
-    inner = next((sorted((root / name).glob("*.txt")) for name in ("intrinsic", "intrinisc") if (root / name).is_dir()),
-                 [root / "intrinsics.txt"] * len(places))
-    if len(inner) != len(places):
-        raise UserError(f"{root}: {len(inner)} cameras in intrinsic/, {len(places)} in {places[0].parent.name}/; "
-                        "expected as many")
-    return [(read_matrix(intrinsics, legacy=True), read_matrix(place).inverse() if place.parent.name == "extrinsic"
-             else read_matrix(place)) for intrinsics, place in zip(inner, places)]
+    folder = next((root / name for name in ("intrinsic", "intrinisc") if (root / name).is_dir()), None)
+    if folder is None:
+        return [(root / "intrinsics.txt", place) for place in places]
+    inner = of_cameras(sorted(folder.glob("*.txt")), places)
+    without = [place for place, intrinsics in zip(places, inner) if intrinsics is None]
+    if without:
+        raise UserError(f"{folder}: nothing for camera {without[0]} ({len(without)} of {len(places)} cameras); "
+                        f"expected a file for each in {places[0].parent.name}/, with the same number in its name")
+    return list(zip(filter(None, inner), places))
+
+
+def pictures_of_cameras(folder: Path, cameras: list[Path]) -> list[Path | None]:
+    """Pictures of a frame, in the order of cameras, as `of_cameras`."""
+    return of_cameras(sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES), cameras)
+
+
+def of_cameras(files: list[Path], cameras: list[Path]) -> list[Path | None]:
+    """Files for cameras: as many are in the same order; else the number in the name says which is which; None: none."""
+    if len(files) == len(cameras):
+        return list(files)
+    numbers = [(re.findall(r"\d+", path.stem) or [path.stem])[-1].lstrip("0") for path in files]
+    by_camera = dict(zip(numbers, files))
+    return [by_camera.get((re.findall(r"\d+", path.stem) or [path.stem])[-1].lstrip("0")) for path in cameras]
 
 
 def read_matrix(path: Path, legacy: bool = False) -> Tensor:

@@ -1,5 +1,6 @@
 """Whether homographies.txt fits the frames of a dataroot, looked at before hours of training."""
 
+import shlex
 from pathlib import Path
 
 import cv2
@@ -58,6 +59,7 @@ def people_in(root: Path, name: str, size: tuple[int, int]) -> np.ndarray:
 
 def said_of(root: Path, verdict: Verdict) -> str:
     """A line on a verdict: file, what was found, what to do."""
-    remedy = (f"Correct it: python datasets/correct_homographies.py --dataroot {root}" if verdict.better is not None
-              else "Register these frames again: move it away, and python prepare.py --dataroot " + str(root))
+    dataroot = shlex.quote(str(root))
+    remedy = (f"Correct it: python datasets/correct_homographies.py --dataroot {dataroot}" if verdict.better is not None
+              else f"Register these frames again: move it away, and python prepare.py --dataroot {dataroot}")
     return f"{root / 'homographies.txt'}: {verdict.text}. {remedy}"

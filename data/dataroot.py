@@ -5,9 +5,12 @@ Frames count from 1 on disk and from 0 here; layers count from 1 in both (0 is t
 """
 
 import json
+import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -116,7 +119,7 @@ class Dataroot:
         folder = self.path / "iuv"
         if not folder.is_dir():
             raise UserError(f"{folder}: no such folder; make the UV maps first: "
-                            f"bash datasets/prepare_iuv.sh {self.path}")
+                            f"bash datasets/prepare_iuv.sh {shlex.quote(str(self.path))}")
         names = sorted(p.name for p in folder.iterdir() if p.is_dir())
         numbers = [int(name) if name.isdecimal() else 0 for name in names]
         if not numbers or numbers != list(range(1, len(numbers) + 1)):
@@ -125,12 +128,21 @@ class Dataroot:
         if people_layers is not None and len(people_layers) != len(numbers):
             raise UserError(f"{folder}: found {len(numbers)} folders; people_layers of metadata.json lists "
                             f"{len(people_layers)} layers. Make the UV maps again: "
-                            f"bash datasets/prepare_iuv.sh {self.path}")
+                            f"bash datasets/prepare_iuv.sh {shlex.quote(str(self.path))}")
+        self.check_order(numbers)
+        return numbers
+
+    def check_order(self, numbers: list[int]) -> None:
+        """Make sure that composite_order, if there is one, names exactly these layers in every frame.
+
+        Raises:
+            UserError: it does not.
+        """
         for frame, order in enumerate(self.metadata.composite_order or []):
             if sorted(order) != numbers:
                 raise UserError(f"{self.metadata.path}: composite_order of frame {self.frames[frame]} is {order}; "
-                                f"expected each of the layers {numbers} once")
-        return numbers
+                                f"expected each of the layers {numbers} once. Leave composite_order out, and let "
+                                f"prepare.py find it: python prepare.py --dataroot {self.path}")
 
     def composite_order(self, frame: int, numbers: list[int]) -> list[int]:
         """Layer numbers of a frame, back to front, without the background."""
@@ -180,6 +192,23 @@ def read_metadata(path: Path) -> Metadata:
     if checks.problems:
         raise several(checks.problems)
     return metadata
+
+
+def check_known_values(path: Path, values: dict) -> None:
+    """See that what a metadata.json says of the frames is of its form; it need not say all of it yet.
+
+    Raises:
+        UserError: a value is not of its form.
+    """
+    checks = _MetadataChecks(path, values)
+    for key in ("size_LR", "alphapose_input_size", "original_size"):
+        if key in values:
+            checks.size(key)
+    checks.people_layers(MOST_PEOPLE)
+    checks.frame_rate()
+    checks.source()
+    if checks.problems:
+        raise several(checks.problems)
 
 
 class _MetadataChecks:
@@ -254,6 +283,19 @@ class _MetadataChecks:
         except ValueError:
             self.problem("frame_rate", 'frames per second as a fraction, such as "25/1" or "30000/1001"')
             return DEFAULT_FRAME_RATE
+
+    def source(self) -> dict:
+        """What the frames were taken from, as preparation/frames.py writes it."""
+        value = self.values.get("source", {})
+        forms: dict[str, Callable[[Any], bool]] = {
+            "names": lambda names: _is_list_of(names, lambda name: isinstance(name, str)),
+            "frames": lambda frames: _is_list_of(frames, lambda frame: type(frame) is int and frame >= 0),
+            "first_second": lambda second: type(second) in (int, float),
+            "stored_size": lambda size: _is_list_of(size, _is_count) and len(size) == 2}
+        if not isinstance(value, dict) or not all(fits(value[key]) for key, fits in forms.items() if key in value):
+            self.problem("source", 'an object such as {"file": "walk.mp4", "frames": [0, 1, 2]}, or none')
+            return {}
+        return value
 
     def audio(self) -> Path | None:
         """The file with the sound; None: there is none."""

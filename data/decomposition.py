@@ -4,6 +4,7 @@ What belongs to the scene is found on a canvas that holds all that the camera sa
 frame.
 """
 
+import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from util import distributed
 from util.errors import UserError, several
 from util.images import read_image
 from vision.geometry.canvas import Canvas
+from vision.geometry.panorama import LARGEST_PANORAMA
 from vision.layers import filling
 from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import solve
@@ -41,7 +43,8 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
     layers = sorted(int(path.name) for path in (root.path / source).glob("[0-9][0-9]"))
     if not layers:
         raise UserError(f"{root.path}: neither mask/01 nor iuv/01; expected a folder of masks or of UV maps for each "
-                        f"layer of people. Make the UV maps: bash datasets/prepare_iuv.sh {root.path}")
+                        "layer of people. Make the UV maps: bash datasets/prepare_iuv.sh "
+                        f"{shlex.quote(str(root.path))}")
     problems = [problem for layer in layers for problem in root.require(f"{source}/{layer:02d}")]
     if problems:
         raise several(problems)
@@ -54,6 +57,32 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
         return cv2.resize(covered, root.metadata.size, interpolation=cv2.INTER_AREA)
 
     return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}
+
+
+def scene_canvas(root: Dataroot, use_homographies: bool) -> Canvas:
+    """Where all frames of a clip lie, in pixels of the low resolution.
+
+    Raises:
+        UserError: homographies.txt is missing or broken, or puts frames so far from each other that it must be wrong.
+    """
+    canvas = Canvas.of(root.registration() if use_homographies else None, root.metadata.size)
+    area = np.prod(canvas.size, dtype=float) / np.prod(root.metadata.size)
+    if canvas.matrices is None:
+        return canvas
+    right, bottom = root.metadata.size
+    depths = canvas.matrices[:, 2] @ np.array([[0, 0, 1], [right, 0, 1], [0, bottom, 1], [right, bottom, 1]]).T
+    endless = depths.min(axis=1) * depths.max(axis=1) <= 0  # the horizon goes through the frame
+    if area <= LARGEST_PANORAMA and not endless.any():
+        return canvas
+    middle = np.array([[root.metadata.size]], float) / 2
+    away = [cv2.perspectiveTransform(middle, matrix)[0, 0] for matrix in canvas.matrices]
+    farthest = np.linalg.norm(away - np.median(away, axis=0), axis=1).argmax()
+    if endless.any():
+        area, farthest = np.inf, endless.argmax()
+    raise UserError(f"{root.path / 'homographies.txt'}: the frames lie on a panorama {area:.3g} times as large as a "
+                    f"frame, frame {root.frames[farthest]} farthest from the others; expected up to {LARGEST_PANORAMA} "
+                    "times. Where its registration has failed, mend that line; else take a part of the clip, or train "
+                    "without --use_homographies")
 
 
 @dataclass(frozen=True)
@@ -139,7 +168,7 @@ def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
     """
     root = Dataroot.open(path)
     people = {layer: mattes[:length] for layer, mattes in read_mattes(root).items()}
-    canvas = Canvas.of(root.registration() if use_homographies else None, root.metadata.size)
+    canvas = scene_canvas(root, use_homographies)
     frames = [read_image(root.file("rgb_256", frame), "RGB") for frame in range(length)]
     laid = np.stack([canvas.lay(image, frame, cv2.INTER_CUBIC) for frame, image in enumerate(frames)])
     in_view = np.stack([canvas.in_view(frame, EDGE) for frame in range(length)])

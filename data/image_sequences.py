@@ -17,6 +17,7 @@ from PIL import Image
 
 from util.clips import natural_order
 from util.errors import UserError, several
+from util.files import mark_of_files
 from util.images import read_image
 
 IMAGES = (".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".bmp", ".tiff")
@@ -94,8 +95,9 @@ def find_sequences(root: Path | str, phase: str, folders: dict[str, tuple[str, t
 def data_id(sequences: list[Sequence]) -> str:
     """A text that tells these data from others."""
     first = next(iter(sequences[0].files.values()))[0]
-    frames = sum(map(len, sequences))
-    return f"{len(sequences)} sequences, {frames} frames, {zlib.crc32(first.read_bytes()):08x}"
+    files = [path for sequence in sequences for paths in sequence.files.values() for path in paths]
+    return (f"{len(sequences)} sequences, {sum(map(len, sequences))} frames, {zlib.crc32(first.read_bytes()):08x}, "
+            f"{mark_of_files(files)}")
 
 
 def _sequences_in(folder: Path, endings: tuple[str, ...]) -> tuple[dict[str, list[Path]], list[str]]:

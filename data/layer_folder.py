@@ -109,7 +109,7 @@ class LayerFolder:
 def _exported_files(folder: Path) -> dict[int, dict[str, Path]]:
     files: dict[int, dict[str, Path]] = {}
     for path in sorted(folder.glob("*_rgba_l*.png")):
-        match = re.fullmatch(r"(.+)_rgba_l(\d+)\.png", path.name)
+        match = re.fullmatch(r"(.+)_rgba_l(\d+)\.png", path.name, re.DOTALL)
         if match:
             files.setdefault(int(match[2]), {})[match[1]] = path
     if 0 not in files:

@@ -1,5 +1,6 @@
 """Frames of a clip with the UV maps, trimaps and person ids of their layers."""
 
+import contextlib
 import zlib
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +13,13 @@ import torch.nn.functional as F
 from data.base_dataset import BaseDataset
 from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
-from data.decomposition import Decomposition, decompose
+from data.decomposition import Decomposition, decompose, scene_canvas
 from data.masks import read_matte
 from util import distributed
 from util.command_line import int_at_least
-from util.errors import UserError, several
+from util.errors import UserError, several, shown
 from util.images import read_image
 from util.tensors import to_tensor
-from vision.geometry.canvas import Canvas
 from vision.layers.mattes import trimap
 from vision.people.iuv import decode_iuv, is_body
 from vision.people.texture_atlas import atlas_uv, background_uv
@@ -58,8 +58,10 @@ class LayeredVideoDataset(BaseDataset):
         self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
         self._check_files()
         self.registration = self.root.registration() if opt.use_homographies else None
-        if self.registration is not None and getattr(opt, "is_train", False) and not opt.do_upsampling:
-            self._look_at_camera()
+        if getattr(opt, "is_train", False) and not opt.do_upsampling:
+            self._say_what_is_unused()
+            if self.registration is not None:
+                self._look_at_camera()
         self.length = int(min(len(self.root.frames), opt.max_dataset_size))
         self.loaded = {}
 
@@ -71,8 +73,9 @@ class LayeredVideoDataset(BaseDataset):
                            help="width of the unknown band around people in their trimap")
         group.add_argument("--use_mask_images", action="store_true",
                            help="take the masks in mask/ instead of trimaps made from the UV maps")
-        group.add_argument("--use_homographies", action="store_true",
-                           help="register the background by homographies.txt: the camera moves")
+        group.add_argument("--use_homographies", action="store_true", default=None,
+                           help="register the background by homographies.txt: the camera moves (default: where that "
+                                "file is there, with --init closed_form and the presets that have it)")
         parser.deciding |= {"use_homographies", "n_textures", "width", "height"}
         of_models = {"init": "random", "do_upsampling": False} | (
             {"no_zoom": False} if is_train else {"moving_background": False})
@@ -82,19 +85,22 @@ class LayeredVideoDataset(BaseDataset):
 
     @staticmethod
     def resolve_options(opt) -> dict:
-        """n_textures, width and height from metadata.json; the clip is told from others by its first frame.
+        """n_textures, width and height from metadata.json; the clip is told from others by its frames' pixels.
 
-        With --init closed_form also n_frames, and canvas_size as [width, height] of what the camera saw of the scene.
+        With --init closed_form also n_frames, and canvas_size as [width, height] of what the camera saw of the scene;
+        the camera counts as moving wherever homographies.txt says how.
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         frames = list_images(Path(opt.dataroot) / "rgb_256")
-        first = read_image(next(iter(frames.values())), "RGB")
         values = {"n_textures": metadata.n_textures, "width": metadata.size[0], "height": metadata.size[1],
-                  "data_id": f"{len(frames)} frames, {zlib.crc32(first.data):08x}"}
+                  "data_id": _data_id(list(frames.values()))}
+        registered = (Path(opt.dataroot) / "homographies.txt").exists()
+        use_homographies = (opt.init == "closed_form" and registered if opt.use_homographies is None
+                            else opt.use_homographies)
+        values["use_homographies"] = use_homographies
         if opt.init == "closed_form":
-            registration = Dataroot.open(opt.dataroot).registration() if opt.use_homographies else None
             values |= {"n_frames": len(frames),
-                       "canvas_size": list(Canvas.of(registration, metadata.size).size)}
+                       "canvas_size": list(scene_canvas(Dataroot.open(opt.dataroot), use_homographies).size)}
         return values
 
     def __len__(self) -> int:
@@ -180,11 +186,22 @@ class LayeredVideoDataset(BaseDataset):
                 masks[layer] = read_matte(self.root.file(f"mask/{layer:02d}", index), self.metadata.size)
         return frame, iuvs, masks
 
+    def _say_what_is_unused(self) -> None:
+        """Name what the clip has and the published defaults leave aside: it decides how good the layers become."""
+        if self.opt.init != "random" or distributed.rank() > 0:
+            return
+        if self.registration is None and (self.root.path / "homographies.txt").exists():
+            print(f"WARNING: {self.root.path / 'homographies.txt'} is not used: the camera counts as standing still. "
+                  "Give --use_homographies to use it", flush=True)
+        if not self.opt.use_mask_images and (self.root.path / "mask").is_dir():
+            print(f"WARNING: {self.root.path / 'mask'} is not used: people are guided by trimaps of their UV maps. "
+                  "Give --use_mask_images to use it", flush=True)
+
     def _look_at_camera(self) -> None:
         """Warn of homographies that do not fit the frames: with them, hours of training are lost."""
         verdict = wrong_convention(self.root.path, self.registration, self.root.folders["rgb_256"])
         if verdict is not None and distributed.rank() == 0:
-            print(f"WARNING: {said_of(self.root.path, verdict)}", flush=True)
+            print(f"WARNING: {shown(said_of(self.root.path, verdict))}", flush=True)
 
     def _check_files(self) -> None:
         root, size = self.root, self.metadata.size
@@ -201,6 +218,18 @@ class LayeredVideoDataset(BaseDataset):
                 problems += root.require(f"mask/{layer:02d}")
         if problems:
             raise several(problems)
+
+
+def _data_id(frames: list[Path]) -> str:
+    """A text that tells a clip from others: the checksums of its first frame and of all frames.
+
+    Before version 0.2 it had the first alone.
+    """
+    first, mark = read_image(frames[0], "RGB"), 0
+    for path in frames:
+        with contextlib.suppress(UserError):  # what is broken, `preload` names
+            mark = zlib.crc32(read_image(path, "RGB").data, mark)
+    return f"{len(frames)} frames, {zlib.crc32(first.data):08x}, {mark:08x}"
 
 
 def zoomed_at_random(item: dict, rng: np.random.Generator) -> dict:

@@ -62,8 +62,9 @@ def create_training_loader(dataset: BaseDataset, opt: Namespace, epochs: range, 
                               distributed.rank(), distributed.count())
     workers = min(opt.num_threads, max(1, (os.cpu_count() or 1) // distributed.count_on_this_machine()))
     workers = min(workers, workers_that_fit(dataset, opt.batch_size, epochs.start, shared_memory_left()))
-    return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, pin_memory=bool(opt.gpu_ids),
-                      collate_fn=dataset.collate, worker_init_fn=_leave_signals_to_the_main_process)
+    return DataLoader(dataset, batch_sampler=sampler, num_workers=workers,
+                      pin_memory=bool(opt.gpu_ids) and torch.cuda.is_available(), collate_fn=dataset.collate,
+                      worker_init_fn=_leave_signals_to_the_main_process)
 
 
 def shared_memory_left() -> int | None:

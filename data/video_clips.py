@@ -43,7 +43,7 @@ from data.image_sequences import (
     size_of,
     stacked,
 )
-from util.clips import evenly_spread
+from util.clips import evenly_spread, gpus_of_a_clip
 from util.errors import UserError, several
 
 LONGEST_CLIP = 128
@@ -95,10 +95,7 @@ def possible_starts(length: int, clip: int, step: int) -> int:
 
 def frames_per_load(opt) -> int:
     """Most frames between two optimiser steps: --max_frames_per_gpu on each GPU that generates."""
-    gpus = 1
-    if opt.batch_size == 1:
-        gpus = opt.n_gpus_gen if opt.n_gpus_gen > 0 else max(len(opt.gpu_ids), 1)
-    return opt.max_frames_per_gpu * gpus
+    return opt.max_frames_per_gpu * gpus_of_a_clip(opt)
 
 
 # ---- the dataset ----------------------------------------------------------------------------------------------------

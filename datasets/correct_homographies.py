@@ -6,6 +6,7 @@ Inverted, transposed, frame-to-frame, shifted matrices and those in pixels of an
 to each other. The file as it was stays, as homographies_given.txt.
 """
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def main() -> None:
         return
     if verdict.better is None:
         raise UserError(f"{path}: {verdict.text}; expected matrices of one of these conventions. Register these frames "
-                        f"again: move it away, and python prepare.py --dataroot {root}")
+                        f"again: move it away, and python prepare.py --dataroot {shlex.quote(str(root))}")
     if kept.exists():
         raise UserError(f"{kept}: is there already; expected a place for homographies.txt as it is now. Move it away")
     write_text(kept, path.read_text(encoding="utf-8"))

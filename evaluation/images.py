@@ -83,6 +83,30 @@ def ssim_map(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return similarity.mean(-1)
 
 
+def content_box(target: np.ndarray, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """The part of a picture that Neural Actor's scores are of: one size for all, round what is not white.
+
+    Args:
+        target: [H, W, 3], of 8 or 16 bits.
+        size: (height, width) of the part; where the picture is smaller, all of that side.
+
+    Returns:
+        first row and the one behind the last, first column and the one behind the last; None: all is white.
+    """
+    content = np.asarray((target < np.iinfo(target.dtype).max).any(-1))
+    if not content.any():
+        return None
+    borders = []
+    for axis, side in enumerate(size):
+        whole, lines = target.shape[axis], np.flatnonzero(content.any(1 - axis))
+        first, last = int(lines[0]), int(lines[-1])
+        before = (side - (last + 1 - first)) // 2
+        start = max(0, min(first - before, whole - side))
+        borders += [start, min(start + side, whole)]
+    top, bottom, left, right = borders
+    return top, bottom, left, right
+
+
 def flicker(made: np.ndarray, earlier_made: np.ndarray, true: np.ndarray, earlier_true: np.ndarray) -> Sum:
     """Change from frame to frame beyond the true change: root mean square in 8-bit levels.
 

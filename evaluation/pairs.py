@@ -21,6 +21,7 @@ from tqdm import tqdm
 from evaluation.images import (
     Lpips,
     Sum,
+    content_box,
     figures,
     flicker,
     levels,
@@ -144,12 +145,17 @@ def matched(images: Pictures, targets: Pictures, only_common: bool = False) -> t
     return pairs, {"images": len(made) - len(pairs), "targets": len(true) - len(pairs)}
 
 
-def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None) -> dict:
+def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[int, int] | None = None) -> dict:
     """Measure pictures against their targets.
 
     Args:
         pairs: at least one.
         lpips: perceptual distance of two pictures; None: leave it out.
+        crop: (height, width) of the part round the target's content that is measured (`content_box`); pairs whose
+            target is white are left out then, and there is no flicker. None: all of each picture.
+
+    Raises:
+        UserError: all targets are white.
 
     Returns:
         `number` of pairs; `sizes`, how many there are of each; `bits` per channel of images and targets; `range` of the
@@ -162,20 +168,31 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None) -> dict:
     sizes: Counter[str] = Counter()
     bits: dict[str, set[int]] = {"images": set(), "targets": set()}
     earlier: tuple[Pair, np.ndarray, np.ndarray] | None = None
+    measured = []
     for pair in tqdm(pairs, desc="evaluate", unit="picture"):
         pixels = read_deep_image(pair.image), read_deep_image(pair.target)
+        if crop is not None:
+            box = content_box(pixels[1], crop)
+            if box is None:
+                continue
+            pixels = pixels[0][box[0]:box[1], box[2]:box[3]], pixels[1][box[0]:box[1], box[2]:box[3]]
+        measured.append(pair)
         for which, one in zip(bits, pixels):
             bits[which].add(8 * one.dtype.itemsize)
         sizes[size_text(pixels[0].shape[1::-1])] += 1
         made, true = map(unit_range, pixels)
         error = squared_error(made, true)
-        if earlier is not None and not (pair.follows(earlier[0]) and made.shape == earlier[1].shape):
+        if earlier is not None and (crop or not (pair.follows(earlier[0]) and made.shape == earlier[1].shape)):
             earlier = None
         sums.append({"images": {
             "psnr": error, "psnr_mean": Sum(error.figure(error.total / error.weight), 1),
             "ssim": mean(ssim_map(made, true)), "lpips": perceptual_distance(lpips, made, true),
             "flicker": flicker(made, earlier[1], true, earlier[2]) if earlier else Sum(0, 0, levels)}})
         earlier = pair, made, true
+    if not measured:
+        raise UserError(f"--crop: all {len(pairs)} targets are white, the first is {pairs[0].target}; expected "
+                        "pictures of something on white")
+    pairs = measured
     sequences = {sequence: [one for one, pair in zip(sums, pairs) if pair.sequence == sequence]
                  for sequence in dict.fromkeys(pair.sequence for pair in pairs)}
     return {

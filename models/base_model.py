@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
-from models.checkpoints import continue_optimizer, load_weights, read_checkpoint, weights_path
+from models.checkpoints import continue_optimizer, load_weights, read_checkpoint, weights_together
 from models.parallel import spread
 from models.schedules import Progress, Schedule, by_epoch
 from util import distributed
+from util.devices import device_of
 from util.errors import UserError
 from util.loss_log import in_text
 
@@ -110,8 +111,8 @@ class BaseModel(ABC):
 
     def __init__(self, opt: Namespace):
         self.opt = opt
-        self.device = torch.device("cuda", opt.gpu_ids[0]) if opt.gpu_ids else torch.device("cpu")
-        if opt.gpu_ids:
+        self.device = device_of(opt.gpu_ids)
+        if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
         self.amp_dtype = AMP[opt.amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=opt.amp == "fp16")
@@ -193,9 +194,8 @@ class BaseModel(ABC):
     def parallel(self, network: nn.Module) -> nn.Module:
         """`network`, for `optimize_parameters` to call: spread over processes (torchrun), or over several --gpu_ids.
 
-        Called in each phase, when it is settled which parameters are trained. Where a step only passes gradients
-        through a network that it does not train (a discriminator in the generator's step), it calls the network itself
-        (`models.parallel.gradients_pass_through`). A network of which nothing is trained stays as it is.
+        Called in each phase, when it is settled which parameters are trained. A network of which nothing is trained
+        stays as it is.
         """
         return spread(network, self.opt.gpu_ids, self.opt.batch_statistics)
 
@@ -203,14 +203,19 @@ class BaseModel(ABC):
         """Where networks compute with the precision of --amp."""
         return torch.autocast(self.device.type, self.amp_dtype, enabled=self.amp_dtype is not None)
 
-    def gradient_step(self, loss: Tensor, *names: str) -> None:
-        """One step of the optimisers `names` down the gradient of `loss`; with --amp fp16 the loss is scaled for it."""
+    def gradient_step(self, loss: Tensor, *names: str, keep_graph: bool = False) -> None:
+        """One step of the optimisers `names` down the gradient of `loss`; with --amp fp16 the loss is scaled for it.
+
+        Gradients are computed of what these optimisers train, and of nothing else on the way there. With `keep_graph`
+        another step may take a loss of the same forward pass.
+        """
+        trained = [parameter for name in names for group in self.optimizers[name].param_groups
+                   for parameter in group["params"] if parameter.requires_grad]
         for name in names:
             self.optimizers[name].zero_grad()
         if distributed.count() > 1:  # they wait for gradients of all parameters, also those that the loss does without
-            groups = (group for name in names for group in self.optimizers[name].param_groups)
-            loss = loss + 0 * sum(parameter.sum() for group in groups for parameter in group["params"])
-        self.scaler.scale(loss).backward()
+            loss = loss + 0 * sum(parameter.sum() for parameter in trained)
+        self.scaler.scale(loss).backward(inputs=trained, retain_graph=keep_graph)
         for name in names:
             self.scaler.step(self.optimizers[name])
         self.scaler.update()
@@ -287,8 +292,8 @@ class BaseModel(ABC):
         Raises:
             UserError: a file is missing, broken, or holds a network of another shape.
         """
-        for name, network in self.networks.items():
-            path = weights_path(self.run_folder, label, name)
+        for name, path in weights_together(self.run_folder, label, self.networks).items():
+            network = self.networks[name]
             weights = read_checkpoint(path, "train first (train.py), or name another --name or --epoch")
             load_weights(network, weights, path)
 

@@ -1,9 +1,10 @@
 """Files of weights and training states: written whole, and read with suspicion."""
 
 import collections
+import contextlib
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -11,6 +12,7 @@ from typing import BinaryIO, cast
 import torch
 from torch import Tensor, nn
 
+from util.download import refuse_bombs
 from util.errors import UserError
 from util.files import written_atomically
 
@@ -24,6 +26,42 @@ def weights_path(folder: Path, label: str, network: str) -> Path:
     if label.isdecimal() and not path.exists():
         return folder / f"epoch_{label}_net_{network}.pth"
     return path
+
+
+def state_path(folder: Path) -> Path:
+    """Where a run's training state is."""
+    return folder / "latest_state.pth"
+
+
+def weights_that_fit(folder: Path, network: str, state: dict) -> Path | None:
+    """The file of a network's weights that a training state belongs to: the latest, or after a kill the one before.
+
+    None where there is no such file.
+    """
+    for label in ("latest", "previous"):
+        path = weights_path(folder, label, network)
+        with contextlib.suppress(OSError, zipfile.BadZipFile):
+            if fingerprint(path) == state["weights"][network]:
+                return path
+    return None
+
+
+def weights_together(folder: Path, label: str, networks: Iterable[str]) -> dict[str, Path]:
+    """Files of weights of one moment, by network.
+
+    A run that is killed while it saves has the latest weights of some networks only; then it is those of the save
+    before, which `latest_state.pth` belongs to. Where no such state can be read, or the weights are of elsewhere, the
+    files that the label names.
+    """
+    as_named = {name: weights_path(folder, label, name) for name in networks}
+    if label != "latest" or not state_path(folder).exists():
+        return as_named
+    try:
+        state = torch.load(state_path(folder), map_location="cpu", weights_only=True, mmap=True)
+        found = {name: weights_that_fit(folder, name, state) for name in as_named}
+    except Exception:  # whatever is wrong with it: exports need no state
+        return as_named
+    return {name: path for name, path in found.items() if path is not None} if all(found.values()) else as_named
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
@@ -197,6 +235,7 @@ def read_checkpoint(path: Path, remedy: str) -> dict:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
+                refuse_bombs(archive)
                 if archive.testzip() is not None:
                     raise ValueError(f"{archive.testzip()} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -303,7 +303,7 @@ class LnrModel(BaseModel):
             "mask_vis": _stacked(batch["mask"][0][:, None]).expand(3, -1, -1),
         }
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode, in which torch 2.4 counts no operations
     def export(self, batch: dict) -> Export:
         """Layers after detail transfer, named by layer number (`l0` is the background), whatever their order."""
         batch = self.to_device(batch)

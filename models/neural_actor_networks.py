@@ -134,16 +134,20 @@ class Layers(nn.Module):
 class TextureEncoder(nn.Module):
     """The trunk of a ResNet-34; its first maps, all as large as the first of them."""
 
-    def __init__(self, layers: int = 4, pretrained: bool = True):
+    def __init__(self, layers: int = 4, pretrained: bool = True, frozen_statistics: bool = False):
         super().__init__()
         from torchvision.models import resnet34
-        self.layers = layers
+        self.layers, self.frozen_statistics = layers, frozen_statistics
         self.model = resnet34(weights=None)
         if pretrained:
             self.model.load_state_dict(load_weights(RESNET))
         del self.model.fc
         for unused in self._stages()[layers - 1:]:
             unused.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "TextureEncoder":
+        """As for every module; with `frozen_statistics`, batch normalisation never takes those of a picture."""
+        return super().train(mode and not self.frozen_statistics)
 
     def _stages(self) -> list[nn.Module]:
         return [self.model.layer1, self.model.layer2, self.model.layer3, self.model.layer4]
@@ -175,12 +179,13 @@ class Encoder(nn.Module):
         self.texture_width = 3 if not opt.use_texture_encoder else LAYER_WIDTHS[opt.texture_encoder_layers - 1]
         if opt.use_texture_encoder and self.with_texture:
             self.texture_encoder = TextureEncoder(opt.texture_encoder_layers,
-                                                  pretrained=opt.is_train and not opt.no_pretrained)
+                                                  pretrained=opt.is_train and not opt.no_pretrained,
+                                                  frozen_statistics=getattr(opt, "freeze_batch_norm", False))
         if opt.predict_texture_mask:
             self.texture_mask = nn.Parameter(torch.full((MASK_SIDE, MASK_SIDE), 4.0))
         self.joint_filter = Encoding(opt.joint_filter_size, times_pi=False)
         width = opt.joint_feature_dim
-        if opt.additional_deform != "none":
+        if opt.additional_deform == "pos":
             inputs = width + (self.texture_width if self.texture_moves else 0)
             self.skinning_deform = Layers(inputs, [width], last=3)
             for parameter in self.skinning_deform.net[-1].parameters():
@@ -340,8 +345,8 @@ def read_published(path: Path) -> tuple[dict[str, Tensor], Namespace]:
     Raises:
         UserError: it cannot be read.
     """
-    with torch.serialization.safe_globals([Namespace]):
-        state = read_checkpoint(path, "give a checkpoint of Neural Actor's renderer, nerf_NAME.pt")
+    torch.serialization.add_safe_globals([Namespace])  # a mere holder of values; torch 2.4 can only add for good
+    state = read_checkpoint(path, "give a checkpoint of Neural Actor's renderer, nerf_NAME.pt")
     if not isinstance(state.get("model"), dict):
         raise UserError(f"{path}: holds no weights under 'model'; expected a checkpoint of Neural Actor's renderer, "
                         "nerf_NAME.pt")

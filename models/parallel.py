@@ -52,23 +52,6 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
                 training, tracks, mean, variance)
 
 
-@contextmanager
-def gradients_pass_through(network: nn.Module) -> Iterator[nn.Module]:
-    """Let gradients pass through `network`, but not reach it: a discriminator in the generator's step.
-
-    The network itself is called for that, not its parallel one: no process waits for sums of gradients that nobody
-    needs.
-    """
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    try:
-        for parameter in trained:
-            parameter.requires_grad_(False)
-        yield network
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
-
-
 def synchronise_batch_norms(network: nn.Module, on_gpu: bool) -> None:
     """Let every batch normalisation in `network` take the whole batch's statistics; parameters and buffers stay."""
     kind = nn.SyncBatchNorm if on_gpu else CpuSyncBatchNorm

@@ -9,23 +9,31 @@ from torch import Tensor, nn
 
 from models.checkpoints import load_weights, read_checkpoint
 from models.vid2vid_networks import Encoder, GlobalGenerator, GlobalGeneratorWithFeatures, LocalEnhancer
+from models.vid2vid_setup import make_single_generator
 from util.errors import UserError
 
 FEATURES = 16
+OWN = "latest_net_G_single.pth"
+"""The run's generator of first frames; it is the same for all epochs of the video."""
 PUBLISHED = Path("checkpoints")
 """The published single-image generators lie here, whatever --checkpoints_dir says."""
 STREET_SIZES = (512, 1024, 2048)
 
 
-class StreetFirstFrame:
-    """A frame from its labels."""
+def image_maps(opt, maps: Tensor) -> Tensor:
+    """What generators of single images see of encoded maps [..., C, H, W]: all but edges of instances."""
+    return maps[..., :opt.label_nc or opt.input_nc, :, :]
 
-    def __init__(self, generator: nn.Module, label_nc: int):
-        self.generator, self.label_nc = generator, label_nc
+
+class ImageFirstFrame:
+    """A frame from its map alone."""
+
+    def __init__(self, generator: nn.Module, opt):
+        self.generator, self.opt = generator, opt
 
     def __call__(self, maps: Tensor, _image: Tensor | None, _parts: Tensor | None) -> Tensor:
-        """Encoded maps [B, C, H, W], of which edges of instances are not used, to frames [B, 3, H, W]."""
-        return self.generator(maps[:, :self.label_nc])
+        """Encoded maps [B, C, H, W] to frames [B, 3, H, W]."""
+        return self.generator(image_maps(self.opt, maps))
 
 
 class FaceFirstFrame:
@@ -63,12 +71,17 @@ class FaceFirstFrame:
         return [(label, vectors) for label, vectors in self.features.items() if bool((parts == label).any())]
 
 
-def first_frame(opt, device: torch.device):
-    """What makes first frames, chosen as published by the name of --dataroot, with its weights.
+def first_frame(opt, run_folder: Path, device: torch.device):
+    """What makes first frames, with its weights: trained with --niter_single, or published.
+
+    The published ones are chosen by the name of --dataroot, as there.
 
     Raises:
         UserError: it is not known which, or files are missing.
     """
+    own = Path(opt.single_G_dir or run_folder) / OWN
+    if own.exists():
+        return ImageFirstFrame(_loaded(make_single_generator(opt), own, device), opt)
     chosen = str(opt.single_G_dir or opt.dataroot)
     if "face" in chosen:
         folder = Path(opt.single_G_dir or PUBLISHED / "edge2face_single")
@@ -80,7 +93,8 @@ def first_frame(opt, device: torch.device):
     if "City" in chosen or "city" in chosen:
         if opt.load_size not in STREET_SIZES:
             raise UserError(f"--loadSize: found {opt.load_size} with --use_single_G; its generators are for 512, 1024 "
-                            "and 2048. Give one of these, or --use_real_img, or --no_first_img")
+                            "and 2048. Give one of these, train one (--niter_single), or give --use_real_img or "
+                            "--no_first_img")
         folder = Path(opt.single_G_dir or PUBLISHED / "label2city_single")
         generator: nn.Module
         if opt.load_size == 2048:
@@ -88,14 +102,15 @@ def first_frame(opt, device: torch.device):
         else:
             generator = GlobalGenerator(opt.label_nc, 64, 3 if opt.load_size == 512 else 4, opt.n_blocks)
         path = folder / f"latest_net_G_{opt.load_size}.pth"
-        return StreetFirstFrame(_loaded(generator, path, device), opt.label_nc)
-    raise UserError(f"--use_single_G: found --dataroot {opt.dataroot}; the first frame's generator is chosen by the "
-                    "name of the data, or of --single_G_dir, which should hold City or face. Give one of these, or "
-                    "--use_real_img or --no_first_img")
+        return ImageFirstFrame(_loaded(generator, path, device), opt)
+    raise UserError(f"--use_single_G: no {own}, and found --dataroot {opt.dataroot}; a published generator of first "
+                    "frames is chosen by the name of the data, or of --single_G_dir, which should hold City or face. "
+                    "Train one with --niter_single, or give --use_real_img or --no_first_img")
 
 
 def _loaded(network: nn.Module, path: Path, device: torch.device) -> nn.Module:
-    weights = read_checkpoint(path, "put the published file there, or give --use_real_img or --no_first_img")
+    weights = read_checkpoint(path, "put the published file there, train one (--niter_single), or give --use_real_img "
+                              "or --no_first_img")
     load_weights(network, weights, path)
     return network.to(device).requires_grad_(False)
 

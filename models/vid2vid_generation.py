@@ -3,6 +3,7 @@
 Videos are float [B, T, C, H, W]. What is carried from frame to frame is an argument and a result, never kept here.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from models.vid2vid_maps import foreground, pyramid
 from models.vid2vid_networks import Frame
+from models.vid2vid_temporal import FrameHistory
 
 
 class Load(NamedTuple):
@@ -18,7 +20,7 @@ class Load(NamedTuple):
 
     Attributes:
         images: [B, T, 3, H, W] in [-1, 1].
-        raw: the same, hallucinated alone.
+        raw: the same, hallucinated alone; `images` itself where nothing is warped.
         flow: [B, T, 2, H, W] in pixels, to the frame before; None without flow.
         weight: [B, T, 1, H, W] in (0, 1), of `raw`; None without flow.
         carried: the last frames [B, tG-1, 3, h, w] of each resolution, the finest first, without gradient.
@@ -29,6 +31,16 @@ class Load(NamedTuple):
     flow: Tensor | None
     weight: Tensor | None
     carried: list[Tensor]
+
+    @property
+    def kinds(self) -> list[Tensor]:
+        """What losses of images see: the frames, and as they are hallucinated where that is something else."""
+        return [self.images] if self.raw is self.images else [self.images, self.raw]
+
+    @property
+    def counted(self) -> int:
+        """How often their losses count: frames that are as they were hallucinated count as both."""
+        return 2 // len(self.kinds)
 
 
 def on_device_of(place: nn.Module | Tensor, values):
@@ -107,6 +119,46 @@ class FrameGenerators(nn.Module):
             finest.append(made[-1])
         flows, weights = ([part for part in parts if part is not None]
                           for parts in ([f.flow for f in finest], [f.weight for f in finest]))
-        return Load(torch.stack([f.image for f in finest], 1), torch.stack([f.raw for f in finest], 1),
+        images = torch.stack([f.image for f in finest], 1)
+        raw = images if all(f.raw is f.image for f in finest) else torch.stack([f.raw for f in finest], 1)
+        return Load(images, raw,
                     torch.stack(flows, 1) if flows else None, torch.stack(weights, 1) if weights else None,
                     [torch.stack(frames[1 - n:], 1).detach() for frames in videos])
+
+
+def loads(frames: int, n_frames_G: int, frames_per_load: int) -> Iterator[tuple[int, int]]:
+    """Where the loads of a clip of so many maps begin and end; the last one may be shorter."""
+    for start in range(0, frames - n_frames_G + 1, frames_per_load):
+        yield start, min(start + frames_per_load + n_frames_G - 1, frames)
+
+
+class ClipState:
+    """What is carried from load to load of a clip.
+
+    Args:
+        history: which frames discriminators see.
+
+    Attributes:
+        carried: the last frames that were made, of each resolution.
+        kept: real frames, frames that were made, and flows, from the frame `oldest` on.
+    """
+
+    def __init__(self, history: FrameHistory):
+        self.history = history
+        self.carried: list[Tensor] = []
+        self.kept: list[Tensor] | None = None
+        self.oldest = 0
+
+    def last_made(self, before: Tensor) -> Tensor:
+        """The last frame that was made [B, 1, 3, H, W]; in the first load the real one."""
+        return before[:, :1] if self.history.count == 0 else self.carried[0][:, -1:]
+
+    def with_new(self, *videos: Tensor) -> list[Tensor]:
+        """What is kept, with the videos of a load behind it."""
+        return [torch.cat(pair, 1) for pair in zip(self.kept, videos)] if self.kept else list(videos)
+
+    def go_on(self, load: Load, target: Tensor, flow: Tensor) -> None:
+        """Keep what later loads need, without gradients."""
+        videos = self.with_new(target, load.images.detach(), flow)
+        drop = self.history.oldest - self.oldest
+        self.kept, self.oldest, self.carried = [video[:, drop:] for video in videos], self.history.oldest, load.carried

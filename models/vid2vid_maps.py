@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from models.vid2vid_networks import halved
+from util.errors import UserError
 
 HEAD = 0.9
 """A DensePose map's third channel is 2 part / 24 - 1: above this it is the head (parts 23 and 24)."""
@@ -83,3 +84,28 @@ def face_box(maps: Tensor, fine_size: int, skeleton: bool = False) -> tuple[int,
     y, x = (max(half, min(size - 1 - half, (int(place.min()) + int(place.max())) // 2))
             for place, size in ((rows, maps.shape[2]), (columns, maps.shape[3])))
     return y - half, y + half, x - half, x + half
+
+
+def check_clip(batch: dict, opt) -> None:
+    """See that a batch is what the options say.
+
+    Raises:
+        UserError: labels are too large, channels or sizes do not fit, or there are too few frames.
+    """
+    where = f"{batch['image_path'][0]}: " if "image_path" in batch else ""
+    maps = batch["A"]
+    frames, channels, height, width = maps.shape[1:]
+    if frames < opt.n_frames_G:
+        raise UserError(f"{where}found a clip of {frames} frames; expected at least --n_frames_G {opt.n_frames_G}")
+    if channels != (1 if opt.label_nc else opt.input_nc):
+        raise UserError(f"{where}found maps of {channels} channels; expected "
+                        + ("label maps, of 1 channel" if opt.label_nc else f"--input_nc {opt.input_nc}"))
+    if opt.label_nc and not 0 <= float(maps.min()) <= float(maps.max()) < opt.label_nc:
+        raise UserError(f"{where}found label {maps.max():g}; expected labels below --label_nc {opt.label_nc}")
+    unit = 2**(opt.n_scales_spatial - 1 + opt.n_downsample_G)
+    if height % unit or width % unit:
+        raise UserError(f"{where}found frames of {width}x{height} pixels; expected multiples of {unit} with "
+                        f"--n_scales_spatial {opt.n_scales_spatial} and --n_downsample_G {opt.n_downsample_G}. Give "
+                        "another --loadSize or --resize_or_crop")
+    if opt.use_instance and "inst" not in batch:
+        raise UserError(f"{where}found no instances; expected them with --use_instance")

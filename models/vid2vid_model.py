@@ -13,31 +13,41 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import replicate
 
-from models.base_model import BaseModel, Export, Phase
+from models.base_model import BaseModel, Cost, Export, Phase
 from models.flow_teachers import FilesTeacher, make_teacher
 from models.gan_losses import feature_matching, masked_l1, verdict_loss
-from models.parallel import frozen_statistics, gradients_pass_through
+from models.parallel import frozen_statistics
 from models.perceptual import perceptual_loss, pretrained_vgg
-from models.schedules import Progress, by_epoch
-from models.vid2vid_first_frame import first_frame
-from models.vid2vid_generation import FrameGenerators, Load
-from models.vid2vid_maps import encoded, face_box, pyramid
-from models.vid2vid_networks import FLOW_SCALE, CoarseGenerator, FineGenerator, MultiScaleDiscriminator, initialise
+from models.vid2vid_cost import FrameCost, frame_cost, training_cost
+from models.vid2vid_first_frame import first_frame, image_maps
+from models.vid2vid_generation import ClipState, FrameGenerators, Load, loads
+from models.vid2vid_maps import check_clip, encoded, face_box, pyramid
+from models.vid2vid_networks import FLOW_SCALE
 from models.vid2vid_options import add_options, check_options
-from models.vid2vid_pictures import as_tensor, flow_picture, image_bytes, map_picture, unit_bytes, written_map
+from models.vid2vid_pictures import as_tensor, image_bytes, map_picture, pictures, written_map
+from models.vid2vid_setup import (
+    frame_gpus,
+    learning_rate,
+    make_discriminators,
+    make_generators,
+    make_single_networks,
+    single_learning_rate,
+)
 from models.vid2vid_temporal import FrameHistory, growth
 from util import distributed
+from util.clips import gpus_of_a_clip
 from util.errors import UserError
 from vision.geometry.warp import warp
 
-FINEST, ALL = "finest generator", "training"
+FINEST, ALL, SINGLE = "finest generator", "training", "first frames"
 FACE_WEIGHT = 2.0
 
 
 class Vid2VidModel(BaseModel):
-    """Generators G0 (the coarsest), G1, ...; discriminators D, D_T0, D_T1, ... and D_f."""
+    """Generators G0 (the coarsest), G1, ...; discriminators D, D_T0, D_T1, ... and D_f; G_single, D_single."""
 
     dataset_mode = "temporal"
+    epoch_options = ("n_epochs", "n_epochs_decay", "niter_step", "niter_fix_global", "niter_single")
     epoch_label = "{epoch}"
     to_save_memory = "smaller frames, a smaller --max_frames_per_gpu, or --checkpoint_activations"
     captions = {
@@ -66,10 +76,13 @@ class Vid2VidModel(BaseModel):
             self.networks |= {name: network.to(self.device) for name, network in make_discriminators(opt).items()}
             self.vgg = None if opt.no_vgg else pretrained_vgg().to(self.device)
             self.teacher = make_teacher(opt.flow_net, opt.flow_file, self.device)
-            self.gpus, self.frame_gpus = generator_gpus(opt), frame_gpus(opt)
+            if opt.niter_single:
+                self.networks |= {name: network.to(self.device) for name, network in make_single_networks(opt).items()}
+            self.gpus, self.frame_gpus = gpus_of_a_clip(opt), frame_gpus(opt)
             self.growth = growth(opt, self.gpus, 1)
+            self.counted: dict[tuple[int, int], FrameCost] = {}
             self.epochs = range(1, opt.n_epochs + opt.n_epochs_decay + 1)
-        self.first_frame = first_frame(opt, self.device) if self.first_frame_is_single else None
+        self.first_frame = first_frame(opt, self.run_folder, self.device) if self.first_frame_is_single else None
         self.sequence: str | None = None
         self.carried: list[Tensor] = []
 
@@ -84,10 +97,15 @@ class Vid2VidModel(BaseModel):
     # Training: phases, optimisers, learning rates.
 
     def phases(self) -> list[Phase]:
-        """First the finest generator alone, for --niter_fix_global epochs, if there are several; then all."""
+        """First the finest generator alone, for --niter_fix_global epochs, if there are several; then all.
+
+        What makes first frames (--niter_single) is trained last, so that epochs of the video count as published.
+        """
         fixed = min(self.opt.niter_fix_global if self.opt.n_scales_spatial > 1 else 0, len(self.epochs))
         kept = tuple(name for name in ("D", *self.temporal_names))
-        phases = [Phase(FINEST, self.opt, self.epochs[:fixed]), Phase(ALL, self.opt, self.epochs[fixed:], keeps=kept)]
+        end = self.epochs.stop
+        phases = [Phase(FINEST, self.opt, self.epochs[:fixed]), Phase(ALL, self.opt, self.epochs[fixed:], keeps=kept),
+                  Phase(SINGLE, self.opt, range(end, end + self.opt.niter_single))]
         return [phase for phase in phases if phase.epochs]
 
     @property
@@ -98,16 +116,22 @@ class Vid2VidModel(BaseModel):
     def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
         """One for the generators that the phase trains, one for D and D_f, and one for each temporal discriminator."""
         opt = phase.opt
+        if phase.name == SINGLE:
+            self.judges = {"D_single": self.parallel(self.networks["D_single"])}
+            self.generate_image = self.parallel(self.networks["G_single"])
+            return {name: torch.optim.Adam(self.networks[name].parameters(), lr=opt.lr, betas=(opt.beta1, 0.999),
+                                           fused=True) for name in ("G_single", "D_single")}
         self.finest_only = phase.name == FINEST
         trained = self.frames.generators[-1:] if self.finest_only else self.frames.generators
         self.frames.requires_grad_(False)
         trained.requires_grad_(True)
         self.generate = self.frames if self.frame_gpus else self.parallel(self.frames)
-        self.judges = {name: self.spread_judge(network) for name, network in self.networks.items() if name[0] == "D"}
+        self.judges = {name: self.spread_judge(network) for name, network in self.networks.items()
+                       if name[0] == "D" and name != "D_single"}
 
         def adam(networks: list[nn.Module], factor: float, beta1: float, beta2: float) -> torch.optim.Adam:
             return torch.optim.Adam([p for network in networks for p in network.parameters()], lr=opt.lr * factor,
-                                    betas=(beta1, beta2))
+                                    betas=(beta1, beta2), fused=True)
 
         of_images = [self.networks[name] for name in ("D", "D_f") if name in self.networks]
         slow, fast, betas = (0.5, 2.0, (0.0, 0.9)) if opt.TTUR else (1.0, 1.0, (opt.beta1, 0.999))
@@ -129,17 +153,30 @@ class Vid2VidModel(BaseModel):
         return {"replicas": replicate(self.frames, self.frame_gpus), "per_replica": self.growth.frames_per_gpu}
 
     def schedules(self, phase: Phase) -> dict:
-        """All learning rates fall together, over the epochs of all phases."""
-        return dict.fromkeys(self.optimizers, learning_rate(phase.opt, self.epochs))
+        """All learning rates fall together, over the epochs of the video; those of first frames over theirs."""
+        rate = (single_learning_rate(phase.epochs) if phase.name == SINGLE else learning_rate(phase.opt, self.epochs))
+        return dict.fromkeys(self.optimizers, rate)
 
     def start_epoch(self, epoch: int) -> None:
         """Let loads and gradients grow."""
         self.growth = growth(self.opt, self.gpus, epoch)
 
+    def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
+        """What an epoch of clips costs, without the flow teacher; not known of first frames."""
+        if phase.name == SINGLE:
+            return None
+        frames, size = item["A"].shape[0] - phase.opt.n_frames_G + 1, tuple(item["A"].shape[-2:])
+        if size not in self.counted:
+            self.counted[size] = frame_cost(phase.opt, size)
+        at_once = growth(phase.opt, self.gpus, phase.epochs[-1]).frames_per_load
+        return training_cost(phase.opt, self.counted[size], frames, items, at_once, batch_size)
+
     # Training: a clip.
 
     def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:
         """Train on a batch of clips, load by load; gives the losses of the last one."""
+        if self.phase.name == SINGLE:
+            return self.train_images(batch)
         return list(losses for losses, _ in self.train_clip(batch))[-1]
 
     def train_clip(self, batch: dict) -> Iterator[tuple[dict[str, Tensor], Load]]:
@@ -154,6 +191,25 @@ class Vid2VidModel(BaseModel):
         frames = distributed.smallest(maps.shape[1])
         for start, stop in loads(frames, self.opt.n_frames_G, self.growth.frames_per_load):
             yield self.train_load(maps[:, start:stop], real[:, start:stop], clip)
+
+    def train_images(self, batch: dict) -> dict[str, Tensor]:
+        """Train what makes first frames on the frames of clips, as many at a time as a load has."""
+        maps, real = self.clip(batch)
+        maps, losses = image_maps(self.opt, maps), {}
+        frames = distributed.smallest(maps.shape[1])
+        for start in range(0, frames, self.growth.frames_per_load):
+            few = slice(start, min(start + self.growth.frames_per_load, frames))
+            of_maps, target = maps[:, few].flatten(0, 1), real[:, few].flatten(0, 1)
+            with self.autocast():
+                made = self.generate_image(of_maps).to(target.dtype)
+            gan, features, of_real, of_made = self.judged(
+                "D_single", *(torch.cat([of_maps, images], 1) for images in (target, made)))
+            losses = {"G_GAN": gan, "G_GAN_Feat": features, "G_VGG": self.perceptual(target, made), "D_real": of_real,
+                      "D_fake": of_made}
+            self.gradient_step(total([loss for name, loss in losses.items() if name[0] == "G"]), "G_single",
+                               keep_graph=True)
+            self.gradient_step((of_real + of_made) / 2, "D_single")
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def clip(self, batch: dict) -> tuple[Tensor, Tensor]:
         """Encoded maps [B, T, C, H, W] and real frames [B, T, 3, H, W], on the device."""
@@ -201,13 +257,14 @@ class Vid2VidModel(BaseModel):
         numbers = range(first + n - 1, first + n - 1 + target.shape[1])
         flow_ref, sure = self.teacher(target, before, [[(i, i - 1) for i in numbers]])
 
-        losses = {"G_VGG": self.perceptual(target, load)}
+        losses = {"G_VGG": self.perceptual(target.flatten(0, 1), *(kind.flatten(0, 1) for kind in load.kinds),
+                                           counted=load.counted)}
         losses |= self.image_losses(maps[:, n - 1:], target, load)
         losses |= self.flow_losses(load, target, before, made_before, flow_ref, sure)
         losses |= self.face_losses(maps[:, n - 1:], target, load)
         losses |= self.temporal_losses(clip, target, load.images, flow_ref)
 
-        self.gradient_step(total([loss for name, loss in losses.items() if name[0] in "GFW"]), "G")
+        self.gradient_step(total([loss for name, loss in losses.items() if name[0] in "GFW"]), "G", keep_graph=True)
         of_images = ("D_real", "D_fake", "D_f_real", "D_f_fake")
         self.gradient_step(total([losses[name] for name in of_images if name in losses]) / 2, "D")
         for k, name in enumerate(self.temporal_names):
@@ -216,13 +273,12 @@ class Vid2VidModel(BaseModel):
         clip.go_on(load, target, flow_ref)
         return {name: loss.detach() for name, loss in losses.items()}, load
 
-    def perceptual(self, target: Tensor, load: Load) -> Tensor:
-        """The perceptual loss of frames and hallucinated frames."""
+    def perceptual(self, target: Tensor, *made: Tensor, counted: int = 1) -> Tensor:
+        """The perceptual loss of images that were made [N, 3, H, W], summed over `made`, and so often counted."""
         if self.vgg is None:
             return target.new_zeros(())
-        videos = [video.flatten(0, 1) for video in (target, load.images, load.raw)]
         with self.autocast():
-            return self.opt.lambda_feat * perceptual_loss(self.vgg, *videos)
+            return counted * self.opt.lambda_feat * perceptual_loss(self.vgg, target, *made)
 
     def judged(self, name: str, real: Tensor, *made: Tensor) -> list[Tensor]:
         """What a discriminator says of real things and of things that were made.
@@ -231,17 +287,14 @@ class Vid2VidModel(BaseModel):
             four losses: the generators' adversarial one, theirs of features, and the discriminator's of the real and
             of the made, summed over `made`. The real are as often counted.
         """
-        network, judge = self.networks[name], self.judges[name]
-        mode, sums = self.opt.gan_mode, [real.new_zeros(()) for _ in range(4)]
+        judge, mode, sums = self.judges[name], self.opt.gan_mode, [real.new_zeros(()) for _ in range(4)]
         with self.autocast():
             of_real = judge(real)
             for images in made:
-                of_made = judge(images.detach())
-                with gradients_pass_through(network) as passed:
-                    for_generator = (judge if isinstance(judge, nn.DataParallel) else passed)(images)
-                sums[0] = sums[0] + verdict_loss(for_generator, True, mode, for_generator=True)
+                of_made = judge(images)
+                sums[0] = sums[0] + verdict_loss(of_made, True, mode, for_generator=True)
                 if not self.opt.no_ganFeat:
-                    sums[1] = sums[1] + self.opt.lambda_feat * feature_matching(for_generator, of_real, self.opt.num_D,
+                    sums[1] = sums[1] + self.opt.lambda_feat * feature_matching(of_made, of_real, self.opt.num_D,
                                                                                 self.opt.n_layers_D)
                 sums[2] = sums[2] + verdict_loss(of_real, True, mode)
                 sums[3] = sums[3] + verdict_loss(of_made, False, mode)
@@ -249,8 +302,9 @@ class Vid2VidModel(BaseModel):
 
     def image_losses(self, maps: Tensor, target: Tensor, load: Load) -> dict[str, Tensor]:
         """Losses by the discriminator of images, which sees each with its map."""
-        pairs = [torch.cat([maps, images], 2).flatten(0, 1) for images in (target, load.images, load.raw)]
-        return dict(zip(("G_GAN", "G_GAN_Feat", "D_real", "D_fake"), self.judged("D", *pairs)))
+        pairs = [torch.cat([maps, images], 2).flatten(0, 1) for images in (target, *load.kinds)]
+        losses = [load.counted * loss for loss in self.judged("D", *pairs)]
+        return dict(zip(("G_GAN", "G_GAN_Feat", "D_real", "D_fake"), losses))
 
     def flow_losses(self, load: Load, target: Tensor, before: Tensor, made_before: Tensor, flow_ref: Tensor,
                     sure: Tensor) -> dict[str, Tensor]:
@@ -309,11 +363,14 @@ class Vid2VidModel(BaseModel):
         """Losses in the order of their names, with three decimals; those that are 0 are left out, as published."""
         losses = " ".join(f"{name}: {math.nan if value is None else value:.3f}"
                           for name, value in sorted(record["losses"].items()) if value != 0)
-        return f"(epoch: {record['epoch']}, iters: {record['step']}, time: {record['time']:.3f}) {losses} "
+        done = record.get("items", record["step"])  # of the epoch, as published
+        return f"(epoch: {record['epoch']}, iters: {done}, time: {record['time']:.3f}) {losses} "
 
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """The last frame of the first clip, and what it is made of."""
         opt, n = self.opt, self.opt.n_frames_G
+        if self.phase.name == SINGLE:
+            return self.image_visuals(*(video[0, -1] for video in self.clip(batch)))
         with frozen_statistics(self.frames):
             maps, real = (video[:1] for video in self.clip(batch))
             carried, made = self.given_first_frames(real, maps), []
@@ -325,6 +382,15 @@ class Vid2VidModel(BaseModel):
             flow_ref, sure = self.teacher(real[:, -1:], real[:, -2:-1], [[(last, last - 1)]])
         box = face_box(maps[0, start + n - 1:], opt.fine_size, opt.openpose_only) if opt.add_face_disc else None
         return pictures(opt, maps[0, -1], made[0][0, 0], load, real[0, -1], flow_ref[0, -1], sure[0, -1], box)
+
+    def image_visuals(self, maps: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """A frame that is made alone, from its map [C, H, W], and the real one [3, H, W]."""
+        generator = self.networks["G_single"]
+        with frozen_statistics(generator):
+            made = generator(image_maps(self.opt, maps[None, None])[0])[0]
+        shown = {"input_image": map_picture(maps, self.opt), "fake_image": image_bytes(made),
+                 "real_image": image_bytes(real)}
+        return {label: as_tensor(picture).expand(3, -1, -1) for label, picture in shown.items()}
 
     def export(self, batch: dict) -> Export:
         """The frame of a window of maps, and its map as a picture; frames before are carried from window to window."""
@@ -339,7 +405,7 @@ class Vid2VidModel(BaseModel):
         picture = as_tensor(written_map(maps[0, -1], self.opt.label_nc))[None]
         image = as_tensor(image_bytes(image[0]))[None]
         suffix = "png" if self.opt.label_nc else "jpg"
-        return Export(files={f"real_A_{stem}.{suffix}": picture, f"fake_B_{stem}.jpg": image},
+        return Export(files={f"real_A_{stem}.{suffix}": picture, f"fake_B_{stem}.{self.opt.image_format}": image},
                       video_frames={"real_A": picture, "fake_B": image},
                       captions={"real_A": "The maps.", "fake_B": "What is made of them."})
 
@@ -380,100 +446,6 @@ class Vid2VidModel(BaseModel):
                             for t in range(n)], 1)
 
 
-class ClipState:
-    """What is carried from load to load of a clip.
-
-    Args:
-        history: which frames discriminators see.
-
-    Attributes:
-        carried: the last frames that were made, of each resolution.
-        kept: real frames, frames that were made, and flows, from the frame `oldest` on.
-    """
-
-    def __init__(self, history: FrameHistory):
-        self.history = history
-        self.carried: list[Tensor] = []
-        self.kept: list[Tensor] | None = None
-        self.oldest = 0
-
-    def last_made(self, before: Tensor) -> Tensor:
-        """The last frame that was made [B, 1, 3, H, W]; in the first load the real one."""
-        return before[:, :1] if self.history.count == 0 else self.carried[0][:, -1:]
-
-    def with_new(self, *videos: Tensor) -> list[Tensor]:
-        """What is kept, with the videos of a load behind it."""
-        return [torch.cat(pair, 1) for pair in zip(self.kept, videos)] if self.kept else list(videos)
-
-    def go_on(self, load: Load, target: Tensor, flow: Tensor) -> None:
-        """Keep what later loads need, without gradients."""
-        videos = self.with_new(target, load.images.detach(), flow)
-        drop = self.history.oldest - self.oldest
-        self.kept, self.oldest, self.carried = [video[:, drop:] for video in videos], self.history.oldest, load.carried
-
-
-def make_generators(opt, has_flow: bool) -> list[nn.Module]:
-    """The generators from the coarsest to the finest, with fresh weights."""
-    maps_nc = opt.n_frames_G * ((opt.label_nc or opt.input_nc) + opt.use_instance)
-    previous_nc = 3 * (opt.n_frames_G - 1)
-    coarse = CoarseGenerator(maps_nc, previous_nc, opt.ngf, opt.n_downsample_G, opt.n_blocks, opt.norm, opt.fg,
-                             has_flow)
-    fine = [FineGenerator(maps_nc, previous_nc, opt.ngf, scale, opt.n_blocks_local, opt.norm, opt.n_downsample_G > 2,
-                          opt.fg, has_flow) for scale in range(1, opt.n_scales_spatial)]
-    return [initialise(network) for network in (coarse, *fine)]
-
-
-def make_discriminators(opt) -> dict[str, nn.Module]:
-    """The discriminators by name, with fresh weights."""
-    def make(channels: int, num_D: int) -> nn.Module:
-        return initialise(MultiScaleDiscriminator(channels, opt.ndf, opt.n_layers_D, num_D, opt.norm,
-                                                  not opt.no_ganFeat))
-
-    image_nc = (opt.label_nc or opt.input_nc) + opt.use_instance + 3
-    networks = {"D": make(image_nc, opt.num_D)}
-    for k in range(opt.n_scales_temporal):
-        networks[f"D_T{k}"] = make(3 * opt.n_frames_D + 2 * (opt.n_frames_D - 1), opt.num_D)
-    if opt.add_face_disc:
-        networks["D_f"] = make(image_nc, max(1, opt.num_D - 2))
-    return networks
-
-
-def generator_gpus(opt) -> int:
-    """How many GPUs share the frames of a load: those of --n_gpus_gen, or all; several clips share them otherwise."""
-    if opt.batch_size != 1:
-        return 1
-    return opt.n_gpus_gen if opt.n_gpus_gen > 0 else max(1, len(opt.gpu_ids))
-
-
-def frame_gpus(opt) -> list[int]:
-    """The GPUs that the frames of a load of one clip are spread over: --n_gpus_gen behind the first one, or all.
-
-    Raises:
-        UserError: there are not so many.
-    """
-    if len(opt.gpu_ids) < 2 or opt.batch_size != 1:
-        return []
-    if opt.n_gpus_gen > len(opt.gpu_ids):
-        raise UserError(f"--n_gpus_gen: found {opt.n_gpus_gen}; expected at most the {len(opt.gpu_ids)} of --gpu_ids")
-    return opt.gpu_ids[1:1 + opt.n_gpus_gen] if 0 < opt.n_gpus_gen < len(opt.gpu_ids) else list(opt.gpu_ids)
-
-
-def learning_rate(opt, epochs: range):
-    """The learning rate's factor; that of --lr_policy linear falls as published, after the epoch --n_epochs + 1."""
-    if opt.lr_policy != "linear":
-        return by_epoch(opt, epochs)
-
-    def factor(progress: Progress) -> float:
-        return 1 - max(0, progress.epoch - 1 - opt.n_epochs) / max(1, opt.n_epochs_decay)
-    return factor
-
-
-def loads(frames: int, n_frames_G: int, frames_per_load: int) -> Iterator[tuple[int, int]]:
-    """Where the loads of a clip of so many maps begin and end; the last one may be shorter."""
-    for start in range(0, frames - n_frames_G + 1, frames_per_load):
-        yield start, min(start + frames_per_load + n_frames_G - 1, frames)
-
-
 def total(losses: list[Tensor]) -> Tensor:
     """The sum of some losses."""
     return torch.stack(losses).sum()
@@ -482,39 +454,3 @@ def total(losses: list[Tensor]) -> Tensor:
 def warp_video(video: Tensor, flow: Tensor) -> Tensor:
     """Every frame of [B, T, C, H, W] warped by its flow of [B, T, 2, H, W]."""
     return warp(video.flatten(0, 1), flow.flatten(0, 1)).unflatten(0, video.shape[:2])
-
-
-def pictures(opt, maps: Tensor, first: Tensor, load: Load, real: Tensor, flow_ref: Tensor, sure: Tensor,
-             box: tuple[int, int, int, int] | None) -> dict[str, Tensor]:
-    """Pictures of the last frame of a load, of the first clip: label to image [3 or 1, H, W] in [-1, 1]."""
-    made = {"input_image": map_picture(maps, opt, box), "fake_image": image_bytes(load.images[0, -1]),
-            "fake_first_image": image_bytes(first), "fake_raw_image": image_bytes(load.raw[0, -1]),
-            "real_image": image_bytes(real), "flow_ref": flow_picture(flow_ref), "conf_ref": unit_bytes(sure)}
-    if load.flow is not None and load.weight is not None:
-        made |= {"flow": flow_picture(load.flow[0, -1]), "weight": unit_bytes(load.weight[0, -1])}
-    return {label: as_tensor(picture).expand(3, -1, -1) for label, picture in made.items()}
-
-
-def check_clip(batch: dict, opt) -> None:
-    """See that a batch is what the options say.
-
-    Raises:
-        UserError: labels are too large, channels or sizes do not fit, or there are too few frames.
-    """
-    where = f"{batch['image_path'][0]}: " if "image_path" in batch else ""
-    maps = batch["A"]
-    frames, channels, height, width = maps.shape[1:]
-    if frames < opt.n_frames_G:
-        raise UserError(f"{where}found a clip of {frames} frames; expected at least --n_frames_G {opt.n_frames_G}")
-    if channels != (1 if opt.label_nc else opt.input_nc):
-        raise UserError(f"{where}found maps of {channels} channels; expected "
-                        + ("label maps, of 1 channel" if opt.label_nc else f"--input_nc {opt.input_nc}"))
-    if opt.label_nc and not 0 <= float(maps.min()) <= float(maps.max()) < opt.label_nc:
-        raise UserError(f"{where}found label {maps.max():g}; expected labels below --label_nc {opt.label_nc}")
-    unit = 2**(opt.n_scales_spatial - 1 + opt.n_downsample_G)
-    if height % unit or width % unit:
-        raise UserError(f"{where}found frames of {width}x{height} pixels; expected multiples of {unit} with "
-                        f"--n_scales_spatial {opt.n_scales_spatial} and --n_downsample_G {opt.n_downsample_G}. Give "
-                        "another --loadSize or --resize_or_crop")
-    if opt.use_instance and "inst" not in batch:
-        raise UserError(f"{where}found no instances; expected them with --use_instance")

@@ -93,7 +93,7 @@ class Frame(NamedTuple):
         image: [B, 3, H, W], the frame.
         flow: [B, 2, H, W] in pixels, to the frame before; None without flow.
         weight: [B, 1, H, W] in (0, 1), of `raw` against the warped frame before; None without flow.
-        raw: [B, 3, H, W], the frame as it is hallucinated, foreground included.
+        raw: [B, 3, H, W], the frame as it is hallucinated, foreground included; `image` itself where nothing is warped.
         img_feat: [B, C, H, W] features for the next finer generator.
         flow_feat: the same; None without flow.
         fg_feat: the same; None without foreground.
@@ -108,30 +108,43 @@ class Frame(NamedTuple):
     fg_feat: Tensor | None
 
 
+def head(features: Tensor, *layers: nn.Sequential) -> Tensor:
+    """What the 7x7 convolutions of last layers make of features [B, C, H, W]; channels of one behind the other's.
+
+    Convolutions compute some 16 channels in the time of one, so that a head of one to three wastes most of it. Here
+    one convolution of stride 2 computes those of four neighbours, as channels. H and W are even.
+    """
+    weight, bias = (torch.cat([getattr(layer[1], name) for layer in layers]) for name in ("weight", "bias"))
+    shifted = [F.pad(weight, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]
+    four = F.conv2d(F.pad(features, (3, 3, 3, 3), mode="reflect"), torch.stack(shifted, 1).flatten(0, 1),
+                    bias.repeat_interleave(4), stride=2)
+    return F.pixel_shuffle(four, 2)
+
+
 class _Generator(nn.Module):
     """What coarse and fine generators share: how flow, weight, hallucination and foreground become a frame."""
 
     flow_scale: float
     fg: bool
     has_flow: bool
-    model_final_img: nn.Module
-    model_final_flow: nn.Module
-    model_final_w: nn.Module
-    indv_final: nn.Module
+    model_final_img: nn.Sequential
+    model_final_flow: nn.Sequential
+    model_final_w: nn.Sequential
+    indv_final: nn.Sequential
 
     def compose(self, img_feat, flow_feat, fg_feat, previous, mask, use_raw_only) -> Frame:
         full = previous.dtype  # warps and losses are computed in it, whatever --amp says
-        raw = self.model_final_img(img_feat).to(full)
+        raw = image = head(img_feat, self.model_final_img).to(full).tanh()
         flow = weight = None
-        image = raw
         if self.has_flow:
-            flow = self.model_final_flow(flow_feat).to(full) * self.flow_scale
-            weight = self.model_final_w(flow_feat).to(full)
+            flow, weight = head(flow_feat, self.model_final_flow, self.model_final_w).to(full).split((2, 1), 1)
+            flow, weight = flow * self.flow_scale, weight.sigmoid()
             if not use_raw_only:
                 image = weight * raw + (1 - weight) * warp(previous[:, -3:], flow)
         if self.fg:
-            fg = self.indv_final(fg_feat).to(full)
-            image, raw = mask * fg + (1 - mask) * image, mask * fg + (1 - mask) * raw
+            fg = head(fg_feat, self.indv_final).to(full).tanh()
+            behind, image = image, mask * fg + (1 - mask) * image
+            raw = image if behind is raw else mask * fg + (1 - mask) * raw
         return Frame(image, flow, weight, raw, img_feat, flow_feat, fg_feat)
 
 

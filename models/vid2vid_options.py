@@ -40,7 +40,11 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     group.add_argument("--n_blocks_local", type=int_at_least(0), default=3, metavar="N",
                        help="residual blocks of finer generators")
     group.add_argument("--n_local_enhancers", type=int_at_least(1), default=1, metavar="N",
-                       help="enhancers of the first frame's generator at 2048 pixels")
+                       help="enhancers of the first frame's generator (--netG_single local, or published at 2048 "
+                            "pixels)")
+    group.add_argument("--netG_single", default="global", choices=("global", "local"),
+                       help="kind of generator of first frames (--niter_single): at one resolution, or with enhancers "
+                            "at twice that")
     group.add_argument("--norm", default="batch", choices=("batch", "instance"), help="normalisation")
     group.add_argument("--n_frames_G", type=int_at_least(2), default=3, metavar="N",
                        help="maps that a frame is made from, with one frame made before less")
@@ -53,7 +57,8 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     group.add_argument("--no_flow", action="store_true", help="do not warp the frame before")
     group.add_argument("--no_first_img", action="store_true", help="make the first frames too, from nothing")
     group.add_argument("--use_single_G", action="store_true",
-                       help="test: generators of single images make the first frames (docs/vid2vid/README.md)")
+                       help="test: generators of single images make the first frames: the run's own (--niter_single) "
+                            "or published ones (docs/vid2vid/README.md)")
     group.add_argument("--densepose_only", action="store_true", help="poses: DensePose alone (--input_nc 3)")
     group.add_argument("--openpose_only", action="store_true",
                        help="poses: the skeleton alone (--input_nc 3), and --no_flow")
@@ -78,8 +83,11 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     else:
         group.add_argument("--use_real_img", action="store_true", help="the first frames are real ones")
         group.add_argument("--single_G_dir", default=None, metavar="DIR",
-                           help="folder of the first frame's generators, with --use_single_G (default: checkpoints/"
-                                "label2city_single or checkpoints/edge2face_single, by the name of --dataroot)")
+                           help="folder of the first frame's generators, with --use_single_G (default: that of the "
+                                "run, if it has one; else checkpoints/label2city_single or checkpoints/"
+                                "edge2face_single, by the name of --dataroot)")
+        group.add_argument("--image_format", default="jpg", choices=("jpg", "png"),
+                           help="of the frames that are made; png without loss, for textures")
         group.add_argument("--start_frame", type=int_at_least(0), default=0, metavar="N",
                            help="frames to leave out at the beginning of the first sequence")
         parser.set_defaults(num_test="300")
@@ -95,6 +103,7 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     parser.deciding |= {
         "resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only", "label_nc", "input_nc", "use_instance",
         "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G", "n_scales_spatial", "n_blocks_local", "norm", "fg",
+        "netG_single", "n_local_enhancers",
         "no_flow", "openpose_only", "densepose_only", "add_face_disc", "num_D", "n_layers_D", "no_ganFeat",
         "n_frames_D", "n_scales_temporal"}
 
@@ -111,6 +120,9 @@ def _add_training(parser: OneLineParser) -> None:
                        help="epochs after which clips, loads and gradients grow")
     group.add_argument("--niter_fix_global", type=int_at_least(0), default=0, metavar="EPOCHS",
                        help="epochs in which only the finest of several generators is trained")
+    group.add_argument("--niter_single", type=int_at_least(0), default=0, metavar="EPOCHS",
+                       help="epochs after all others in which a generator of single images is trained, which makes "
+                            "the first frames at test (--use_single_G)")
     group.add_argument("--max_t_step", type=int_at_least(1), default=1, metavar="N",
                        help="most frames from one frame of a clip to the next; it is drawn at random")
     group.add_argument("--beta1", type=float_at_least(0), default=0.5, metavar="B", help="of Adam")
@@ -168,5 +180,8 @@ def check_options(opt) -> None:
                         f"--n_scales_spatial {opt.n_scales_spatial}")
     if opt.is_train and opt.lr_policy == "plateau":
         raise UserError("--lr_policy: found plateau; expected linear, step or cosine, as no loss says how good all is")
+    if opt.is_train and opt.tf_log:
+        raise UserError("--tf_log: found, but no TensorBoard logs are written here; losses are in loss_log.jsonl and "
+                        "on the page web/index.html in the run's folder, and on visdom. Leave it out")
     if opt.add_face_disc and opt.label_nc:
         raise UserError("--add_face_disc: found with --label_nc; expected poses, whose head it finds by its colour")

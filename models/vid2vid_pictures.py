@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.vid2vid_generation import Load
+
 _CITYSCAPES = {
     5: (111, 74, 0), 6: (81, 0, 81), 7: (128, 64, 128), 8: (244, 35, 232), 9: (250, 170, 160), 10: (230, 150, 140),
     11: (70, 70, 70), 12: (102, 102, 156), 13: (190, 153, 153), 14: (180, 165, 180), 15: (150, 100, 100),
@@ -100,3 +102,14 @@ def as_tensor(pixels: np.ndarray) -> Tensor:
     """Bytes as a float image [3 or 1, H, W] in [-1, 1] that becomes the same bytes again."""
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     return torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1) / 127.5 - 1
+
+
+def pictures(opt, maps: Tensor, first: Tensor, load: Load, real: Tensor, flow_ref: Tensor, sure: Tensor,
+             box: tuple[int, int, int, int] | None) -> dict[str, Tensor]:
+    """Pictures of the last frame of a load, of the first clip: label to image [3 or 1, H, W] in [-1, 1]."""
+    made = {"input_image": map_picture(maps, opt, box), "fake_image": image_bytes(load.images[0, -1]),
+            "fake_first_image": image_bytes(first), "fake_raw_image": image_bytes(load.raw[0, -1]),
+            "real_image": image_bytes(real), "flow_ref": flow_picture(flow_ref), "conf_ref": unit_bytes(sure)}
+    if load.flow is not None and load.weight is not None:
+        made |= {"flow": flow_picture(load.flow[0, -1]), "weight": unit_bytes(load.weight[0, -1])}
+    return {label: as_tensor(picture).expand(3, -1, -1) for label, picture in made.items()}

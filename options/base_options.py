@@ -10,6 +10,7 @@ from data.loading import find_dataset, known_datasets
 from models import DEFAULT_MODEL, find_model, known_models
 from util import distributed
 from util.command_line import OneLineParser, auto_or, float_at_least, folder_name, int_at_least
+from util.devices import gpu_count
 from util.errors import UserError
 
 
@@ -37,7 +38,7 @@ class BaseOptions:
         group.add_argument("--checkpoints_dir", default="./checkpoints", metavar="DIR", help="folder of all runs")
         group.add_argument("--gpu_ids", default=default_gpus(), metavar="IDS",
                            help="GPUs to use, such as 0 or 0,1 (DataParallel; under torchrun: one for each process on "
-                                "this machine); -1: the CPU")
+                                "this machine); Apple's GPU is 0; -1: the CPU")
         group.add_argument("--seed", type=int_at_least(0), default=1, metavar="N", help="seed of all random numbers")
         group.add_argument("--verbose", action="store_true", help="print the networks")
         group = parser.add_argument_group("model and data")
@@ -141,8 +142,12 @@ def as_written(value: object) -> object:
 
 
 def default_gpus() -> str:
-    """The first GPU, or one for each process that torchrun started on this machine; the CPU if there are none."""
-    return ",".join(map(str, range(distributed.count_on_this_machine()))) if torch.cuda.is_available() else "-1"
+    """The first GPU, or one for each process that torchrun started on this machine; the CPU if there are none.
+
+    Apple's GPU cannot be shared by processes.
+    """
+    processes = distributed.count_on_this_machine()
+    return ",".join(map(str, range(processes))) if torch.cuda.is_available() or gpu_count() >= processes else "-1"
 
 
 def existing_gpus(ids: str) -> list[int]:
@@ -157,7 +162,7 @@ def existing_gpus(ids: str) -> list[int]:
         raise UserError(f"--gpu_ids: found '{ids}'; expected numbers such as 0 or 0,1, or -1 for the CPU") from None
     if wanted == [-1]:
         return []
-    available = torch.cuda.device_count()
+    available = gpu_count()
     if not all(0 <= i < available for i in wanted) or len(set(wanted)) < len(wanted):
         there = f"GPUs 0 to {available - 1}" if available else "no GPU that torch can use"
         raise UserError(f"--gpu_ids: found '{ids}'; this machine has {there}. Give -1 for the CPU")

@@ -59,6 +59,17 @@ def add_picture_options(parser: ArgumentParser) -> None:
                        help="the same for targets; without --targets these are in the folder of the pictures")
     group.add_argument("--only_common", action="store_true",
                        help="leave out pictures without target and targets without picture")
+    group.add_argument("--crop", type=height_and_width, metavar="HxW",
+                       help="measure only a part of this size round what is not white in each target, as Neural "
+                            "Actor's scores are; targets that are all white are left out")
+
+
+def height_and_width(text: str) -> tuple[int, int]:
+    """An argparse type: HxW, also H,W."""
+    sides = text.replace("x", ",").split(",")
+    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise ArgumentTypeError(f"found '{text[:60]}'; expected height and width, such as 512x384")
+    return int(sides[0]), int(sides[1])
 
 
 def file_names(text: str) -> str:
@@ -70,7 +81,8 @@ def file_names(text: str) -> str:
 
 def pictures_are_meant(opt: Namespace) -> bool:
     """Whether one of the options for pictures is given."""
-    return any((opt.targets, opt.images, opt.image_names, opt.target_names, opt.only_common))
+    return any((opt.targets, opt.images, opt.image_names, opt.target_names, opt.only_common,
+                opt.crop))
 
 
 def resolve_picture_options(opt: Namespace) -> dict:

@@ -15,9 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
-from data.masks import mask_files, read_mask
+from data.masks import read_mask
 from data.tracked_poses import read_poses
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.masks import GIVEN, given_masks
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from util.errors import UserError
 from util.files import write_text, written_atomically
 from util.images import read_image
@@ -77,7 +78,7 @@ def run(job: Job) -> Outcome:
     return judged(names, size, links, matrices, bounds, lost)
 
 
-STEP = Step("camera", run, ("rgb", "rgb_512", "rgb_256", "mask", "keypoints.json", f"{METADATA}#alphapose_input_size"),
+STEP = Step("camera", run, ("rgb", "rgb_512", "rgb_256", GIVEN, "keypoints.json", f"{METADATA}#alphapose_input_size"),
             ("homographies.txt",), lambda parser: None)
 
 
@@ -196,11 +197,11 @@ def background_features(job: Job) -> tuple[list[str], tuple[int, int], Iterator[
 def people_of_frames(root: Path, names: list[str], size: tuple[int, int]):
     """A function from a frame's name to where people may be: uint8 [H, W], 255 there; a little more than they cover."""
     width, height = size
-    masks = mask_files(root).values()
+    masks = given_masks(root).values()
     margin = max(3, round(0.02 * min(size)))
     kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
     poses = read_poses(root / "keypoints.json") if not masks and (root / "keypoints.json").exists() else {}
-    pose_size = read_values(root / METADATA).get("alphapose_input_size", size)
+    pose_size = facts_of_frames(root).get("alphapose_input_size", size)
     scale = np.array(size) / pose_size
 
     def people(name: str) -> np.ndarray:

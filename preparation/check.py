@@ -6,6 +6,7 @@ the check hands it the model's estimate.
 """
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from data.masks import fits_form, mask_files, read_mask, read_matte, turned_reme
 from data.tracked_poses import TrackedPose, people_layers, poses_of_frames
 from preparation.frames import nearest_width
 from preparation.pose_pixels import better_reading
-from preparation.steps import Finding
+from preparation.steps import METADATA, Finding, is_as_made
 from util.errors import UserError
 from util.images import read_image
 from vision.geometry.homography import Registration, apply_homography
@@ -84,11 +85,11 @@ def omnimatte_layout(root: Path, estimate: Estimate) -> Iterator[Finding]:
             yield Finding(0, estimate((nearest_width(size, 256), 256), len(layers) + 1, len(files)))
     except UserError as error:
         yield from problems(error)
-    masks = f" --masks {root / 'mask'}" if (root / "mask").is_dir() else ""
+    masks = ["--masks", str(root / "mask")] if (root / "mask").is_dir() else []
+    command = shlex.join(["python", "prepare.py", str(root / "rgb"), *masks, "--dataroot", "NEW_FOLDER"])
     keep = ", and put homographies.txt there first" if (root / "homographies.txt").exists() else ""
     yield Finding(3, f"{root}: frames{' and masks' if masks else ''} without metadata.json, as omnimatte has them; "
-                     f"expected a dataroot. Make one: python prepare.py {root / 'rgb'}{masks} --dataroot NEW_FOLDER"
-                     f"{keep}")
+                     f"expected a dataroot. Make one: {command}{keep}")
 
 
 def frames(root: Dataroot) -> Iterator[Finding]:
@@ -174,7 +175,7 @@ def poses(root: Dataroot) -> Iterator[Finding]:
                          f"{remedy}")
     for person, where in jumps.items():
         yield Finding(2, f"{path}: person {person} jumps {len(where)} times, first in frame {where[0]}; ids may be "
-                         "swapped. Correct idx from there on, or track again with prepare.py --poses")
+                         "swapped. Correct them on the page: prepare.py --serve")
 
 
 def layers(root: Dataroot, estimate: Estimate) -> Iterator[Finding]:
@@ -198,10 +199,11 @@ def layers(root: Dataroot, estimate: Estimate) -> Iterator[Finding]:
         yield from uv_findings(root, numbers, masks)
     changes = [frame for i, frame in enumerate(root.frames[1:])
                if root.composite_order(i, numbers) != root.composite_order(i + 1, numbers)]
-    if len(changes) > max(_FEW_CHANGES, len(root.frames) / 8):
+    by_prepare = is_as_made(root.path, f"{METADATA}#composite_order")  # which steadies the order as far as can be
+    if len(changes) > max(_FEW_CHANGES, len(root.frames) / 8) and not by_prepare:
         yield Finding(1, f"{root.metadata.path}: composite_order changes {len(changes)} times, first at {changes[0]}; "
                          "layers flicker where people overlap. Leave it out, and let prepare.py find the order")
-    if len(numbers) > _MOST_LAYERS:
+    if len(numbers) > _MOST_LAYERS and not by_prepare:  # else the step that made them has said so
         yield Finding(1, f"{root.path / 'iuv'}: {len(numbers)} layers; tested were up to {_MOST_LAYERS}. "
                          "Join people in people_layers of metadata.json")
     yield Finding(0, estimate(root.metadata.size, len(numbers) + 1, len(root.frames)))
@@ -267,7 +269,7 @@ def uv_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Fin
         if strange[number]:
             yield Finding(3, f"{folder}: {len(strange[number])} frames show somebody who has no place in this layer or "
                              f"in n_textures {root.metadata.n_textures}, first {strange[number][0]}; make the UV maps "
-                             f"again: bash datasets/prepare_iuv.sh {root.path}")
+                             f"again: bash datasets/prepare_iuv.sh {shlex.quote(str(root.path))}")
         if len(empty[number]) == len(root.frames):
             yield Finding(3, f"{folder}: nobody in any frame; its layer has nothing to learn from. Remove it")
         elif len(empty[number]) > len(root.frames) / 2:

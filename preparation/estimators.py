@@ -1,35 +1,30 @@
 """Pose estimators: COCO-17 skeletons from pictures.
 
     keypoint_rcnn   torchvision's Keypoint R-CNN: everybody in the picture; downloads its weights once (226 MB)
-    mediapipe       BlazePose, with its weights inside the package: one person in a picture, so it is shown crops
+    mediapipe       BlazePose, mediapipe's network: one person in a picture, so it is shown crops (9 MB)
 
 Pictures are uint8 RGB [H, W, 3], skeletons float64 [17, 3]: x, y in pixels of the picture, and a score in [0, 1].
-Both packages are imported only when they are used.
 """
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from data.masks import read_mask
+from preparation.blazepose import GREY, LEAST_PRESENCE, BlazePose, Square, square_of
 from util.errors import UserError
 from util.images import read_image
-from util.pretrained import Pretrained, weights_at_hand
+from util.pretrained import Pretrained, Unavailable, weights_at_hand
 from vision.people.drawn_body import draw_body
 from vision.people.person_mask import bounding_box
 from vision.people.tracking import joints_inside, likeness
 
 KEYPOINT_RCNN = Pretrained(
     "--poses keypoint_rcnn", "https://download.pytorch.org/models/keypointrcnn_resnet50_fpn_coco-fc266e95.pth",
-    "--poses mediapipe needs no download, nor does a file of poses")
-_BLAZEPOSE_TO_COCO = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
-_CROP_PX = 384
+    "--poses mediapipe is a smaller network; a file of poses needs none")
 _MARGINS = (0.12, 0.25, 0.4)
-_GREY = 128
 _LEAST_COVER, _SURE_COVER = 0.5, 0.98
 _LEAST_VISIBILITY = 0.5
 _SAME_PERSON = 0.6
@@ -47,6 +42,19 @@ Finder = Callable[[str, np.ndarray, list[np.ndarray]], list[np.ndarray]]
 """From a frame's name, its picture and the skeletons of the frame before to its skeletons."""
 
 
+def best_at_hand() -> tuple[str, str]:
+    """Choose the estimator where none was asked for.
+
+    Returns:
+        Keypoint R-CNN where its weights can be had, else BlazePose; and why not the former, or "".
+    """
+    try:
+        with weights_at_hand(KEYPOINT_RCNN):
+            return "keypoint_rcnn", ""
+    except Unavailable:
+        return "mediapipe", f"{KEYPOINT_RCNN.url} could not be fetched (docs/pretrained.md)"
+
+
 def keypoint_rcnn() -> Finder:
     """Load Keypoint R-CNN (ResNet-50, FPN, trained on COCO).
 
@@ -54,6 +62,8 @@ def keypoint_rcnn() -> Finder:
         UserError: the package or the weights are missing and cannot be fetched.
     """
     import torch
+
+    from util.devices import device_of, gpu_count
     try:
         from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights, keypointrcnn_resnet50_fpn
     except ImportError as error:
@@ -61,7 +71,7 @@ def keypoint_rcnn() -> Finder:
                         "pip install torchvision") from None
     with weights_at_hand(KEYPOINT_RCNN):
         network = keypointrcnn_resnet50_fpn(weights=KeypointRCNN_ResNet50_FPN_Weights.COCO_V1)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_of([0] if gpu_count() else [])
     network = network.to(device).eval()
 
     @torch.inference_mode()
@@ -77,7 +87,7 @@ def keypoint_rcnn() -> Finder:
 
 
 def mediapipe(files: dict[str, Path], masks: dict[int, dict[str, Path]]) -> Finder:
-    """Load BlazePose ("full"), as it is inside the package mediapipe, and show it crops of the frames.
+    """Load BlazePose ("full"), and show it crops of the frames.
 
     Where there are masks these are around them, else around who was there before, what moves before a still background,
     and, now and then, all over the picture.
@@ -87,7 +97,8 @@ def mediapipe(files: dict[str, Path], masks: dict[int, dict[str, Path]]) -> Find
         masks: by number of the person, the mask of each frame.
 
     Raises:
-        UserError: the package is missing.
+        UserError: the package that runs it is missing.
+        Unavailable: its weights cannot be had.
     """
     network = _BlazePose()
     if masks:
@@ -109,32 +120,16 @@ def mediapipe(files: dict[str, Path], masks: dict[int, dict[str, Path]]) -> Find
 
 
 class _BlazePose:
-    """The network for one person in a picture."""
+    """The network for one person in a picture, shown part after part of it."""
 
     def __init__(self):
-        try:
-            with _quiet():
-                from mediapipe.python.solutions.pose import Pose
-                self._network = Pose(static_image_mode=True, model_complexity=1)
-                self._network.process(np.zeros((_CROP_PX, _CROP_PX, 3), np.uint8))
-        except ImportError as error:
-            raise UserError(f"--poses mediapipe: the package is not usable ({error}); install it with: "
-                            "pip install -r requirements-mediapipe.txt (Python up to 3.12)") from None
+        self.network = BlazePose()
 
-    def in_box(self, picture: np.ndarray, box: Box, margin: float) -> np.ndarray | None:
-        """The skeleton in a square around a box, `margin` of its longer side larger on every side; None: nobody."""
+    def in_box(self, picture: np.ndarray, box: Box, margin: float) -> list[np.ndarray]:
+        """Skeletons in a square around a box, `margin` of its longer side larger on every side; the surest first."""
         side = max(box[2] - box[0], box[3] - box[1], 1) * (1 + 2 * margin)
-        left, top = (box[0] + box[2] - side) / 2, (box[1] + box[3] - side) / 2
-        scale = _CROP_PX / side
-        to_crop = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
-        crop = cv2.warpAffine(picture, to_crop, (_CROP_PX, _CROP_PX), borderMode=cv2.BORDER_REPLICATE)
-        with _quiet():
-            landmarks = self._network.process(crop).pose_landmarks
-        if landmarks is None:
-            return None
-        skeleton = np.array([(mark.x, mark.y, mark.visibility) for mark in landmarks.landmark])[
-            list(_BLAZEPOSE_TO_COCO)]
-        return skeleton * (side, side, 1) + (left, top, 0)
+        where = Square((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, side, 0)
+        return self._in_squares(picture, [square for _, square in self.network.detect(picture, where)])
 
     def in_mask(self, picture: np.ndarray, mask: np.ndarray, others: np.ndarray) -> np.ndarray | None:
         """The skeleton of the person in a mask; None: nobody was found there.
@@ -151,13 +146,12 @@ class _BlazePose:
         border = max(1, round(0.02 * max(box[2] - box[0], box[3] - box[1])))
         near = _grown(mask, border)
         alone, only = picture.copy(), picture.copy()
-        alone[_grown(others, 1) & ~mask] = _GREY
-        only[~_grown(mask, 2 * border)] = _GREY
+        alone[_grown(others, 1) & ~mask] = GREY
+        only[~_grown(mask, 2 * border)] = GREY
         best, best_cover = None, _LEAST_COVER
         for view in (alone, only):
             for margin in _MARGINS:
-                skeleton = self.in_box(view, box, margin)
-                if skeleton is not None:
+                for skeleton in self.in_box(view, box, margin)[:1]:
                     cover = 0.8 * joints_inside(skeleton, near) + 0.2 * skeleton[:, 2].mean()
                     if cover > best_cover:
                         best, best_cover = skeleton, cover
@@ -172,28 +166,18 @@ class _BlazePose:
         found = []
         for skeleton, body in zip(before, bodies):
             view = picture.copy()
-            view[np.sum(bodies, axis=0) > body] = _GREY
+            view[np.sum(bodies, axis=0) > body] = GREY
             view[body] = picture[body]
-            found.append(self.in_box(view, (*skeleton[:, :2].min(axis=0), *skeleton[:, :2].max(axis=0)), margin=0.25))
-        return [skeleton for skeleton in found if skeleton is not None]
+            found += self._in_squares(view, [square_of(skeleton)])
+        return found
 
     def in_boxes(self, picture: np.ndarray, boxes: Sequence[Box], margin: float) -> list[np.ndarray]:
         """The skeletons in several parts of a picture; one person may be found in more than one."""
-        found = [self.in_box(picture, box, margin) for box in boxes]
-        return [skeleton for skeleton in found if skeleton is not None]
+        return [skeleton for box in boxes for skeleton in self.in_box(picture, box, margin)]
 
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep off the terminal what a library's C++ part writes past Python."""
-    terminal = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+    def _in_squares(self, picture: np.ndarray, squares: list[Square]) -> list[np.ndarray]:
+        seen = [self.network.look(picture, square) for square in squares]
+        return [person.skeleton for person in seen if person.presence > LEAST_PRESENCE]
 
 
 def surest(skeletons: list[np.ndarray]) -> list[np.ndarray]:

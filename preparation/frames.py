@@ -20,12 +20,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from data.dataroot import IMAGE_SUFFIXES, SIDE_MULTIPLE, SMALLEST_SIDE, list_images
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames, write_values
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of, frame_rate_text, natural_order
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError, several
 from util.images import write_png
-from util.media import Remark, remarks
+from util.media import Remark, pauses, remarks
 from util.pictures import JPEG_SUFFIXES, list_pictures, picture_size, read_picture
 from util.sound import Sound, save_sound
 from util.video_reader import VideoReader, nearest_frames, steady_rate
@@ -34,6 +34,9 @@ AUDIO = "audio.mka"
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 _SAME_RATE = 0.001
 _MOST_MISSING = 100_000
+_LONGEST_STILL = 10
+"""Seconds in which a picture may stand still though a recorder was paused for most of a clip."""
+_MOMENT = 0.01
 
 
 class ChosenFrames(NamedTuple):
@@ -140,9 +143,10 @@ def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) ->
         findings.append(Finding(0, f"{path.name}: {float(rate):.5g} frames per second, shown at "
                                    f"{float(job.opt.frame_rate):.5g} by taking the nearest frame"))
         rate, steady = job.opt.frame_rate, False
-    shown = list(range(len(times))) if steady else nearest_frames(times, rate)
     first, stop = frames_between(start, end, rate)
-    chosen = shown[first:stop:every]
+    if not steady:
+        refuse_what_stands_still(path, times, start)
+    chosen = (list(range(len(times)))[first:stop] if steady else nearest_frames(times, rate, first, stop))[::every]
     if not chosen:
         raise UserError(f"--start {start:g}: {path} ends after {times[-1]:.2f} s; expected a start before its end")
     begin, length = first / float(rate), len(chosen) * every / float(rate)
@@ -175,6 +179,30 @@ def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) ->
     return ChosenFrames(frames(), len(chosen), video.size, values, findings)
 
 
+def refuse_what_stands_still(path: Path, times: list[float], start: float) -> None:
+    """See that a clip is not one frame shown again and again for most of its time.
+
+    Args:
+        path: of the video, for the message.
+        times: seconds of its frames up to the end that is wanted.
+        start: the first second that is wanted.
+
+    Raises:
+        UserError: it is.
+    """
+    wanted = [second for second in times if second >= start]
+    stops = pauses(wanted)
+    still = sum(seconds for _, seconds in stops)
+    if still < _LONGEST_STILL or still * 2 < wanted[-1] - wanted[0]:
+        return
+    before, gap = max(stops, key=lambda stop: stop[1])
+    raise UserError(f"{path}: no frame for {gap:.1f} s after {before:.2f} s, as where a recorder is paused or a "
+                    f"connection breaks; of {wanted[-1] - wanted[0]:.1f} s a picture would stand still for "
+                    f"{still:.1f} s. Take a part, such as --end {before + _MOMENT:.2f} or --start "
+                    f"{before + gap - _MOMENT:.2f}, or close the gaps: ffmpeg -i IN -vf setpts=N/25/TB -af "
+                    "asetpts=N/SR/TB OUT.mkv")
+
+
 def findings_of(path: Path, remarks: Iterable[Remark]) -> list[Finding]:
     """What was remarked on a file, as findings."""
     return [Finding(remark.severity, f"{path.name}: {remark.text}") for remark in remarks]
@@ -198,14 +226,15 @@ def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int)
     """
     files = list_images(folder) if folder == job.root / "rgb" else list_pictures(folder)
     in_order = sorted(files, key=natural_order)
-    rate = job.opt.frame_rate or Fraction(read_values(job.root / METADATA).get("frame_rate", DEFAULT_FRAME_RATE))
+    rate = job.opt.frame_rate or Fraction(facts_of_frames(job.root).get("frame_rate", DEFAULT_FRAME_RATE))
     first, stop = frames_between(start, end, rate)
     chosen = list(range(len(in_order)))[first:stop:every]
     if not chosen:
         raise UserError(f"--start {start:g}: {folder} has {len(in_order)} frames, {len(in_order) / float(rate):.2f} s; "
                         "expected a start before its end")
     stems = [in_order[i] for i in chosen]
-    renamed = stems != sorted(stems)
+    unwieldy = next((stem for stem in stems if any(c < " " or c == "\x7f" for c in stem)), None)
+    renamed = stems != sorted(stems) or unwieldy is not None
     names = [f"{i:04d}" for i in range(1, len(stems) + 1)] if renamed else stems
     size = picture_size(files[stems[0]])
     values = {"original_size": size, "frame_rate": frame_rate_text(rate / every),
@@ -213,8 +242,9 @@ def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int)
                          "first_second": round(first / float(rate), 6)}}
     findings = []
     if renamed:
-        findings.append(Finding(0, f"{folder}: names such as {stems[0]} do not sort as they count; frames are named "
-                                   f"{names[0]}, {names[1]}, ..."))
+        findings.append(Finding(0, f"{folder}: names such as {unwieldy or stems[0]} " + (
+            "have line breaks or other control characters" if unwieldy else "do not sort as they count")
+            + f"; frames are named {', '.join(names[:2])}, ..."))
     missing = missing_numbers(in_order[first:stop])
     if missing:
         which = ", ".join(missing[:8]) + (" ..." if len(missing) > 8 else "")
@@ -274,7 +304,7 @@ def frames_between(start: float, end: float, rate: Fraction) -> tuple[int, int |
 
 def network_size(job: Job, clip: ChosenFrames) -> tuple[tuple[int, int], str]:
     """Size of the low resolution, with the least change of the aspect ratio, and a sentence on it."""
-    values = read_values(job.root / METADATA)
+    values = facts_of_frames(job.root)
     original = clip.values["original_size"]
     handmade = next((folder for folder in ("rgb_256", "rgb_512") if folder in job.kept), None)
     if handmade:

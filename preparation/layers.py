@@ -14,7 +14,8 @@ from tqdm import tqdm
 from data.dataroot import list_images
 from data.masks import mask_files, read_mask
 from data.tracked_poses import HIGHEST_PERSON, TrackedPose, poses_of_frames
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
+from preparation.masks import given_masks
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames, write_values
 from util.clips import DEFAULT_FRAME_RATE
 from util.errors import UserError
 from vision.layers.depth_order import occlusion, orders_back_to_front
@@ -31,9 +32,9 @@ _SURE_SCORE = 0.3
 def run(job: Job) -> Outcome:
     """Give everybody a layer, and find the layers' order."""
     frames = list(list_images(job.root / "rgb"))
-    values = read_values(job.root / METADATA)
+    values = facts_of_frames(job.root, "alphapose_input_size")
     people, masks = poses_of_frames(job.root / "keypoints.json", frames), mask_files(job.root)
-    ids = sorted({pose.person for present in people for pose in present} | set(masks))
+    ids = sorted({pose.person for present in people for pose in present} | set(given_masks(job.root)))
     if not ids or ids[-1] > HIGHEST_PERSON:
         raise UserError(f"{job.root}: keypoints.json and mask/ have people {ids}; expected some, numbered 1 to "
                         f"{HIGHEST_PERSON}. Give other --poses, or --masks")
@@ -64,7 +65,8 @@ def add_options(_group) -> None:
 
 
 STEP = Step("layers", run, ("keypoints.json", "mask", f"{METADATA}#alphapose_input_size", f"{METADATA}#frame_rate"),
-            tuple(f"{METADATA}#{key}" for key in ("n_textures", "people_layers", "composite_order")), add_options)
+            tuple(f"{METADATA}#{key}" for key in ("n_textures", "people_layers", "composite_order")), add_options,
+            heeds=(f"{METADATA}#people_layers",))
 
 
 def depth_cues(frames: list[str], people: list[list[TrackedPose]], layers: list[list[int]],

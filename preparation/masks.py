@@ -18,10 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
-from data.masks import MOST_NUMBERS, VOID, Survey, decoded, fits_form, survey, turned_remedy
+from data.masks import MOST_NUMBERS, VOID, Survey, decoded, fits_form, mask_files, survey, turned_remedy
 from preparation import mask_annotations, mask_videos
 from preparation.frame_names import last_number, named_in
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames, is_made_by
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of, natural_order
 from util.errors import UserError
 from util.images import read_image, write_png
@@ -46,7 +46,7 @@ def run(job: Job) -> Outcome:
     if path is None:
         return Outcome("none given")
     files = list_images(job.root / "rgb")
-    values = read_values(job.root / METADATA)
+    values = facts_of_frames(job.root)
     source = values.get("source", {})
     first = read_image(next(iter(files.values())), "L")
     forms = [first.shape[::-1], *(size for size in (values.get("original_size"), source.get("stored_size"),
@@ -85,7 +85,14 @@ def run(job: Job) -> Outcome:
     return Outcome(f"{len(numbers)} {'layer' if len(numbers) == 1 else 'layers'} ({form})", findings)
 
 
+GIVEN = "mask!mattes"
+"""What steps read that come before the step "mattes", which makes masks from what they make."""
 STEP = Step("masks", run, ("rgb", f"{METADATA}#source"), ("mask",), add_options)
+
+
+def given_masks(root: Path) -> dict[int, dict[str, Path]]:
+    """The pictures in mask/ by layer and frame; none where it was not the user who gave them."""
+    return {} if is_made_by("mattes", root, "mask") else mask_files(root)
 
 
 def rate_in(values: dict) -> Fraction:

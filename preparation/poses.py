@@ -1,13 +1,16 @@
 """Step "poses": keypoints.json, tracked COCO-17 poses, from a file of any pose estimator or from the frames.
 
 With masks, a person has the number of his mask, and whoever is in no mask gets a later number only if --people asks
-for so many. Without, people are numbered by how many frames they are in.
+for so many. Without, people are numbered by how many frames they are in, and the audience is left out.
+
+What an estimator found stays on disk: to choose differently, nothing is estimated again. Whoever is left out is kept in
+left_out.json beside it, for the page on which people are corrected.
 """
 
 import contextlib
 import json
-from argparse import ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,26 +18,43 @@ import numpy as np
 from tqdm import tqdm
 
 from data.dataroot import list_images
-from data.masks import mask_files, read_mask
-from data.tracked_poses import HIGHEST_PERSON
 from preparation import estimators
 from preparation.frame_names import named_in
+from preparation.masks import GIVEN, given_masks
 from preparation.pose_pixels import better_reading
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
+from preparation.tracks import (
+    between,
+    gaps,
+    in_masks,
+    least_frames,
+    left_out,
+    moved_into_masks,
+    numbered,
+    reasons_for,
+    tracked,
+    without_short_gaps,
+)
+from util.clips import evenly_spread
 from util.command_line import int_at_least
 from util.errors import UserError
 from util.files import write_text
-from util.images import read_image
-from vision.people.person_mask import bounding_box
+from util.images import image_size, read_image
+from vision.people.cast import LEAST_SCORE, is_somebody
 from vision.people.pose_formats import Pose, PoseFile, printable, read_pose_file
-from vision.people.tracking import assign_to_masks, by_frames_seen, track
+from vision.people.tracking import by_frames_seen, likeness
 
+LEFT_OUT = "left_out.json"
+"""Poses of those who are left out, in the folder of what the step has found."""
 _ESTIMATORS = ("keypoint_rcnn", "mediapipe", "none")
-_LONGEST_GAP = 25
-"""Frames that somebody may be out of sight and still be recognised."""
-_LEAST_SHARE_SEEN, _FEWEST_FRAMES = 0.1, 5
-_LONGEST_FILLED = 5
-"""Frames of a gap that is filled in by interpolation."""
+_LONGEST_LOOKED_FOR = 40
+"""Frames of a gap in which somebody is looked for again."""
+_FOUND_AGAIN, _KNOWN = 0.3, 0.75
+"""Likeness to where somebody must be from which it is he, and to a skeleton that was there already from which it is
+the same."""
+_DONE = "done"
+_PROBES = 8
+"""Frames from all over the clip that are looked at first: a clip without people is told at once."""
 
 
 def add_options(group) -> None:
@@ -42,13 +62,15 @@ def add_options(group) -> None:
     group.add_argument("--poses", type=file_or_estimator, metavar="FILE|NAME",
                        help="poses that you have (of AlphaPose, OpenPose, MMPose, Ultralytics, ViTPose, DWPose or COCO "
                             "annotations, recognised by content), or what is to find them. keypoint_rcnn: everybody, "
-                            "downloads its weights once; mediapipe: best for one person, or with --masks, needs no "
-                            "download; none: layers are made from masks alone (default: keypoint_rcnn)")
+                            "downloads its weights once (226 MB); mediapipe: a smaller network (9 MB); none: layers "
+                            "are made from masks alone (default: keypoint_rcnn, or mediapipe where its weights cannot "
+                            "be had)")
     group.add_argument("--pose_size", type=width_and_height, metavar="WxH",
                        help="width and height, such as 1280x720, of the pictures that a file's poses were found on "
                             "(default: those of the frames, or what the file says)")
     group.add_argument("--people", type=int_at_least(1), metavar="N",
-                       help="keep the N people who are seen most (default: all)")
+                       help="keep the N most prominent people: long in sight, large, in the middle, moving (default: "
+                            "all but the audience)")
     group.add_argument("--min_frames", type=int_at_least(1), metavar="N",
                        help="leave out people who are in fewer frames (default: a tenth of the frames, at "
                             "least 5)")
@@ -71,12 +93,18 @@ def run(job: Job) -> Outcome:
     """Find or read poses, track people and number them."""
     files = list_images(job.root / "rgb")
     frames = list(files)
-    masks = mask_files(job.root)
+    masks = given_masks(job.root)
+    height, width = read_image(next(iter(files.values())), "L").shape
     findings: list[Finding] = []
-    poses = job.opt.poses or "keypoint_rcnn"
+    poses = job.opt.poses or next((name for name in _ESTIMATORS if is_estimated(job.cache, name, files, masks)), None)
+    if poses is None:
+        poses, lacking = estimators.best_at_hand()
+        if lacking:
+            findings.append(Finding(1, f"poses: by {poses}'s small network, which may miss who is small or behind "
+                                       f"others; Keypoint R-CNN sees more, but {lacking}"))
     if isinstance(poses, Path):
         file = read_pose_file(poses)
-        values = read_values(job.root / METADATA)
+        values = facts_of_frames(job.root)
         people, how = matched(poses, file, frames, values.get("source", {}))
         people, told = in_pixels_of_frames(poses, file, people, files, masks, values, job.opt.pose_size)
         findings += told
@@ -85,37 +113,43 @@ def run(job: Job) -> Outcome:
             people = [[replace(pose, person=None) for pose in present] for present in people]
             source += "; tracked here, as the file has no ids that can be used"
     else:
-        people, source = estimated(job.cache, poses, files, masks), poses
+        people, source = estimated(job.cache, poses, files, masks, job.opt.people is not None), poses
     if masks:
         people = [in_masks(present, [path.get(frame) for path in masks.values()], list(masks))
                   for frame, present in zip(frames, people)]
-    people = tracked(people)
-    people, left_out = numbered(people, job.opt, list(masks))
-    people, filled_in = without_short_gaps(people)
+    least_score = LEAST_SCORE if poses in _ESTIMATORS else 0
+    before, (people, camera) = people, tracked(people, files)
+    found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
+    if poses == "mediapipe" and not masks:
+        before = looked_for_again(job.cache, files, before, found.chosen)
+        people, camera = tracked(before, files)
+        found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
+    people, filled_in = without_short_gaps(found.chosen)
     people, moved = moved_into_masks(frames, people, masks)
     write_text(job.made / "keypoints.json", keypoints_json(frames, people))
+    write_text(job.cache / LEFT_OUT, keypoints_json(frames, found.others))
 
     seen = by_frames_seen([[pose.person for pose in present] for present in people])
     findings.append(Finding(0, f"poses: {'found by' if isinstance(poses, str) else f'{poses} read as'} {source}"))
     if filled_in or moved:
         findings.append(Finding(1, f"poses: {filled_in + moved} were not found and filled in from the frames around; "
                                    "look at them on the page"))
-    if poses == "mediapipe" and not masks and len(seen) > 1:
+    if job.opt.poses == "mediapipe" and not masks and len(seen) > 1:
         findings.append(Finding(2, f"poses: mediapipe sees one person at a time, and {len(seen)} were found; who "
                                    "overlaps with others is lost for a while. Give --masks, or --poses keypoint_rcnn"))
-    findings += gaps(frames, people)
-    if left_out:
-        findings.append(Finding(1, f"poses: {len(left_out)} more people were left out, seen in {left_out} frames; if "
-                                   f"one of them belongs to a layer, give --people {len(seen) + 1} or a smaller "
-                                   "--min_frames"))
+    least = least_frames(job.opt, len(frames))
+    findings += [*gaps(frames, people), *left_out(found, least)]
     if not seen and not masks:
-        raise UserError(f"--poses {poses}: nobody was found in at least {least_frames(job.opt, len(frames))} frames; "
-                        "give other poses, another estimator, masks with --masks, or a smaller --min_frames")
+        reasons = f" ({reasons_for(found, least)})" if found.why else ""
+        raise UserError(f"--poses {poses}: nobody was found in at least {least} frames{reasons}; give other poses, "
+                        "another estimator, masks with --masks, a smaller --min_frames, or --people N to take whom "
+                        "there is")
     return Outcome(f"{len(seen)} {'person' if len(seen) == 1 else 'people'} ({source})", findings,
-                   {"source": source, "people": sorted(seen)})
+                   {"source": source, "people": sorted(seen), "left_out": found.why})
 
 
-STEP = Step("poses", run, ("rgb", "mask", f"{METADATA}#source"), ("keypoints.json",), add_options)
+STEP = Step("poses", run, ("rgb", GIVEN, f"{METADATA}#source"), ("keypoints.json",), add_options,
+            cached_for=("rgb",))
 
 
 def matched(path: Path, file: PoseFile, frames: list[str], source: dict) -> tuple[list[list[Pose]], str]:
@@ -220,129 +254,109 @@ def check_inside(path: Path, people: list[list[Pose]], size: tuple[int, int]) ->
                         "1280x720")
 
 
-def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict]) -> list[list[Pose]]:
-    """Run an estimator over the frames; what it found in each is kept in `cache`."""
+def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict],
+              somebody_is_there: bool = False) -> list[list[Pose]]:
+    """Run an estimator over the frames; what it found in each is kept in `cache`.
+
+    Args:
+        cache: the step's folder.
+        estimator: its name.
+        files: the frames' pictures by name.
+        masks: those of people that were given.
+        somebody_is_there: somebody says so; else frames from all over the clip are looked at first.
+
+    Raises:
+        UserError: nobody is in frames from all over the clip.
+    """
     if estimator == "none":
         return [[] for _ in files]
-    find = estimators.keypoint_rcnn() if estimator == "keypoint_rcnn" else estimators.mediapipe(files, masks)
+    cache = cache_of_estimator(cache, estimator, masks)
     people: list[list[np.ndarray]] = []
+    find = None
     for frame, path in tqdm(files.items(), desc="poses", unit="frame"):
         kept = cache / f"{frame}.json"
         if kept.exists():
             found = [np.array(skeleton) for skeleton in json.loads(kept.read_text())]
         else:
+            if find is None:
+                find = (estimators.keypoint_rcnn() if estimator == "keypoint_rcnn" else
+                        estimators.mediapipe(files, masks))
             found = find(frame, read_image(path, "RGB"), people[-1] if people else [])
+            if not (people or masks or somebody_is_there) and not any(
+                    is_somebody(skeleton, height_of(path)) for skeleton in found):
+                look_for_people(find, files)
             write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in found]))
         people.append(found)
     return [[Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in found] for found in people]
 
 
-def in_masks(people: list[Pose], paths: list[Path | None], numbers: list[int]) -> list[Pose]:
-    """Give people the number of the mask that they are in; whoever is in none gets another number, if he had one."""
-    present = [(number, path) for number, path in zip(numbers, paths) if path is not None]
-    chosen = assign_to_masks([pose.keypoints for pose in people], [read_mask(path) for _, path in present])
-    others = [pose.person if pose.person is None else pose.person + max(numbers) + 1 for pose in people]
-    return [replace(pose, person=present[i][0] if i >= 0 else other)
-            for pose, i, other in zip(people, chosen, others)]
+def looked_for_again(cache: Path, files: dict[str, Path], people: list[list[Pose]],
+                     chosen: list[list[Pose]]) -> list[list[Pose]]:
+    """Look for people once more where they must be: BlazePose sees one person in a crop, and loses who is hidden.
 
+    That is done once; who chooses differently later gets what was found then.
 
-def tracked(people: list[list[Pose]]) -> list[list[Pose]]:
-    """Give an id to everybody who has none; larger than those that there are."""
-    free = 1 + max((pose.person for present in people for pose in present if pose.person is not None), default=0)
-    unknown = [[pose for pose in present if pose.person is None] for present in people]
-    ids = track([[pose.keypoints for pose in present] for present in unknown], _LONGEST_GAP)
-    known = [[pose for pose in present if pose.person is not None] for present in people]
-    return [kept + [replace(pose, person=free + i) for pose, i in zip(present, numbers)]
-            for kept, present, numbers in zip(known, unknown, ids)]
-
-
-def numbered(people: list[list[Pose]], opt: Namespace, masks: list[int]) -> tuple[list[list[Pose]], list[int]]:
-    """Choose who stays, and number them: the people in masks as these, others by the frames that they are in.
-
-    A mask in which hardly ever a pose was found is of a thing, and has none.
+    Args:
+        cache: the step's folder.
+        files: the frames' pictures by name.
+        people: what was found in each frame.
+        chosen: of it, those who are in the clip, with their numbers.
 
     Returns:
-        people of each frame in the order of their numbers, and in how many frames each of those left out was.
+        what was found in each frame, then and now.
     """
-    ids = [[pose.person for pose in present] for present in people]
-    least = least_frames(opt, len(people))
-    seen = by_frames_seen(ids, least)
-    others = [person for person in seen if person not in masks]
-    most = opt.people if opt.people is not None else (len(masks) or HIGHEST_PERSON)
-    first = max(masks, default=0) + 1
-    new = {number: number for number in masks if number in seen}
-    new |= {person: first + i for i, person in enumerate(others[:max(0, most - len(masks))])}
-    left_out = [sum(person in frame for frame in ids) for person in others if person not in new]
-    return [sorted((replace(pose, person=new[pose.person]) for pose in present if pose.person in new),
-                   key=lambda pose: pose.person) for present in people], left_out
+    folder = cache_of_estimator(cache, "mediapipe", {}) / "again"
+    expected = between(chosen, _LONGEST_LOOKED_FOR)
+    find, result = None, []
+    for (frame, path), present, there, missing in zip(tqdm(files.items(), desc="poses: again", unit="frame"), people,
+                                                      chosen, expected):
+        kept = folder / f"{frame}.json"
+        if missing and not kept.exists() and not (folder / _DONE).exists():
+            find = find or estimators.mediapipe(files, {})
+            seen = find(frame, read_image(path, "RGB"), [pose.keypoints for pose in (*there, *missing)])
+            new = [skeleton for skeleton in seen
+                   if likeness(skeleton[None], np.stack([pose.keypoints for pose in missing])).max() > _FOUND_AGAIN]
+            write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in new]))
+        more = [np.array(skeleton) for skeleton in json.loads(kept.read_text())] if kept.exists() else []
+        result.append([*present, *(Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in more
+                                   if not present or likeness(skeleton[None], np.stack(
+                                       [pose.keypoints for pose in present])).max() < _KNOWN)])
+    write_text(folder / _DONE, "")
+    return result
 
 
-def without_short_gaps(people: list[list[Pose]]) -> tuple[list[list[Pose]], int]:
-    """Interpolate where somebody is missing for a few frames: a layer that is empty for a moment flickers.
+def cache_of_estimator(cache: Path, estimator: str, masks: dict[int, dict]) -> Path:
+    """Where what an estimator finds is kept; where there are masks it looks there, and finds something else."""
+    return cache / estimator / ("in masks" if masks else "alone")
 
-    Returns:
-        people of each frame in the order of their numbers, and how many poses were filled in.
+
+def is_estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict]) -> bool:
+    """Whether what an estimator finds in all frames is there."""
+    folder = cache_of_estimator(cache, estimator, masks)
+    return all((folder / f"{frame}.json").exists() for frame in files)
+
+
+def look_for_people(find: estimators.Finder, files: dict[str, Path]) -> None:
+    """Look at some frames from all over the clip, before all of them are looked at.
+
+    Raises:
+        UserError: nobody is in any of them.
     """
-    filled, count = [list(present) for present in people], 0
-    last: dict[int, tuple[int, Pose]] = {}
-    for frame, present in enumerate(people):
-        for pose in present:
-            before, earlier = last.get(pose.person, (frame, pose))
-            for missing in range(before + 1, frame) if frame - before <= _LONGEST_FILLED + 1 else ():
-                share = (missing - before) / (frame - before)
-                keypoints = (1 - share) * earlier.keypoints + share * pose.keypoints
-                filled[missing].append(replace(pose, keypoints=keypoints, score=min(earlier.score, pose.score)))
-                count += 1
-            last[pose.person] = frame, pose
-    return [sorted(present, key=lambda pose: pose.person) for present in filled], count
+    names = [list(files)[i] for i in evenly_spread(len(files), _PROBES)]
+    if not any(is_somebody(skeleton, height_of(files[name])) for name in names
+               for skeleton in find(name, read_image(files[name], "RGB"), [])):
+        raise UserError(f"{next(iter(files.values())).parent}: nobody was found in {len(names)} frames from all over "
+                        "the clip; expected people, of at least a twelfth of the frame's height. Give another clip or "
+                        "part (--start, --end); --people N to take whatever is like people; or --masks of what is to "
+                        "be a layer, with --poses none")
 
 
-def moved_into_masks(frames: list[str], people: list[list[Pose]],
-                     masks: dict[int, dict[str, Path]]) -> tuple[list[list[Pose]], int]:
-    """Where somebody has a mask but no pose, take the one nearest in time, and move it with the mask's box.
-
-    Things that never have a pose stay without.
-
-    Returns:
-        people of each frame in the order of their numbers, and how many poses were filled in.
-    """
-    filled, count = [list(present) for present in people], 0
-    for person, files in masks.items():
-        known = {f: pose for f, present in enumerate(people) for pose in present if pose.person == person}
-        for f in set(range(len(frames))) - known.keys() if known else ():
-            nearest = min(known, key=lambda other: abs(other - f))
-            here, there = (files.get(frames[i]) for i in (f, nearest))
-            if here is None or there is None:
-                continue
-            masks_of_both = [read_mask(path) for path in (here, there)]
-            if all(mask.any() for mask in masks_of_both):
-                to, origin = (np.reshape(bounding_box(mask), (2, 2)) for mask in masks_of_both)
-                keypoints = known[nearest].keypoints.copy()
-                keypoints[:, :2] = (keypoints[:, :2] - origin[0]) / (origin[1] - origin[0]) * (to[1] - to[0]) + to[0]
-                filled[f].append(replace(known[nearest], keypoints=keypoints))
-                count += 1
-    return [sorted(present, key=lambda pose: pose.person) for present in filled], count
+def height_of(path: Path) -> int:
+    """The height of a picture."""
+    return image_size(path)[1]
 
 
-def least_frames(opt: Namespace, frames: int) -> int:
-    """In how many frames a person must be."""
-    return opt.min_frames or max(1, round(_LEAST_SHARE_SEEN * frames), min(_FEWEST_FRAMES, frames // 2))
-
-
-def gaps(frames: list[str], people: list[list[Pose]]) -> Iterator[Finding]:
-    """Where somebody is missing between frames that he is in."""
-    for person in sorted({pose.person for present in people for pose in present}):
-        seen = [any(pose.person == person for pose in present) for present in people]
-        first, last = seen.index(True), len(seen) - 1 - seen[::-1].index(True)
-        missing = [i for i in range(first, last) if not seen[i]]
-        if missing:
-            yield Finding(1 if len(missing) < 0.1 * len(frames) else 2,
-                          f"poses: person {person} is missing in {len(missing)} of {last - first + 1} frames between "
-                          f"the first and the last, first in {frames[missing[0]]}; the layer is empty there. Fill in "
-                          "keypoints.json by hand if the person is in sight")
-
-
-def keypoints_json(frames: list[str], people: list[list[Pose]]) -> str:
+def keypoints_json(frames: list[str], people: Sequence[Sequence[Pose]]) -> str:
     """The text of keypoints.json, a frame a line."""
     lines = [f"{json.dumps(frame + '.png')}: " + json.dumps([
         {"keypoints": [round(float(x), 2) for x in pose.keypoints.ravel()], "scores": round(pose.score, 3),

@@ -5,22 +5,28 @@ prepare/stamps/<step>.json. It runs again when an input or option has changed or
 not as the step left it is somebody's handiwork, and stays unless overwriting is asked for. Outputs are named as in the
 dataroot ("mask", "homographies.txt"), keys of metadata.json as "metadata.json#frame_rate".
 
+Two steps may make the same output: one brings what the user has, and a later one, `steps_back`, makes it where that did
+not, from what the steps between made. For these it is then no input (`is_made_by`), or they would run in circles.
+
 Nothing here knows what the steps do.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from data.dataroot import check_known_values
 from util.errors import UserError
 from util.files import folder_filled_atomically, write_text
 
 METADATA = "metadata.json"
+_NUMBER, _MOST_LISTED = re.compile(r"\d+"), 6
 _WHOLE_BYTES = 1 << 23
 """Before version 0.2, files up to this size were fingerprinted whole, larger ones by their size, beginning and end."""
 
@@ -36,6 +42,23 @@ class Finding:
 
     severity: int
     text: str
+
+
+def alike_together(findings: list[Finding]) -> list[Finding]:
+    """Findings in which only numbers differ, in one line: the first of them, and the numbers of the others."""
+    groups: dict[tuple[int, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.severity, _NUMBER.sub("#", finding.text)), []).append(finding)
+    told = []
+    for first, *others in groups.values():
+        numbers = [_NUMBER.findall(finding.text) for finding in (first, *others)]
+        differing = next((values for values in zip(*numbers) if len(set(values)) > 1), None)
+        if differing is not None:
+            listed = list(dict.fromkeys(differing))[1:]
+            more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
+            first = replace(first, text=f"{first.text}. Likewise {', '.join(listed[:_MOST_LISTED])}{more}")
+        told.append(first)
+    return told
 
 
 @dataclass(frozen=True)
@@ -62,7 +85,8 @@ class Job:
         made: an empty folder for the outputs, under their names in the dataroot; its metadata.json holds only the keys
             that the step makes.
         cache: a folder that a step with a slow loop may make and keep results in: it survives an interruption, is
-            another one when inputs or options have changed, and is removed after success.
+            another one when inputs or options have changed, and is removed after success, unless the step says what
+            it is kept for.
         opt: the options.
         kept: outputs that were made by hand and will stay, whatever the step writes.
     """
@@ -81,11 +105,16 @@ class Step:
     Attributes:
         name: one word.
         run: makes the outputs.
-        reads: what it depends on in the dataroot; files may be absent.
+        reads: what it depends on in the dataroot; files may be absent. "mask!mattes" is mask/, unless the step mattes,
+            which comes later, has made it.
         makes: its outputs; a run may leave some out.
         add_options: adds the options that change its results to a parser. One that is None stands for its value in
             the run before.
         elsewhere: what the results depend on besides, outside of the dataroot, given the options; None: nothing.
+        steps_back: leaves its outputs to whoever else made them, another step as well as somebody's hand.
+        cached_for: the inputs and options ("--poses") that alone decide what is in the cache, which then stays after
+            success, for the next run with other choices.
+        heeds: those of its outputs that its others must fit to where they are made by hand.
     """
 
     name: str
@@ -94,6 +123,9 @@ class Step:
     makes: tuple[str, ...]
     add_options: Callable
     elsewhere: Callable[[Namespace], str | None] = lambda opt: None
+    steps_back: bool = False
+    cached_for: tuple[str, ...] | None = None
+    heeds: tuple[str, ...] = ()
 
 
 def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> tuple[Outcome, str]:
@@ -112,9 +144,10 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     Raises:
         UserError: the step's, or metadata.json is broken.
     """
-    stamp = _read_stamp(root, step)
+    stamp = _read_stamp(root, step.name)
     opt, options = _as_before(step, opt, stamp.get("options", {}))
-    key: dict[str, object] = {"inputs": {name: fingerprint_of(root, name) for name in step.reads},
+    key: dict[str, object] = {"inputs": {name.partition("!")[0]: _fingerprint_of_input(root, name)
+                                         for name in step.reads},
                               "options": {name: entry["fingerprint"] for name, entry in options.items()}}
     if (elsewhere := step.elsewhere(opt)) is not None:
         key["elsewhere"] = elsewhere
@@ -124,7 +157,12 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
              or fingerprint_of(root, name, former=True) in made_before.get(name, [])}
     cut = {name for name in present.keys() - whole if name in made_before and _has_empty_file(root / name)}
     ours = whole | cut  # a file of no bytes is of a crash, and nobody's work
-    handmade = present.keys() - ours
+    of_steps = set() if step.steps_back else {name for name, mark in present.items() if _made_by_some(root, name, mark)}
+    handmade = present.keys() - ours - of_steps
+    if not overwrite and (heeded := sorted(handmade & set(step.heeds))):
+        key["kept"] = {name: present[name] for name in heeded}
+    if step.steps_back and present and all(_made_by_some(root, name, present[name]) for name in handmade) and not ours:
+        return Outcome(f"{', '.join(step.makes)} given"), "kept"
     complete = not cut and present.keys() >= set(stamp.get("outputs", {})) | set(stamp.get("kept", []))
     if _without_unset(stamp.get("key")) == _without_unset(key) and complete and not (overwrite and handmade):
         return _outcome(stamp["outcome"]), "unchanged"
@@ -133,7 +171,7 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     if kept == set(step.makes):
         return Outcome(f"{', '.join(step.makes)} made by hand", stale), "kept"
 
-    cache = root / "prepare" / f"{step.name}-{_digest(json.dumps(key))[:8]}.part"
+    cache = cache_of(step, root, key)
     with folder_filled_atomically(root) as made:
         outcome = step.run(Job(root, made, cache, opt, kept))
         outputs = {name: [mark] for name in step.makes
@@ -147,15 +185,70 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     for name in ours - outputs.keys():
         _remove(root, name)
     _write_stamp(root, step, key=key, options=options, outputs=outputs, kept=sorted(kept), outcome=asdict(outcome))
-    for finished in cache.parent.glob(f"{step.name}-*.part"):
-        shutil.rmtree(finished)
+    for finished in cache.parent.glob(f"{step.name}-*.part" if step.cached_for is None else f"{step.name}-*.kept"):
+        if step.cached_for is None or finished != cache:
+            shutil.rmtree(finished)
     return outcome, "made"
+
+
+def is_made_by(step_name: str, root: Path, output: str) -> bool:
+    """Whether a step made what lies there as `output`, or did so before somebody changed it by hand; not another step.
+    """
+    stamp = _read_stamp(root, step_name)
+    if output not in {*stamp.get("outputs", {}), *stamp.get("kept", [])}:
+        return False
+    mark = fingerprint_of(root, output)
+    return mark is not None and not any(mark in _read_stamp(root, other).get("outputs", {}).get(output, [])
+                                        for other in _stamped(root) if other != step_name)
+
+
+def cache_of(step: Step, root: Path, key: dict) -> Path:
+    """The folder that a step keeps results of its slow loop in.
+
+    Args:
+        step: whose.
+        root: the dataroot.
+        key: of its stamp: marks of its inputs and options.
+    """
+    if step.cached_for is None:
+        return root / "prepare" / f"{step.name}-{_digest(json.dumps(key))[:8]}.part"
+    marks = {**key["inputs"], **{f"--{name}": mark for name, mark in key["options"].items()}}
+    return root / "prepare" / f"{step.name}-{_digest(json.dumps([marks[name] for name in step.cached_for]))[:8]}.kept"
+
+
+def last_cache(step: Step, root: Path) -> Path | None:
+    """The folder of `Job.cache` of the step's last run, where that stays; None if it never ran, or nothing is kept."""
+    key = _read_stamp(root, step.name).get("key")
+    return cache_of(step, root, key) if key and step.cached_for is not None else None
 
 
 def last_outcome(step: Step, root: Path) -> Outcome | None:
     """What a step said when it last ran; None if it never did."""
-    outcome = _read_stamp(root, step).get("outcome")
+    outcome = _read_stamp(root, step.name).get("outcome")
     return _outcome(outcome) if outcome else None
+
+
+def is_as_made(root: Path, output: str) -> bool:
+    """Whether an output lies there as some step left it."""
+    mark = fingerprint_of(root, output)
+    return mark is not None and _made_by_some(root, output, mark)
+
+
+def adopt(root: Path, output: str, before: str) -> None:
+    """Let what lies there as an output count as made by the step that had made what was there before.
+
+    Args:
+        root: the dataroot.
+        output: its name.
+        before: the fingerprint that it had.
+    """
+    mark = fingerprint_of(root, output)
+    for name in _stamped(root):
+        stamp = _read_stamp(root, name)
+        marks = stamp.get("outputs", {}).get(output, [])
+        if before in marks and mark not in (None, *marks):
+            stamp["outputs"][output] = [*marks, mark]
+            write_text(_stamp_path(root, name), json.dumps(stamp, indent=1))
 
 
 def fingerprint_of(root: Path, name: str, former: bool = False) -> str | None:
@@ -185,6 +278,19 @@ def read_values(path: Path) -> dict:
         raise UserError(f"{path}: not readable as JSON ({error}). Mend it, or move it away") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds a {type(values).__name__}; expected an object. Mend it, or move it away")
+    return values
+
+
+def facts_of_frames(root: Path, needed: str | None = None) -> dict:
+    """The keys of a dataroot's metadata.json, whose values are of their form as far as they are there.
+
+    Raises:
+        UserError: a value is not, or the needed key is missing.
+    """
+    values = read_values(root / METADATA)
+    if needed and needed not in values:
+        raise UserError(f"{root / METADATA}: {needed} missing; let prepare.py make it: --steps frames")
+    check_known_values(root / METADATA, values)
     return values
 
 
@@ -244,6 +350,22 @@ def _kept_of_other_inputs(step: Step, stamp: dict, key: dict, kept: frozenset[st
                        f"Where it is not for these frames, make it again: --overwrite --steps {step.name}")]
 
 
+def _fingerprint_of_input(root: Path, name: str) -> str | None:
+    """Fingerprint of an input; "mask!mattes" is mask/, unless the step mattes has made it."""
+    output, _, later_step = name.partition("!")
+    return None if later_step and is_made_by(later_step, root, output) else fingerprint_of(root, output)
+
+
+def _made_by_some(root: Path, output: str, mark: str) -> bool:
+    """Whether an output lies there as some step left it."""
+    return any(mark in _read_stamp(root, name).get("outputs", {}).get(output, []) for name in _stamped(root))
+
+
+def _stamped(root: Path) -> list[str]:
+    """Names of the steps that have run."""
+    return sorted(path.stem for path in (root / "prepare" / "stamps").glob("*.json"))
+
+
 def _fingerprint(path: Path, former: bool = False) -> str | None:
     if path.is_dir():
         return _digest("\n".join(f"{file.relative_to(path)} {_fingerprint(file, former)}" for file in _files_in(path)))
@@ -282,14 +404,14 @@ def _digest(content: bytes | str) -> str:
     return hashlib.blake2b(content.encode() if isinstance(content, str) else content, digest_size=16).hexdigest()
 
 
-def _stamp_path(root: Path, step: Step) -> Path:
-    return root / "prepare" / "stamps" / f"{step.name}.json"
+def _stamp_path(root: Path, step_name: str) -> Path:
+    return root / "prepare" / "stamps" / f"{step_name}.json"
 
 
-def _read_stamp(root: Path, step: Step) -> dict:
+def _read_stamp(root: Path, step_name: str) -> dict:
     """A step's stamp; {} if there is none, or what is there is not as it was written."""
     try:
-        stamp = json.loads(_stamp_path(root, step).read_text(encoding="utf-8"))
+        stamp = json.loads(_stamp_path(root, step_name).read_text(encoding="utf-8"))
         if _is_stamp(stamp):
             return stamp
     except (OSError, ValueError, RecursionError):
@@ -322,7 +444,7 @@ def _is_stamp(stamp: object) -> bool:
 
 
 def _write_stamp(root: Path, step: Step, **values) -> None:
-    write_text(_stamp_path(root, step), json.dumps(values, indent=1))
+    write_text(_stamp_path(root, step.name), json.dumps(values, indent=1))
 
 
 def _outcome(values: dict) -> Outcome:

@@ -105,6 +105,7 @@ def make_iuv(dataroot: Path | str, source: str, use_mask_images: bool = False, f
     frames = poses_of_frames(keypoints, root.frames)
     masks = complete_masks(root) if use_mask_images else {}
     layers = people_layers(root.metadata, keypoints, frames, masks)
+    root.check_order(list(range(1, len(layers) + 1)))
     if source == "network":
         check_predictions(root, frames, layers)
     paint = {"network": paste_prediction, "drawn": draw_pose}[source]

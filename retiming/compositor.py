@@ -3,8 +3,9 @@
 Frames count from 0, layers from 1 (0 is the background). What comes out depends on nothing but layers, edit and frame.
 """
 
+import shlex
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -18,6 +19,7 @@ from data.masks import read_mask
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, LayerInstance
 from util.errors import UserError
 from util.images import read_image
+from util.media import Remark
 from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.video_reader import PicturesByTime
 from vision.geometry.homography import placement
@@ -36,6 +38,7 @@ class Draw:
 
     Attributes:
         layer: its number.
+        instance: its index in the edit's instances.
         time: source time in frames from 0, whole where `interpolation` is nearest.
         interpolation: what is shown between two source frames.
         opacity: in (0, 1].
@@ -45,6 +48,7 @@ class Draw:
     """
 
     layer: int
+    instance: int
     time: float
     interpolation: str
     opacity: float
@@ -93,10 +97,14 @@ class Compositor:
 
     def over_background(self, edit: Edit, output: int, patches: list[tuple[Patch, float]]) -> np.ndarray:
         """`patches` over the background of an output frame, as `frame` gives them."""
+        return pixels.to_straight(self.canvas(edit, output, patches))
+
+    def canvas(self, edit: Edit, output: int, patches: list[tuple[Patch, float]]) -> np.ndarray:
+        """The same, premultiplied: float32 [3, H, W] in [0, 255], or [4, H, W] with alpha in [0, 1] (see `Patch`)."""
         canvas = self._background(edit, output)
         for patch, opacity in patches:
             pixels.composite_over(canvas, patch, opacity)
-        return pixels.to_straight(canvas)
+        return canvas
 
     def draws(self, edit: Edit, output: int) -> list[Draw]:
         """The layers of an output frame, back to front.
@@ -116,7 +124,8 @@ class Compositor:
                 order = given or self.orders[_nearest(time)]
                 depth[instance.layer] = (order.index(instance.layer), background.index(instance.layer), index)
             if opacity > 0:
-                drawn.append(((*depth[instance.layer], -instance.behind), self._draw(instance, time, opacity, output)))
+                drawn.append(((*depth[instance.layer], -instance.behind),
+                              self._draw(index, instance, time, opacity, output)))
         return [draw for _, draw in sorted(drawn, key=lambda keyed: keyed[0])]
 
     def camera_frame(self, edit: Edit, output: int) -> int:
@@ -133,8 +142,8 @@ class Compositor:
         patch = _between(at, draw.time, draw.interpolation)
         return patch if patch is None or draw.colour is None else pixels.coloured(patch, draw.colour)
 
-    def _draw(self, instance: LayerInstance, time: float, opacity: float, output: int) -> Draw:
-        return Draw(instance.layer, _nearest(time) if instance.interpolation == "nearest" else float(time),
+    def _draw(self, index: int, instance: LayerInstance, time: float, opacity: float, output: int) -> Draw:
+        return Draw(instance.layer, index, _nearest(time) if instance.interpolation == "nearest" else float(time),
                     instance.interpolation, opacity, instance.effects.at(output), _colour(instance, output),
                     placement(self.size, (instance.x.at(output), instance.y.at(output)), instance.scale.at(output),
                               instance.flip, instance.anchor))
@@ -178,7 +187,7 @@ class Compositor:
             return list_images(iuv), lambda file: is_body(read_image(file, "RGBA"))
         raise UserError(f"effects of layer {layer}: neither mask/{layer:02d} nor iuv/{layer:02d} in {self.root.path} "
                         "tells where the person is; make the UV maps first: "
-                        f"bash datasets/prepare_iuv.sh {self.root.path}")
+                        f"bash datasets/prepare_iuv.sh {shlex.quote(str(self.root.path))}")
 
     # ---- what lies behind the layers ----------------------------------------------------------------------------
 
@@ -218,13 +227,23 @@ class Compositor:
 
     def _other_background(self, path: Path, instance: LayerInstance, output: int) -> np.ndarray:
         if path.suffix.lower() in PICTURE_SUFFIXES:
-            return self._cache.get(path, lambda path: (0, 0, filling(read_picture(path).pixels, self.size)))[2]
+            return self._cache.get(path, self._still)[2]
         frames = instance.unclamped_times(np.array([output]))[0]
         with self._lock:
             if path not in self._videos:
                 self._videos[path] = video = PicturesByTime(path, lambda frame: filling(frame, self.size))
-                self.warnings += [f"{path}: {remark.text}" for remark in video.remarks if remark.severity]
+                self._warn(path, video.remarks)
         return self._videos[path].at(max(frames, 0) / float(self.root.metadata.frame_rate))
+
+    def _still(self, path: Path) -> tuple[int, int, np.ndarray]:
+        picture = read_picture(path)
+        with self._lock:
+            self._warn(path, picture.remarks)
+        return 0, 0, filling(picture.pixels, self.size)
+
+    def _warn(self, path: Path, remarks: Iterable[Remark]) -> None:
+        lines = [f"{path}: {remark.text}" for remark in remarks if remark.severity]
+        self.warnings += [line for line in lines if line not in self.warnings]
 
 
 def filling(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -5,6 +5,7 @@ reported with its line and key. Nothing here reads layers or makes pictures.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +24,21 @@ LONGEST: int = LIMITS["longest"]  # frames
 MOST_INSTANCES: int = LIMITS["most_instances"]  # in one frame, copies of trails included
 INTERPOLATIONS = tuple(LIMITS["interpolations"])
 TRANSPARENT = "transparent"
+
+_OTHER_PROGRAMS = {
+    "an edit decision list (EDL)": r"TITLE:|FCM:|\d{3,6}\s+\S+\s+(V\d*|A\d*|B|AA/V)\s+(C|D|W\d+|K)\b",
+    "After Effects' keyframes": r"Adobe After Effects [\d.]+ Keyframe Data",
+    "an After Effects project": r"RIFX|(<\?xml[^>]*>\s*)?<AfterEffectsProject",
+    "Final Cut Pro's XML": r"(<\?xml[^>]*>\s*)?(<!DOCTYPE fcpxml[^>]*>\s*)?<fcpxml",
+    "XML of Final Cut 7 or Premiere": r"(<\?xml[^>]*>\s*)?(<!DOCTYPE xmeml[^>]*>\s*)?<xmeml",
+    "OpenTimelineIO": r"\{\s*\"OTIO_SCHEMA\"",
+    "Avid's log (ALE)": r"Heading\s+FIELD_DELIM",
+    "a Fusion composition": r"(Composition\s*)?\{\s*(Tools|CurrentTime|RenderRange)\s*=",
+    "a Nuke script": r"#! .*[Nn]uke|set cut_paste_input|version \d+\.\d+ v\d+",
+    "XML": r"<\?xml|<\w",
+    "YAML": r"---\s",
+}
+"""How files begin that say such things to other programs."""
 
 Colour = tuple[int, int, int]
 Warp = Callable[[np.ndarray], np.ndarray]
@@ -174,6 +190,10 @@ def edit_from_text(text: str, name: str, facts: ClipFacts, folder: Path | str) -
         line = next((line for found, line in places(text) if found == path), 1)
         return f"{name}: line {line}: {dotted(path)}"
 
+    if other := next((what for what, begins in _OTHER_PROGRAMS.items() if re.match(begins, text.lstrip())), None):
+        raise UserError(f"{name}: {other}, which only other programs read; expected an edit file in JSON, see "
+                        "docs/layered_video/retiming.md. Say there, or by short options such as --speed and --freeze, "
+                        "what it says")
     return edit_from_values(values_from_text(text, name), facts, place, folder)
 
 
@@ -224,7 +244,7 @@ def curve(node: Node, low: float, high: float) -> Curve:
 
 # ---- what stands where ----------------------------------------------------------------------------------------------
 
-EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "order", "background")
+EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "order", "background", "marks")
 PICTURE_KEYS = ("time", "interpolation", "saturation", "gain", "tint")
 LAYER_KEYS = ("time", "ends", "interpolation", "opacity", "effects", "x", "y", "scale", "flip", "anchor", "saturation",
               "gain", "tint", "trail")
@@ -254,6 +274,7 @@ class _Reader:
                           if one.layer in kept and one.layer not in removed)
         order = self.order(fields["order"], {one.layer for one in instances}) if "order" in fields else None
         background, replacement = self.background(fields.get("background", Node({}, ("background",))))
+        self.check_marks(fields.get("marks", Node({}, ("marks",))))
         self.warn_of_shared_layers(fields)
         return Edit(self.length, first, last, instances, background, replacement, order, tuple(self.warnings))
 
@@ -280,6 +301,17 @@ class _Reader:
                  for layer, people in enumerate(self.facts.people_layers or [], start=1)
                  if isinstance(number, int) and not isinstance(number, bool) and number in people]
         return f"a layer of this clip: {listed(self.facts.layers)}" + "".join(where)
+
+    def check_marks(self, node: Node) -> None:
+        """Events that the editor aligns, by layer (3.2: the second instance of layer 3); they change no picture."""
+        expected = "the source frame of an event by layer, such as {\"1\": 31}"
+        for key, mark in (node.value.items() if isinstance(node.value, dict) else ()):
+            layer, _, instance = key.partition(".")
+            if layer not in map(str, self.facts.layers) or (instance and not instance.isdecimal()):
+                raise Mistake((*node.path, key), f"no such layer; expected {expected}")
+            self.source_frame(Node(mark, (*node.path, key)))
+        if not isinstance(node.value, dict):
+            raise node.mistake(expected)
 
     def layers(self, node: Node) -> list[LayerInstance]:
         known = (*map(str, self.facts.layers), "others")

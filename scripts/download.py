@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from util.command_line import OneLineParser
-from util.download import download
+from util.download import download, refuse_bombs
 from util.errors import UserError, reported_in_one_line
 from util.files import folder_filled_atomically
 
@@ -70,10 +70,11 @@ def unpack(archive: Path, folder: Path, name: str, inside: str = "") -> None:
         inside: leave that single folder out only if this is its name.
 
     Raises:
-        UserError: it is no whole zip archive, or holds a link or a path that leads out of the folder.
+        UserError: it is no whole zip archive, would be far too large, or holds a link or a path out of the folder.
     """
     try:
         with zipfile.ZipFile(archive) as content, folder_filled_atomically(folder) as temporary:
+            refuse_bombs(content)
             members = [m for m in content.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
             if not members:
                 raise zipfile.BadZipFile("no files in it")

@@ -8,6 +8,7 @@ file, beside them. Files of the body are those of --dataroot: the paths in the c
 """
 
 import json
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     folder.mkdir(parents=True)
     write_checkpoint(weights, weights_path(folder, "latest", "actor"))
     write_text(folder / SAVED_OPTIONS, json.dumps(options_of(arguments), indent=1))
-    print(f"{folder}: a run of --model neural_actor; python test.py --name {opt.name} --dataroot DIR")
+    print(f"{folder}: a run of --model neural_actor; python test.py --name {shlex.quote(opt.name)} --dataroot DIR")
 
 
 def options_of(arguments: Namespace) -> dict:

@@ -1,8 +1,5 @@
 #!/usr/bin/env bash
-# Run all tests: bash scripts/run_tests.sh [options of pytest]. Makes the environment if it is missing.
-set -euo pipefail
-EXTRA_REQUIREMENTS=requirements-test.txt
-EXTRA_MODULES="pytest pytest_timeout hypothesis selenium visdom ruff mypy"
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-cd "$ROOT"
-"$PYTHON" -m pytest -q -rs --timeout 300 "$@"
+# Run all tests: bash scripts/run_tests.sh [--oldest] [options of pytest]. scripts/run_tests.py says more.
+python=python3
+if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ]; then python=python; fi
+exec "$python" "$(dirname "${BASH_SOURCE[0]}")/run_tests.py" "$@"

@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import test as test_program
 import train
 from data.loading import create_dataset, create_test_loader, create_training_loader, resolved
 from models import create_model, find_model
-from models.parallel import gradients_pass_through
 from models.schedules import Progress
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
@@ -280,15 +278,6 @@ def test_a_teacher_is_always_the_same_and_is_not_trained(here):
     assert equal(dict(model.teacher.state_dict()), dict(other.teacher.state_dict()))
     assert not any(parameter.requires_grad for parameter in model.teacher.parameters())
     assert not equal(dict(model.networks["D"].state_dict()), dict(other.networks["D"].state_dict()))
-
-
-def test_gradients_pass_through_a_network_without_reaching_it():
-    network, x = nn.Linear(2, 1), torch.ones(1, 2, requires_grad=True)
-    network.bias.requires_grad_(False)
-    with gradients_pass_through(network) as passed:
-        passed(x).sum().backward()
-    assert network.weight.grad is None and x.grad is not None
-    assert network.weight.requires_grad and not network.bias.requires_grad
 
 
 def test_frames_are_carried_through_a_sequence_and_not_into_the_next(here):

@@ -29,8 +29,9 @@ MAY_IMPORT = {
     "retiming.editor": {"util", *VISION, "data", "web", "retiming"},
     "evaluation": {"util", *VISION, "data", "web"},
     "preparation": {"util", *VISION, "data", "web"},
+    "preparation.correction": {"util", *VISION, "data", "web", "preparation"},
     "datasets": {"util", *VISION, "data", "datasets.synthetic", "preparation"},
-    "datasets.synthetic": {"util", "vision.geometry"},
+    "datasets.synthetic": {"util", "vision.geometry", "vision.people"},
     "video_people": {"util", "data", "options", "preparation", "datasets", *VERBS},
 }
 """Room to the rooms that it may import, besides itself."""

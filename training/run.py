@@ -8,7 +8,6 @@ belongs to by their checksums, so a run that is killed between two files finds a
 import json
 import math
 import time
-import zipfile
 from argparse import Namespace
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -24,7 +23,10 @@ from models.checkpoints import (
     load_weights,
     read_checkpoint,
     reading,
+    state_path,
     weights_path,
+    weights_that_fit,
+    weights_together,
     write_checkpoint,
 )
 from options.saved import OF_ONE_COMMAND, SAVED_OPTIONS, saved_options
@@ -156,7 +158,7 @@ class TrainingRun:
                 if "networks" in state:  # as runs before version 0.2 were saved
                     load_weights(network, state["networks"][name], self._state_path)
                 else:
-                    path = self._weights_of(name, state["weights"][name])
+                    path = self._weights_of(name, state)
                     load_weights(network, read_checkpoint(path, "give the run's own weights"), path)
             model.load_extra_state(state["extra"])
             position = Position(int(state["position"]["epoch"]), int(state["position"]["items"]))
@@ -172,20 +174,16 @@ class TrainingRun:
         self._saved = position
         return position, state
 
-    def _weights_of(self, network: str, wanted: str) -> Path:
+    def _weights_of(self, network: str, state: dict) -> Path:
         """The file of a network's weights that a state belongs to: the latest, or after a kill the one before."""
-        for label in ("latest", "previous"):
-            path = weights_path(self.folder, label, network)
-            try:
-                if fingerprint(path) == wanted:
-                    if label == "previous" and distributed.rank() == 0:
-                        link_or_copy(path, weights_path(self.folder, "latest", network))
-                    return path
-            except (OSError, zipfile.BadZipFile):
-                continue
-        raise UserError(f"{weights_path(self.folder, 'latest', network)}: not the weights that {self._state_path.name} "
-                        f"was saved with; give those back, or remove {self._state_path} to go on from these, at "
-                        "--epoch_count EPOCH")
+        path = weights_that_fit(self.folder, network, state)
+        if path is None:
+            raise UserError(f"{self._weights_path(network)}: not the weights that {self._state_path.name} "
+                            f"was saved with; give those back, or remove {self._state_path} to go on from these, at "
+                            "--epoch_count EPOCH")
+        if path != self._weights_path(network) and distributed.rank() == 0:
+            link_or_copy(path, self._weights_path(network))
+        return path
 
     def check_losses(self, losses: dict[str, Tensor], position: Position, phase: Phase) -> None:
         """Let no loss that is not a finite number reach a checkpoint.
@@ -291,7 +289,7 @@ class TrainingRun:
 
     @property
     def _state_path(self) -> Path:
-        return self.folder / "latest_state.pth"
+        return state_path(self.folder)
 
     @property
     def _previous_path(self) -> Path:
@@ -321,7 +319,7 @@ def init_from(model: BaseModel, source: str, checkpoints_dir: Path) -> None:
     run, _, label = source.rpartition(":")
     run, label = (run, label) if run and "/" not in label else (source, "latest")
     folder = checkpoints_dir / run if (checkpoints_dir / run).is_dir() else Path(run)
-    paths = {name: weights_path(folder, label, name) for name in model.networks}
+    paths = weights_together(folder, label, model.networks)
     if not any(path.exists() for path in paths.values()):
         raise UserError(f"--init_from: found '{source}', but there is no {next(iter(paths.values()))}; expected the "
                         "name or folder of a run of this --model, and after a colon the epoch of a checkpoint of it")
@@ -341,7 +339,8 @@ def tell_changes(earlier: dict, options: dict, deciding: set[str]) -> None:
         UserError: some of them decide what the networks or the data are.
     """
     changed = {name: f"{name} {earlier[name]} -> {value}" for name, value in options.items()
-               if name in earlier and earlier[name] != value and name not in OF_ONE_COMMAND}
+               if name in earlier and earlier[name] != value and name not in OF_ONE_COMMAND
+               and not (name == "data_id" and str(value).startswith(f"{earlier[name]}, "))}  # it said less before 0.2
     harmful = [text for name, text in changed.items() if name in deciding]
     if harmful:
         raise UserError(f"--continue_train: these options would make other networks or data of the run: "

@@ -59,3 +59,17 @@ def natural_order(name: str) -> list:
 def evenly_spread(length: int, most: int) -> np.ndarray:
     """Indices of at most `most` of `length` things, evenly spread, the first and the last among them."""
     return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))
+
+
+def gpus_of_a_clip(opt) -> int:
+    """How many GPUs share the frames of a clip, where the options spread them: --n_gpus_gen, or all.
+
+    Where there are several clips in a batch, GPUs share those instead. Without a GPU frames are counted as if
+    --n_gpus_gen of them were there.
+
+    Args:
+        opt: batch_size, n_gpus_gen (below 1: all), gpu_ids.
+    """
+    if opt.batch_size != 1:
+        return 1
+    return opt.n_gpus_gen if opt.n_gpus_gen > 0 else max(1, len(opt.gpu_ids))

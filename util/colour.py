@@ -1,7 +1,8 @@
 """What numbers of a video mean as light, and the same light as sRGB.
 
 Signals are uint16 RGB [H, W, 3], 65535 being a signal of 1; results are uint8 sRGB [H, W, 3] with the primaries of
-BT.709, which sRGB shares. Transfers and primaries are numbered as in ITU-T H.273, which codecs and FFmpeg use.
+BT.709, which sRGB shares. Transfers and primaries are numbered as in ITU-T H.273, which codecs and FFmpeg use; other
+primaries are `Chromaticities`.
 """
 
 from functools import cache
@@ -13,12 +14,26 @@ LINEAR, PQ, HLG = 8, 16, 18
 LOGARITHMIC = (9, 10)
 BT2020, DCI_P3, DISPLAY_P3 = 9, 11, 12
 
+Chromaticities = tuple[float, ...]
+"""CIE (x, y) of red, green, blue and white: eight numbers."""
+ACES_AP0 = (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767)
+ACES_AP1 = (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767)
+_NUMBERED = {
+    1: (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329),
+    BT2020: (0.708, 0.292, 0.17, 0.797, 0.131, 0.046, 0.3127, 0.329),
+    DISPLAY_P3: (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329),
+    DCI_P3: (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.314, 0.351),
+}
+_SAME_PRIMARIES = 0.002
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+"""From XYZ to what Bradford's chromatic adaptation scales."""
+
 _WHITE = 203.0
 """Light of the white of a picture in HDR, cd/m2 (ITU-R BT.2408)."""
 _PEAK = 1000.0 / _WHITE
 """The brightest light that is told apart, as a multiple of white."""
-_KNEE = 0.787
-"""The light up to which HDR is shown as it is: a level of 230 of 255."""
+_KNEE = 0.87
+"""The light up to which HDR is shown as it is: a level of 240 of 255. White comes to 245 then."""
 _HLG_GAMMA = 1.2
 """Of the whole system, on a display of 1000 cd/m2 (ITU-R BT.2100)."""
 _TO_BT709 = {
@@ -29,17 +44,41 @@ _TO_BT709[DCI_P3] = _TO_BT709[DISPLAY_P3]
 _BT2020_LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
 
 
-def must_be_converted(transfer: int, primaries: int) -> bool:
+def must_be_converted(transfer: int, primaries: int | Chromaticities) -> bool:
     """Whether pixels that are coded so are visibly other than those of sRGB and BT.709."""
-    return transfer in (LINEAR, PQ, HLG) or primaries in _TO_BT709
+    return transfer in (LINEAR, PQ, HLG) or _matrix_to_bt709(primaries) is not None
 
 
-def to_srgb(signal: np.ndarray, transfer: int, primaries: int) -> np.ndarray:
+def known_primaries(chromaticities: Chromaticities) -> int | Chromaticities:
+    """The number of these primaries, where they have one that counts here."""
+    return next((number for number, known in _NUMBERED.items()
+                 if np.abs(np.subtract(known, chromaticities)).max() < _SAME_PRIMARIES), chromaticities)
+
+
+@cache
+def _matrix_to_bt709(primaries: int | Chromaticities) -> np.ndarray | None:
+    """From linear RGB of these primaries to that of BT.709, white to white; None: they are those."""
+    if isinstance(primaries, int):
+        return np.array(_TO_BT709[primaries]) if primaries in _TO_BT709 else None
+    theirs, their_white = _to_xyz(primaries)
+    ours, our_white = _to_xyz(_NUMBERED[1])
+    adapted = np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ our_white / (_BRADFORD @ their_white)) @ _BRADFORD
+    return np.linalg.inv(ours) @ adapted @ theirs
+
+
+def _to_xyz(chromaticities: Chromaticities) -> tuple[np.ndarray, np.ndarray]:
+    """The matrix from linear RGB to XYZ, and the white in XYZ."""
+    x, y = np.reshape(chromaticities, (4, 2)).T
+    xyz = np.stack([x / y, np.ones(4), (1 - x - y) / y])
+    return xyz[:, :3] * np.linalg.solve(xyz[:, :3], xyz[:, 3]), xyz[:, 3]
+
+
+def to_srgb(signal: np.ndarray, transfer: int, primaries: int | Chromaticities) -> np.ndarray:
     """The light of a signal, as sRGB.
 
     HDR is shown with its white (203 cd/m2) as the white of sRGB, as ITU-R BT.2408 puts the one into the other, but
     that what is brighter than nine tenths of white is pressed together, so that highlights up to 1000 cd/m2 keep their
-    shape. A hue stays as it is; colours beyond those of sRGB are cut off.
+    shape: white itself comes to a level of 245. A hue stays as it is; colours beyond those of sRGB are cut off.
 
     Args:
         signal: uint16 RGB [H, W, 3].
@@ -51,8 +90,8 @@ def to_srgb(signal: np.ndarray, transfer: int, primaries: int) -> np.ndarray:
         luminance = cv2.transform(light, _BT2020_LUMINANCE[None])
         light *= (np.maximum(luminance, 1e-6) ** (_HLG_GAMMA - 1))[..., None]
         light *= _PEAK
-    if primaries in _TO_BT709:
-        light = cv2.transform(light, np.array(_TO_BT709[primaries], np.float32))
+    if (matrix := _matrix_to_bt709(primaries)) is not None:
+        light = cv2.transform(light, matrix.astype(np.float32))
     if transfer in (PQ, HLG):
         light *= _compression(light.max(axis=2))[..., None]
     codes = (np.clip(light, 0, 1) * 65535 + 0.5).astype(np.uint16)

@@ -40,10 +40,13 @@ def reported_in_one_line():
         message = _message(error)
         if message is None:
             raise
-        # what comes from a file must not steer the terminal
-        shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in message)
-        print(f"error: {shown}", file=sys.stderr)
+        print("error:", "\n".join(map(shown, message.split("\n"))), file=sys.stderr)
         sys.exit(2)
+
+
+def shown(line: str) -> str:
+    """A line that may hold names of files, as it can be printed: nothing in it steers the terminal or ends the line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 @contextlib.contextmanager
@@ -84,6 +87,11 @@ def _message(error: Exception) -> str | None:
     if re.match(r"DataLoader worker \(pid.*\) (is killed|exited)", first_line):
         return (f"a process that reads frames was ended from outside ({first_line[:80]}), as systems do that run out "
                 "of memory. Go on with --continue_train, and a smaller --num_threads or --batch_size")
+    if isinstance(error, NotImplementedError) and (missing := re.search(
+            "operator '(.+?)' is not currently implemented for the MPS", first_line)):
+        return (f"Apple's GPU: this torch has no {missing[1]} for it. Set PYTORCH_ENABLE_MPS_FALLBACK=1 in the "
+                "environment, with which the CPU does that, install a newer torch, or give --gpu_ids -1 for the CPU "
+                "alone")
     too_much = ("out of memory", "can't allocate memory", "Storage size calculation overflowed")
     if isinstance(error, MemoryError) or any(words in first_line for words in too_much):
         return (f"out of memory ({first_line[:100]}); use a smaller --batch_size or smaller networks, "

@@ -2,11 +2,12 @@
 
 A record is one line of either file:
 
-    {"epoch": 12, "step": 340, "phase": "training", "time": 0.153, "losses": {"recon": 0.123, "mask": 0.4}}
+    {"epoch": 12, "step": 340, "items": 8, "phase": "training", "time": 0.153, "losses": {"recon": 0.123, "mask": 0.4}}
 
-`step` counts the steps of the phase from 1; `time` is in seconds per step, averaged since the record before; a loss
-that is not a finite number is null. A run that is continued repeats the steps after its last checkpoint: `forget` takes
-their records out of both files. In a file that has them twice, a record takes the place of those that it repeats.
+`step` counts the steps of the phase from 1, `items` those that are done of the epoch; `time` is in seconds per step,
+averaged since the record before; a loss that is not a finite number is null. A run that is continued repeats the steps
+after its last checkpoint: `forget` takes their records out of both files. In a file that has them twice, a record takes
+the place of those that it repeats.
 """
 
 import json
@@ -38,14 +39,16 @@ class LossLog:
                 write_text(path, "")
         self.history = read_history(folder)
 
-    def append(self, epoch: int, step: int, phase: str, time: float, losses: dict[str, float]) -> str:
-        """Write one record to both files.
+    def append(self, epoch: int, step: int, phase: str, time: float, losses: dict[str, float],
+               items: int | None = None) -> str:
+        """Write one record to both files; `items` of the epoch are done, where that is known.
 
         Returns:
             The line that was written to `loss_log.txt`.
         """
         values = {name: value if math.isfinite(value) else None for name, value in losses.items()}
-        record = {"epoch": epoch, "step": step, "phase": phase, "time": round(time, 6), "losses": values}
+        record = {"epoch": epoch, "step": step, **({} if items is None else {"items": items}), "phase": phase,
+                  "time": round(time, 6), "losses": values}
         line = self._line({**record, "losses": losses})
         _append_line(self._text, line)
         _append_line(self._lines, json.dumps(record))

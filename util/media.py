@@ -4,19 +4,43 @@
 primaries and matrices are numbered as in ITU-T H.273.
 """
 
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
 
+import av
 import numpy as np
 
 from util.clips import DEFAULT_FRAME_RATE
-from util.colour import BT2020, DCI_P3, DISPLAY_P3, HLG, LINEAR, LOGARITHMIC, PQ
+from util.colour import (
+    ACES_AP0,
+    ACES_AP1,
+    BT2020,
+    DCI_P3,
+    DISPLAY_P3,
+    HLG,
+    LINEAR,
+    LOGARITHMIC,
+    PQ,
+    Chromaticities,
+    known_primaries,
+)
 
 UNSPECIFIED = 2
 READABLE_MATRICES = {0, 1, 4, 5, 6, 7, 9}
 _TRANSFERS = {LINEAR: "linear light", PQ: "HDR (PQ)", HLG: "HDR (HLG)"}
-_PRIMARIES = {BT2020: "BT.2020", DCI_P3: "DCI-P3", DISPLAY_P3: "Display P3"}
+_PRIMARIES: dict[int | Chromaticities, str] = {
+    BT2020: "BT.2020", DCI_P3: "DCI-P3", DISPLAY_P3: "Display P3", ACES_AP0: "ACES AP0", ACES_AP1: "ACES AP1 (ACEScg)"}
+_LOG_CURVE = re.compile(r"\b(s-?log ?[23]?|[cvfnl]-?log ?[23]?|d-?log( ?m)?|log ?-?c ?[34]?|apple ?log ?2?|redlog\w*|"
+                        r"log3g\d\d|bmd ?film|blackmagic design film)\b", re.IGNORECASE)
+_OF_COLOUR = re.compile("gamma|colou?r|transfer|look|lut|xml", re.IGNORECASE)
+_SONY = re.compile(rb'"CaptureGammaEquation"\s+value="([\w-]{1,30})"')
+_END_BYTES = 1 << 20
+"""Of a file's beginning and end, where cameras write what they know."""
 _COMBED, _COMB_STEP = 0.002, 15
 """Share of the pixels from which there are combs, and levels from line to line."""
 _PAUSE = 1.0
@@ -54,11 +78,13 @@ class VideoFacts:
         matrix_assumed: the file does not say which; it is that of its picture's size.
         transfer: from numbers to light.
         primaries: of its colours.
-        dolby_vision: colours are to be mended by metadata that only Dolby Vision's own readers know.
+        dolby_vision: there are metadata that only Dolby Vision's own readers know. Without a transfer the colours
+            are wrong without them.
         rate: frames per second that the file claims; None if it does not.
         has_clock: frames carry times.
         track, tracks: which video track it is, from 1, and of how many.
         strange_aspect: a pixel aspect that is not to be believed; None: there is none.
+        log_curve: of a camera, by name, where its metadata tell it; "": they do not.
     """
 
     codec: str
@@ -73,13 +99,14 @@ class VideoFacts:
     matrix: int
     matrix_assumed: bool
     transfer: int
-    primaries: int
+    primaries: int | Chromaticities
     dolby_vision: bool
     rate: Fraction | None
     has_clock: bool
     track: int
     tracks: int
     strange_aspect: Fraction | None = None
+    log_curve: str = ""
 
 
 @dataclass
@@ -105,6 +132,58 @@ class Survey:
     damaged: int = 0
     looked_at: int = 0
     combed: int = 0
+
+
+def opened_media(path: Path | str, mode: str = "r", **options) -> Any:
+    """`av.open` of a file, whatever signs are in its name.
+
+    FFmpeg takes what stands before a colon for a protocol, and %d in the name of a picture for a number.
+    """
+    if mode == "r":
+        options["options"] = {"pattern_type": "none"}
+    return av.open(os.path.abspath(path), cast(Any, mode), **options)
+
+
+def log_curve(path: Path, metadata: Iterable[tuple[str, str]]) -> str:
+    """The name of the logarithmic curve that a camera says it filmed with; "" where it does not say.
+
+    Args:
+        path: of the video. Sony's cameras write it into the file where FFmpeg does not look.
+        metadata: names and values of the file's and the track's.
+    """
+    said = [value for name, value in metadata if _OF_COLOUR.search(name)]
+    if path.suffix.lower() in (".mp4", ".mov", ".mxf"):
+        with open(path, "rb") as file:
+            ends = file.read(_END_BYTES)
+            file.seek(max(0, path.stat().st_size - _END_BYTES))
+            ends += file.read(_END_BYTES)
+        said += [found.decode() for found in _SONY.findall(ends)]
+    return next((found[0] for value in said if (found := _LOG_CURVE.search(value))), "")
+
+
+def exr_primaries(path: Path) -> int | Chromaticities | None:
+    """The primaries that an OpenEXR file names in its header, which FFmpeg does not read; None: it names none."""
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    name_and_type = b"chromaticities\0chromaticities\0"
+    place = head.find(name_and_type) if head.startswith(b"\x76\x2f\x31\x01") else -1
+    start = place + len(name_and_type) + 4  # after the length
+    if place < 0 or len(head) < start + 32:
+        return None
+    found = np.frombuffer(head, "<f4", 8, start).astype(float)
+    if not np.isfinite(found).all() or (found[1::2] == 0).any():
+        return None
+    return known_primaries(tuple(round(number, 5) for number in found.tolist()))
+
+
+def pauses(times: list[float]) -> list[tuple[float, float]]:
+    """Where a recorder seems to have been paused: seconds of the last frame before, and how long there is none.
+
+    Args:
+        times: seconds of a clip's frames, ascending.
+    """
+    gaps = np.diff(times)
+    return [(times[i], float(gap)) for i, gap in enumerate(gaps) if gap > max(_PAUSE, 4 * float(np.median(gaps)))]
 
 
 def is_combed(grey: np.ndarray) -> bool:
@@ -174,7 +253,10 @@ def remarks(facts: VideoFacts, survey: Survey | None = None) -> Iterator[Remark]
 
 
 def _remarks_on_colour(facts: VideoFacts) -> Iterator[Remark]:
-    if facts.dolby_vision:
+    if facts.dolby_vision and facts.transfer != UNSPECIFIED:
+        yield Remark(0, "Dolby Vision; taken is its picture for other programs, without the changes that Dolby's own "
+                        "players make to it")
+    elif facts.dolby_vision:
         yield Remark(2, "Dolby Vision without a picture for other programs; colours will be wrong. Convert it first, "
                         "in the phone's or the camera's program, or with: ffmpeg -i IN -vf libplacebo="
                         "colorspace=bt709:color_primaries=bt709:color_trc=bt709:format=yuv420p OUT.mp4")
@@ -184,19 +266,20 @@ def _remarks_on_colour(facts: VideoFacts) -> Iterator[Remark]:
     elif facts.matrix_assumed and facts.matrix != 5:
         name = {1: "BT.709", BT2020: "BT.2020"}[facts.matrix]
         yield Remark(0, f"does not say how colours are coded; read by {name}, as its size or primaries suggest")
-    yield from remarks_on_colour(facts.transfer, facts.primaries)
+    yield from remarks_on_colour(facts.transfer, facts.primaries, facts.log_curve)
 
 
-def remarks_on_colour(transfer: int, primaries: int) -> Iterator[Remark]:
-    """What the user should know of light and primaries that were made sRGB."""
-    if transfer in LOGARITHMIC:
-        yield Remark(1, "coded logarithmically, for grading; frames will be flat. Grade it, or apply the camera's "
-                        "LUT: ffmpeg -i IN -vf lut3d=camera.cube OUT.mp4")
+def remarks_on_colour(transfer: int, primaries: int | Chromaticities, curve: str = "") -> Iterator[Remark]:
+    """What the user should know of light and primaries that were made sRGB, or a camera's curve, which was not."""
+    if transfer in LOGARITHMIC or curve:
+        yield Remark(1, f"coded logarithmically{curve and f' ({curve})'}, for grading; frames will be flat. Grade it, "
+                        "or apply the camera's LUT: ffmpeg -i IN -vf lut3d=camera.cube OUT.mp4")
     if transfer in _TRANSFERS:
-        wide = f" with primaries of {_PRIMARIES[primaries]}" if primaries in _PRIMARIES else ""
-        how = "its white (203 cd/m2) is shown as white, brighter light is pressed together" if transfer in (
-            PQ, HLG) else (
-            "what is brighter than white is cut off. If frames are too bright, the numbers were no light: write PNG")
+        wide = f" with primaries of {_PRIMARIES[primaries]}" if primaries in _PRIMARIES else (
+            " with primaries of its own" if isinstance(primaries, tuple) else "")
+        how = ("its white (203 cd/m2) is nearly white, brighter light is pressed together"
+               if transfer in (PQ, HLG) else
+               "what is brighter than white is cut off. If frames are too bright, the numbers were no light: write PNG")
         yield Remark(0, f"{_TRANSFERS[transfer]}{wide}, made sRGB: {how}")
     elif primaries in _PRIMARIES:
         yield Remark(0, f"colours of {_PRIMARIES[primaries]}, made sRGB")
@@ -229,10 +312,9 @@ def _remarks_on_frames(facts: VideoFacts, survey: Survey) -> Iterator[Remark]:
         yield Remark(1 if same else 2, f"the picture changes its size: {sizes}; all frames are brought to the first "
                                        f"size{'' if same else ', with black at the sides'}. Take one part: --start, "
                                        "--end")
-    gaps = np.diff(times) if count > 1 else np.zeros(0)
-    if len(gaps) and gaps.max() > max(_PAUSE, 4 * float(np.median(gaps))):
-        index = int(gaps.argmax())
-        yield Remark(1, f"no frame for {gaps[index]:.1f} s after {times[index]:.2f} s, as where a recorder is paused; "
+    if stops := pauses(times):
+        second, gap = max(stops, key=lambda stop: stop[1])
+        yield Remark(1, f"no frame for {gap:.1f} s after {second:.2f} s, as where a recorder is paused; "
                         "the frame before it is shown all that time. Take one part: --start, --end")
 
 

@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.util
-import inspect
 import pkgutil
 
 from util.errors import UserError
@@ -30,8 +29,9 @@ def find_class(package: str, module: str, base: type, option: str, name: str) ->
     if is_base or not module.isidentifier() or importlib.util.find_spec(f"{package}.{module}") is None:
         room, known = package.rpartition(".")[2], known_names(package, module.removeprefix(name))
         raise UserError(f"{option} {name}: there is no {room}/{module}.py; known: {known}")
+    # Asked of their types, as Python 3.10 takes list[int] for a class, too.
     found = [c for c in vars(importlib.import_module(f"{package}.{module}")).values()
-             if inspect.isclass(c) and issubclass(c, base) and c.__module__ == f"{package}.{module}"]
+             if issubclass(type(c), type) and issubclass(c, base) and c.__module__ == f"{package}.{module}"]
     if len(found) != 1:
         raise TypeError(f"{package}/{module}.py must define exactly one subclass of {base.__name__}, not {len(found)}")
     return found[0]

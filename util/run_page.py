@@ -36,7 +36,7 @@ def remove_images(folder: Path, first: int = 0) -> None:
     """Delete the pictures of epoch `first` and those after it."""
     for epoch, _, path in _saved_images(folder):
         if epoch >= first:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def write_run_page(folder: Path, history: list[dict], captions: Mapping[str, str], status: str, width: int,

@@ -3,7 +3,10 @@
 Seconds are those of the file's own clock. Should it start again, as in joined recordings, it is carried on.
 """
 
+import io
+import wave
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +14,8 @@ from pathlib import Path
 import av
 import numpy as np
 from av.stream import Disposition
+
+from util.media import opened_media
 
 _TRIED_PACKETS = 100
 _GAP = 0.1
@@ -43,7 +48,7 @@ def decodable_track(path: Path) -> tuple[int | None, str | None]:
         Both None: the file has no sound.
     """
     try:
-        with av.open(str(path)) as container:
+        with opened_media(path) as container:
             tracks = sorted(container.streams.audio, key=lambda track: not track.disposition & Disposition.default)
             indices = [track.index for track in tracks]
     except _ERRORS as error:
@@ -78,6 +83,28 @@ def save_sound(part: Sound, target: Path) -> tuple[bool, str | None]:
             target.unlink(missing_ok=True)
             last = error
     return False, f"sound left out: it could not be written ({last})"
+
+
+def wav(path: Path, seconds: float, rate: int = 48000) -> bytes | None:
+    """The first seconds of a file's sound as a WAV file of 16 bits, stereo, which browsers play; None: it has none.
+
+    Args:
+        path: a file with sound.
+        seconds: how much of it.
+        rate: samples per second.
+    """
+    index, _ = decodable_track(path)
+    if index is None:
+        return None
+    resampler = av.AudioResampler(format="s16p", layout="stereo", rate=rate)
+    pieces = []
+    with suppress(*_ERRORS):  # the rest is silent, as in a rendered video
+        pieces.extend(samples(Sound(path, 0.0, seconds), index, resampler, rate))
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((2, 2, rate, 0, "NONE", ""))
+        sound.writeframes(np.concatenate(pieces, axis=1).T.astype("<i2").tobytes() if pieces else b"")
+    return file.getvalue()
 
 
 def samples(part: Sound, index: int, resampler: av.AudioResampler, rate: int) -> Iterator[np.ndarray]:
@@ -124,7 +151,7 @@ def _silence(frame: av.AudioFrame, resampler: av.AudioResampler, count: int) -> 
 
 def _decoded(path: Path, index: int) -> Iterator[av.AudioFrame]:
     """All frames of a track that can be decoded."""
-    with av.open(str(path)) as container:
+    with opened_media(path) as container:
         for packet in container.demux(container.streams[index]):
             try:
                 yield from packet.decode()
@@ -134,7 +161,7 @@ def _decoded(path: Path, index: int) -> Iterator[av.AudioFrame]:
 
 def _why_not_decodable(path: Path, index: int) -> str | None:
     try:
-        with av.open(str(path)) as container:
+        with opened_media(path) as container:
             stream = container.streams[index]
             if stream.codec_context is None:
                 return f"track {stream.index} is of a kind that FFmpeg does not know"
@@ -153,9 +180,9 @@ def _why_not_decodable(path: Path, index: int) -> str | None:
 
 
 def _copied(part: Sound, index: int, target: Path) -> bool:
-    with av.open(str(part.path)) as container:
+    with opened_media(part.path) as container:
         stream, count, carried, next_pts = container.streams[index], 0, 0, None
-        with av.open(str(target), "w", format="matroska") as out:
+        with opened_media(target, "w", format="matroska") as out:
             copy = out.add_stream_from_template(stream)
             out.start_encoding()
             shift = round(part.start / stream.time_base)
@@ -179,14 +206,14 @@ def _copied(part: Sound, index: int, target: Path) -> bool:
 
 
 def _coded_again(part: Sound, index: int, layout: str | None, target: Path) -> bool:
-    with av.open(str(part.path)) as container:
+    with opened_media(part.path) as container:
         context = container.streams[index].codec_context
         rate, layout = context.sample_rate, layout or context.layout.name
         deep = context.format.bytes > 2
     written = 0
     planar = "s32p" if deep else "s16p"
     resampler = av.AudioResampler(format=planar, layout=layout, rate=rate)
-    with av.open(str(target), "w", format="matroska") as out:
+    with opened_media(target, "w", format="matroska") as out:
         stream = out.add_stream("flac", rate=rate, layout=layout, format="s32" if deep else "s16")
         packer = av.AudioResampler(format="s32" if deep else "s16", layout=layout, rate=rate)
         for piece in samples(part, index, resampler, rate):

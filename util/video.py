@@ -17,6 +17,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
+from util.media import opened_media
 from util.sound import Sound, decodable_track, samples
 
 BT709 = 1  # as codecs number primaries, transfer and matrix
@@ -76,7 +77,7 @@ class VideoWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.format, self.frame_rate, self.frames = FORMATS[path.suffix.lower()], Fraction(frame_rate), 0
         options = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
-        self.container = av.open(str(path), mode="w", options=options)
+        self.container = opened_media(path, "w", options=options)
         self.sound = sound if self.format.sound else None
         self.video_stream = self.sound_stream = self.marks = None
         self.warnings: list[str] = []
@@ -198,6 +199,12 @@ def _frames_of_sound(sound: Sound, index: int) -> Iterator[av.AudioFrame]:
         yield frame
 
 
+def linear_light(coded: np.ndarray) -> np.ndarray:
+    """Linear light in [0, 1], float32, of colours that sRGB codes in [0, 255]."""
+    coded = coded.astype(np.float32) / 255
+    return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
 def write_exr(path: Path, pixels: np.ndarray) -> None:
     """Write one picture as OpenEXR: half floats of linear light, premultiplied where there is alpha.
 
@@ -205,8 +212,7 @@ def write_exr(path: Path, pixels: np.ndarray) -> None:
         path: the file.
         pixels: uint8 RGB [H, W, 3] or straight RGBA [H, W, 4], coded as sRGB.
     """
-    coded = pixels[..., :3].astype(np.float32) / 255
-    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    linear = linear_light(pixels[..., :3])
     planes = [linear[..., 1], linear[..., 2], linear[..., 0]]  # FFmpeg's order
     if pixels.shape[2] == 4:
         alpha = pixels[..., 3].astype(np.float32) / 255

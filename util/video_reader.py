@@ -19,7 +19,7 @@ from av.stream import Disposition
 from av.video.reformatter import ColorRange, Colorspace
 
 from util.clips import DEFAULT_FRAME_RATE
-from util.colour import HLG, LINEAR, PQ, must_be_converted, to_srgb
+from util.colour import LINEAR, must_be_converted, to_srgb
 from util.errors import UserError
 from util.media import (
     READABLE_MATRICES,
@@ -27,7 +27,10 @@ from util.media import (
     Survey,
     VideoFacts,
     assumed_matrix,
+    exr_primaries,
     is_combed,
+    log_curve,
+    opened_media,
     orientation,
     remarks,
 )
@@ -77,7 +80,7 @@ class VideoReader:
             if first is None:
                 raise UserError(f"{self.path}: no frame in it can be decoded ({stream.codec_context.name}); expected "
                                 "a video. Try to convert it: ffmpeg -i IN out.mp4")
-            self.facts = facts = _facts(container, stream, first)
+            self.facts = facts = _facts(self.path, container, stream, first)
             self.rotation, self.color_range, self.nominal_rate = facts.rotation, facts.color_range, facts.rate
             turned = facts.rotation % 180 == 90
             self.pixel_aspect = 1 / facts.pixel_aspect if turned else facts.pixel_aspect
@@ -119,7 +122,7 @@ class VideoReader:
 
     def _open(self):
         try:
-            container = av.open(str(self.path))
+            container = opened_media(self.path)
         except (av.FFmpegError, ValueError) as error:
             raise UserError(f"{self.path}: not readable as a video ({getattr(error, 'strerror', error)}); "
                             "expected a file that FFmpeg can read") from None
@@ -201,7 +204,7 @@ def _video_tracks(container) -> list:
     return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
 
 
-def _facts(container, stream, first: av.VideoFrame) -> VideoFacts:
+def _facts(path: Path, container, stream, first: av.VideoFrame) -> VideoFacts:
     context = stream.codec_context
     matrix = first.side_data.get("DISPLAYMATRIX")
     mirrored, rotation = (False, 0) if matrix is None else orientation(
@@ -211,15 +214,14 @@ def _facts(container, stream, first: av.VideoFrame) -> VideoFacts:
         aspect, strange = Fraction(1), aspect
     transfer, primaries = (getattr(first, name, getattr(context, name)) for name in ("color_trc", "color_primaries"))
     if context.name == "exr":
-        transfer = LINEAR
+        transfer, primaries = LINEAR, exr_primaries(path) or primaries
     elif transfer == LINEAR:  # DPX and others often say so and are not
         transfer = UNSPECIFIED
     tracks = _video_tracks(container)
     components = first.format.components
     size = (first.width, first.height)
     matrix_unknown = first.colorspace == UNSPECIFIED and not first.format.is_rgb and len(components) > 2
-    dolby_vision = transfer not in (PQ, HLG) and any(name in first.side_data for name in (
-        "DOVI_METADATA", "DOVI_RPU_BUFFER"))
+    metadata = [*container.metadata.items(), *stream.metadata.items()]
     return VideoFacts(
         codec=context.name, bit_depth=max(component.bits for component in components),
         alpha=_has_alpha(first) and bool((_rgba(first, "rgba", 5)[..., 3] < 255).any()), stored_size=size,
@@ -228,9 +230,12 @@ def _facts(container, stream, first: av.VideoFrame) -> VideoFacts:
         color_range="full" if first.color_range == ColorRange.JPEG else "limited",
         matrix=assumed_matrix(size, primaries) if matrix_unknown else (
             int(first.colorspace) if first.colorspace != UNSPECIFIED else 0),
-        matrix_assumed=matrix_unknown, transfer=int(transfer), primaries=int(primaries), dolby_vision=dolby_vision,
+        matrix_assumed=matrix_unknown, transfer=int(transfer),
+        primaries=primaries if isinstance(primaries, tuple) else int(primaries),
+        dolby_vision=any(name in first.side_data for name in ("DOVI_METADATA", "DOVI_RPU_BUFFER")),
         rate=stream.average_rate, has_clock=not container.format.flags & _NO_TIMESTAMPS,
-        track=tracks.index(stream) + 1, tracks=len(tracks), strange_aspect=strange)
+        track=tracks.index(stream) + 1, tracks=len(tracks), strange_aspect=strange,
+        log_curve=log_curve(path, metadata))
 
 
 def _has_alpha(frame: av.VideoFrame) -> bool:
@@ -367,18 +372,21 @@ def steady_rate(times: list[float], nominal: Fraction | None) -> tuple[Fraction,
     return (standard if abs(standard / rate - 1) < _ROUNDED else rate), steady
 
 
-def nearest_frames(times: list[float], rate: Fraction) -> list[int]:
+def nearest_frames(times: list[float], rate: Fraction, first: int = 0, stop: int | None = None) -> list[int]:
     """Frames of a clip of varying rate to show at a steady one: for each instant the one nearest in time.
 
     Args:
         times: seconds of its frames, ascending, the first 0.
         rate: frames per second to show.
+        first: the first instant that is wanted.
+        stop: the first instant that is not wanted any more; None: all are.
 
     Returns:
-        index of a frame for the instants 0, 1 / rate, 2 / rate, ... up to the last frame.
+        index of a frame for the instants first / rate, (first + 1) / rate, ... up to the last frame.
     """
     seconds = np.array(times)
-    instants = np.arange(int(round(times[-1] * rate)) + 1) / float(rate)
+    end = int(round(times[-1] * rate)) + 1
+    instants = np.arange(first, end if stop is None else min(stop, end)) / float(rate)
     after = np.searchsorted(seconds, instants).clip(0, len(times) - 1)
     before = (after - 1).clip(0)
     return np.where(instants - seconds[before] <= seconds[after] - instants, before, after).tolist()

@@ -4,6 +4,7 @@ Written to the run folder `<checkpoints_dir>/<name>/`: `loss_log.txt` and `loss_
 `web/index.html` and its pictures (see `util/run_page.py`).
 """
 
+import contextlib
 import sys
 import time
 from argparse import Namespace
@@ -67,7 +68,8 @@ class Visualizer:
         if self._board is not None:
             self._board.close()
         if self._log.history and not self._opt.no_html and self._folder.exists():
-            self._write_page("Finished" if kind is None else "Stopped", refresh=None)
+            with contextlib.suppress(FileNotFoundError):
+                self._write_page("Finished" if kind is None else "Stopped", refresh=None)
 
     @staticmethod
     def say(message: str) -> None:
@@ -95,18 +97,19 @@ class Visualizer:
         self._recorded_step = done_steps
         self._printed = -np.inf
 
-    def step(self, epoch: int, losses: Mapping[str, float | Tensor]) -> None:
+    def step(self, epoch: int, losses: Mapping[str, float | Tensor], items: int | None = None) -> None:
         """Count a training step; record its losses if it is the phase's first or last, or print_freq is due.
 
         Args:
             epoch: from 1, counted on through all phases.
             losses: numbers or 0-d tensors. They are read only when they are recorded, so that other steps need not
                 wait for a GPU.
+            items: of the epoch that are done; for the record.
         """
         self._step += 1
         self._status = f"{self._title}, epoch {epoch}, step {self._step} of {self._total}"
         if self._step in (1, self._total) or self._step % self._opt.print_freq == 0:
-            self._record(epoch, {name: float(value) for name, value in losses.items()})
+            self._record(epoch, {name: float(value) for name, value in losses.items()}, items)
         self._bar.update()
 
     def end_epoch(self, epoch: int, is_last: bool, get_visuals: Callable[[], Mapping[str, np.ndarray]]) -> None:
@@ -126,16 +129,17 @@ class Visualizer:
         if board is not None:
             board.show_images(epoch, visuals)
         if save:
-            save_images(self._folder, epoch, visuals)
             self._captions = {label: self._captions.get(label, "") for label in visuals} | self._captions
-            self._write_page("Running", SECONDS_BETWEEN_RELOADS)
+            with contextlib.suppress(FileNotFoundError):  # somebody removes web/ just now; it is made anew next time
+                save_images(self._folder, epoch, visuals)
+                self._write_page("Running", SECONDS_BETWEEN_RELOADS)
         self._recorded += time.perf_counter() - begun
 
-    def _record(self, epoch: int, losses: dict[str, float]) -> None:
+    def _record(self, epoch: int, losses: dict[str, float], items: int | None) -> None:
         now = time.perf_counter()
         seconds = (now - self._recorded) / (self._step - self._recorded_step)
         self._recorded, self._recorded_step = now, self._step
-        line = self._log.append(epoch, self._step, self._title, seconds, losses)
+        line = self._log.append(epoch, self._step, self._title, seconds, losses, items)
         self._bar.set_postfix_str(in_words(losses), refresh=False)
         if self._board is not None:
             self._board.show_losses(self._log.history)

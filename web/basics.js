@@ -36,9 +36,73 @@ function drawInside(context, picture, x, y, width, height, covers) {
   context.restore();
 }
 
-// Follow the pointer from pressing to letting go.
-function dragged(target, {start, move, end}) {
+// Fields that somebody is typing into: what stands there is not taken over yet.
+const typedInto = new WeakSet();
+document.addEventListener("input", ({target}) => typedInto.add(target), true);
+for (const name of ["change", "focusout"])
+  document.addEventListener(name, ({target}) => typedInto.delete(target), true);
+const isTypedInto = (input) => document.activeElement === input && typedInto.has(input);
+
+const TEXT_FIELDS = "input:not([type=range], [type=checkbox], [type=color], [type=file]), select, textarea";
+
+// Whether the control that has the focus takes a key for itself. One that was only clicked does not: else the space bar
+// would press it again, where it plays.
+function takesKey(target, key) {
+  if (target.matches(TEXT_FIELDS)) return true;
+  if (!target.matches(":focus-visible")) return false;
+  if (target.matches("input[type=range]")) return /^(Arrow|Home|End|Page)/.test(key);
+  return target.matches("button, input, a, summary") && [" ", "Enter"].includes(key);
+}
+
+// A number as people write it: 0.5, 50%, and in fields of frames 0:01.5 or 1.5 s of `rate` frames per second. NaN for
+// everything else. The first frame is number `first`.
+function numberFrom(text, {rate = null, first = 0} = {}) {
+  const [whole, sign, hours, minutes, seconds, unit] = text.trim().replace(",", ".")
+    .match(/^(-?)(?:(?:(\d+):)?(\d+):)?(\d*\.?\d+|\d+\.)\s*(%|s)?$/) ?? [];
+  if (whole === undefined) return NaN;
+  const isTime = minutes !== undefined || unit === "s";
+  if (isTime && (rate === null || unit === "%")) return NaN;
+  const value = 3600 * Number(hours ?? 0) + 60 * Number(minutes ?? 0) + Number(seconds);
+  return Number(`${sign}1`) * (isTime ? Math.round(value * rate) + first : unit === "%" ? value / 100 : value);
+}
+
+// A field for such a number; `read()` is what stands there, `write(number)` takes what was typed, within limits. Up and
+// down change it by a step.
+function numberField({read, write, min = -Infinity, max = Infinity, step = 1, units = () => ({})}) {
+  const input = element("input", {type: "text", inputMode: "decimal", className: "figure", autocomplete: "off"});
+  Object.assign(input.dataset, {min, max});
+  const show = () => {
+    if (isTypedInto(input)) return;
+    input.value = read();
+    input.classList.remove("wrong");
+  };
+  const take = (value) => {
+    const limited = Math.min(Math.max(value, min), max);
+    input.classList.toggle("wrong", !Number.isFinite(value));
+    input.title = Number.isFinite(value) ? "" : "Expected a number, such as 0.5, 50% or 0:01.5";
+    if (Number.isFinite(value)) write(Number.isInteger(step) ? Math.round(limited) : limited);
+  };
+  input.addEventListener("change", () => {
+    take(numberFrom(input.value, units()));
+    if (!input.classList.contains("wrong")) show();
+  });
+  input.addEventListener("keydown", (event) => {
+    const by = {ArrowUp: 1, ArrowDown: -1}[event.key];
+    if (!by || event.altKey) return;
+    event.preventDefault();
+    const value = numberFrom(input.value, units());
+    if (!Number.isFinite(value)) return;
+    typedInto.delete(input);
+    take(Math.round(1e6 * (value + by * (event.shiftKey ? 10 : 1) * step)) / 1e6);
+    show();
+  });
+  return Object.assign(input, {show});
+}
+
+// Follow the pointer from pressing to letting go; Escape ends it by `cancel`.
+function dragged(target, {start, move, end, cancel = end}) {
   let from = null;
+  const finish = (how) => { if (from) { from = null; how?.(); } };
   target.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     target.setPointerCapture(event.pointerId);
@@ -48,18 +112,26 @@ function dragged(target, {start, move, end}) {
   target.addEventListener("pointermove", (event) => {
     if (from) move(event, event.clientX - from[0], event.clientY - from[1]);
   });
-  for (const name of ["pointerup", "pointercancel"])
-    target.addEventListener(name, () => { if (from) { from = null; end?.(); } });
+  target.addEventListener("pointerup", () => finish(end));
+  target.addEventListener("pointercancel", () => finish(cancel));
+  window.addEventListener("keydown", (event) => {
+    if (!from || event.key !== "Escape") return;
+    event.stopPropagation();
+    finish(cancel);
+  }, true);
 }
 
 const bitmapOf = (blob) => createImageBitmap(blob, {premultiplyAlpha: "premultiply", colorSpaceConversion: "none"});
 
 class LocalServer {
-  // `silent` is what to say where the server does not answer.
-  constructor(token, silent) { Object.assign(this, {headers: {"X-Token": token}, silent}); }
+  // `silent` is what to say where the server does not answer; `tokenOf(data)` finds the token in the data of a page, or
+  // null where that is a page of something else.
+  constructor(token, silent, tokenOf = () => null) {
+    Object.assign(this, {headers: {"X-Token": token}, silent, tokenOf});
+  }
 
   // Answers in JSON are values; mistakes are errors whose message says what is wrong.
-  async ask(path, body) {
+  async ask(path, body, isFirst = true) {
     const options = body === undefined ? {} : {method: "POST", body: JSON.stringify(body)};
     let answer;
     try {
@@ -67,10 +139,19 @@ class LocalServer {
     } catch {
       throw new Error(this.silent);
     }
+    if (answer.status === 403 && isFirst && await this.joinAgain()) return this.ask(path, body, false);
     if (!answer.headers.get("Content-Type")?.startsWith("application/json")) return answer;
     const value = await answer.json();
     if (value.error) throw new Error(value.error);
     return value;
+  }
+
+  // A server that was started anew has a new token, which its page knows; tells whether it is the same otherwise.
+  async joinAgain() {
+    const page = new DOMParser().parseFromString(await (await fetch("/")).text(), "text/html");
+    const data = page.getElementById("data"), token = data && this.tokenOf(JSON.parse(data.textContent));
+    if (token) this.headers = {"X-Token": token};
+    return Boolean(token);
   }
 
   // {bitmap, x, y}, or null where there is nothing to show.

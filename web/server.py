@@ -8,9 +8,11 @@ accounts of this machine, which could ask for the page, are refused where the sy
 import json
 import os
 import secrets
+import socket
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,8 +32,8 @@ KINDS = {".css": "text/css", ".js": "text/javascript"}
 
 Crop = tuple[int, int, np.ndarray]
 """A part of a picture: (x, y) of its first pixel in the whole, and uint8 pixels: straight RGBA, RGB or grey."""
-Answer = Crop | str | dict | None
-"""Sent as PNG with its place in the header X-Place, as text, as JSON, and as no content."""
+Answer = Crop | str | bytes | dict | None
+"""Sent as PNG with its place in the header X-Place, as text, as a WAV file, as JSON, and as no content."""
 
 
 @dataclass
@@ -101,9 +103,29 @@ def account_of(address: tuple[str, int], table: Path = Path("/proc/net/tcp")) ->
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+    """A thread for each connection; closing ends them all, since a thread that outlives the program can abort it."""
+
+    daemon_threads = False
     site: Site
     hosts: tuple[str, ...]
+
+    def __init__(self, *arguments):
+        self.connections: set[socket.socket] = set()
+        super().__init__(*arguments)
+
+    def process_request(self, request, client_address):
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self):
+        for connection in list(self.connections):  # what waits for a browser's next question waits no longer
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        super().server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -146,7 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif hasattr(os, "getuid") and account_of(self.client_address) not in (os.getuid(), 0, None):
             self._send_error(HTTPStatus.FORBIDDEN, "this server is for the account that started it alone")
         elif needs_token and not secrets.compare_digest(token.encode(), self.server.site.token.encode()):
-            self._send_error(HTTPStatus.FORBIDDEN, "the program was started anew; load the page again")
+            self._send_error(HTTPStatus.FORBIDDEN,
+                             "the program was started anew, for something else; load the page again")
         else:
             return True
         return False
@@ -164,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(result, tuple):
             x, y, pixels = result
             self._send(png(pixels, compression=None), "image/png", {"X-Place": f"{x} {y}"})
+        elif isinstance(result, bytes):
+            self._send(result, "audio/wav")
         elif isinstance(result, str):
             self._send(result.encode(), "text/plain; charset=utf-8")
         elif result is None:

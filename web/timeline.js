@@ -3,35 +3,90 @@
 "use strict";
 
 const MARGIN = 10;            // pixels beside the first and the last frame
+const LEAST_SEEN = 8;         // frames, however far it is zoomed in
 const THUMBNAILS = 14;        // frames of a row that strips are made of
 const THUMBNAIL_HEIGHT = 40;
+const AT_ONCE = 2;            // thumbnails that are loaded
 
 class FrameAxis {
   // `length()` is how many frames there are; `seek(frame)` goes to one.
   constructor(ruler, playhead, length, seek) {
-    Object.assign(this, {ruler, playhead, length, frame: 0});
+    Object.assign(this, {ruler, playhead, length, frame: 0, seen: null});
     const scrub = (event) => seek(this.frameAt(event.offsetX, ruler));
     dragged(ruler, {start: scrub, move: scrub});
+    this.zoomedOn(ruler);
   }
 
-  x(frame, canvas) { return MARGIN + frame / Math.max(this.length() - 1, 1) * (canvas.clientWidth - 2 * MARGIN); }
+  // ---- the part that is seen ----------------------------------------------------------------------------------------
+
+  // From where to where, in frames; all of it until somebody zooms.
+  get view() {
+    const last = Math.max(this.length() - 1, 1);
+    if (!this.seen) return [0, last];
+    const span = Math.min(this.seen[1] - this.seen[0], last), first = Math.min(Math.max(this.seen[0], 0), last - span);
+    return [first, first + span];
+  }
+
+  set view([first, last]) {
+    this.seen = last - first >= this.length() - 1 ? null : [first, last];
+    this.draw?.();
+    this.movePlayhead(this.frame);
+  }
+
+  // See `factor` times as many frames, with the frame `at` staying where it is.
+  zoom(factor, at = this.frame) {
+    const [first, last] = this.view, span = Math.max((last - first) * factor, LEAST_SEEN);
+    const share = at < first || at > last ? 0.5 : (at - first) / (last - first);
+    this.view = [at - share * span, at + (1 - share) * span];
+  }
+
+  scroll(frames) { this.view = this.view.map((frame) => frame + frames); }
+
+  seeAll() { this.view = [0, this.length()]; }
+
+  // Scroll to a frame that is not seen.
+  reveal(frame) {
+    const [first, last] = this.view;
+    if (frame < first || frame > last) this.scroll(frame - first - 0.1 * (last - first));
+  }
+
+  // Ctrl and the wheel (a pinch on a touch pad) zoom on a canvas, the wheel across or with Shift scrolls in time.
+  zoomedOn(canvas) {
+    canvas.addEventListener("wheel", (event) => {
+      const across = event.deltaX || (event.shiftKey ? event.deltaY : 0), [first, last] = this.view;
+      if (!event.ctrlKey && !across) return;
+      event.preventDefault();
+      if (event.ctrlKey) this.zoom(1.002 ** event.deltaY, this.place(event.offsetX, canvas));
+      else this.scroll(across / canvas.clientWidth * (last - first));
+    }, {passive: false});
+  }
+
+  // ---- places -------------------------------------------------------------------------------------------------------
+
+  x(frame, canvas) {
+    const [first, last] = this.view;
+    return MARGIN + (frame - first) / (last - first) * (canvas.clientWidth - 2 * MARGIN);
+  }
 
   // The time at a place, between frames, too.
   place(x, canvas) {
-    const last = this.length() - 1;
-    return Math.min(Math.max((x - MARGIN) / (canvas.clientWidth - 2 * MARGIN) * last, 0), last);
+    const [first, last] = this.view;
+    const time = first + (x - MARGIN) / (canvas.clientWidth - 2 * MARGIN) * (last - first);
+    return Math.min(Math.max(time, 0), this.length() - 1);
   }
 
   frameAt(x, canvas) { return Math.round(this.place(x, canvas)); }
 
   movePlayhead(frame) {
+    const [first, last] = this.view;
     this.frame = frame;
     this.playhead.style.transform = `translateX(${this.ruler.offsetLeft + this.x(frame, this.ruler)}px)`;
+    this.playhead.hidden = frame < first - 0.5 || frame > last + 0.5;
   }
 
   // The ruler, with the frames from `first` to `last` marked.
   drawRuler(first, last) {
-    const {ruler} = this, context = prepared(ruler), length = this.length(), colours = getComputedStyle(ruler);
+    const {ruler} = this, context = prepared(ruler), colours = getComputedStyle(ruler), [from, until] = this.view;
     context.fillStyle = colours.getPropertyValue("--accent");
     context.globalAlpha = 0.35;
     const [left, right] = [this.x(first, ruler), this.x(last, ruler)];
@@ -40,11 +95,11 @@ class FrameAxis {
     context.fillStyle = colours.getPropertyValue("--quiet");
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "center";
-    const room = 44 / Math.max(ruler.clientWidth - 2 * MARGIN, 1) * length;
+    const room = 44 / Math.max(ruler.clientWidth - 2 * MARGIN, 1) * (until - from + 1);
     const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000].find((size) => size >= room) ?? 50000;
-    for (let frame = step; frame <= length; frame += step)
+    for (let frame = Math.max(Math.ceil((from + 1) / step), 1) * step; frame <= until + 1; frame += step)
       context.fillText(frame, this.x(frame - 1, ruler), 14);
-    if (step > 1) context.fillText(1, this.x(0, ruler), 14);
+    if (step > 1 && from < 1) context.fillText(1, this.x(0, ruler), 14);
   }
 }
 
@@ -52,7 +107,7 @@ class FrameAxis {
 class Thumbnails {
   // `load(row, frame)` gives {bitmap}, or null where there is nothing to show, in time; `onLoaded()` is called then.
   constructor(length, load, onLoaded) {
-    Object.assign(this, {load, onLoaded, made: new Map()});
+    Object.assign(this, {load, onLoaded, made: new Map(), waiting: [], failed: [], loading: 0});
     const count = Math.min(THUMBNAILS, length);
     this.frames = Array.from({length: count}, (_, i) => Math.round(i * (length - 1) / Math.max(count - 1, 1)));
   }
@@ -63,13 +118,31 @@ class Thumbnails {
     const key = `${row} ${frame}`;
     if (!this.made.has(key)) {
       this.made.set(key, null);
-      this.load(row, frame).then((picture) => {
-        if (!picture) return;
-        this.made.set(key, this.scaled(picture.bitmap));
-        this.onLoaded();
-      }).catch(() => {});  // whoever shows the whole picture tells
+      this.waiting.push([key, row, frame]);
+      this.loadNext();
     }
     return this.made.get(key);
+  }
+
+  // What could not be had may be had now.
+  retry() {
+    for (const key of this.failed.splice(0)) this.made.delete(key);
+  }
+
+  // A few at a time: what is looked at, in large, comes first.
+  async loadNext() {
+    if (this.loading >= AT_ONCE || !this.waiting.length) return;
+    const [key, row, frame] = this.waiting.shift();
+    this.loading++;
+    try {
+      const picture = await this.load(row, frame);
+      if (picture) this.made.set(key, this.scaled(picture.bitmap));
+    } catch {
+      this.failed.push(key);  // whoever shows the whole picture tells
+    }
+    this.loading--;
+    this.onLoaded();
+    this.loadNext();
   }
 
   scaled(bitmap) {

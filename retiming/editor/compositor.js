@@ -9,7 +9,8 @@ const LOADING_AT_ONCE = 6;
 // Pictures of layers on the graphics card, the latest used of them. `source` fetches them (sources.js).
 class Pictures {
   constructor(gl, source, onLoaded, onError) {
-    Object.assign(this, {gl, source, onLoaded, onError, kept: new Map(), waiting: new Map(), loading: 0, bytes: 0});
+    Object.assign(this, {gl, source, onLoaded, onError, kept: new Map(), waiting: new Map(), failed: [], loading: 0,
+                         bytes: 0});
     this.nothing = {empty: true, texture: this.texture(new ImageData(1, 1)), x: 0, y: 0, bytes: 0};
   }
 
@@ -26,6 +27,16 @@ class Pictures {
     return found;
   }
 
+  // Leave aside what has not begun to load: something else is looked at now.
+  forget() {
+    for (const [key, load] of this.waiting) if (load) this.waiting.delete(key);
+  }
+
+  // What could not be had may be had now.
+  retry() {
+    for (const key of this.failed.splice(0)) this.kept.delete(key);
+  }
+
   async loadNext() {
     const next = [...this.waiting].find(([, load]) => load);
     if (!next || this.loading >= LOADING_AT_ONCE) return;
@@ -36,6 +47,7 @@ class Pictures {
       this.keep(key, await load());
     } catch (error) {
       this.kept.set(key, this.nothing);
+      this.failed.push(key);
       this.onError(error);
     }
     this.waiting.delete(key);
@@ -182,6 +194,7 @@ class WebGLCompositor {
     const {gl, clip} = this, {camera, draws, background} = drawsOf(values, clip, output);
     const {replace, colour} = background;
     const parts = [];
+    this.pictures.forget();
     if (!replace) {
       const part = {layer: 0, opacity: 1, effects: 1, colour};
       parts.push({...part, time: camera});
@@ -203,16 +216,20 @@ class WebGLCompositor {
   // Asks for the pictures of an output frame that will soon be shown.
   prepare(values, output) {
     const {camera, draws, background} = drawsOf(values, this.clip, output);
-    if (!background.replace) this.pictures.get("picture", 0, camera);
+    if (!background.replace) this.picture("picture", 0, camera);
     draws.forEach((draw) => this.prepared(draw, camera));
+  }
+
+  picture(kind, layer, frame) {
+    return this.pictures.get(kind, layer, layer === 0 && this.clip.still_background ? 0 : frame);
   }
 
   // A draw with its one or two pictures and where they go; null while they are on their way.
   prepared(draw, camera) {
     const first = Math.floor(draw.time), share = draw.time - first, frames = share ? [first, first + 1] : [first];
     const affects = draw.effects !== 1, kind = draw.kind ?? "picture";
-    const pictures = frames.map((frame) => this.pictures.get(kind, draw.layer, frame));
-    const people = affects ? frames.map((frame) => this.pictures.get("person", draw.layer, frame)) : [];
+    const pictures = frames.map((frame) => this.picture(kind, draw.layer, frame));
+    const people = affects ? frames.map((frame) => this.picture("person", draw.layer, frame)) : [];
     if ([...pictures, ...people].some((picture) => !picture)) return null;
     const matrices = frames.map((frame) => {
       const motion = kind === "picture" ? cameraMotion(this.clip, frame, camera) : null;

@@ -2,13 +2,15 @@
 "use strict";
 
 const REACH = 9;              // pixels from a pin or curve that still take hold of it
+const SNAP = 6;               // pixels from a frame that something stands in, at which a pin goes there
 
 class Timeline extends FrameAxis {
   // `actions`: seek(frame), select(row), toggleRemoved(row), toggleSolo(row).
-  constructor(model, thumbnails, actions) {
+  constructor(model, thumbnails, sound, actions) {
     super(find("#ruler canvas"), find("#playhead"), () => model.length, actions.seek);
-    Object.assign(this, {model, thumbnails, actions, selected: null, views: [], presses: []});
+    Object.assign(this, {model, thumbnails, sound, actions, selected: null, views: [], presses: [], picked: [], snaps: true});
     this.rowsBox = find("#rows");
+    this.zoomedOn(find("#sound canvas"));
     this.rowsBox.addEventListener("dblclick", ({target}) => { if (!target.closest(".head")) this.togglePin(); });
     new ResizeObserver(() => this.draw()).observe(this.rowsBox);
   }
@@ -27,9 +29,11 @@ class Timeline extends FrameAxis {
   // ---- rows ---------------------------------------------------------------------------------------------------------
 
   update(selected, output) {
-    Object.assign(this, {selected, frame: output});
+    this.frame = output;
     const rows = this.model.rows().reverse();  // what is in front stands on top
     const names = rows.map(rowName).join(" ");
+    if (!this.selected || !sameRow(selected, this.selected)) this.picked = [];
+    this.selected = selected;
     if (names !== this.names) {
       this.names = names;
       this.views = rows.map((row) => this.makeRow(row));
@@ -53,7 +57,7 @@ class Timeline extends FrameAxis {
   }
 
   makeRow(row) {
-    const [box, head, title, face, canvas] = ["div", "div", "span", "canvas", "canvas"].map((tag) =>
+    const [box, head, title, face, canvas] = ["div", "div", "button", "canvas", "canvas"].map((tag) =>
       document.createElement(tag));
     box.className = "row";
     box.dataset.row = rowName(row);
@@ -76,30 +80,99 @@ class Timeline extends FrameAxis {
     head.addEventListener("click", () => this.actions.select(row));
     box.append(head, canvas);
     this.makeDraggable(row, canvas);
+    this.zoomedOn(canvas);
     return {row, box, title, face, canvas, buttons};
   }
 
+  // ---- pins ---------------------------------------------------------------------------------------------------------
+
+  // Those pins of the selected row that are picked, by pointer or keyboard, as far as they are still there.
+  get picks() {
+    const pins = this.model.pins(this.selected);
+    return this.picked.filter((pin) => pins.some((other) => samePin(pin, other)));
+  }
+
+  pick(pins) {
+    this.picked = pins;
+    this.actions.picked();
+  }
+
+  // The pin before (-1) or after (1) what is picked, else the playhead.
+  pickBeside(direction) {
+    const {model, selected: row, picks} = this;
+    const from = picks.length === 1 ? model.pinOutput(row, picks[0]) : this.frame;
+    const pins = model.pins(row).map((pin) => [model.pinOutput(row, pin), pin]).filter(([output]) => output !== null);
+    const beside = direction > 0 ? pins.find(([output]) => output > from) : pins.findLast(([output]) => output < from);
+    if (!beside) return;
+    this.pick([beside[1]]);
+    this.actions.seek(beside[0]);
+  }
+
+  nudge(outputs, sources) {
+    const {model, selected: row, picks} = this;
+    if (!picks.length) return;
+    const others = model.pins(row).filter((pin) => !picks.some((other) => samePin(pin, other)));
+    this.pick(model.movePins(row, picks, outputs, sources, others));
+    if (picks.length === 1) this.actions.seek(model.pinOutput(row, this.picks[0]) ?? this.frame);
+  }
+
+  // Output frames in which something stands that pins snap to: the playhead, pins, events, ends of what is rendered.
+  landmarks(held) {
+    const {model} = this, rows = model.rows(), [first, last] = model.values.range ?? [1, model.length];
+    const pins = rows.flatMap((row) => model.pins(row).filter((pin) => !held.pins.includes(pin))
+      .map((pin) => model.pinOutput(row, pin)));
+    return [this.frame, first - 1, last - 1, ...pins, ...rows.map((row) => model.eventOutput(row))]
+      .filter((output) => output !== null);
+  }
+
+  snapped(output, x, canvas, landmarks) {
+    const near = landmarks.map((mark) => [Math.abs(this.x(mark, canvas) - x), mark]).sort((a, b) => a[0] - b[0]);
+    return near.length && near[0][0] <= SNAP ? near[0][1] : output;
+  }
+
   makeDraggable(row, canvas) {
-    const {model} = this;
+    const {model} = this, merge = `drag ${rowName(row)}`;
     let held = null;
+    const letGo = (picked) => {
+      find("#readout").hidden = true;
+      this.actions.select(row);  // not before: the row grows
+      if (!held) return;
+      this.pick(picked);
+      if (held.moved) this.actions.seek(held.playhead);
+    };
     dragged(canvas, {
       start: (event) => {
         held = this.hit(row, canvas, event);
-        // All of a drag is reckoned from its start: a pin that is passed over comes back.
-        if (held) held.others = model.pins(row).filter((pin) => pin !== held.pin);
         this.presses = [...this.presses.slice(-1), {row, held}];
-        if (!held) this.actions.seek(this.frameAt(event.offsetX, canvas));
+        if (!held) return this.actions.seek(this.frameAt(event.offsetX, canvas));
+        const picks = sameRow(row, this.selected) ? this.picks : [], add = event.shiftKey || event.ctrlKey;
+        const isPicked = held.pin && picks.some((pin) => samePin(pin, held.pin));
+        held.pins = !held.pin ? [model.pinAt(row, held.output, held.source)]
+          : isPicked ? picks.filter((pin) => !add || !samePin(pin, held.pin)) : [...add ? picks : [], held.pin];
+        // All of a drag is reckoned from its start: a pin that is passed over comes back.
+        held.others = model.pins(row).filter((pin) => !held.pins.some((other) => samePin(pin, other)));
+        Object.assign(held, {playhead: this.frame, landmarks: this.landmarks(held)});
       },
       move: (event, dx, dy) => {
         if (!held) return this.actions.seek(this.frameAt(event.offsetX, canvas));
-        if (Math.hypot(dx, dy) < 3 && !held.moved) return;
+        if ((Math.hypot(dx, dy) < 3 && !held.moved) || !held.pins.length) return;
         held.moved = true;
-        model.setPin(row, this.frameAt(held.x + dx, canvas), this.sourceAt(held.y + dy, canvas), held.others,
-                     `drag ${rowName(row)}`);
+        if (event.shiftKey) [dx, dy] = Math.abs(dx) > Math.abs(dy) ? [dx, 0] : [0, dy];  // one axis alone
+        let output = this.frameAt(held.x + dx, canvas);
+        if (this.snaps && !event.altKey) output = this.snapped(output, held.x + dx, canvas, held.landmarks);
+        const source = Math.round(this.sourceAt(held.y + dy, canvas));
+        this.picked = model.movePins(row, held.pins, output - held.output, source - Math.round(held.source),
+                                     held.others, merge);
+        this.actions.seek(output);  // what is dragged is what is looked at
+        this.readOut(row, output, event);
       },
       end: () => {
         model.endMerge();
-        this.actions.select(row);  // not before: the row grows
+        letGo(held?.moved ? this.picked : held?.pin ? held.pins : []);
+      },
+      cancel: () => {
+        model.cancelMerge(merge);
+        letGo([]);
       },
     });
     canvas.addEventListener("pointermove", (event) => {
@@ -107,21 +180,34 @@ class Timeline extends FrameAxis {
     });
   }
 
+  // What is shown where something is dragged, and how fast it goes before and after.
+  readOut(row, output, {clientX, clientY}) {
+    const {sourceTime} = this.model.instance(row), at = sourceTime(output), box = find("#readout");
+    const speeds = [[output - 1, output], [output, output + 1]].map(([a, b]) => sourceTime(b) - sourceTime(a))
+      .map((speed) => `${Math.round(100 * speed)} %`);
+    const shown = at === null ? "nothing" : `frame ${nearest(at) + 1}`;
+    box.textContent = `${shown} at ${output + 1} · ${speeds.join(" → ")}`;
+    box.hidden = false;
+    const around = box.parentElement.getBoundingClientRect();
+    const x = Math.min(clientX - around.x + 14, around.width - box.offsetWidth - 4);
+    box.style.transform = `translate(${x}px, ${Math.max(clientY - around.y - 30, 0)}px)`;
+  }
+
   // Set a pin, or take it away, where the first press of a double-click was: by the second one the row may have grown.
   togglePin() {
     const [{row, held}] = this.presses, {model} = this;
-    if (held?.pin) model.deletePin(row, held.pin);
+    if (held?.pin) model.deletePins(row, [held.pin]);
     else if (held) model.setPin(row, held.output, model.instance(row).sourceTime(held.output) ?? 0);
     this.actions.select(row);
   }
 
-  // The pin or the place on the curve under the pointer: {x, y, output, pin}.
+  // The pin or the place on the curve under the pointer: {x, y, output, source, pin}.
   hit(row, canvas, {offsetX, offsetY}) {
     for (const pin of this.model.pins(row)) {
       const output = this.model.pinOutput(row, pin);
       if (output === null) continue;
       const [x, y] = [this.x(output, canvas), this.y(pin[1] - 1, canvas)];
-      if (Math.hypot(x - offsetX, y - offsetY) <= REACH) return {x, y, output, pin};
+      if (Math.hypot(x - offsetX, y - offsetY) <= REACH) return {x, y, output, source: pin[1] - 1, pin};
     }
     const instance = this.model.instance(row);
     let best = null, nearest = REACH;
@@ -133,7 +219,8 @@ class Timeline extends FrameAxis {
     }
     if (best === null) return null;
     const source = instance.sourceTime(best);
-    return source === null ? null : {x: this.x(best, canvas), y: this.y(source, canvas), output: best, pin: null};
+    return source === null ? null
+      : {x: this.x(best, canvas), y: this.y(source, canvas), output: best, source, pin: null};
   }
 
   // ---- drawing ------------------------------------------------------------------------------------------------------
@@ -141,6 +228,7 @@ class Timeline extends FrameAxis {
   draw() {
     const [first, last] = this.model.values.range ?? [1, this.model.length];
     this.drawRuler(first - 1, last - 1);
+    if (this.sound.buffer) this.sound.draw(find("#sound canvas"), this);
     this.views.forEach((view) => this.drawRow(view));
     this.movePlayhead(this.frame);
   }
@@ -168,10 +256,12 @@ class Timeline extends FrameAxis {
     context.lineJoin = "round";
     context.beginPath();
     let last = null;
-    const step = Math.max((length - 1) / (2 * width), 0.25);
-    for (let output = 0; output <= length - 1 + step / 2; output += step) {
-      const source = instance.sourceTime(Math.min(output, length - 1));
-      const [x, y] = [this.x(Math.min(output, length - 1), canvas), this.y(source ?? 0, canvas)];
+    const [first, end] = this.view;
+    const [from, until] = [Math.max(Math.floor(first) - 1, 0), Math.min(Math.ceil(end) + 1, length - 1)];
+    const step = Math.max((until - from) / (2 * width), 0.25);
+    for (let output = from; output <= until + step / 2; output += step) {
+      const source = instance.sourceTime(Math.min(output, until));
+      const [x, y] = [this.x(Math.min(output, until), canvas), this.y(source ?? 0, canvas)];
       if (source !== null) context[last === null ? "moveTo" : "lineTo"](x, y);
       last = source;
     }
@@ -182,23 +272,19 @@ class Timeline extends FrameAxis {
       if (output === null) continue;
       context.beginPath();
       context.arc(this.x(output, canvas), this.y(pin[1] - 1, canvas), 4.5, 0, 7);
-      context.fillStyle = colours.getPropertyValue("--ground");
+      const isPicked = sameRow(row, this.selected) && this.picked.some((other) => samePin(pin, other));
+      context.fillStyle = colours.getPropertyValue(isPicked ? "--event" : "--ground");
       context.fill();
       context.lineWidth = 2;
       context.stroke();
     }
-    const event = model.events[rowName(row)];
-    if (event !== undefined) {
+    const output = model.eventOutput(row);
+    if (output !== null) {
       context.fillStyle = colours.getPropertyValue("--event");
-      for (let output = 0; output < length; output++) {
-        const time = instance.sourceTime(output);
-        if (time === null || nearest(time) !== event) continue;
-        const [x, y] = [this.x(output, canvas), this.y(time, canvas)];
-        context.beginPath();
-        for (const [dx, dy] of [[0, -5], [5, 0], [0, 5], [-5, 0]]) context.lineTo(x + dx, y + dy);
-        context.fill();
-        break;
-      }
+      const [x, y] = [this.x(output, canvas), this.y(instance.sourceTime(output), canvas)];
+      context.beginPath();
+      for (const [dx, dy] of [[0, -5], [5, 0], [0, 5], [-5, 0]]) context.lineTo(x + dx, y + dy);
+      context.fill();
     }
   }
 

@@ -7,32 +7,84 @@ const AHEAD = 12;        // frames that are fetched before they are shown
 
 class Editor {
   constructor({clip, edit}) {
-    Object.assign(this, {clip, output: 0, playing: false, original: false, shownTimes: []});
+    Object.assign(this, {clip, output: 0, playing: false, speed: 1, original: false, shownTimes: []});
     this.source = clip.pictures ? new Embedded(clip) : new Server(clip);
     this.compositor = new WebGLCompositor(find("#picture"), clip, this.source, () => this.pictureCame(),
                                           (error) => this.tell(error.message, "error"));
     this.model = new Model(clip, edit, () => this.changed());
     this.thumbnails = new Thumbnails(
-      clip.length, (layer, frame) => this.source.picture(layer === BACKGROUND ? 0 : layer, frame),
+      clip.length, (layer, frame) => this.source.thumbnail(layer === BACKGROUND ? 0 : layer, frame),
       () => this.soon("thumbnails", () => this.timeline.draw()));
-    this.timeline = new Timeline(this.model, this.thumbnails, {
+    this.sound = new Sound(clip.rate);
+    this.timeline = new Timeline(this.model, this.thumbnails, this.sound, {
       seek: (frame) => this.seek(frame), select: (row) => this.select(row),
-      toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row)});
+      toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row),
+      picked: () => this.soon("panels", () => this.updatePanels())});
     this.names = [];
-    this.inspector = new Inspector(find("#inspector"), this.model, (row) => this.timeline.title(row), this.names);
+    this.inspector = new Inspector(find("#inspector"), this.model, this.timeline, this.names);
     this.row = this.model.rows().at(-1);
     this.pending = {};
     find("#screen").style.setProperty("--aspect", clip.size[0] / clip.size[1]);
     find("#clip-name").textContent = clip.name;
-    find("#freeze-length").value = Math.max(Math.round(clip.rate / 2), 1);
+    this.freezeLength = Math.max(Math.round(clip.rate / 2), 1);
+    const fields = {
+      frame: {read: () => this.output + 1, write: (value) => this.seek(value - 1), units: () => ({rate: clip.rate, first: 1})},
+      "freeze-length": {read: () => this.freezeLength, write: (value) => { this.freezeLength = value; },
+                        units: () => ({rate: clip.rate})},
+    };
+    this.fields = Object.entries(fields).map(([id, options]) => {
+      const field = Object.assign(numberField({min: 1, ...options}), {id});
+      find(`#${id}`).replaceWith(field);
+      field.show();
+      return field;
+    });
     find("#render").hidden = !this.source.renders;
     find("#render-format").append(...Object.entries(LIMITS.formats).map(([value, textContent]) =>
       element("option", {value, textContent})));
     for (const input of document.querySelectorAll("[data-file-name]")) input.pattern = LIMITS.file_name;
-    this.editName = "edit";
+    this.editName = clip.edit_name ?? "edit";
+    this.ownName = clip.edit_name;  // of the file that is written again without a question
+    this.start = JSON.stringify(edit);
+    const unsaved = this.unsaved;
     this.connect();
     this.changed();
     this.readFiles();
+    this.readSound();
+    if (unsaved && unsaved.start === this.start) this.takeBack(unsaved);
+    else this.earlier = unsaved;
+  }
+
+  // ---- work that is not saved, kept by the browser until it is ------------------------------------------------------
+
+  get place() { return `retime ${this.clip.folder ?? location.pathname} ${this.clip.name}`; }
+
+  get unsaved() {
+    try {
+      return JSON.parse(localStorage.getItem(this.place));
+    } catch {
+      return null;
+    }
+  }
+
+  // Keep the edit, if it has changes; tells whether they are safe.
+  keep() {
+    const {values, changed, saved} = this.model;
+    try {
+      if (!changed) localStorage.removeItem(this.place);
+      else localStorage.setItem(this.place, JSON.stringify({values, saved, name: this.editName, start: this.start,
+                                                            time: new Date().toLocaleString()}));
+      return true;
+    } catch {
+      return !changed;
+    }
+  }
+
+  takeBack({values, saved, name, time}) {
+    this.model.replace(values);
+    this.model.saved = saved;
+    this.editName = name;
+    this.notice = `Your unsaved work of ${time} is here again; Undo shows what was opened`;
+    this.changed();
   }
 
   // Do something once in the next picture of the screen, however often it is asked for.
@@ -51,6 +103,8 @@ class Editor {
       this.row = rows.findLast(({layer}) => layer === this.row.layer) ?? rows.at(-1);
     this.output = Math.min(this.output, this.model.length - 1);
     this.soon("panels", () => this.updatePanels());
+    this.keep();
+    this.retry();
     this.show();
     this.check();
   }
@@ -62,7 +116,7 @@ class Editor {
   }
 
   updateButtons() {
-    const {model} = this, isPerson = this.row.layer !== BACKGROUND, marked = Object.keys(model.events).length;
+    const {model} = this, isPerson = this.row.layer !== BACKGROUND, marked = model.marked.length;
     find("#undo").disabled = !model.past.length;
     find("#redo").disabled = !model.future.length;
     for (const id of ["event", "duplicate", "remove", "backward", "forward"]) find(`#${id}`).disabled = !isPerson;
@@ -70,7 +124,6 @@ class Editor {
     find("#align").disabled = !marked;
     find("#align").textContent = marked > 1 ? `Align ${marked} events here` : "Align events here";
     find("#edit-name").textContent = `${this.editName}${model.changed ? " · not saved" : ""}`;
-    find("#frame").max = model.length;
   }
 
   select(row) {
@@ -81,7 +134,16 @@ class Editor {
   seek(output) {
     this.output = Math.min(Math.max(output, 0), this.model.length - 1);
     this.restartClock();
+    if (this.playing) this.listen();
+    this.timeline.reveal(this.output);
+    this.retry();
     this.show();
+  }
+
+  // Ask again for what could not be had: the server may be there now.
+  retry() {
+    this.compositor.pictures.retry();
+    this.thumbnails.retry();
   }
 
   // The edit that is shown: none while the original is.
@@ -97,10 +159,12 @@ class Editor {
       this.isDrawn = true;
       this.tell(`this edit cannot be shown (${error.message})`, "error");
     }
-    if (document.activeElement !== find("#frame")) find("#frame").value = this.output + 1;
+    this.fields[0].show();
     find("#time").textContent = `of ${this.model.length} · ${(this.output / this.clip.rate).toFixed(2)} s`;
+    find("#screen").classList.toggle("waiting", !this.isDrawn);
     this.timeline.movePlayhead(this.output);
-    if (!this.playing) {
+    if (this.playing) this.timeline.reveal(this.output);
+    else {
       this.soon("seek", () => this.inspector.seek(this.output));
       find("#quality").textContent = `${Math.round(this.clip.rate * 100) / 100} fps`;
     }
@@ -134,10 +198,11 @@ class Editor {
   }
 
   async check() {
-    const {values} = this.model;
+    const {model: {values}, notice} = this;
+    this.notice = "";
     try {
       const {warnings} = await this.source.check(values);
-      if (values === this.model.values) this.tell(warnings.join("   "), "warning");
+      if (values === this.model.values) this.tell([notice, ...warnings].filter(Boolean).join("   "), "warning");
     } catch (error) {
       if (values === this.model.values) this.tell(error.message, "error");
     }
@@ -145,20 +210,50 @@ class Editor {
 
   // ---- playing ------------------------------------------------------------------------------------------------------
 
+  async readSound() {
+    try {
+      const bytes = await this.source.sound();
+      if (!bytes) return;
+      await this.sound.read(bytes);
+      find("#sound").hidden = false;
+      this.timeline.draw();
+    } catch (error) {
+      this.tell(`the sound cannot be played (${error.message})`, "warning");
+    }
+  }
+
+  // What is heard goes with what is shown.
+  listen() {
+    if (this.playing && this.speed === 1) this.sound.play(this.output);
+    else this.sound.stop();
+  }
+
   restartClock() { Object.assign(this, {clockStart: performance.now(), clockOutput: this.output}); }
 
-  togglePlaying() {
+  // Play at a speed, negative backwards; again in the same direction: twice as fast.
+  shuttle(direction) {
+    const isFaster = this.playing && Math.sign(this.speed) === direction && Math.abs(this.speed) < 8;
+    this.speed = isFaster ? 2 * this.speed : direction;
+    this.restartClock();
+    if (!this.playing) this.togglePlaying(this.speed);
+    else this.listen();
+  }
+
+  togglePlaying(speed = 1) {
     this.playing = !this.playing;
+    this.speed = speed;
     find("#play").textContent = this.playing ? "Pause" : "Play";
     if (this.playing) {
       const [first, last] = this.range;
-      if (this.output < first || this.output >= last) this.output = first;
+      if (speed > 0 && (this.output < first || this.output >= last)) this.output = first;
+      if (speed < 0 && (this.output <= first || this.output > last)) this.output = last;
       this.shownTimes = [];
       this.restartClock();
       this.tick();
     } else {
       cancelAnimationFrame(this.nextTick);
     }
+    this.listen();
     this.show();
   }
 
@@ -167,20 +262,26 @@ class Editor {
   tick() {
     this.nextTick = requestAnimationFrame(() => this.tick());
     const [first, last] = this.range, now = performance.now();
-    const passed = Math.floor((now - this.clockStart) / 1000 * this.clip.rate);
-    const wanted = first + (Math.max(this.clockOutput - first, 0) + passed) % Math.max(last - first + 1, 1);
+    const passed = Math.trunc((now - this.clockStart) / 1000 * this.clip.rate * this.speed);
+    const length = Math.max(last - first + 1, 1), around = (frame) => first + ((frame - first) % length + length) % length;
+    const wanted = around(Math.max(this.clockOutput, first) + passed);
     if (wanted === this.output && this.isDrawn) return;
     const before = this.output;
     this.output = wanted;
+    if (this.speed === 1 && wanted < before) this.listen();  // it begins again
     this.show();
     if (!this.isDrawn) {  // wait for it, rather than leave it out
       this.output = before;
       this.isDrawn = false;
-      Object.assign(this, {clockStart: now - 1000 / this.clip.rate, clockOutput: before});
+      Object.assign(this, {clockStart: now - 1000 / this.clip.rate, clockOutput: before, isLate: true});
       return;
     }
+    if (this.isLate) {
+      this.isLate = false;
+      this.listen();
+    }
     for (let ahead = 1; ahead <= AHEAD; ahead++)
-      this.compositor.prepare(this.values, first + (wanted - first + ahead) % Math.max(last - first + 1, 1));
+      this.compositor.prepare(this.values, around(wanted + Math.sign(this.speed) * ahead));
     this.shownTimes = [...this.shownTimes.filter((time) => time > now - 1000), now];
     find("#quality").textContent = `playing, ${this.shownTimes.length} frames/s`;
   }
@@ -194,9 +295,29 @@ class Editor {
 
   // ---- tools --------------------------------------------------------------------------------------------------------
 
+  // What is rendered begins (0) or ends (1) at the playhead.
+  setRange(end) {
+    const {model} = this, range = this.range.map((frame) => frame + 1);
+    range[end] = this.output + 1;
+    if (range[0] > range[1]) range[1 - end] = end ? 1 : model.length;
+    model.change((values) => {
+      values.range = range;
+      if (range[0] === 1 && range[1] === model.length) delete values.range;
+    });
+  }
+
+  toggleTall() {
+    const isTall = find("main").classList.toggle("tall");
+    find("#tall").setAttribute("aria-pressed", isTall);
+  }
+
+  toggleSnapping() {
+    this.timeline.snaps = !this.timeline.snaps;
+    find("#snap").setAttribute("aria-pressed", this.timeline.snaps);
+  }
+
   freeze() {
-    const length = Math.max(Number(find("#freeze-length").value) || 1, 1);
-    this.model.freeze(this.row, this.output, this.output + length);
+    this.model.freeze(this.row, this.output, this.output + this.freezeLength);
   }
 
   duplicate() { this.model.duplicate(this.row, Math.max(Math.round(this.clip.rate / 2), 1)); }
@@ -204,6 +325,30 @@ class Editor {
   align() {
     const count = this.model.align(this.output);
     if (!count) this.tell("Mark an event of each person first: go to its frame, select the person, press M", "warning");
+  }
+
+  // Pins go where they were put last, with the first one at the playhead.
+  paste() {
+    const {model, row} = this;
+    if (!this.copied?.length) return;
+    const by = this.output - this.copied[0].output;
+    const pins = this.copied.map(({output, source}) => model.pinAt(row, output + by, source))
+      .filter(([at]) => at >= 1 && at <= model.length);
+    model.putPins(row, pins, model.pins(row));
+    this.timeline.pick(pins);
+  }
+
+  copy() {
+    const {model, row} = this;
+    this.copied = this.timeline.picks.map((pin) => ({output: model.pinOutput(row, pin), source: pin[1] - 1}))
+      .filter(({output}) => output !== null).sort((a, b) => a.output - b.output);
+    if (this.copied.length) this.tell(`${this.copied.length} pins copied; Ctrl V sets them from the playhead on`);
+  }
+
+  delete() {
+    const {picks} = this.timeline;
+    if (picks.length) this.model.deletePins(this.row, picks);
+    else this.model.toggleRemoved(this.row);
   }
 
   selectBeside(direction) {
@@ -231,10 +376,7 @@ class Editor {
       await this.source.check(text);
       const values = JSON.parse(text);
       drawsOf(values, this.clip, 0);
-      this.model.change((old) => {
-        Object.keys(old).forEach((key) => delete old[key]);
-        Object.assign(old, values);
-      });
+      this.model.replace(values);
       this.model.saved = JSON.stringify(this.model.values);
       this.editName = name;
       this.changed();
@@ -250,6 +392,12 @@ class Editor {
       .catch((error) => this.tell(error.message, "error"));
     box.replaceChildren(...(this.savedEdits ?? []).map((name) =>
       element("button", {textContent: name, onclick: () => open(name)})));
+    if (this.earlier) {
+      box.append(element("button", {textContent: `Unsaved work of ${this.earlier.time}`, onclick: () => {
+        this.takeBack(this.earlier);
+        this.earlier = null;
+      }}));
+    }
     if (!box.children.length) box.textContent = this.source.renders ? `No edits in ${this.clip.folder} yet.` : "";
     find("#open-dialog").showModal();
   }
@@ -266,11 +414,14 @@ class Editor {
   async save(name) {
     const {values} = this.model;
     try {
-      const {file} = await this.source.save(name, values);
-      this.model.saved = JSON.stringify(values);
+      const saved = await this.source.save(name, values, name === this.ownName);
+      if (!saved) return;
+      this.ownName = name;
+      this.model.saved = this.start = JSON.stringify(values);
       this.editName = name;
+      this.keep();
       this.updateButtons();
-      this.tell(`Saved: ${file}`);
+      this.tell(`Saved: ${saved.file}`);
     } catch (error) {
       this.tell(error.message, "error");
     }
@@ -281,6 +432,7 @@ class Editor {
     element("a", {href: url, download: `${this.editName}.json`}).click();
     setTimeout(() => URL.revokeObjectURL(url), 1000);
     this.model.saved = JSON.stringify(this.model.values);
+    this.keep();
     this.updateButtons();
   }
 
@@ -332,6 +484,8 @@ class Editor {
       "step-on": () => this.seek(this.output + 1), "to-end": () => this.seek(model.length - 1),
       freeze: () => this.freeze(), event: () => model.toggleEvent(this.row, this.output), align: () => this.align(),
       duplicate: () => this.duplicate(), remove: () => model.toggleRemoved(this.row),
+      "zoom-in": () => this.timeline.zoom(0.5), "zoom-out": () => this.timeline.zoom(2),
+      "see-all": () => this.timeline.seeAll(), tall: () => this.toggleTall(), snap: () => this.toggleSnapping(),
       backward: () => model.moveInOrder(this.row, -1, this.output),
       forward: () => model.moveInOrder(this.row, 1, this.output),
       "render-cancel": () => this.source.cancel(),
@@ -339,10 +493,7 @@ class Editor {
       "open-new": () => this.load("{}", "edit"),
     };
     for (const [id, action] of Object.entries(actions)) {
-      find(`#${id}`).addEventListener("click", ({currentTarget}) => {
-        action();
-        currentTarget.blur();  // or the space bar would press it again
-      });
+      find(`#${id}`).addEventListener("click", () => action());
     }
     for (const button of document.querySelectorAll("[data-close]"))
       button.addEventListener("click", () => button.closest("dialog").close());
@@ -350,7 +501,6 @@ class Editor {
       event.preventDefault();
       this.startRendering();
     });
-    find("#frame").addEventListener("change", (event) => this.seek(Math.round(Number(event.target.value) || 1) - 1));
     const original = find("#original");
     dragged(original, {start: () => this.showOriginal(true), move: () => {}, end: () => this.showOriginal(false)});
     find("#save-dialog").addEventListener("close", ({target}) => {
@@ -363,7 +513,7 @@ class Editor {
       if (file) await this.load(await file.text(), file.name.replace(/\.json$/, ""));
       target.value = "";
     });
-    window.addEventListener("beforeunload", (event) => { if (model.changed) event.preventDefault(); });
+    window.addEventListener("beforeunload", (event) => { if (!this.keep()) event.preventDefault(); });
     this.connectKeys(actions);
   }
 
@@ -377,28 +527,50 @@ class Editor {
       Home: ["Home, End", "To the start, end", actions["to-start"]], End: [null, null, actions["to-end"]],
       f: ["F", "Freeze", actions.freeze], m: ["M", "Mark event", actions.event],
       a: ["A", "Align events", actions.align],
-      d: ["D", "Duplicate", actions.duplicate], Delete: ["Delete", "Remove, bring back", actions.remove],
-      Backspace: [null, null, actions.remove], s: ["S", "Solo", () => model.toggleSolo(this.row)],
+      d: ["D", "Duplicate", actions.duplicate],
+      Delete: ["Delete", "Take picked pins away, else the person", () => this.delete()],
+      Backspace: [null, null, () => this.delete()], s: ["S", "Solo", () => model.toggleSolo(this.row)],
+      p: ["P", "Pin here", () => this.timeline.pick([model.setPin(this.row, this.output,
+        model.instance(this.row).sourceTime(this.output) ?? 0)])],
+      ",": [", .", "The pin before, after", () => this.timeline.pickBeside(-1)],
+      ".": [null, null, () => this.timeline.pickBeside(1)],
+      Escape: [null, null, () => this.timeline.pick([])],
+      "+": ["+ − 0", "Zoom the time in, out, all of it", actions["zoom-in"]], "=": [null, null, actions["zoom-in"]],
+      "-": [null, null, actions["zoom-out"]], 0: [null, null, actions["see-all"]],
+      t: ["T", "Tall rows", actions.tall], n: ["N", "Snapping on, off", actions.snap],
       "[": ["[ ]", "Backward, forward", actions.backward], "]": [null, null, actions.forward],
-      o: ["O (hold)", "Original", () => this.showOriginal(true)], "?": ["?", "This help", actions.help],
+      b: ["B (hold)", "Before: as filmed", () => this.showOriginal(true)],
+      j: ["J K L", "Play backwards, stop, forwards; again: faster", () => this.shuttle(-1)],
+      k: [null, null, () => { if (this.playing) this.togglePlaying(); }], l: [null, null, () => this.shuttle(1)],
+      i: ["I O", "Render from here, to here", () => this.setRange(0)], o: [null, null, () => this.setRange(1)], "?": ["?", "This help", actions.help],
+    };
+    const nudge = (outputs, sources) => ({shiftKey}) =>
+      this.timeline.nudge((shiftKey ? 10 : 1) * outputs, (shiftKey ? 10 : 1) * sources);
+    const withAlt = {
+      ArrowLeft: ["Alt ← →", "Picked pins a frame earlier, later", nudge(-1, 0)], ArrowRight: [null, null, nudge(1, 0)],
+      ArrowUp: ["Alt ↑ ↓", "They show a later, an earlier frame", nudge(0, 1)], ArrowDown: [null, null, nudge(0, -1)],
     };
     const withControl = {
       z: ["Ctrl Z", "Undo", (e) => (e.shiftKey ? model.redo() : model.undo())], y: ["Ctrl Y", "Redo", actions.redo],
       s: ["Ctrl S", "Save", actions.save], o: ["Ctrl O", "Open", actions.open],
+      c: ["Ctrl C, V", "Copy, paste pins", () => this.copy()], v: [null, null, () => this.paste()],
     };
-    find("#keys").append(...[...Object.values(keys), ...Object.values(withControl)].filter(([name]) => name)
+    find("#keys").append(...[keys, withAlt, withControl].flatMap(Object.values).filter(([name]) => name)
       .flatMap(([name, text]) => [element("dt", {textContent: name}), element("dd", {textContent: text})]));
     window.addEventListener("keydown", (event) => {
-      const isTyping = event.target.matches("input:not([type=range], [type=checkbox], [type=color]), select");
-      if (find("dialog[open]") || event.altKey) return;
-      const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-      const controlled = event.ctrlKey || event.metaKey, found = (controlled ? withControl : keys)[letter];
-      if (!found || (isTyping && !(controlled && "so".includes(letter)))) return;
+      const {target} = event, letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+      if (find("dialog[open]")) return;
+      // Return takes over what was typed, and gives the keys back; what is undone then is the edit.
+      if (["Enter", "Escape"].includes(letter) && target.matches(TEXT_FIELDS)) setTimeout(() => target.blur());
+      const controlled = event.ctrlKey || event.metaKey, always = controlled && ("so".includes(letter)
+        || ("zy".includes(letter) && !typedInto.has(target)));
+      const found = (controlled ? withControl : event.altKey ? withAlt : keys)[letter];
+      if (!found || (!always && takesKey(target, letter))) return;
       event.preventDefault();
       if (!(event.repeat && !letter.startsWith("Arrow"))) found[2](event);
     });
     window.addEventListener("blur", () => this.showOriginal(false));
-    window.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "o") this.showOriginal(false); });
+    window.addEventListener("keyup", (event) => { if (event.key.toLowerCase() === "b") this.showOriginal(false); });
   }
 }
 

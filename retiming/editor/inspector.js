@@ -12,8 +12,16 @@ const NUMBERS = {  // key: [label, low, high of the slider, step, as a percentag
 };
 
 class Inspector {
-  constructor(box, model, title, names) {
-    Object.assign(this, {box, model, title, names, updates: [], shape: null});
+  constructor(box, model, timeline, names) {
+    Object.assign(this, {box, model, timeline, names, updates: [], shape: null});
+  }
+
+  title(row) { return this.timeline.title(row); }
+
+  // The pin that is picked, where it is one.
+  get pin() {
+    const {picks} = this.timeline;
+    return picks.length === 1 ? picks[0] : null;
   }
 
   // Show a row; only what has changed in kind is built anew, so that a slider that is held stays.
@@ -21,8 +29,8 @@ class Inspector {
     Object.assign(this, {row, output});
     const entry = this.model.entry(row), {values} = this.model;
     const shape = JSON.stringify([rowName(row), (entry.time ?? []).map(stepName), Boolean(entry.trail),
-      typeof values.background?.replace, this.isFile(values.background?.replace), this.names.length,
-      entriesOf(values, row.layer).length]);
+      this.kindOf(values.background?.replace), this.names.length, entriesOf(values, row.layer).length,
+      Boolean(this.pin)]);
     if (shape !== this.shape) {
       this.shape = shape;
       this.updates = [];
@@ -72,24 +80,25 @@ class Inspector {
   number(key) {
     const [label, min, max, step] = NUMBERS[key], merge = () => `${rowName(this.row)} ${key}`;
     const {low, high} = LIMITS.curves[key];
-    const slider = element("input", {type: "range", min, max, step}), exact = element("input", {type: "number", step});
+    const slider = element("input", {type: "range", min, max, step});
+    const shown = () => Math.round(1000 * curveAt(this.entry[key] ?? defaultOf(key), this.output)) / 1000;
     const diamond = element("button", {className: "diamond", textContent: "◆"});
     slider.dataset.key = key;
     slider.setAttribute("aria-label", label);
+    const set = (value) => this.model.setNumber(this.row, key, value, this.output, merge());
+    const exact = numberField({read: shown, min: low, max: high, step, write: (value) => {
+      set(value);
+      this.model.endMerge();
+    }});
     exact.setAttribute("aria-label", label);
-    const set = (text) => {
-      const value = Math.min(Math.max(Number(text), low), high);
-      if (text !== "" && Number.isFinite(value)) this.model.setNumber(this.row, key, value, this.output, merge());
-    };
-    slider.addEventListener("input", () => set(slider.value));
+    slider.addEventListener("input", () => set(Number(slider.value)));
     slider.addEventListener("change", () => this.model.endMerge());
     slider.addEventListener("dblclick", () => { set(defaultOf(key)); this.model.endMerge(); });
-    exact.addEventListener("change", () => { set(exact.value); this.model.endMerge(); });
     diamond.addEventListener("click", () => this.model.toggleKey(this.row, key, this.output));
     this.refreshed(() => {
-      const found = this.entry[key] ?? defaultOf(key), value = Math.round(1000 * curveAt(found, this.output)) / 1000;
-      slider.value = value;
-      if (document.activeElement !== exact) exact.value = value;
+      const found = this.entry[key] ?? defaultOf(key);
+      slider.value = shown();
+      exact.show();
       const isKey = isKeyed(found) && found.some(([at]) => at === this.output + 1);
       diamond.className = `diamond${isKeyed(found) ? " keyed" : ""}${isKey ? " here" : ""}`;
       diamond.title = !isKeyed(found) ? "Let it change over time"
@@ -115,23 +124,23 @@ class Inspector {
     return element("label", {className: "field"}, element("span", {textContent: label}), input);
   }
 
-  // A whole or fractional number that stands somewhere in the edit.
+  // A whole or fractional number that stands somewhere in the edit; one of frames may be written as a time, too.
   plain(label, read, write, limits = {}) {
-    const input = element("input", {type: "number", ...limits});
-    input.addEventListener("change", () => {
-      if (input.value !== "" && input.checkValidity()) write(Number(input.value));
-      else input.value = read();
-    });
-    this.refreshed(() => { if (document.activeElement !== input) input.value = read(); });
+    const input = numberField({read, write, ...limits});
+    this.refreshed(input.show);
     return element("label", {className: "field"}, element("span", {textContent: label}), input);
   }
+
+  // How a time is written as a frame's number (`first` 1), or as so many frames (0).
+  time(first) { return () => ({rate: this.model.clip.rate, first}); }
 
   // ---- sections -----------------------------------------------------------------------------------------------------
 
   timeControls() {
     const steps = this.entry.time ?? [];
     const list = steps.map((step, i) => this.step(i, stepName(step)));
-    const add = element("select", {title: "Add a time step"}, ...["", ...Object.keys(STEP_HELP)].map((value) =>
+    const add = element("select", {title: "Add a time step", ariaLabel: "Add a time step"},
+                        ...["", ...Object.keys(STEP_HELP)].map((value) =>
       element("option", {value, textContent: value || "Add a step …"})));
     add.addEventListener("change", () => {
       const here = this.output + 1, end = Math.min(here + 11, this.model.clip.length);
@@ -144,9 +153,27 @@ class Inspector {
     });
     const more = this.row.layer === BACKGROUND ? [] : [
       this.choice("Beyond the clip", "ends", [["", "Hold the end"], ["hide", "Show nothing"]])];
-    return [...list, element("div", {className: "buttons"}, add), ...more,
+    return [...this.pin ? this.pinControls() : [], ...list, element("div", {className: "buttons"}, add), ...more,
             this.choice("Between frames", "interpolation", [["", "As the video"],
                                                             ...Object.entries(LIMITS.interpolations)])];
+  }
+
+  // The pin that is picked: where it is, what it shows, and how fast it goes on.
+  pinControls() {
+    const {model, timeline} = this, row = () => this.row;
+    const output = () => (this.pin ? model.pinOutput(row(), this.pin) ?? 0 : 0);
+    const speed = () => {
+      const {sourceTime} = model.instance(row());
+      return Math.round(100 * (sourceTime(output() + 0.5) - sourceTime(output())) * 2);
+    };
+    return [
+      this.plain("Pin at frame", () => output() + 1, (value) => timeline.nudge(value - 1 - output(), 0),
+                 {min: 1, units: this.time(1)}),
+      this.plain("shows frame", () => this.pin?.[1] ?? 1, (value) => timeline.nudge(0, value - this.pin[1]),
+                 {min: 1, max: model.clip.length, units: this.time(1)}),
+      this.plain("Speed after it", () => `${speed()}%`, (value) => model.setSpeedAfter(row(), this.pin, value),
+                 {min: 0.01, max: 100, step: 0.05}),
+    ];
   }
 
   // A time step as the edit file has it.
@@ -170,7 +197,7 @@ class Inspector {
       input.classList.remove("wrong");
     });
     this.refreshed(() => {
-      if (document.activeElement === input || current() === undefined) return;
+      if (isTypedInto(input) || input.matches(".wrong:focus") || current() === undefined) return;
       const text = JSON.stringify(current()).replaceAll(",", ", ");
       input.value = /^\[[^[]*\]$/.test(text) ? text.slice(1, -1) : text;
       input.classList.remove("wrong");
@@ -191,7 +218,7 @@ class Inspector {
     const of = (label, key, step) => this.plain(label, () => this.entry.trail?.[key] ?? TRAIL[key],
       (value) => this.model.changeEntry(this.row, (changed) => { changed.trail[key] = value; }),
       {min: LIMITS.trail[key].low, max: LIMITS.trail[key].high, step});
-    return [...controls, of("Copies", "copies", 1), of("Frames between", "spacing", "any"), of("Fade", "fade", 0.05)];
+    return [...controls, of("Copies", "copies", 1), of("Frames between", "spacing", 0.5), of("Fade", "fade", 0.05)];
   }
 
   colourControls() {
@@ -199,15 +226,16 @@ class Inspector {
       (value) => this.model.set(this.row, "tint", value, "#ffffff", `${rowName(this.row)} tint`))];
   }
 
-  isFile(replace) { return typeof replace === "string" && replace !== "transparent" && !replace.startsWith("#"); }
+  // What stands in the background's place.
+  kindOf(replace) {
+    return !replace ? "" : replace === "transparent" ? replace : replace.startsWith("#") ? "colour" : "file";
+  }
 
   backgroundControls() {
-    const replace = () => this.entry.replace;
-    const kind = () => (!replace() ? "" : this.isFile(replace()) ? "file"
-      : replace() === "transparent" ? "transparent" : "colour");
+    const replace = () => this.entry.replace, kind = () => this.kindOf(replace());
     const set = (value) => this.model.set(this.row, "replace", value, undefined);
     const choices = [["", "As filmed"], ["transparent", "Transparent"], ["colour", "A colour"]];
-    if (this.names.length || this.isFile(replace())) choices.push(["file", "A picture or video"]);
+    if (this.names.length || kind() === "file") choices.push(["file", "A picture or video"]);
     const controls = [this.choice("Show", null, choices, kind, (value) => set(
       {transparent: "transparent", colour: "#3a6ea5", file: this.names[0] ?? replace()}[value]))];
     if (kind() === "colour") {
@@ -230,7 +258,7 @@ class Inspector {
       if (JSON.stringify(value) === JSON.stringify(fallback)) delete values[key];
       else values[key] = value;
     });
-    const whole = {min: 1, step: 1}, range = () => model.values.range ?? [1, model.length];
+    const whole = {min: 1, units: this.time(1)}, range = () => model.values.range ?? [1, model.length];
     const order = element("span", {className: "value"});
     const asFilmed = element("button", {textContent: "As filmed", onclick: () => set("order", undefined, undefined)});
     this.refreshed(() => {
@@ -242,7 +270,9 @@ class Inspector {
         values.length = value;
         if (value === model.clip.length) delete values.length;
         if (values.range?.[1] > value) delete values.range;
-      }), {...whole, max: LIMITS.longest}),
+      }), {min: 1, max: LIMITS.longest, units: this.time(0)}),
+      element("div", {className: "buttons"}, element("button", {textContent: "Length to show everybody's end",
+        title: "As long as it takes until everybody's last frame is seen", onclick: () => model.fitLength()})),
       this.plain("Render from", () => range()[0], (value) => set("range", [Math.min(value, range()[1]), range()[1]],
                                                                  [1, model.length]), whole),
       this.plain("to", () => range()[1], (value) => set("range", [range()[0],

@@ -1,49 +1,69 @@
-// The edit that is being made: the values of an edit file themselves, event pins, undo, and the commands that change
-// them. A row is {layer, index}: one instance of a layer, or of the background. Output frames count from 0 here.
+// The edit that is being made: the values of an edit file themselves, undo, and the commands that change them. A row is
+// {layer, index}: one instance of a layer, or of the background. Output frames count from 0 here.
 "use strict";
 
 const isKeyed = Array.isArray;
 const sameRow = (a, b) => a.layer === b.layer && a.index === b.index;
+const samePin = (a, b) => a[0] === b[0] && a[1] === b[1];
 const rowName = (row) => `${row.layer}.${row.index}`;
+const markName = ({layer, index}) => (index ? `${layer}.${index + 1}` : `${layer}`);  // in the edit file
 
 class Model {
   // `onChange()` is called after every change.
   constructor(clip, values, onChange) {
-    Object.assign(this, {clip, values, events: {}, past: [], future: [], onChange, merging: null});
+    Object.assign(this, {clip, values, past: [], future: [], onChange, merging: null});
     this.saved = JSON.stringify(values);
   }
 
   get changed() { return JSON.stringify(this.values) !== this.saved; }
   get length() { return lengthOf(this.values, this.clip); }
 
-  // Change a copy of the edit by `action(values, events)`. Changes in a row with the same `merge` are undone at once.
+  // Change a copy of the edit by `action(values)`. Changes in a row with the same `merge` are undone at once.
   change(action, merge = null) {
-    const before = {values: this.values, events: this.events};
-    const [values, events] = [structuredClone(this.values), structuredClone(this.events)];
-    action(values, events);
+    const values = structuredClone(this.values);
+    action(values);
     tidy(values);
-    if (JSON.stringify([values, events]) === JSON.stringify([before.values, before.events])) return;
-    if (!merge || merge !== this.merging) this.past.push(before);
-    Object.assign(this, {values, events, merging: merge, future: []});
+    if (JSON.stringify(values) === JSON.stringify(this.values)) return;
+    if (!merge || merge !== this.merging) this.past.push(this.values);
+    Object.assign(this, {values, merging: merge, future: []});
     this.onChange();
+  }
+
+  // Take another edit's values.
+  replace(values) {
+    this.change((old) => {
+      Object.keys(old).forEach((key) => delete old[key]);
+      Object.assign(old, values);
+    });
   }
 
   // What follows is undone on its own.
   endMerge() { this.merging = null; }
+
+  // Take back what was changed with a `merge`, as if it had never been.
+  cancelMerge(merge) {
+    if (this.merging !== merge) return;
+    Object.assign(this, {values: this.past.pop(), merging: null});
+    this.onChange();
+  }
 
   undo() { this.travel(this.past, this.future); }
   redo() { this.travel(this.future, this.past); }
 
   travel(from, to) {
     if (!from.length) return;
-    to.push({values: this.values, events: this.events});
-    Object.assign(this, from.pop(), {merging: null});
+    to.push(this.values);
+    Object.assign(this, {values: from.pop(), merging: null});
     this.onChange();
   }
 
-  // Rows from back to front, the background first; layers that are not shown have theirs, too.
+  // Rows from back to front, as they are in the first frame, the background first; layers that are not shown have
+  // theirs, too.
   rows() {
-    const rows = this.clip.layers.flatMap((layer) => entriesOf(this.values, layer).map((_, index) => ({layer, index})));
+    const order = orderOf(this.values, 0) ?? orderAsFilmed(this.clip, 0), {layers} = this.clip;
+    const ordered = [...layers.filter((layer) => !order.includes(layer)),
+                     ...order.filter((layer) => layers.includes(layer))];
+    const rows = ordered.flatMap((layer) => entriesOf(this.values, layer).map((_, index) => ({layer, index})));
     return [{layer: BACKGROUND, index: 0}, ...rows];
   }
 
@@ -103,22 +123,22 @@ class Model {
   // Once more, `late` frames later, behind itself.
   duplicate(row, late) {
     if (row.layer === BACKGROUND) return;
-    this.change((values, events) => {
+    this.change((values) => {
       const entry = editable(values, row), {layer, index} = row;
       const copied = structuredClone(entry);
       copied.time = [...copied.time ?? [], {offset: late}];
       const all = Array.isArray(values.layers[layer]) ? values.layers[layer] : [entry];
       values.layers[layer] = all.toSpliced(index, 0, copied);
-      moveEvents(events, layer, index, 1);
+      moveMarks(values, layer, index, 1);
     });
   }
 
   // Take one of several instances away.
   deleteInstance({layer, index}) {
-    this.change((values, events) => {
+    this.change((values) => {
       values.layers[layer].splice(index, 1);
-      delete events[rowName({layer, index})];
-      moveEvents(events, layer, index, -1);
+      delete values.marks?.[markName({layer, index})];
+      moveMarks(values, layer, index, -1);
     });
   }
 
@@ -143,10 +163,28 @@ class Model {
     return best;
   }
 
-  // Show a source time at an output frame, beside the pins `others`.
-  setPin(row, output, source, others = this.pins(row), merge = null) {
+  // Show a source time at an output frame; the pin.
+  setPin(row, output, source) {
     const pin = this.pinAt(row, output, source);
-    this.changeEntry(row, (entry) => setPins(entry, [...others.filter(([at]) => at !== pin[0]), pin]), merge);
+    this.putPins(row, [pin], this.pins(row));
+    return pin;
+  }
+
+  // Move pins by output and by source frames, beside the pins `others`; where they are then.
+  movePins(row, pins, outputs, sources, others, merge = null) {
+    const last = this.length - 1;
+    const moved = pins.map((pin) => {
+      const output = this.pinOutput(row, pin);
+      return output === null ? pin
+        : this.pinAt(row, Math.min(Math.max(output + outputs, 0), last), pin[1] - 1 + sources);
+    });
+    this.putPins(row, moved, others, merge);
+    return moved;
+  }
+
+  putPins(row, pins, others, merge = null) {
+    const taken = new Set(pins.map(([at]) => at));
+    this.changeEntry(row, (entry) => setPins(entry, [...others.filter(([at]) => !taken.has(at)), ...pins]), merge);
   }
 
   pinAt(row, output, source) {
@@ -154,9 +192,36 @@ class Model {
     return [Math.round(100 * this.beforePins(row)(output)) / 100 + 1, limited + 1];
   }
 
-  deletePin(row, pin) {
+  deletePins(row, pins) {
     this.changeEntry(row, (entry) => {
-      setPins(entry, this.pins(row).filter(([at, source]) => at !== pin[0] || source !== pin[1]));
+      setPins(entry, this.pins(row).filter((pin) => !pins.some((other) => samePin(pin, other))));
+    });
+  }
+
+  // Show what lies between a pin and the next one (without a next one, the rest of the clip) at a speed, 1 as filmed;
+  // later pins move with it.
+  setSpeedAfter(row, pin, speed) {
+    const pins = this.pins(row), end = this.clip.length;
+    const later = pins.filter(([at]) => at > pin[0]), next = later[0] ?? [pin[0] + end - pin[1], end];
+    const by = (next[1] - pin[1]) / speed - (next[0] - pin[0]);
+    const moved = (later.length ? later : [next]).map(([at, source]) => [Math.round(100 * (at + by)) / 100, source]);
+    if (next[1] !== pin[1] && moved[0][0] > pin[0]) this.putPins(row, moved, pins.filter(([at]) => at <= pin[0]));
+  }
+
+  // As many frames as it takes to show everybody's last one.
+  fitLength() {
+    const until = (row) => {
+      const {sourceTime} = this.instance(row);
+      for (let output = 0; output < LIMITS.longest; output++) {
+        const source = sourceTime(output);
+        if (source !== null && source >= this.clip.length - 1) return output + 1;
+      }
+      return this.clip.length;
+    };
+    const length = Math.max(this.clip.length, ...this.rows().map(until));
+    this.change((values) => {
+      values.length = length;
+      if (length === this.clip.length) delete values.length;
     });
   }
 
@@ -165,16 +230,35 @@ class Model {
   toggleEvent(row, output) {
     const source = this.instance(row).sourceTime(output);
     if (source === null || row.layer === BACKGROUND) return;
-    this.change((_, events) => {
-      if (events[rowName(row)] === nearest(source)) delete events[rowName(row)];
-      else events[rowName(row)] = nearest(source);
+    this.change((values) => {
+      const marks = values.marks ??= {}, frame = nearest(source) + 1;
+      if (marks[markName(row)] === frame) delete marks[markName(row)];
+      else marks[markName(row)] = frame;
     });
+  }
+
+  // The source frame of the event of a row, or null.
+  event(row) {
+    const frame = this.values.marks?.[markName(row)];
+    return frame === undefined ? null : frame - 1;
+  }
+
+  get marked() { return this.rows().filter((row) => this.event(row) !== null); }
+
+  // The first output frame that shows the event of a row, or null.
+  eventOutput(row) {
+    const event = this.event(row), {sourceTime} = this.instance(row);
+    if (event === null) return null;
+    for (let output = 0; output < this.length; output++) {
+      const time = sourceTime(output);
+      if (time !== null && nearest(time) === event) return output;
+    }
+    return null;
   }
 
   // Show the events of all rows together.
   align(output) {
-    const pinned = this.rows().filter((row) => rowName(row) in this.events)
-      .map((row) => [row, this.pinAt(row, output, this.events[rowName(row)])]);
+    const pinned = this.marked.map((row) => [row, this.pinAt(row, output, this.event(row))]);
     this.change((values) => {
       for (const [row, pin] of pinned) {
         const kept = this.pins(row).filter(([at, source]) => at !== pin[0] && source !== pin[1]);
@@ -222,14 +306,12 @@ const withKey = (keys, at, value) =>
   [...keys.filter(([frame]) => frame !== at), [at, value]].sort((a, b) => a[0] - b[0]);
 const toggled = (list, item) => (list.includes(item) ? list.filter((other) => other !== item) : [...list, item]);
 
-// Keep events with their rows when an instance of a layer was put in or taken out at `index`.
-function moveEvents(events, layer, index, by) {
-  const moved = Object.entries(events).map(([name, source]) => {
-    const [at, number] = [name.slice(0, name.lastIndexOf(".")), Number(name.slice(name.lastIndexOf(".") + 1))];
-    return [at === String(layer) && number >= index ? `${layer}.${number + by}` : name, source];
-  });
-  Object.keys(events).forEach((name) => delete events[name]);
-  Object.assign(events, Object.fromEntries(moved));
+// Keep marks with their rows when an instance of a layer was put in or taken out at `index`.
+function moveMarks(values, layer, index, by) {
+  values.marks = Object.fromEntries(Object.entries(values.marks ?? {}).map(([name, frame]) => {
+    const [at, number] = name.split("."), found = Number(number ?? 1) - 1;
+    return [at === String(layer) && found >= index ? markName({layer, index: found + by}) : name, frame];
+  }));
 }
 
 // Leave out what says nothing.
@@ -242,5 +324,5 @@ function tidy(values) {
     if (isEmpty(values.layers[layer]) && (layer === "others" || !values.layers.others)) delete values.layers[layer];
   }
   if (values.background) withoutEmptyTime(values.background);
-  for (const key of ["layers", "remove", "solo", "background"]) if (isEmpty(values[key])) delete values[key];
+  for (const key of ["layers", "remove", "solo", "background", "marks"]) if (isEmpty(values[key])) delete values[key];
 }

@@ -8,6 +8,7 @@ import base64
 import io
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from retiming.compositor import Compositor
@@ -19,10 +20,11 @@ from web.page import SCRIPTS, STYLES, Template
 from web.server import Crop
 
 FOLDER = Path(__file__).parent
-OWN_SCRIPTS = ("time_warps", "edit", "sources", "compositor", "model", "curves", "inspector", "editor")
+OWN_SCRIPTS = ("time_warps", "edit", "sources", "compositor", "model", "sound", "curves", "inspector", "editor")
 TEMPLATE = Template(FOLDER / "editor.html", (*STYLES, FOLDER / "style.css"),
                     (*SCRIPTS, *(FOLDER / f"{name}.js" for name in OWN_SCRIPTS)))
 QUALITY = 97  # of JPEG
+THUMBNAIL = 80  # pixels high
 
 
 def clip_values(compositor: Compositor, name: str) -> dict:
@@ -33,7 +35,8 @@ def clip_values(compositor: Compositor, name: str) -> dict:
     orders = compositor.orders if compositor.root.metadata.composite_order is not None else None
     return {"name": name, "length": len(frames), "size": compositor.size, "layers": compositor.facts.layers,
             "people": compositor.facts.people_layers, "rate": float(compositor.root.metadata.frame_rate),
-            "order": orders, "cameras": cameras}
+            "order": orders, "cameras": cameras,
+            "still_background": len(set(compositor.layers.files[0].values())) == 1}
 
 
 def picture(compositor: Compositor, layer: int, frame: int) -> Crop | None:
@@ -42,6 +45,13 @@ def picture(compositor: Compositor, layer: int, frame: int) -> Crop | None:
         return 0, 0, compositor.layers.background(frame)
     crop = covered_part(compositor.layers.layer(layer, frame))
     return crop if crop[2].size else None
+
+
+def small(crop: Crop) -> Crop:
+    """A picture made smaller for rows of thumbnails."""
+    image = Image.fromarray(crop[2])
+    width = max(round(image.width * THUMBNAIL / image.height), 1)
+    return 0, 0, np.asarray(image if image.height <= THUMBNAIL else image.resize((width, THUMBNAIL)))
 
 
 def person(compositor: Compositor, layer: int, frame: int) -> Crop | None:

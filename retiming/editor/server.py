@@ -20,6 +20,7 @@ from util.checked_json import dotted
 from util.errors import UserError
 from util.files import write_text
 from util.pictures import PICTURE_SUFFIXES
+from util.sound import wav
 from web.server import Crop, Site
 from web.server import serve as serve_site
 
@@ -86,11 +87,13 @@ class Session:
         self.site = Site(
             self.page, page.TEMPLATE.files,
             {("picture", 2): self.picture, ("person", 2): self.person, ("replacement", 1): self.replacement,
+             ("thumbnail", 2): self.thumbnail, ("sound", 0): self.sound,
              ("edit", 1): self.saved_edit, ("files", 0): self.files, ("progress", 0): self.progress},
             {"check": self.check, "frame": self.frame, "save": self.save, "render": self.render,
              "cancel": self.cancel})
         self.values = {**clip_values(compositor, name), "token": self.site.token, "folder": str(folder)}
         self.rendering: Rendering | None = None
+        self.own: set[Path] = set()  # what this session has opened or made: it is written again without a question
         self.lock = threading.Lock()
 
     def edit(self, asked: dict) -> Edit:
@@ -108,6 +111,11 @@ class Session:
         """A layer in a source frame."""
         return page.picture(self.compositor, *self._place(layer, frame))
 
+    def thumbnail(self, layer: str, frame: str) -> Crop | None:
+        """The same, small."""
+        crop = self.picture(layer, frame)
+        return None if crop is None else page.small(crop)
+
     def person(self, layer: str, frame: str) -> Crop | None:
         """Where in it the person is."""
         return page.person(self.compositor, *self._place(layer, frame))
@@ -115,6 +123,13 @@ class Session:
     def replacement(self, name: str) -> Crop:
         """What stands in the background's place."""
         return page.replacement(self.compositor, name, self.folder)
+
+    def sound(self) -> bytes | None:
+        """The clip's sound, if it has any that can be read."""
+        metadata = self.compositor.root.metadata
+        if metadata.audio is None:
+            return None
+        return wav(metadata.audio, len(self.compositor.layers.frames) / float(metadata.frame_rate))
 
     def check(self, asked: dict) -> dict:
         """Warnings of an edit."""
@@ -138,32 +153,41 @@ class Session:
         """The text of a saved edit."""
         path = self.folder / f"{safe_name(name)}.json"
         try:
-            return path.read_text(encoding="utf-8-sig")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not readable ({error})") from None
+        self.own.add(path)
+        return text
 
     def save(self, asked: dict) -> dict:
-        """Save the text of an edit under a name."""
+        """Save the text of an edit under a name, or answer what is in the way (`_in_the_way`)."""
         path, text = self.folder / f"{safe_name(asked.get('name'))}.json", asked.get("edit")
         if not isinstance(text, str):
             raise UserError("edit: expected the text of a file")
         self.edit(asked)
+        if self._in_the_way(path, asked):
+            return {"exists": path.name}
         write_text(path, text)
-        self.start = json.loads(text)  # what the page starts with when it is loaded again
+        self.own.add(path)
+        self.start = json.loads(text)  # what the page starts with when it is loaded again, and its name
+        self.values["edit_name"] = path.stem
         return {"file": str(path)}
 
     def render(self, asked: dict) -> dict:
-        """Start to render, under a name and in a format."""
+        """Start to render, under a name and in a format, or answer what is in the way (`_in_the_way`)."""
         name, _, ending = str(asked.get("name")).rpartition(".")
         if ending not in FORMATS:
             raise UserError(f"found .{ending[:20]}; expected one of {', '.join(FORMATS)}")
         out = self.folder / (f"{safe_name(name)}/%04d.{ending}" if ending in ("png", "exr") else
                              f"{safe_name(name)}.{ending}")
-        edit = self.edit(asked)
+        edit, place = self.edit(asked), out.parent if ending in ("png", "exr") else out
+        if edit.replacement != place and self._in_the_way(place, asked):  # that is refused, not asked about
+            return {"exists": place.name}
         with self.lock:
             if self.rendering is not None and self.rendering.state == "running":
                 raise UserError(f"{self.rendering.file} is being rendered; wait for it, or cancel it")
             self.rendering = Rendering(str(out), edit.last + 1 - edit.first)
+            self.own.add(place)
         # Not a daemon, as the thread of a request is: at the end it is waited for, so that nothing unfinished stays.
         threading.Thread(target=self.rendering.run, args=(self.compositor, edit), name="rendering",
                          daemon=False).start()
@@ -178,6 +202,11 @@ class Session:
         if self.rendering is not None:
             self.rendering.cancelled.set()
         return self.progress()
+
+    def _in_the_way(self, path: Path, asked: dict) -> bool:
+        """Whether a file, or a folder with files, is there that the user has not yet said to replace."""
+        there = any(path.iterdir()) if path.is_dir() else path.exists()
+        return there and path not in self.own and asked.get("overwrite") is not True
 
     def _place(self, layer: str, frame: str) -> tuple[int, int]:
         layers, length = (0, *self.compositor.facts.layers), self.compositor.facts.length

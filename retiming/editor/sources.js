@@ -5,21 +5,36 @@
 
 class Server extends LocalServer {
   constructor(clip) {
-    super(clip.token, "the editor's server does not answer; start retime.py --serve again");
+    const same = (other) => other && ["name", "folder", "length"].every((key) => other[key] === clip[key]);
+    super(clip.token, "the editor's server does not answer: start retime.py --serve again, with the same --port; "
+      + "this page then goes on", (data) => (same(data.clip) ? data.clip.token : null));
     this.renders = true;
   }
 
   picture(layer, frame) { return this.placedPicture(`/picture/${layer}/${frame}`); }
   person(layer, frame) { return this.placedPicture(`/person/${layer}/${frame}`); }
   replacement(name) { return this.placedPicture(`/replacement/${encodeURIComponent(name)}`); }
+  thumbnail(layer, frame) { return this.placedPicture(`/thumbnail/${layer}/${frame}`); }
 
   check(values) { return this.ask("/check", {edit: values}); }  // {warnings: [...]}
   // The very picture that retime.py renders.
   async frame(values, output) { return (await this.ask("/frame", {edit: values, frame: output})).blob(); }
-  save(name, values) { return this.ask("/save", {name, edit: fileText(values)}); }
+  // These two give null where something of that name is there, and the user wants to keep it.
+  save(name, values, overwrite) { return this.unlessItExists("/save", {name, edit: fileText(values), overwrite}); }
+  render(name, values) { return this.unlessItExists("/render", {name, edit: values}); }
+  async unlessItExists(path, body) {
+    const answer = await this.ask(path, body);
+    if (!answer.exists) return answer;
+    return confirm(`${answer.exists} is there already. Replace it?`) ? this.ask(path, {...body, overwrite: true}) : null;
+  }
+
   files() { return this.ask("/files"); }
+  // The clip's sound as a file's bytes; null: it has none.
+  async sound() {
+    const answer = await this.ask("/sound");
+    return answer.status === 204 ? null : answer.arrayBuffer();
+  }
   async open(name) { return (await this.ask(`/edit/${encodeURIComponent(name)}`)).text(); }
-  render(name, values) { return this.ask("/render", {name, edit: values}); }
   progress() { return this.ask("/progress"); }
   cancel() { return this.ask("/cancel", {}); }
 }
@@ -39,6 +54,8 @@ class Embedded {
 
   picture(layer, frame) { return this.decode(this.pictures.layers[layer][frame % this.pictures.layers[layer].length]); }
   person(layer, frame) { return this.decode(this.pictures.people[layer]?.[frame]); }
+  thumbnail(layer, frame) { return this.picture(layer, frame); }
   replacement(name) { return this.decode(this.pictures.replacements[name]); }
   async check() { return {warnings: []}; }
+  async sound() { return null; }
 }

@@ -2,9 +2,9 @@
 
     python scripts/benchmark.py
 
-takes a GPU if there is one. Every figure is measured in a process of its own. Processes that are compared take their
-steps in turn, so that whatever else the machine does meets all of them. The machine gets a section and plots of its
-own; those of other machines stay.
+takes a GPU if there is one. Every program is measured as a user runs it: in a process of its own, which is alone while
+it takes its steps one after the other. What is compared comes round several times, so that whatever else the machine
+does meets all of it. The machine gets a section and plots of its own; those of other machines stay.
 """
 
 import contextlib
@@ -39,6 +39,7 @@ from models.lnr_networks import LayeredRenderer  # noqa: E402
 from options.test_options import TestOptions  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 from scripts.lab.published_reference import PublishedRenderer  # noqa: E402
+from util import openmp  # noqa: E402
 from util.allocator import keep_freed_memory  # noqa: E402
 from util.command_line import OneLineParser  # noqa: E402
 from util.errors import UserError, reported_in_one_line  # noqa: E402
@@ -59,7 +60,9 @@ class Scale:
     Attributes:
         size: width and height of the frames at low resolution, pixels.
         batch: frames per step of each kind of work; 1 for export.
-        repeats: steps of which the median is taken, after `warm_up` steps.
+        warm_up: steps that a process takes before the first that counts; one more counts FLOP.
+        repeats: steps of which the median is taken.
+        rounds: how often each of the programs that are compared is started.
         layers: numbers of people, each with a layer, besides the background.
         frames: lengths of clips.
         edge: side of the matrices whose product shows the machine's peak.
@@ -69,15 +72,16 @@ class Scale:
     num_filters: int = 64
     batch: dict[str, int] = field(default_factory=lambda: {"phase 1": 4, "phase 2": 4})
     warm_up: int = 1
-    repeats: int = 5
+    repeats: int = 3
+    rounds: int = 3
     layers: tuple[int, ...] = (1, 2, 4, 7)
     frames: tuple[int, ...] = (10, 50, 200)
     edge: int = 2048
 
 
-QUICK = Scale((96, 64), 4, {"phase 1": 2, "phase 2": 2}, 0, 1, (1, 2), (2, 4), 128)
+QUICK = Scale((96, 64), 4, {"phase 1": 2, "phase 2": 2}, 0, 1, 1, (1, 2), (2, 4), 128)
 ON_CPU = Scale()
-ON_GPU = Scale(batch={"phase 1": 32, "phase 2": 16}, warm_up=10, repeats=20, edge=8192)
+ON_GPU = Scale(batch={"phase 1": 32, "phase 2": 16}, warm_up=10, repeats=10, edge=8192)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ class Figures:
         loading: seconds of making a frame's part of the batch from what is in memory.
         reading: seconds of reading a frame from disk into memory, before training.
         memory: peak, bytes: of the process, or on the GPU.
-        speed: how many times as fast as the published computation, which took its steps in turn with this.
+        speed: how many times as fast as the published computation: the median of the rounds.
+        slowest, fastest: the same of the rounds where that was least and most.
     """
 
     seconds: float
@@ -108,6 +113,8 @@ class Figures:
     flop: float
     memory: int
     speed: float = 1.0
+    slowest: float = 1.0
+    fastest: float = 1.0
 
 
 def main() -> None:
@@ -116,13 +123,12 @@ def main() -> None:
     on_gpu = torch.cuda.is_available() and not opt.cpu
     scale = QUICK if opt.quick else ON_GPU if on_gpu else ON_CPU
     machine = torch.cuda.get_device_name() if on_gpu else f"{processor()}, {os.cpu_count()} cores"
-    # Processes start as copies of one that has done nothing but import torch: starting from nothing takes seconds.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "matplotlib.pyplot", "data", "models.lnr_model"])
+    begun, used_before = time.monotonic(), used_by_others()
     with tempfile.TemporaryDirectory() as folder:
-        laboratory = Laboratory(context, scale, "0" if on_gpu else "-1", Path(folder))
+        laboratory = Laboratory(scale, "0" if on_gpu else "-1", Path(folder))
         peaks = laboratory.peaks()
-        speed = {work: compared(laboratory, work) for work in WORK}
+        speed = {work: dict(zip(PROGRAMS, laboratory.measure([Task(work, program) for program in PROGRAMS])))
+                 for work in WORK}
         layers = {n: laboratory.measure([Task("phase 1", "fp32", people=n)])[0] for n in scale.layers}
         clips = {n: laboratory.measure([Task("phase 1", "fp32", frames=n)])[0] for n in scale.frames}
         exports = {n: laboratory.measure([Task("export", "fp32", frames=n)], repeats=n)[0] for n in scale.frames}
@@ -131,7 +137,8 @@ def main() -> None:
     plots = {"speed": f"performance/{slug}_speed.svg", "scaling": f"performance/{slug}_scaling.svg"}
     plot_speed(opt.out / plots["speed"], speed, machine)
     plot_scaling(opt.out / plots["scaling"], layers, clips, exports)
-    text = section(machine, scale, on_gpu, peaks, speed, layers, clips, exports, plots)
+    busy = (used_by_others() - used_before) / (time.monotonic() - begun)
+    text = section(machine, scale, on_gpu, busy, peaks, speed, layers, clips, exports, plots)
     page = opt.out / "performance.md"
     write_text(page, with_section(page.read_text(encoding="utf-8") if page.exists() else "# Performance\n", text))
     print(f"{text}\nwritten to {page}")
@@ -155,14 +162,18 @@ def processor() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
-def compared(laboratory: "Laboratory", work: str) -> dict[str, Figures]:
-    """Figures of every program; each of ours takes turns with the published one, whose first figures count."""
-    figures = {}
-    for program in PROGRAMS:
-        if program != "published":
-            theirs, ours = laboratory.measure([Task(work, "published"), Task(work, program)])
-            figures |= {"published": figures.get("published", theirs), program: ours}
-    return figures
+def used_by_others() -> float:
+    """CPU seconds that programs have used since the machine started, but for this one and those that it has ended.
+
+    NaN where the system does not say.
+    """
+    try:
+        import resource
+        user, nice, system = Path("/proc/stat").read_text().split()[1:4]
+        own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    except (ImportError, OSError):
+        return float("nan")
+    return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK") - sum(x.ru_utime + x.ru_stime for x in own)
 
 
 class Laboratory:
@@ -174,8 +185,9 @@ class Laboratory:
         folder: an empty one for clips.
     """
 
-    def __init__(self, context, scale: Scale, gpu_ids: str, folder: Path):
-        self.context, self.scale, self.gpu_ids, self.folder = context, scale, gpu_ids, folder
+    def __init__(self, scale: Scale, gpu_ids: str, folder: Path):
+        self.context = multiprocessing.get_context("spawn")
+        self.scale, self.gpu_ids, self.folder = scale, gpu_ids, folder
 
     def peaks(self) -> dict[tuple[str, str], float]:
         """FLOP per second of a matrix product and of a 3x3 convolution, by ("matmul" or "conv", program)."""
@@ -183,57 +195,73 @@ class Laboratory:
             return pool.apply(measure_peaks, (self.scale.edge, self.gpu_ids))
 
     def measure(self, tasks: list[Task], repeats: int | None = None) -> list[Figures]:
-        """Figures of tasks whose steps are taken in turn, each in a process of its own."""
+        """Figures of tasks that come round in turn, each in a process of its own; once if there is but one."""
         print(*(f"{task.work}, {task.program}, {task.people} people" for task in tasks), sep=" | ", flush=True)
-        with contextlib.ExitStack() as stack:
-            workers = [stack.enter_context(self.worker(task)) for task in tasks]
-            told = [received(worker) for worker in workers]
-            steps = np.array([[asked(worker) for worker in workers] for _ in range(repeats or self.scale.repeats)])
-            for worker in workers:
-                worker.send("end")
-            memory = [received(worker) for worker in workers]
+        rounds = [[self.steps(task, repeats or self.scale.repeats) for task in tasks]
+                  for _ in range(self.scale.rounds if len(tasks) > 1 else 1)]
         figures = []
         for i, task in enumerate(tasks):
-            batch, (reading, flop) = self.scale.batch.get(task.work, 1), told[i]
-            loading, seconds = np.median(steps[:, i], axis=0) / batch
-            speed = statistics.median(steps[:, 0, 1] / steps[:, i, 1])
-            figures.append(Figures(seconds, loading, reading, flop / batch, memory[i], speed))
+            batch, mine = self.scale.batch.get(task.work, 1), [taken[i] for taken in rounds]
+            loading, seconds = np.median(np.concatenate([taken.seconds for taken in mine]), axis=0) / batch
+            speeds = [np.median(taken[0].seconds[:, 1]) / np.median(taken[i].seconds[:, 1]) for taken in rounds]
+            figures.append(Figures(seconds, loading, min(taken.reading for taken in mine), mine[0].flop / batch,
+                                   max(taken.memory for taken in mine), statistics.median(speeds), min(speeds),
+                                   max(speeds)))
         return figures
 
-    @contextlib.contextmanager
-    def worker(self, task: Task) -> Iterator:
-        """A connection to a process that is ready for a task; see `serve`."""
+    def steps(self, task: Task, repeats: int) -> "Steps":
+        """Steps of a task, taken by a process that nothing else is measured beside.
+
+        Raises:
+            UserError: it ended early.
+        """
         frames = task.frames or 2 * self.scale.batch.get(task.work, 1)
         clip = self.folder / f"{task.people}_people_{frames}_frames"
         if not clip.exists():
             make_clip(clip, frames, task.people, self.scale.size)
-        ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=serve, args=(theirs, task, self.scale, self.gpu_ids, clip), daemon=True)
-        process.start()
+        ours, theirs = self.context.Pipe(duplex=False)
+        process = self.context.Process(target=take, args=(theirs, task, repeats, self.scale, self.gpu_ids, clip),
+                                       daemon=True)
+        with openmp_of(task.program):
+            process.start()
         theirs.close()
         try:
-            yield ours
+            return ours.recv()
+        except EOFError:
+            raise UserError("a process that measures ended early; its own message is above") from None
         finally:
             ours.close()
             process.join()
 
 
-def asked(worker) -> tuple[float, float]:
-    """Seconds of loading and computing of the step that a process is asked to take."""
-    worker.send("step")
-    return received(worker)
+@dataclass
+class Steps:
+    """What one process measured.
 
-
-def received(worker):
-    """What a process sends.
-
-    Raises:
-        UserError: it ended instead.
+    Attributes:
+        seconds: [steps, 2], of loading a batch and of computing with it.
+        reading: seconds of reading a frame from disk into memory.
+        flop: of a step.
+        memory: peak, bytes.
     """
+
+    seconds: np.ndarray
+    reading: float
+    flop: int
+    memory: int
+
+
+@contextlib.contextmanager
+def openmp_of(program: str) -> Iterator[None]:
+    """The environment that a program is started in: the published one left OpenMP's threads as they are."""
+    ours = {name: value for name, value in openmp.SHORT_WAITING.items() if os.environ.get(name) == value}
+    if program == "published":
+        for name in ours:
+            del os.environ[name]
     try:
-        return worker.recv()
-    except EOFError:
-        raise UserError("a process that measures ended early; its own message is above") from None
+        yield
+    finally:
+        os.environ.update(ours)
 
 
 def make_clip(folder: Path, frames: int, people: int, size: tuple[int, int]) -> None:
@@ -257,11 +285,8 @@ def make_clip(folder: Path, frames: int, people: int, size: tuple[int, int]) -> 
                                          f'{height}], "n_textures": {24 * people + 1}}}')
 
 
-def serve(connection, task: Task, scale: Scale, gpu_ids: str, clip: Path) -> None:
-    """Do a task: send (seconds of reading a frame, FLOP of a step), then take a step at each "step".
-
-    For each step (seconds of loading, seconds of computing) is sent, and at the "end" the peak memory.
-    """
+def take(connection, task: Task, repeats: int, scale: Scale, gpu_ids: str, clip: Path) -> None:
+    """Take the steps of a task and send them as `Steps`."""
     if task.program != "published":
         keep_freed_memory()
     with reported_in_one_line(), contextlib.redirect_stdout(io.StringIO()):
@@ -270,14 +295,15 @@ def serve(connection, task: Task, scale: Scale, gpu_ids: str, clip: Path) -> Non
             compute(load())
         with FlopCounterMode(display=False) as counter:  # not of the first step, which may prepare what later ones use
             compute(load())
-        connection.send((reading, counter.get_total_flops()))
-        while connection.recv() == "step":
+        seconds = []
+        for _ in range(repeats):
             loading, batch = timed(load)
-            connection.send((loading, timed(lambda batch=batch: compute(batch))[0]))
+            seconds.append((loading, timed(lambda batch=batch: compute(batch))[0]))
         import resource  # not on Windows
         on_gpu = gpu_ids != "-1"
         memory = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        connection.send(memory if on_gpu or sys.platform == "darwin" else 1024 * memory)
+        connection.send(Steps(np.array(seconds), reading, counter.get_total_flops(),
+                              memory if on_gpu or sys.platform == "darwin" else 1024 * memory))
 
 
 def prepare(task: Task, scale: Scale, gpu_ids: str, clip: Path) -> tuple[Callable, Callable, float]:
@@ -357,22 +383,25 @@ def measure_peaks(edge: int, gpu_ids: str) -> dict[tuple[str, str], float]:
     return peaks
 
 
-def section(machine: str, scale: Scale, on_gpu: bool, peaks: dict, speed: dict[str, dict[str, Figures]],
+def section(machine: str, scale: Scale, on_gpu: bool, busy: float, peaks: dict, speed: dict[str, dict[str, Figures]],
             layers: dict[int, Figures], clips: dict[int, Figures], exports: dict[int, Figures], plots: dict) -> str:
-    """The machine's part of the page, as Markdown."""
+    """The machine's part of the page, as Markdown; `busy` is how many cores others used meanwhile, or NaN."""
     width, height = scale.size
     lines = [
         f"## {machine}", "",
         f"{date.today():%B %Y}, torch {torch.__version__.split('+')[0]}, {torch.get_num_threads()} threads; frames of "
         f"{width}×{height}, background and one person, {scale.num_filters} filters, "
         f"{scale.batch['phase 1']} and {scale.batch['phase 2']} frames per step of the two phases. Memory is that of "
-        f"{'the GPU' if on_gpu else 'the process'} at its peak.", "",
+        f"{'the GPU' if on_gpu else 'the process'} at its peak."
+        + (f" Other programs used {busy:.1f} of the machine's cores meanwhile." if busy >= 0.05 else "")
+        + (" Tiny sizes (--quick): the figures mean nothing." if scale is QUICK else ""), "",
         f"![How many times as fast]({plots['speed']})", "",
         "| | GFLOP per frame | s per frame | speed | share of the peak | memory |", "|---|---|---|---|---|---|"]
     for work, programs in speed.items():
         for program, f in programs.items():
             peak = peaks["conv", "bf16" if program == "bf16" else "fp32"]
-            lines.append(f"| {work}, {program} | {f.flop / 1e9:.4g} | {f.seconds:.3g} | {f.speed:.2f} | "
+            spread = f" ({f.slowest:.2f} to {f.fastest:.2f})" if f.slowest < f.fastest else ""
+            lines.append(f"| {work}, {program} | {f.flop / 1e9:.4g} | {f.seconds:.3g} | {f.speed:.2f}{spread} | "
                          f"{f.flop / f.seconds / peak:.0%} | {gigabytes(f.memory)} |")
     rates = {key: f"{value / 1e9:.0f}" for key, value in peaks.items()}
     lines += ["", f"Peak, GFLOP/s: convolution {rates['conv', 'fp32']} (fp32), {rates['conv', 'bf16']} (bf16); matrix "

@@ -9,14 +9,16 @@ import torch
 
 import test as test_program
 import train
-from data.actor_dataset import parse_views, read_matrix
+from data.actor_dataset import Memory, parse_views, read_matrix
 from data.loading import create_dataset, resolved
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from tests.golden_actor import GOLDEN, figures
 from tests.program import ROOT
 from util.errors import UserError
+from util.images import read_image
 from vision.geometry.rays import pixel_rays
+from vision.geometry.trajectories import camera_on_path
 
 SMALL = ("--model", "neural_actor", "--dataroot", str(GOLDEN / "dataroot"), "--gpu_ids", "-1", "--num_threads", "0",
          "--display_id", "0", "--no_pretrained", "--no_html", "--fixed_num_samples", "6", "--feature_embed_dim", "16",
@@ -115,3 +117,108 @@ def test_two_processes_with_a_frame_each_do_what_one_does_with_both(tmp_path, mo
     one, two = (torch.load(f"checkpoints/{name}/latest_net_actor.pth", weights_only=True) for name in ("one", "two"))
     for name, weights in one.items():
         torch.testing.assert_close(two[name], weights, atol=1e-5, rtol=1e-4)
+
+
+def render(monkeypatch, tmp_path, *arguments):
+    """A run without training, rendered; returns the folder of the results."""
+    monkeypatch.chdir(tmp_path)
+    if not Path("checkpoints").exists():
+        train.main(["--name", "run", *SMALL, "--n_epochs", "0"])
+    test_program.main(["--name", "run", *arguments])
+    return Path("results/run/test_latest")
+
+
+def poses_in(folder):
+    return {path.stem: np.loadtxt(path) for path in sorted((folder / "pose").iterdir())}
+
+
+CIRCLE = ("--render_path_style", "circle", "--render-path-args", "{'radius': 3, 'h': 0.2, 'axis': 'y'}",
+          "--render-up-vector", "(0,-1,0)", "--render-at-vector", "(0,0.9,0)", "--render-angular-speed", "20")
+
+
+def test_a_path_goes_on_with_each_picture_and_can_be_shared_among_machines(monkeypatch, tmp_path):
+    whole = render(monkeypatch, tmp_path, *CIRCLE, "--render_num_frames", "2", "--render-maximum-frames", "5",
+                   "--render_save_fps", "10")
+    poses = poses_in(whole)
+    assert list(poses) == [f"{step:06d}" for step in range(5)]
+    for step, pose in enumerate(poses.values()):
+        expected = camera_on_path("circle", step, 20, {"radius": 3, "h": 0.2, "axis": "y"}, (0, 0.9, 0), (0, -1, 0))
+        np.testing.assert_allclose(pose, expected, atol=1e-6)
+    assert (whole / "videos/full.webm").exists() and not (whole / "target").exists()
+    render(monkeypatch, tmp_path, *CIRCLE, "--render_num_frames", "2", "--render_items", "2,4", "--phase", "second")
+    part = Path("results/run/second_latest/color")
+    assert [path.name for path in sorted(part.iterdir())] == ["000002.png", "000003.png"]
+    for path in part.iterdir():
+        assert path.read_bytes() == (whole / "color" / path.name).read_bytes()
+
+
+def test_poses_of_the_camera_come_from_files(monkeypatch, tmp_path):
+    given = [camera_on_path("circle", step, 30, {"radius": 3, "axis": "y"}, (0, 0.9, 0), (0, -1, 0))
+             for step in range(3)]
+    table = np.stack(given).reshape(3, 16)
+    np.savetxt(tmp_path / "poses.txt", table)
+    np.savetxt(tmp_path / "named.txt", np.concatenate((table, [[2], [0], [2]]), 1))
+    for name, invert in (("pose", False), ("extrinsic", True)):
+        (tmp_path / name).mkdir()
+        for step, pose in enumerate(given):
+            np.savetxt(tmp_path / name / f"{step}.txt", np.linalg.inv(pose) if invert else pose)
+    for name in ("poses.txt", "named.txt", "pose", "extrinsic"):
+        found = poses_in(render(monkeypatch, tmp_path, "--render_camera_poses", str(tmp_path / name),
+                                *(["--start_end", "0,1"] if name == "poses.txt" else [])))
+        np.testing.assert_allclose(list(found.values()), given, atol=1e-5)
+    with pytest.raises(UserError, match="3 poses for 2 frames"):
+        render(monkeypatch, tmp_path, "--render_camera_poses", str(tmp_path / "poses.txt"), "--start_end", "0,2")
+
+
+@pytest.mark.parametrize("option, value, message", [
+    ("render_path_args", "{'radius': 'x'}", "expected such as"), ("render_path_args", "{'speed': 1}", "radius"),
+    ("render_at_vector", "1,2", "three numbers"), ("render_camera_poses", "nowhere.txt", "not readable"),
+    ("render_items", "5", "two numbers"), ("render_items", "100,200", "of 3 pictures")])
+def test_what_is_wrong_with_a_path_is_told(monkeypatch, tmp_path, option, value, message):
+    with pytest.raises(UserError, match=message) as error:
+        render(monkeypatch, tmp_path, "--render_path_style", "circle", f"--{option}", value)
+    assert "\n" not in str(error.value)
+
+
+def test_another_sequence_needs_only_its_frames(monkeypatch, tmp_path):
+    """Body and cameras are those of the training; targets are written where there are photographs."""
+    (tmp_path / "other").mkdir()
+    for name in ("transform", "tex"):
+        (tmp_path / "other" / name).symlink_to(GOLDEN / "dataroot" / name)
+    own = render(monkeypatch, tmp_path, "--test_views", "1")
+    pictures = {path.name: path.read_bytes() for path in (own / "color").iterdir()}
+    assert {path.name for path in (own / "target").iterdir()} == set(pictures)
+    size = figures("training.pt")["plain"]["options"]["view-resolution"]
+    other = render(monkeypatch, tmp_path, "--test_views", "1", "--dataroot", str(tmp_path / "other"),
+                   "--view_resolution", size)
+    assert not (other / "target").exists() and {path.name for path in (other / "color").iterdir()} == set(pictures)
+
+
+def test_several_views_of_a_frame_are_trained_on_in_a_step():
+    dataset = create_dataset(resolved(TrainOptions().parse([*SMALL, "--view_per_batch", "2"])))
+    item = dataset.item(0, np.random.default_rng(0), 1)
+    assert item["rays_o"].shape == (128, 3) and item["rgb"].shape == (128, 3)
+    assert len({*map(tuple, item["rays_o"].tolist())}) == 2
+    again = dataset.item(0, np.random.default_rng(0), 1)
+    assert torch.equal(item["rays_d"], again["rays_d"]) and torch.equal(item["rgb"], again["rgb"])
+
+
+def test_without_options_photographs_are_as_they_are_and_all_cameras_count(tmp_path):
+    opt = TrainOptions().parse([*SMALL, "--view_resolution", "", "--train_views", "all"])
+    dataset = create_dataset(resolved(opt))
+    photograph = next((GOLDEN / "dataroot/rgb").rglob("*.png"))
+    assert dataset.size == read_image(photograph, "RGB").shape[:2]
+    assert len(dataset.views) == len(list((GOLDEN / "dataroot/pose").iterdir()))
+    assert opt.view_per_batch == 1 and opt.min_dis_eps == 0.06  # the recipe's
+
+
+def test_what_does_not_fit_into_memory_is_read_again():
+    memory, read = Memory(100), []
+
+    def reader(name, size):
+        return lambda: (read.append(name), {"x": np.zeros(size, dtype=np.uint8)})[1]
+    for _ in range(2):
+        memory.get(("a",), reader("a", 60))
+        memory.get(("b",), reader("b", 60))
+        memory.get(("c",), reader("c", 40))
+    assert read == ["a", "b", "c", "b"]

@@ -158,6 +158,18 @@ def test_the_data_are_told_from_others(samples):
     assert len(ids) == 3 and all(text.startswith("2 sequences, 10 frames, ") for text in ids)
 
 
+def test_data_in_which_one_file_changed_are_others(samples, data):
+    def identity(root):
+        return find_dataset("temporal").resolve_options(options(STREET, dataroot=str(root)))["data_id"]
+
+    root = data("street")
+    before = identity(root)
+    assert before == identity(samples["street"])
+    last = sorted((root / "train_B").rglob("*.png"))[-1]
+    last.write_bytes(last.read_bytes() + b"more")
+    assert identity(root) != before
+
+
 # ---- names ----------------------------------------------------------------------------------------------------------
 
 def test_files_are_matched_by_name_whatever_tools_add_to_it(tmp_path):

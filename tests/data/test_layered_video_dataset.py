@@ -107,3 +107,22 @@ def test_training_warns_of_homographies_that_do_not_fit_the_frames(golden, tmp_p
             make_dataset(root, use_homographies=True, is_train=is_train)
             said = capsys.readouterr().out
             assert ("WARNING" in said and "if each is inverted" in said) == (is_train and sign == 1)
+
+
+def test_what_is_there_is_used_by_the_closed_form_and_named_by_the_published_way(golden, tmp_path, capsys):
+    root = shutil.copytree(golden / "clip", tmp_path / "clip")
+    (root / "mask").mkdir(exist_ok=True)
+
+    def used(**given):
+        return make_dataset(root, **given).registration is not None
+
+    assert used(use_homographies=None, init="closed_form")
+    assert not used(use_homographies=False, init="closed_form")  # as a run was begun before
+    assert not used(use_homographies=None)
+    assert "is not used" not in capsys.readouterr().out
+    make_dataset(root, use_homographies=None, is_train=True)
+    said = capsys.readouterr().out
+    assert "homographies.txt is not used" in said and "--use_homographies" in said
+    assert "mask is not used" in said and "--use_mask_images" in said
+    (root / "homographies.txt").unlink()
+    assert not used(use_homographies=None, init="closed_form")

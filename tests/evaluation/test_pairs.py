@@ -18,6 +18,7 @@ import evaluate as evaluate_program
 from evaluation import images
 from evaluation.pair_report import tables
 from evaluation.pairs import Pictures, evaluate_pairs, matched
+from tests.golden_actor import figures
 from util.errors import UserError
 from util.images import read_deep_image, unit_range, write_png
 
@@ -272,3 +273,32 @@ def test_a_folder_of_pictures_with_somebody_s_metrics_beside_them_is_measured(fo
     Path("made/metrics.json").write_text("{}")
     Path("made/frames.csv").write_text("")
     assert len(matched(*folders)[0]) == 6
+
+
+def test_the_part_that_is_measured_round_the_content_is_as_published():
+    case = figures("images.pt")["score_crop"]
+    target = np.full((*case["target_size"], 3), 255, np.uint8)
+    (top, below), (left, behind) = case["content_rows"], case["content_columns"]  # the second ones are outside
+    target[[top, below - 1], left, 0] = target[top, [left, behind - 1], 2] = 0
+    for size, box in case["cases"].items():
+        assert list(images.content_box(target, tuple(map(int, size.split(","))))) == box
+    assert images.content_box(np.full_like(target, 255), (10, 10)) is None
+
+
+def test_only_a_part_round_the_content_is_measured_and_white_targets_are_left_out(folders):
+    """A square of another grey in the made picture, and a wrong pixel far away from it that does not count."""
+    made, true = np.full((HEIGHT, WIDTH, 3), 255, np.uint8), np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    true[10:20, 10:20], made[10:20, 10:20], made[35, 40] = 100, 110, 0
+    write_png("true/a/0001.png", true)
+    write_png("made/a/0001.png", made)
+    for name in ("a/0002", "a/0003", "b/c/0001", "b/c/0002", "b/c/0003"):
+        write_png(f"true/{name}.png", grey(255))
+    evaluate_program.main(["--images", "made", "--targets", "true", "--crop", "10x10", "--no_lpips"])
+    result = json.loads(Path("made/evaluation/metrics.json").read_text())
+    assert result["crop"] == [10, 10] and [one["frame"] for one in result["frames"]] == ["a/0001"]
+    assert result["total"]["images"]["psnr"] == pytest.approx(20 * math.log10(255 / 10), abs=1e-3)
+    write_png("true/a/0001.png", grey(255))
+    with pytest.raises(UserError, match="--crop: all 6 targets are white"):
+        evaluate_program.main(["--images", "made", "--targets", "true", "--crop", "10,10", "--no_lpips"])
+    with pytest.raises(UserError, match="--crop: found '10'"):
+        evaluate_program.main(["--images", "made", "--targets", "true", "--crop", "10"])

@@ -1,5 +1,6 @@
 import zlib
 from argparse import Namespace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from evaluation.images import psnr
 from models.base_model import Phase
-from models.neural_actor_losses import alpha_loss, colour_loss
+from models.neural_actor_losses import VggDistance, alpha_loss, colour_loss, squares, ssim_loss
 from models.neural_actor_model import NeuralActorModel, factor_at_step
 from models.neural_actor_networks import (
     Encoding,
@@ -17,11 +19,15 @@ from models.neural_actor_networks import (
     parse_inputs,
     read_published,
 )
+from models.neural_actor_options import REFUSED, WITHOUT_EFFECT
 from models.neural_actor_rendering import Actor
 from models.parallel import frozen_statistics
 from models.schedules import Progress
+from options.test_options import TestOptions
+from options.train_options import TrainOptions
 from tests.golden_actor import GOLDEN, body, camera, figures, frame, image, options
 from util.errors import UserError
+from util.tensors import to_pixels
 from vision.geometry.depth import depth_colours, normals_from_depth, shading
 from vision.geometry.isosurface import as_ply, grid_points, isosurface
 from vision.geometry.rays import pixel_grid, pixel_rays
@@ -278,6 +284,85 @@ def test_training_is_as_published(name, faces_given, encoder_weights):
         close(weights[key], value, 3e-3 if faces_given else 1e-2, 1e-3)
 
 
+def published_options():
+    groups = figures("options.json")["options"]
+    return [(group, name, case) for group, cases in groups.items() for name, case in cases.items()]
+
+
+def command_of(group):
+    return ["--model", "neural_actor", "--dataroot", "nowhere", "--gpu_ids", "-1",
+            *([] if group == "render" else ["--arch", "joint_nerf_coarse"])]
+
+
+@cache
+def plain_options(group):
+    return (TestOptions() if group == "render" else TrainOptions()).parse(command_of(group))
+
+
+@pytest.mark.parametrize("group, name, case", published_options(), ids=lambda value: value if "--" in value else "")
+def test_a_published_option_is_taken_or_refused_with_a_sentence(group, name, case):
+    """With its published default, where the architecture or the option's own says one."""
+    program, command = TestOptions() if group == "render" else TrainOptions(), command_of(group)
+    default, choices = case["default"], [choice for choice in case["choices"] or [] if choice != case["default"]]
+    value = default if default is not None else choices[0] if choices else {"int": 1, "float": 2.0}.get(case["kind"])
+    value = VALUES.get(name, "0..2" if value is None else value)
+    given = [name] if case["kind"] == "flag" else [name, *map(str, value if isinstance(value, list) else [value])]
+    ours = name[2:].replace("-", "_")
+    if ours in REFUSED:
+        given = [name] if case["kind"] == "flag" else [name, "0.5"]
+        with pytest.raises(UserError, match=f"--{ours}: not in this program; .{{10}}"):
+            program.parse(command + given)
+        return
+    opt = program.parse(command + given)
+    if ours not in WITHOUT_EFFECT and hasattr(opt, ours) and case["kind"] == "flag":
+        assert getattr(opt, ours) is True
+    plain = plain_options(group)
+    if case["kind"] != "flag" and default is not None and hasattr(plain, ours) and name not in OTHER_DEFAULTS:
+        shown = getattr(plain, ours)
+        assert shown == default or str(shown) == str(default) or float(shown) == float(default)
+
+
+VALUES = {"--start-end": "0,2", "--inputs-to-density": "pos:6:3", "--inputs-to-texture": "feat:0:256,ray:4:3:b",
+          "--render-views": "0"}
+OTHER_DEFAULTS = {"--transparent-background", "--valid-views", "--test-views", "--render-path-style",
+                  "--render-num-frames", "--render-output-types", "--view-per-batch"}
+"""Options whose defaults here are others: docs/neural_actor/model.md says why."""
+
+
+@pytest.mark.parametrize("name", figures("options.json")["architectures"])
+def test_an_architecture_has_the_published_values(name):
+    opt = TrainOptions().parse(["--model", "neural_actor", "--dataroot", "nowhere", "--gpu_ids", "-1", "--arch", name])
+    for option, value in figures("options.json")["architectures"][name].items():
+        found = getattr(opt, option, value)
+        assert (found.replace(" ", "") == value.replace(" ", "")) if isinstance(value, str) else found == value, option
+
+
+def test_similarity_is_as_published():
+    case = figures("images.pt")["metrics"]
+    one, other = (case[name].permute(2, 0, 1)[None] / 255 for name in ("a", "b"))
+    close(1 - ssim_loss(one, other), torch.tensor(case["ssim"]), 1e-5)
+    assert abs(psnr(float((one - other).square().mean())) - case["psnr"]) < 1e-4
+
+
+def test_squares_of_rays_are_pictures():
+    picture = torch.arange(2 * 3 * 3 * 3.0).view(2, 3, 3, 3)
+    assert torch.equal(squares(picture.flatten(0, 2), 3), picture.permute(0, 3, 1, 2))
+
+
+def test_the_perceptual_distance_has_gradients_and_is_nothing_for_the_same():
+    distance = VggDistance(2, pretrained=False)
+    one, other = torch.rand(2, 1, 3, 16, 16, requires_grad=True).unbind(0)
+    assert distance(one, one.detach()).detach() == 0
+    gradient, = torch.autograd.grad(distance(one, other.detach()), one)
+    assert gradient.abs().sum() > 0
+
+
+def test_frozen_batch_normalisation_keeps_its_statistics():
+    encoder = TextureEncoder(1, pretrained=False, frozen_statistics=True).train()
+    encoder(torch.rand(1, 3, 16, 16))
+    assert float(encoder.model.bn1.running_mean.abs().sum()) == 0 and not encoder.model.bn1.training
+
+
 def test_normals_and_pictures_of_depth_are_as_published():
     found = figures("images.pt")
     case = found["normals"]
@@ -291,6 +376,14 @@ def test_normals_and_pictures_of_depth_are_as_published():
     share = pictures["values"][:, :1].T[:, None]
     jet = depth_colours(share, -1, 1)[:, 0].T / 2 + 0.5
     close(jet.view_as(pictures["depth_jet"]), pictures["depth_jet"], 1e-5)
+
+
+def test_colours_become_pictures_as_published():
+    case = figures("images.pt")["recover"]
+    for name, in_our_range in (("from_minus_one", case["values"]), ("from_zero", 2 * case["values"] - 1)):
+        expected = case[name]
+        pixels = to_pixels(in_our_range.reshape(expected.shape).permute(2, 0, 1))
+        close(torch.from_numpy(pixels).float(), 255 * expected, 0.5 + 1e-3)
 
 
 def test_densities_and_their_surface_are_as_published(encoder_weights):

@@ -8,13 +8,15 @@ import torch
 
 from models.flow_teachers import Pairs
 from models.schedules import Progress
-from models.vid2vid_first_frame import FaceFirstFrame, StreetFirstFrame, read_features
+from models.vid2vid_first_frame import FaceFirstFrame, ImageFirstFrame, read_features
 from models.vid2vid_generation import Load
 from models.vid2vid_maps import face_box
-from models.vid2vid_model import Vid2VidModel, learning_rate, pictures
+from models.vid2vid_model import Vid2VidModel
 from models.vid2vid_networks import Encoder, GlobalGenerator, GlobalGeneratorWithFeatures
-from models.vid2vid_pictures import map_picture, written_map
+from models.vid2vid_pictures import map_picture, pictures, written_map
+from models.vid2vid_setup import learning_rate
 from models.vid2vid_temporal import Growth
+from scripts.lab.published_vid2vid import PublishedVid2Vid
 from tests.vid2vid_case import difference, parsed
 from util.errors import UserError
 from util.tensors import to_pixels
@@ -47,9 +49,9 @@ def standin(current, previous, _pairs: Pairs):
     return flow, (a + b > -0.2003).double()[:, :, None]
 
 
-def model_of(arguments, states, is_train=True):
+def model_of(arguments, states, is_train=True, kind=Vid2VidModel):
     opt = parsed(f"{arguments} --gpu_ids -1 {'--no_vgg --flow_net still' if is_train else ''}", is_train)
-    model = Vid2VidModel(opt)
+    model = kind(opt)
     assert set(model.networks) == set(states)
     for name, network in model.networks.items():
         network.load_state_dict(states[name])
@@ -106,6 +108,18 @@ def test_training_computes_what_the_published_program_does(vid2vid_golden):
                 assert found_sums == pytest.approx(expected, abs=tolerance), (name, label, entry)
 
 
+def test_the_computation_that_speed_is_measured_against_is_the_published_one(vid2vid_golden):
+    for name, record in json.loads((vid2vid_golden / "training.json").read_text()).items():
+        case = torch.load(vid2vid_golden / f"training_{name}.pt", weights_only=True)
+        model = model_of(record["args"], case["state_dicts"], kind=PublishedVid2Vid)
+        per_load = record["frames_per_load"]
+        model.growth = Growth(record["n_frames_bp"], per_load, per_load)
+        for expected, (losses, _, gradients) in zip(record["loads"][:2], model_steps(model, batch_of(model.opt, case))):
+            for label, value in expected["losses"].items():
+                assert value == 0 or relative(losses[label], value) < 1e-5, (name, label)
+            assert gradients == pytest.approx(expected["gradient_norms_G_D_DT"], rel=1e-5)
+
+
 def model_steps(model, batch):
     """Losses, the load, and norms of gradients of each load."""
     for losses, load in model.train_clip(batch):
@@ -126,7 +140,7 @@ def test_inference_gives_the_published_frames(vid2vid_golden):
         elif single:
             generator = GlobalGenerator(opt.label_nc, 4, 2, 2)
             generator.load_state_dict(single["G"])
-            model.first_frame = StreetFirstFrame(generator.double(), opt.label_nc)
+            model.first_frame = ImageFirstFrame(generator.double(), opt)
         statistics = {label: {k: v.clone() for k, v in network.named_buffers()} for label, network in
                       model.networks.items()}
         for number, sequence in enumerate(case["sequences"]):
@@ -210,7 +224,8 @@ def test_pictures_are_the_published_ones(vid2vid_golden):
 
 def test_lines_of_the_loss_log_are_the_published_ones(vid2vid_golden):
     for case in json.loads((vid2vid_golden / "log_lines.json").read_text()).values():
-        record = {"step" if key == "iters" else key: value for key, value in case.items() if key != "line"}
+        record = {"items" if key == "iters" else key: value for key, value in case.items() if key != "line"}
+        record["step"] = 7 * record["items"]
         assert Vid2VidModel.log_line(record) == case["line"]
 
 

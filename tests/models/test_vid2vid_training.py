@@ -1,5 +1,6 @@
 """Runs of video-to-video synthesis through train.py and test.py: stages, continuation, export."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -7,17 +8,24 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import test as test_program
 import train
+from data.loading import create_dataset, resolved
 from models.base_model import Phase
-from models.vid2vid_model import Vid2VidModel, frame_gpus, generator_gpus, loads
+from models.vid2vid_generation import loads
+from models.vid2vid_model import Vid2VidModel
+from models.vid2vid_setup import frame_gpus, make_single_generator
 from models.vid2vid_temporal import Growth
+from options.train_options import TrainOptions
 from scripts.lab.check_reliability import equal
 from tests.program import ROOT
 from tests.vid2vid_case import parsed
+from util.clips import gpus_of_a_clip
 from util.errors import UserError
 
 DATA = ROOT / "tests/golden_vid2vid/data"
@@ -30,7 +38,8 @@ LEARNING = ("--no_vgg", "--flow_net", "dis", "--n_frames_total", "2", "--max_fra
             "--max_frames_backpropagate", "2", "--niter_step", "1", "--n_frames_D", "2")
 TINY = ("--loadSize", "64", "--niter", "1", "--niter_decay", "0", "--num_D", "1")
 FINE = ("--loadSize", "64", "--niter", "2", "--niter_decay", "1", "--num_D", "2", "--n_scales_spatial", "2",
-        "--niter_fix_global", "1", "--load_pretrain", "checkpoints/coarse")
+        "--niter_fix_global", "1", "--load_pretrain", "checkpoints/coarse", "--niter_single", "1", "--netG_single",
+        "local")
 
 
 class Killed(BaseException):
@@ -64,7 +73,7 @@ def state(name):
     return torch.load(Path("checkpoints", name, "latest_state.pth"), weights_only=True) | weights(name)
 
 
-@pytest.mark.parametrize("step", [2, 5])
+@pytest.mark.parametrize("step", [2, 5, 8])
 def test_a_run_killed_in_any_stage_goes_on_to_the_same_bits(folder, monkeypatch, step):
     steps, optimize = [], Vid2VidModel.optimize_parameters
 
@@ -97,6 +106,7 @@ def test_coarse_generators_wait_for_their_turn_and_begin_with_the_weights_of_the
     assert set(before) < set(after)  # of the scale with index 0, the coarsest in either
     lines = Path("checkpoints/whole/loss_log.txt").read_text().splitlines()
     assert lines[0].startswith("(epoch: 1, iters: 1, time: ") and " D_fake: " in lines[0]
+    assert lines[-1].startswith("(epoch: 4, iters: 2, time: "), "samples of the epoch"
     assert {name for name in state("whole")["optimizers"]} == {"G", "D", "D_T0", "D_T1"}
 
 
@@ -125,13 +135,37 @@ def test_published_weights_alone_make_a_video_of_each_sequence(folder):
 
 
 def test_first_frames_must_come_from_somewhere(folder):
-    whole = ["--name", "whole", "--gpu_ids", "-1", "--phase", "clip"]
+    coarse = ["--name", "coarse", "--gpu_ids", "-1", "--phase", "clip"]
     with pytest.raises(UserError, match="^--use_real_img: not given"):
-        test_program.main([*whole])
-    with pytest.raises(UserError, match="^--use_single_G: .*should hold City or face"):
-        test_program.main([*whole, "--use_single_G"])
+        test_program.main([*coarse])
+    with pytest.raises(UserError, match="^--use_single_G: no .*latest_net_G_single.pth, .*should hold City or face"):
+        test_program.main([*coarse, "--use_single_G"])
     with pytest.raises(UserError, match="label2city_single/latest_net_G_512.pth: no such checkpoint"):
-        test_program.main([*whole, "--use_single_G", "--single_G_dir", "label2city_single", "--loadSize", "512"])
+        test_program.main([*coarse, "--use_single_G", "--single_G_dir", "label2city_single", "--loadSize", "512"])
+
+
+def test_first_frames_come_from_the_generator_that_the_run_has_trained(folder):
+    def made(*options):
+        test_program.main(["--name", "whole", "--gpu_ids", "-1", "--phase", "clip", *options])
+        return [path.read_bytes() for path in sorted(Path("results/whole/clip_latest").rglob("fake_B_*.jpg"))]
+
+    of_its_own, real = made("--use_single_G"), made("--use_real_img")
+    assert len(of_its_own) == len(real) == 5 + 3 and of_its_own != real
+    assert made("--use_single_G", "--single_G_dir", "checkpoints/whole") == of_its_own
+    records = [json.loads(line) for line in Path("checkpoints/whole/loss_log.jsonl").read_text().splitlines()]
+    of_images = [record for record in records if record["phase"] == "first frames"]
+    assert {record["epoch"] for record in of_images} == {4}
+    assert set(of_images[-1]["losses"]) == {"G_GAN", "G_GAN_Feat", "G_VGG", "D_real", "D_fake"}
+
+
+@pytest.mark.parametrize("arguments, fingerprint", [
+    ("", "9cf726a0653c"), ("--n_downsample_G 4", "efef468647fa"),
+    ("--n_downsample_G 4 --netG_single local", "e1eff03bc2b2")])
+def test_the_generator_of_first_frames_is_the_published_one_with_published_options(arguments, fingerprint):
+    with torch.device("meta"):
+        weights = make_single_generator(parsed(f"--label_nc 35 {arguments}")).state_dict()
+    text = "\n".join(sorted(f"{name} {tuple(value.shape)}" for name, value in weights.items()))
+    assert hashlib.sha256(text.encode()).hexdigest()[:12] == fingerprint
 
 
 def test_faces_and_poses_train_and_are_exported(tmp_path, monkeypatch):
@@ -147,6 +181,25 @@ def test_faces_and_poses_train_and_are_exported(tmp_path, monkeypatch):
                            *(["--use_real_img"] if kind == "face" else [])])
         assert len(list(Path("results", kind, "clip_latest").rglob("fake_B_*.jpg"))) == 2
         assert len(list(Path("results", kind, "clip_latest").rglob("real_A_*.jpg"))) == 2
+
+
+def test_flow_may_lie_in_files_beside_the_data(tmp_path, monkeypatch):
+    shutil.copytree(DATA / "street", tmp_path / "street")
+    monkeypatch.chdir(tmp_path)
+    command = ["--name", "files", *STREET, *LEARNING, *TINY, "--no_flip", "--flow_net", "files"]
+    with pytest.raises(UserError, match="street/clip_flow"):
+        train.main(command)
+    for path in Path("street/clip_A").rglob("*.png"):
+        with Image.open(path) as picture:
+            flow = np.zeros((picture.height, picture.width, 2), np.float32)
+        flow[..., 0] = 8 * picture.width / 64  # 8 pixels of the frames that networks see
+        Path("street/clip_flow", path.parent.name).mkdir(parents=True, exist_ok=True)
+        np.save(Path("street/clip_flow", path.parent.name, f"{path.stem}.npy"), flow)
+    train.main(command)
+    first = json.loads(Path("checkpoints/files/loss_log.jsonl").read_text().splitlines()[0])
+    assert first["losses"]["F_Flow"] > 0
+    dataset = create_dataset(resolved(TrainOptions().parse([*command, "--name", "files_again"])))
+    assert (dataset.item(0, None, 1)["flow"][:, 0] == 8).all() and (dataset.item(0, None, 1)["flow"][:, 1] == 0).all()
 
 
 # Without files.
@@ -177,6 +230,19 @@ def test_gradients_reach_the_frame_before_where_they_may(n_frames_bp, flows_back
     assert (maps.grad[:, 0] != 0).any() == flows_back  # the first map is only seen by the first frame
 
 
+def test_a_step_computes_gradients_of_what_it_trains_alone(monkeypatch):
+    model, found, step = small_model(), [], Vid2VidModel.gradient_step
+
+    def watched(model, loss, name, **options):
+        step(model, loss, name, **options)
+        found.append({label for label, network in model.networks.items()
+                      if any(parameter.grad is not None for parameter in network.parameters())})
+
+    monkeypatch.setattr(Vid2VidModel, "gradient_step", watched)
+    model.optimize_parameters(noise(model.opt, 3))
+    assert found == [{"G0"}, {"G0", "D"}]
+
+
 def test_frames_of_a_load_take_turns_on_copies_of_the_generators():
     model = small_model("--n_scales_spatial 2")
     batch = noise(model.opt, 6)
@@ -192,7 +258,7 @@ def test_frames_of_a_load_take_turns_on_copies_of_the_generators():
     ([0], -1, 1, [], 1), ([], 6, 1, [], 6)])
 def test_gpus_are_shared_between_generators_and_discriminators(ids, n_gpus_gen, batch_size, frames, gpus):
     opt = Namespace(gpu_ids=ids, n_gpus_gen=n_gpus_gen, batch_size=batch_size)
-    assert (frame_gpus(opt), generator_gpus(opt)) == (frames, gpus)
+    assert (frame_gpus(opt), gpus_of_a_clip(opt)) == (frames, gpus)
 
 
 def test_activations_that_are_computed_again_change_nothing():

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from data.loading import create_dataset, resolved
-from options.base_options import existing_gpus
+from options.base_options import default_gpus, existing_gpus
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from training.run import TrainingRun
 from util.command_line import OneLineParser
+from util.devices import device_of
 from util.errors import UserError
 
 SHARED = dict(gpu_ids=[], checkpoints_dir="./checkpoints", seed=1, model="lnr", num_filters=64,
@@ -123,7 +125,7 @@ def test_testing_takes_over_what_the_run_was_trained_with(clip):
     (["--model", "../x"], "--model ../x: there is no"),
     (["--dataset_mode", "images"],
      "--dataset_mode images: there is no data/images_dataset.py; known: actor, face, kpuv, layered_video,"
-     " pose, temporal, test"),
+     " pose, temporal, test, texture"),
     (["--gpu_ids", "gpu"], "--gpu_ids: found 'gpu'; expected numbers"),
     (["--suffix", "{nothing}"], "--suffix: found '{nothing}'"),
 ])
@@ -146,6 +148,22 @@ def test_gpus_that_do_not_exist_are_refused(monkeypatch):
     for ids in ("2", "0,2", "0,0", "0,-1"):
         with pytest.raises(UserError, match="GPUs 0 to 1"):
             existing_gpus(ids)
+
+
+def test_apples_gpu_is_chosen_where_it_is_there_and_no_other_is(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert (default_gpus(), device_of([])) == ("-1", torch.device("cpu"))
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert (default_gpus(), existing_gpus("0"), existing_gpus("-1")) == ("0", [0], [])
+    assert (device_of([0]), device_of([])) == (torch.device("mps"), torch.device("cpu"))
+    with pytest.raises(UserError, match="this machine has GPUs 0 to 0. Give -1 for the CPU"):
+        existing_gpus("1")
+    monkeypatch.setattr("util.distributed.count_on_this_machine", lambda: 2)
+    assert default_gpus() == "-1", "processes cannot share it"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert (default_gpus(), device_of([1])) == ("0,1", torch.device("cuda", 1))
 
 
 def test_saved_values_are_checked_like_given_ones(clip):

@@ -1,3 +1,4 @@
+import re
 import struct
 import tracemalloc
 from argparse import ArgumentParser
@@ -135,6 +136,25 @@ def test_a_varying_rate_becomes_steady_and_is_said(tmp_path):
     assert [counted(p) for p in contents(tmp_path / "root" / "rgb")] == values["source"]["frames"]
     assert values["source"]["frames"][:10] == list(range(10)) and len(values["source"]["frames"]) == 19
     assert "variable frame rate, 33 to 100 ms" in outcome.findings[0].text and outcome.findings[0].severity == 1
+
+
+@pytest.mark.parametrize("gap", [60, 600, 10 ** 8])
+def test_a_clip_that_stands_still_for_most_of_its_time_is_refused_and_its_parts_are_taken(tmp_path, gap):
+    times = [*steady(3), *(Fraction(3, 25) + gap + time for time in steady(4))]
+    video = write_video(tmp_path / "stream.mkv", times)
+    with pytest.raises(UserError, match=f"no frame for {gap}.0 s after 0.08 s") as error:
+        prepare(tmp_path / "root", video)
+    assert not (tmp_path / "root").exists()
+    end, start = (re.search(rf"--{name} ([\d.]+)", str(error.value))[1] for name in ("end", "start"))
+    for option, second, numbers in (("--end", end, [0, 1, 2]), ("--start", start, [3, 4, 5, 6])):
+        prepare(tmp_path / option, video, option, second)
+        assert [counted(p) for p in contents(tmp_path / option / "rgb")] == numbers
+
+
+def test_a_short_pause_is_shown_as_it_was(tmp_path):
+    times = [*steady(50), *(Fraction(6) + time for time in steady(60))]
+    assert "no frame for 4.0 s after 1.96 s" in prepare(
+        tmp_path / "root", write_video(tmp_path / "a.mkv", times), "--every", 50).findings[0].text
 
 
 @pytest.mark.parametrize("size", [(97, 65), (101, 240), (64, 48)])

@@ -8,6 +8,7 @@ import pytest
 from preparation import layers
 from preparation.poses import keypoints_json
 from preparation.steps import perform, read_values, write_values
+from preparation.uv import make_iuv
 from util.errors import UserError
 from util.images import write_png
 from vision.people.pose_formats import Pose
@@ -68,3 +69,18 @@ def test_more_layers_than_were_tested_are_told_and_nobody_is_refused(prepare):
     assert "layers: 8; tested were up to 7" in str(prepare([crowd] * 12)[0].findings)
     with pytest.raises(UserError, match="expected some, numbered 1 to 254"):
         prepare([[]] * 12)
+
+
+def test_layers_joined_by_hand_after_a_run_get_a_new_order_and_uv_maps(prepare, tmp_path):
+    people = [[person(1, 0, 90), person(2, 50, 60), person(3, 100, 80)]] * 12
+    values = prepare(people)[2]
+    assert values["composite_order"] == [[2, 3, 1]] * 12
+    for frame in FRAMES:
+        write_png(tmp_path / "rgb_256" / f"{frame}.png", np.zeros((64, 96, 3), np.uint8))
+    write_values(tmp_path / "metadata.json", {**values, "people_layers": [[1, 2], [3]], "size_LR": [96, 64]})
+    with pytest.raises(UserError, match=r"expected each of the layers \[1, 2\] once. Leave composite_order out"):
+        make_iuv(tmp_path, "drawn")
+    assert perform(layers.STEP, tmp_path, Namespace())[1] == "made"
+    assert read_values(tmp_path / "metadata.json")["composite_order"] == [[2, 1]] * 12
+    make_iuv(tmp_path, "drawn")
+    assert sorted(path.name for path in (tmp_path / "iuv").iterdir()) == ["01", "02"]

@@ -166,7 +166,7 @@ def test_an_estimator_goes_on_where_it_was_interrupted(root, monkeypatch):
             raise KeyboardInterrupt
         return [skeleton(2 * int(frame))]
     monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
-    opt = Namespace(poses=None, people=None, min_frames=None)
+    opt = Namespace(poses="keypoint_rcnn", people=None, min_frames=None)
     with pytest.raises(KeyboardInterrupt):
         perform(poses.STEP, root, opt)
     perform(poses.STEP, root, opt)
@@ -181,45 +181,30 @@ def test_weights_that_cannot_be_fetched_are_told_in_one_line(tmp_path, monkeypat
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_mediapipe_is_told_with_the_way_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mediapipe", None)
-    with pytest.raises(UserError, match="pip install -r requirements-mediapipe.txt"):
+def test_where_the_larger_network_cannot_be_fetched_the_smaller_one_is_taken_and_that_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("VIDEO_PRETRAINED", "off")
+    name, lacking = estimators.best_at_hand()
+    assert name == "mediapipe" and "keypointrcnn" in lacking
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    (tmp_path / "hub/checkpoints" / estimators.KEYPOINT_RCNN.file_name).write_bytes(b"weights")
+    assert estimators.best_at_hand() == ("keypoint_rcnn", "")
+
+
+def test_a_missing_runtime_is_told_with_the_way_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(UserError, match="pip install ai-edge-litert"):
         estimators.mediapipe({}, {})
 
 
-class Landmarks:
-    """A network that sees its person on a diagonal of whatever it is shown, and notes what that was."""
-
-    def process(self, crop):
-        self.shown = crop
-        marks = [Namespace(x=i / 32, y=1 - i / 32, visibility=0.8) for i in range(33)]
-        return Namespace(pose_landmarks=Namespace(landmark=marks))
-
-
-@pytest.fixture
-def blazepose():
-    network = object.__new__(estimators._BlazePose)
-    network._network = Landmarks()
-    return network
-
-
-def test_joints_found_in_a_crop_lie_where_they_are_in_the_picture(blazepose):
-    picture = np.zeros((200, 300, 3), np.uint8)
-    picture[50:150, 120:160] = 255
-    found = blazepose.in_box(picture, (120, 50, 160, 150), margin=0.25)
-    # A square of 150 px around (140, 100); COCO's joints are BlazePose's 0, 2, 5, ..., 28.
-    assert found[0].tolist() == pytest.approx([65, 175, 0.8]) and found[16, :2].tolist() == pytest.approx(
-        [65 + 150 * 28 / 32, 25 + 150 * 4 / 32])
-    shown = blazepose._network.shown[..., 0] > 127
-    assert shown.mean() == pytest.approx(100 * 40 / 150 ** 2, rel=0.03)
-
-
-def test_a_crop_around_a_mask_shows_nobody_else(blazepose):
+def test_a_crop_around_a_mask_shows_nobody_else(monkeypatch):
+    monkeypatch.setattr(estimators, "BlazePose", lambda: None)
+    blazepose = estimators._BlazePose()
     picture = np.full((200, 300, 3), 255, np.uint8)
     mask, others = np.zeros((2, 200, 300), bool)
     mask[50:150, 120:160], others[50:150, 150:200] = True, True
     views = []
-    blazepose.in_box = lambda view, box, margin: views.append(view)
+    blazepose.in_box = lambda view, box, margin: views.append(view) or []
     assert blazepose.in_mask(picture, mask, others) is None
     assert all((view[mask] == 255).all() and (view[50:150, 165:200] == 128).all() for view in views)
 
@@ -333,3 +318,94 @@ def test_a_new_option_that_is_not_given_makes_no_step_run_again(prepare, root):
     stamp.write_text(json.dumps(values))
     opt = Namespace(poses=None, people=None, min_frames=None)
     assert perform(poses.STEP, root, opt)[1] == "unchanged"
+
+
+def test_to_choose_differently_nothing_is_estimated_again(root, monkeypatch):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        return [skeleton(2 * int(frame)), skeleton(150)] if int(frame) > 8 else [skeleton(2 * int(frame))]
+    monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
+    for more in ({}, {"people": 1}, {"people": 2, "min_frames": 3}):
+        perform(poses.STEP, root, Namespace(**{"poses": "keypoint_rcnn", "people": None, "min_frames": None, **more}))
+    assert len(calls) == FRAMES and place(read_poses(root / "keypoints.json")["0020"]) == {1: 40, 2: 150}
+    write_png(root / "rgb/0003.png", np.ones((*SIZE[::-1], 3), np.uint8))
+    perform(poses.STEP, root, Namespace(poses=None, people=None, min_frames=None))
+    assert len(calls) == 2 * FRAMES
+
+
+def test_a_clip_without_people_is_told_after_a_few_frames(root, monkeypatch):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        return []
+    monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
+    with pytest.raises(UserError, match="nobody was found in 8 frames from all over the clip") as error:
+        perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=None, min_frames=None))
+    assert len(calls) == 9 and "\n" not in str(error.value) and not (root / "keypoints.json").exists()
+
+
+def crowd(frames):
+    """A walker, large and in the middle, and three who stand small at the edges."""
+    small = [{"scores": 2.0, "keypoints": np.column_stack([STANDING * 0.3 + (x, 5), np.full(17, 0.8)]).ravel().tolist()}
+             for x in (0, 30, 265)]
+    return {f"{n:04d}.png": [entry(60 + 4 * n), *small] for n in range(1, frames)}
+
+
+def test_the_audience_is_not_the_cast_and_this_is_told_in_one_line(prepare):
+    outcome, people = prepare(crowd(FRAMES + 1))
+    assert place(people["0010"]) == {1: 100}
+    told = [finding.text for finding in outcome.findings if "left out" in finding.text]
+    assert len(told) == 1 and "3 more people were left out: 3 of the audience" in told[0] and "--people N" in told[0]
+    outcome, people = prepare(crowd(FRAMES + 1), people=4)
+    assert sorted(place(people["0010"])) == [1, 2, 3, 4] and "left out" not in str(outcome.findings)
+
+
+def test_gaps_of_several_people_are_told_in_one_line(prepare):
+    content = {f"{n:04d}.png": [entry(0, idx=1)] * (not 4 < n < 12) + [entry(150, idx=2)] * (not 7 < n < 17)
+               for n in range(1, FRAMES + 1)}
+    told, = (finding.text for finding in prepare(content)[0].findings if "missing" in finding.text)
+    assert "person 2 is missing in 9 of 20 frames" in told and "first in 0008; so is 1 in 7." in told
+
+
+@pytest.mark.parametrize("what", [skeleton(100, 0.5), np.column_stack([STANDING * 0.08, np.full(17, 0.9)])])
+def test_an_animal_and_people_a_few_pixels_high_are_nobody_unless_somebody_asks_for_them(root, monkeypatch, what):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        return [what]
+    monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
+    with pytest.raises(UserError, match="nobody was found in 8 frames"):
+        perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=None, min_frames=None))
+    assert len(calls) == 9
+    perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=1, min_frames=None))
+    assert len(read_poses(root / "keypoints.json")["0001"]) == 1
+
+
+def test_what_is_hardly_like_a_person_is_left_out_beside_one(root, monkeypatch):
+    monkeypatch.setattr(estimators, "keypoint_rcnn",
+                        lambda: lambda frame, *_: [skeleton(2 * int(frame)), skeleton(150, 0.55)])
+    outcome, _ = perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=None, min_frames=None))
+    assert place(read_poses(root / "keypoints.json")["0020"]) == {1: 40}
+    assert "1 hardly like a person" in str(outcome.findings)
+
+
+def test_who_is_lost_for_a_while_is_looked_for_again_where_he_must_be_and_only_once(root, monkeypatch):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        here = skeleton(8 * int(frame))
+        expected = any(abs(pose[:, 0].mean() - here[:, 0].mean()) < 15 for pose in before)
+        return [here] if not 7 <= int(frame) <= 14 or expected and len(calls) > FRAMES else []
+    monkeypatch.setattr(estimators, "mediapipe", lambda *_: find)
+    opt = Namespace(poses="mediapipe", people=None, min_frames=None)
+    perform(poses.STEP, root, opt)
+    assert calls[FRAMES:] == [f"{n:04d}" for n in range(7, 15)]
+    people = read_poses(root / "keypoints.json")
+    assert [place(people[f"{n:04d}"]) for n in (6, 9, 14, 15)] == [{1: 48}, {1: 72}, {1: 112}, {1: 120}]
+    perform(poses.STEP, root, Namespace(**{**vars(opt), "people": 1}))
+    assert len(calls) == FRAMES + 8 and read_poses(root / "keypoints.json").keys() == people.keys()

@@ -4,14 +4,22 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from preparation import layers
 from preparation.steps import (
+    METADATA,
     Finding,
     Job,
     Outcome,
     Step,
+    adopt,
+    alike_together,
+    facts_of_frames,
     fingerprint_of,
+    is_as_made,
+    last_cache,
     last_outcome,
     perform,
     read_values,
@@ -19,6 +27,7 @@ from preparation.steps import (
 )
 from util.command_line import int_at_least
 from util.errors import UserError
+from util.images import write_png
 
 
 class Copy:
@@ -288,3 +297,85 @@ def test_an_option_of_a_stamp_that_the_parser_would_refuse_is_as_not_given(root,
     (root / "in.txt").write_text("changed")
     perform(step, root, Namespace(number=None, choice=None))
     assert vars(given[-1]) == {"number": 3, "choice": "a", option: None}
+
+
+@pytest.mark.parametrize("key, value", [
+    ("alphapose_input_size", None), ("alphapose_input_size", [0, 0]), ("size_LR", "x"), ("original_size", [10**6, 1]),
+    ("frame_rate", "abc"), ("frame_rate", "1/0"), ("frame_rate", None), ("people_layers", [3]), ("source", 5),
+    ("source", []), ("source", {"names": 5}), ("source", {"frames": [0, -1]}), ("source", {"frames": [0, True]}),
+    ("source", {"first_second": "now"}), ("source", {"stored_size": [1]})])
+def test_what_is_changed_by_hand_and_not_of_its_form_is_told_with_its_key(tmp_path, key, value):
+    good = {"alphapose_input_size": [64, 48], "size_LR": [32, 32], "original_size": [64, 48], "frame_rate": "25/1",
+            "source": {"file": "a.mp4", "frames": [0, 2], "first_second": 0.5, "stored_size": [32, 48]}}
+    write_values(tmp_path / METADATA, good)
+    assert facts_of_frames(tmp_path, "size_LR") == good
+    write_values(tmp_path / METADATA, {**good, key: value})
+    with pytest.raises(UserError, match=f"metadata.json: {key} is .*; expected "):
+        facts_of_frames(tmp_path)
+
+
+def test_a_metadata_file_without_what_a_step_needs_is_told(tmp_path):
+    write_png(tmp_path / "rgb/0001.png", np.zeros((8, 8, 3), np.uint8))
+    assert facts_of_frames(tmp_path) == {}
+    with pytest.raises(UserError, match="metadata.json: alphapose_input_size missing; let prepare.py make it"):
+        layers.run(Job(tmp_path, tmp_path, tmp_path, Namespace(), frozenset()))
+
+
+def test_findings_that_differ_in_numbers_alone_are_told_in_one_line():
+    jumps = [Finding(2, f"person {number} jumps {times} times, first in 00{times}") for number, times in
+             ((1, 12), (2, 13), (4, 13), (5, 14), (6, 14), (7, 15), (8, 16), (9, 17))]
+    told = alike_together([Finding(2, "a word"), *jumps, Finding(1, "person 3 jumps 12 times, first in 0012")])
+    assert [finding.text for finding in told] == [
+        "a word", "person 1 jumps 12 times, first in 0012. Likewise 2, 4, 5, 6, 7, 8 and 1 more",
+        "person 3 jumps 12 times, first in 0012"]
+    assert alike_together([Finding(0, "the same"), Finding(0, "the same")]) == [Finding(0, "the same")]
+
+
+def test_what_is_kept_for_other_choices_is_there_until_its_inputs_change(root):
+    found = []
+
+    def run(job):
+        found.append(job.cache / "slow")
+        if not (job.cache / "slow").exists():
+            job.cache.mkdir(parents=True)
+            (job.cache / "slow").write_text("yes")
+        (job.made / "out.txt").write_text(job.opt.word)
+        return Outcome("done")
+    step = Step("slow", run, ("in.txt",), ("out.txt",), Copy.add_options, cached_for=("in.txt",))
+    assert last_cache(step, root) is None
+    for word in ("a", "b"):
+        perform(step, root, Namespace(word=word))
+    assert found[0] == found[1] and found[0].exists() and last_cache(step, root) == found[0].parent
+    (root / "in.txt").write_text("other")
+    perform(step, root, Namespace(word="b"))
+    assert found[2] != found[0] and found[2].exists() and not found[0].exists()
+
+
+def test_an_output_that_others_must_fit_to_is_heeded_when_it_is_made_by_hand(root):
+    copy = Copy()
+    step = replace(copy.step, heeds=("metadata.json#word",))
+    perform(step, root, Namespace(word="a"))
+    write_values(root / "metadata.json", {"word": "mine"})
+    for word in ("mine", "other"):
+        write_values(root / "metadata.json", {"word": word})
+        assert perform(step, root, Namespace(word="a"))[1] == "made"
+        assert perform(step, root, Namespace(word="a"))[1] == "unchanged"
+    assert read_values(root / "metadata.json")["word"] == "other"
+
+
+def test_what_was_changed_in_the_name_of_a_step_counts_as_made_by_it(root):
+    copy = Copy()
+    copy.perform(root, "a")
+    mark = fingerprint_of(root, "out.txt")
+    assert is_as_made(root, "out.txt") and not is_as_made(root, "in.txt")
+    (root / "out.txt").write_text("for it")
+    assert not is_as_made(root, "out.txt")
+    adopt(root, "out.txt", mark)
+    assert is_as_made(root, "out.txt") and copy.perform(root, "b")[1] == "made"
+    assert (root / "out.txt").read_text() == "in b"
+    (root / "out.txt").write_text("mine")
+    mine = fingerprint_of(root, "out.txt")
+    (root / "out.txt").write_text("mine, too")
+    adopt(root, "out.txt", mine)
+    assert not is_as_made(root, "out.txt") and copy.perform(root, "c")[1] == "made"
+    assert (root / "out.txt").read_text() == "mine, too"

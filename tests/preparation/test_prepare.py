@@ -1,5 +1,8 @@
 import json
 import shlex
+import subprocess
+import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from data.dataroot import Dataroot
 from preparation.page import contact_sheet, panorama
 from preparation.steps import read_values
 from tests.preparation.test_frames import steady, write_video
+from tests.program import ROOT
 from util.errors import UserError
 from util.images import read_image, write_png
 
@@ -35,7 +39,7 @@ def write_poses(path: Path) -> None:
 def prepared(tmp_path, monkeypatch):
     write_poses(tmp_path / "poses.json")
     video = write_video(tmp_path / "clip.mp4", steady(FRAMES), SIZE)
-    options = ("--poses", tmp_path / "poses.json", "--uv", "drawn")
+    options = ("--poses", tmp_path / "poses.json", "--uv", "drawn", "--segmenter", "none")
     assert run(monkeypatch, video, "--dataroot", tmp_path / "root", *options) == 0
     return tmp_path / "root"
 
@@ -51,9 +55,50 @@ def test_a_video_becomes_a_dataroot_that_training_can_read_and_nothing_is_done_t
     run(monkeypatch, "--dataroot", prepared)
     again = capsys.readouterr().out
     assert again.count("(unchanged)") == len(prepare.STEPS)
-    assert f"python train.py --name root --dataroot {prepared}" in again
+    assert f"python train.py --name root --dataroot {prepared} --preset draft" in again
     changed = {path for path, time in before.items() if path.stat().st_mtime_ns != time}
     assert all(path.parent.name in ("prepare", "pictures") for path in changed)
+
+
+def test_two_at_once_on_one_dataroot_are_one_and_a_refusal(prepared, tmp_path, monkeypatch):
+    holder = subprocess.Popen([sys.executable, "-c", "import sys, time; from util.files import locked; "
+                               "kept = locked(sys.argv[1]); print('locked', flush=True); time.sleep(60)",
+                               str(prepared / "prepare/.lock")], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(UserError, match=f"root: process {holder.pid} on .* is preparing this dataroot; wait"):
+            run(monkeypatch, "--dataroot", prepared)
+        assert run(monkeypatch, "--dataroot", prepared, "--check") < 2
+    finally:
+        holder.kill()
+        holder.wait()
+    assert run(monkeypatch, "--dataroot", prepared) == 0
+
+
+def test_what_could_not_be_prepared_leaves_no_folder_but_those_of_before(tmp_path, monkeypatch):
+    (tmp_path / "kept").mkdir()
+    for root in (tmp_path / "new", tmp_path / "kept"):
+        with pytest.raises(UserError, match="no such file"):
+            run(monkeypatch, tmp_path / "none.mp4", "--dataroot", root)
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept"]
+
+
+def test_names_in_what_is_told_do_not_steer_the_terminal(tmp_path, monkeypatch, capsys):
+    write_video(tmp_path / "a.mkv", [*steady(5), *(Fraction(3) + time for time in steady(60))]).rename(
+        tmp_path / "a\x1b]0;evil\x07\n.mkv")
+    run(monkeypatch, tmp_path / "a\x1b]0;evil\x07\n.mkv", "--dataroot", tmp_path / "root", "--steps", "frames")
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "\x07" not in said
+    assert any("a�]0;evil" in line and "no frame for" in line for line in said.split("\n"))
+
+
+def test_frames_with_line_breaks_in_their_names_get_others(tmp_path, monkeypatch, capsys):
+    (tmp_path / "shot").mkdir()
+    for number in range(2):
+        write_png(tmp_path / "shot" / f"a\n{number}.png", np.full((64, 96, 3), 80 * number, np.uint8))
+    run(monkeypatch, tmp_path / "shot", "--dataroot", tmp_path / "root", "--steps", "frames")
+    assert sorted(path.name for path in (tmp_path / "root/rgb_256").iterdir()) == ["0001.png", "0002.png"]
+    assert "have line breaks or other control characters; frames are named 0001, 0002" in capsys.readouterr().out
 
 
 def test_one_step_is_run_alone_and_those_that_need_it_follow(prepared, monkeypatch, capsys):
@@ -122,4 +167,4 @@ def test_commands_can_be_pasted_into_a_shell(tmp_path):
     root = tmp_path / "Kunde A & B" / "take (1)"
     (root / "mask").mkdir(parents=True)
     assert shlex.split(prepare.train_command(root)) == [
-        "python", "train.py", "--name", "take (1)", "--dataroot", str(root), "--use_mask_images"]
+        "python", "train.py", "--name", "take (1)", "--dataroot", str(root), "--preset", "draft", "--use_mask_images"]

@@ -100,6 +100,9 @@ def test_a_background_comes_from_the_folder_of_the_edit_and_from_nowhere_else(tm
     ("{", "edit.json: line 1: not JSON"),
     ("[]", "line 1: found []; expected an object"),
     ('{"layers": {"7": {}}}', "layers.7: no such layer; expected others, or a layer of this clip: 1, 2, 3"),
+    ('{"marks": {"1": 3, "4.2": 5}}', "marks.4.2: no such layer"),
+    ('{"marks": {"1": 21}}', "marks.1: found 21; expected a number from 1 to 20"),
+    ('{"marks": [3]}', "marks: found [3]; expected the source frame of an event by layer"),
     ('{"remove": [4]}', "remove[0]: found 4; expected a layer of this clip: 1, 2, 3. Person 4 is in layer 2"),
     ('{\n"layers": {\n"2": {"time": [\n{"offset": 1},\n{"freez": [1, 2]}]}}}',
      "edit.json: line 5: layers.2.time[1].freez: no such key; did you mean freeze?"),
@@ -171,3 +174,7 @@ def test_every_value_of_a_json_text_is_found_in_its_line(value, indent):
 def test_what_is_probably_not_meant_is_a_warning(values, warning):
     assert warning in edit(values).warnings[0]
     assert len(edit(values).warnings) == 1
+
+
+def test_marks_change_nothing():
+    assert edit({"marks": {"1": 3, "2.2": 20}}) == edit({})

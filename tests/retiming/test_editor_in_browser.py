@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ from selenium import webdriver  # noqa: E402
 from selenium.webdriver import ActionChains  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support import expected_conditions  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 LENGTH = 10
@@ -180,6 +182,7 @@ def decibel(found, expected):
 
 @pytest.fixture
 def page(browser, compositor, address, folder):
+    browser.get("about:blank")  # what the page before still asks for is not this one's
     browser.get_log("browser"), browser.get_log("performance")
     page = Page(browser, compositor, address, folder / "results/clip/retimed")
     page.run("Object.assign(editor.model, {values: {}, past: [], saved: '{}'}); editor.changed()")
@@ -259,10 +262,11 @@ def test_a_session_of_editing(page):
         page.press("m")
     page.go_to(5)
     page.click("align")
-    assert page.values == {"layers": {"1": {"time": [{"align": [[5, 3]]}]}, "2": {"time": [{"align": [[5, 7]]}]}}}
+    assert page.values == {"layers": {"1": {"time": [{"align": [[5, 3]]}]}, "2": {"time": [{"align": [[5, 7]]}]}},
+                           "marks": {"1": 3, "2": 7}}
 
     page.go_to(6)
-    page.run("document.querySelector('#freeze-length').value = 3")
+    page.run("editor.freezeLength = 3")
     page.press("f")
     assert page.values["layers"]["2"]["time"] == [{"align": [[5, 7]]}, {"freeze": [6, 9]}]
     page.drag("2.0", 8, 8, 0, -4)
@@ -294,6 +298,264 @@ def test_a_session_of_editing(page):
     again.click("render-close")
     again.go_to(7)
     assert len(files) == LENGTH and np.array_equal(np.asarray(Image.open(files[6])), again.rendered())
+
+
+def test_pins_are_picked_moved_typed_copied_and_deleted(page):
+    page.double_click("1.0", 3, 3)
+    page.double_click("1.0", 8, 8)
+    pins = "return editor.model.pins({layer: 1, index: 0})"
+
+    def click_pin(output, source, *modifier):
+        for key in modifier:
+            ActionChains(page.browser).key_down(key).perform()
+        actions = ActionChains(page.browser, duration=20)
+        actions.w3c_actions.pointer_action.move_to_location(*map(round, page.place("1.0", output, source))).click()
+        actions.perform()
+        for key in modifier:
+            ActionChains(page.browser).key_up(key).perform()
+
+    click_pin(8, 8)
+    page.press(Keys.ALT, Keys.ARROW_LEFT)
+    page.press(Keys.ALT, Keys.ARROW_DOWN)
+    assert page.run(pins) == [[3, 3], [7, 7]]
+    click_pin(3, 3, Keys.SHIFT)
+    assert len(page.run("return editor.timeline.picks")) == 2
+    page.drag("1.0", 3, 3, 1, 2)
+    assert page.run(pins) == [[4, 5], [8, 9]], "what is picked is dragged together"
+    page.press(Keys.CONTROL, "z")
+    assert page.run(pins) == [[3, 3], [7, 7]]
+    page.press(",")  # the pin before
+    page.until("!editor.pending.panels && editor.timeline.picks.length === 1")
+    for label, value, expected in (("Pin at frame", "2", [[2, 3], [7, 7]]), ("shows frame", "1", [[2, 1], [7, 7]]),
+                                   ("Speed after it", "200%", [[2, 1], [5, 7]])):
+        field = page.browser.find_element("xpath", f"//aside//label[span[.='{label}']]/input")
+        field.send_keys(Keys.CONTROL + "a" + Keys.NULL, value, Keys.ENTER)
+        page.until("!editor.pending.panels")
+        assert page.run(pins) == expected, label
+    page.press(Keys.CONTROL, "c")
+    page.select("2.0")
+    page.go_to(4)
+    page.press(Keys.CONTROL, "v")
+    assert page.values["layers"]["2"] == {"time": [{"align": [[4, 1]]}]}
+    page.press(Keys.DELETE)
+    assert "2" not in page.values["layers"] and "remove" not in page.values, "Delete takes the pin that is picked"
+    page.press(Keys.DELETE)
+    assert page.values["remove"] == [2]
+
+
+def test_a_drag_shows_the_frame_under_it_snaps_and_is_taken_back_by_escape(page):
+    page.select("1.0")
+    page.go_to(9)
+    place, end = page.place("1.0", 4, 4), page.place("1.0", 6, 2)
+    actions = ActionChains(page.browser, duration=20)
+    pointer = actions.w3c_actions.pointer_action
+    pointer.move_to_location(*map(round, place)).pointer_down()
+    pointer.move_to_location(*map(round, end))
+    actions.perform()
+    assert page.run("return editor.output") == 5 and page.values["layers"]["1"]["time"] == [{"align": [[6, 2]]}]
+    assert page.run("return document.querySelector('#readout').textContent").startswith("frame 2 at 6 ")
+    page.press(Keys.ESCAPE)
+    assert page.values == {} and page.run("return editor.output") == 8
+    assert page.run("return document.querySelector('#readout').hidden")
+    ActionChains(page.browser).release().perform()
+    snapped = ("const {timeline} = editor, {canvas} = timeline.views[0];"
+               "return [4, 8].map((by) => timeline.snapped(5, timeline.x(7, canvas) + by, canvas, [7]))")
+    assert page.run(snapped) == [7, 5]
+
+
+def test_time_is_zoomed_so_that_each_frame_has_its_pixels(page):
+    page.select("1.0")
+    page.values = {"length": 3000}
+    assert page.run("return editor.timeline.view") == [0, 2999]
+    ruler = page.browser.find_element("css selector", "#ruler canvas")
+    page.run("arguments[0].dispatchEvent(new WheelEvent('wheel', {ctrlKey: true, deltaY: -1500}))", ruler)
+    first, last = page.run("return editor.timeline.view")
+    assert first == 0 and 100 < last < 200
+    page.go_to(2000)
+    first, last = page.run("return editor.timeline.view")
+    assert first < 1999 < last, "where one goes is seen"
+    page.press("0")
+    assert page.run("return editor.timeline.view") == [0, 2999]
+    page.click("tall")
+    heights = page.run("const row = document.querySelector('.row.selected > canvas'); return [row.clientHeight, "
+                       "innerHeight]")
+    assert heights[0] >= 320, "300 frames have a pixel each"
+    page.click("tall")
+
+
+def test_keys_belong_to_what_has_the_focus_and_come_back(page):
+    page.select("1.0")
+    opacity = page.browser.find_element("css selector", "[data-key=opacity] + input")
+    opacity.clear()
+    opacity.send_keys("0.5", Keys.ENTER)
+    page.until("document.activeElement === document.body")
+    assert page.values == {"layers": {"1": {"opacity": 0.5}}}
+    page.press(Keys.CONTROL, "z")
+    page.until("!editor.pending.panels")
+    assert page.values == {} and opacity.get_property("value") == "1"
+    frame = page.browser.find_element("id", "frame")
+    frame.clear()
+    frame.send_keys("999", Keys.ENTER)
+    page.until("document.activeElement === document.body")
+    assert frame.get_property("value") == str(LENGTH)
+    page.press(Keys.ARROW_LEFT)
+    assert page.run("return editor.output") == LENGTH - 2
+    page.run("document.querySelector('[data-key=opacity]').focus({focusVisible: true})")
+    page.press(Keys.ARROW_LEFT)
+    assert page.values == {"layers": {"1": {"opacity": 0.99}}} and page.run("return editor.output") == LENGTH - 2
+    page.run("document.querySelector('[data-key=trail]').focus({focusVisible: true})")
+    page.press(" ")
+    assert "trail" in page.values["layers"]["1"] and not page.run("return editor.playing")
+
+
+def test_numbers_are_taken_as_people_write_them(page):
+    rate = page.run("return editor.clip.rate")
+    found = page.run("return arguments[0].map((text) => numberFrom(text, {rate: 25, first: 1}))",
+                     ["12", "50%", "0:01.5", "1:00", "2s", "-3", "0,5", "1:00:00", "twelve", "", "5x"])
+    assert found == [12, 0.5, 39, 1501, 51, -3, 0.5, 90001, None, None, None]
+    frame = page.browser.find_element("id", "frame")
+    frame.send_keys(Keys.CONTROL + "a" + Keys.NULL, "0:00.16", Keys.ENTER)
+    assert page.run("return editor.output") == round(0.16 * rate)
+    page.select("1.0")
+    opacity = page.browser.find_element("css selector", "[data-key=opacity] + input")
+    opacity.send_keys(Keys.CONTROL + "a" + Keys.NULL, "half", Keys.ENTER)
+    page.until("document.activeElement === document.body")
+    assert "wrong" in opacity.get_attribute("class") and page.values == {} and "50%" in opacity.get_attribute("title")
+    opacity.send_keys(Keys.CONTROL + "a" + Keys.NULL, "50%", Keys.ARROW_UP, Keys.ENTER)
+    assert page.values == {"layers": {"1": {"opacity": 0.51}}}
+
+
+def test_shuttle_and_range(page):
+    page.go_to(3)
+    page.press("i")
+    page.go_to(8)
+    page.press("o")
+    assert page.values == {"range": [3, 8]}
+    page.press("j")
+    assert page.run("return [editor.playing, editor.speed]") == [True, -1]
+    page.press("j")
+    assert page.run("return editor.speed") == -2
+    page.press("l")
+    assert page.run("return editor.speed") == 1
+    page.until("editor.output >= 2 && editor.output <= 7")
+    page.press("k")
+    assert not page.run("return editor.playing")
+
+
+def test_the_sound_is_drawn_and_played(browser, clip, compositor, folder):
+    root = folder / "loud"
+    shutil.copytree(clip, root)
+    with wave.open(str(root / "audio.wav"), "wb") as file:
+        file.setparams((1, 2, 48000, 0, "NONE", ""))
+        samples = np.zeros(48000, "<i2")
+        samples[9600:9700] = 20000  # a click at 0.2 s
+        file.writeframes(samples.tobytes())
+    values = json.loads((root / "metadata.json").read_text())
+    (root / "metadata.json").write_text(json.dumps({**values, "audio": "audio.wav"}))
+    server = subprocess.Popen([sys.executable, ROOT / "retime.py", "--layers", root / "gt", "--dataroot", root,
+                               "--serve", "--port", "0"], cwd=folder, stdout=subprocess.PIPE, text=True)
+    page = Page(browser, compositor, server.stdout.readline().split()[1])
+    page.until("editor.sound.buffer && !document.querySelector('#sound').hidden")
+    rate = page.run("return editor.clip.rate")
+    loud = page.run("return [...Array(10).keys()].map((frame) => editor.sound.loudness(frame, frame + 0.8))")
+    assert [frame for frame, loudness in enumerate(loud) if loudness > 0.3] == [int(0.2 * rate)]
+    page.press(" ")
+    page.until("editor.sound.node")
+    page.press(" ")
+    assert not page.run("return Boolean(editor.sound.node)")
+    browser.get("about:blank")
+    server.send_signal(signal.SIGINT)
+    assert server.wait(20) == 0
+
+
+@pytest.mark.parametrize("width", [390, 860, 2560])
+def test_nothing_is_cut_off_at_any_width(page, width):
+    device = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+    try:
+        page.until("!editor.pending.panels")
+        assert page.run("return document.documentElement.scrollWidth") <= width
+        outside = page.run("return [...document.querySelectorAll('button, input, select')].filter((one) => {"
+                           "const box = one.getBoundingClientRect(); return box.width && (box.left < 0 || "
+                           "box.right > innerWidth + 1); }).map(({id, title}) => id || title)")
+        assert outside == []
+        assert page.run("return document.querySelector('#screen').clientWidth") >= min(0.85 * width, 300)
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                     {"width": 1280, "height": 720, "deviceScaleFactor": 1, "mobile": False})
+
+
+def test_a_colour_stands_in_the_background_whatever_stood_there(page):
+    page.select("background.0")
+    for kind, pickers in (("transparent", 0), ("colour", 1), ("transparent", 0), ("colour", 1)):
+        page.run("const choice = document.querySelector('#inspector select'); choice.value = arguments[0];"
+                 "choice.dispatchEvent(new Event('change'))", kind)
+        page.until("!editor.pending.panels")
+        found = page.browser.find_elements("xpath", "//aside/section[1]//input[@type='color']")
+        assert len(found) == pickers, kind
+
+
+def test_rows_stand_in_depth_order(page):
+    rows = "return [...document.querySelectorAll('.row')].map((row) => row.dataset.row)"
+    for order in ([1, 2], [2, 1]):
+        page.values = {"order": order}
+        page.until("!editor.pending.panels")
+        assert page.run(rows) == [f"{order[1]}.0", f"{order[0]}.0", "background.0"]
+
+
+def test_work_outlives_a_reload_and_the_server(browser, compositor, clip, folder):
+    def server(port):
+        process = subprocess.Popen([sys.executable, ROOT / "retime.py", "--layers", clip / "gt", "--dataroot", clip,
+                                    "--results_dir", folder / "outlives", "--serve", "--port", port], cwd=folder,
+                                   stdout=subprocess.PIPE, text=True)
+        return process, process.stdout.readline().split()[1]
+
+    def stop(process):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+    first, address = server("0")
+    page = Page(browser, compositor, address)
+    page.run("editor.save('cut')")
+    page.until("editor.editName === 'cut'")
+    page.values = wanted = {"marks": {"1": 3}, "remove": [2]}
+    again = Page(browser, compositor, address)
+    assert again.values == wanted and again.run("return editor.editName") == "cut" and again.run(
+        "return editor.model.changed")
+    again.until("document.querySelector('#message').textContent.includes('unsaved work')")
+    again.run("editor.model.undo()")
+    assert again.values == {}
+    again.run("editor.model.redo()")
+    stop(first)
+    second, _ = server(address.rstrip("/").rpartition(":")[2])
+    again.run("editor.compositor.pictures.kept.clear()")
+    again.go_to(4)
+    again.until("!document.querySelector('#exact').hidden")
+    assert decibel(again.composited(), again.rendered()) >= 50, "pictures come from the new server"
+    again.run("editor.save('cut')")
+    again.until("!editor.model.changed")
+    saved = list((folder / "outlives").rglob("cut.json"))
+    assert [json.loads(path.read_text()) for path in saved] == [wanted]
+    browser.get("about:blank")
+    stop(second)
+    browser.get_log("browser")  # that the first server did not answer
+
+
+def test_a_file_of_somebody_else_is_replaced_only_after_a_question(page, browser, folder):
+    page.run("editor.save('mine')")
+    page.until("editor.editName === 'mine'")
+    theirs = next(folder.rglob("mine.json")).with_name("theirs.json")
+    theirs.write_text('{"length": 3}')
+    for answer in ("dismiss", "accept"):
+        page.run("editor.save('theirs')")
+        end = time.monotonic() + 15
+        while not expected_conditions.alert_is_present()(browser):
+            assert time.monotonic() < end
+        assert browser.switch_to.alert.text == "theirs.json is there already. Replace it?"
+        getattr(browser.switch_to.alert, answer)()
+        if answer == "accept":
+            page.until("editor.editName === 'theirs'")
+        assert (theirs.read_text() == '{"length": 3}') == (answer == "dismiss")
 
 
 def test_pins_are_set_and_taken_away_by_double_clicks_and_bend_the_curve(page):
@@ -384,7 +646,7 @@ def test_limits_and_defaults_of_the_page_are_those_that_edits_are_checked_by(pag
     page.until("!editor.pending.panels")
     assert page.values == {"layers": {"1": {"trail": {key: limit.default for key, limit in TRAIL.items()}}}}
     fields = page.run("const box = document.querySelector('[data-key=trail]').closest('section');"
-                      "return [...box.querySelectorAll('[type=number]')].map(({min, max}) => [+min, +max])")
+                      "return [...box.querySelectorAll('.figure')].map(({dataset}) => [+dataset.min, +dataset.max])")
     assert fields == [[limit.low, limit.high] for limit in TRAIL.values()]
     formats = page.run("return [...document.querySelector('#render-format').options].map(({value}) => value)")
     assert tuple(formats) == FORMATS

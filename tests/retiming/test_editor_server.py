@@ -161,6 +161,30 @@ def test_rendering_is_followed_and_can_be_stopped(session):
     assert "cannot hold alpha" in finished(session)["failure"]
 
 
+@pytest.mark.parametrize("names", [("a", "a.json"), ("b.gif", "b.gif"), ("c.png", "c/0001.png")])
+def test_what_is_there_is_replaced_only_when_the_user_says_so(session, names):
+    asked, file = names
+    command = session.save if "." not in asked else session.render
+    place = session.folder / file
+    place.parent.mkdir(parents=True)
+    place.write_text("{}")
+    body = {"name": asked, "edit": json.dumps(FREEZE) if command == session.save else FREEZE}
+    assert command(body) == {"exists": file.split("/")[0]} and place.read_text() == "{}"
+    assert session.progress() == {"state": "none"}
+    for more in ({"overwrite": True}, {}):  # once it is this session's own, it is not asked again
+        assert "exists" not in command({**body, **more})
+        assert finished(session)["state"] == ("none" if command == session.save else "done")
+        assert place.read_bytes() != b"{}"
+
+
+def test_an_edit_that_was_opened_is_saved_again_without_a_question(session):
+    session.folder.mkdir()
+    (session.folder / "a.json").write_text("{}")
+    assert session.saved_edit("a") == "{}"
+    assert session.save({"name": "a", "edit": json.dumps(FREEZE)}) == {"file": str(session.folder / "a.json")}
+    assert json.loads((session.folder / "a.json").read_text()) == FREEZE
+
+
 def finished(session):
     until = time.monotonic() + 30
     while session.progress()["state"] == "running" and time.monotonic() < until:

@@ -195,6 +195,31 @@ def test_endings_in_capitals_and_folders_with_dots_are_taken(run, tmp_path):
     assert (tmp_path / "stills" / "0002.PNG").exists()
 
 
+def test_a_still_background_tells_what_was_done_with_it_as_a_video_does(run, tmp_path):
+    rgba = np.full((64, 96, 4), 255, np.uint8)
+    rgba[:, :40, 3] = 0
+    write_png(tmp_path / "cut\x1b[2J.png", rgba)
+    status, said = run("--background", "cut\x1b[2J.png", "--out", "a.gif")
+    assert status == 0 and re.fullmatch("warning: .*cut�\\[2J.png: alpha, which is left out: .*",
+                                        said)
+
+
+@pytest.mark.parametrize(("begin", "words"), [
+    ("TITLE: cut\nFCM: NON-DROP FRAME\n", "an edit decision list"),
+    ("001  AX  V  C  01:00:00:00", "an edit decision list"),
+    ("Adobe After Effects 8.0 Keyframe Data\n", "After Effects' keyframes"),
+    ('<?xml version="1.0"?>\n<!DOCTYPE fcpxml>\n<fcpxml version="1.9">', "Final Cut Pro's XML"),
+    ('<?xml version="1.0"?>\n<!DOCTYPE xmeml><xmeml version="5">', "XML of Final Cut 7 or Premiere"),
+    ('{"OTIO_SCHEMA": "Timeline.1"}', "OpenTimelineIO"), ("Heading\nFIELD_DELIM\tTABS", "Avid's log"),
+    ("{\n\tTools = ordered() {", "a Fusion composition"), ("#! /usr/local/Nuke13.0v1/libnuke.so", "a Nuke script"),
+    ("<html>", "XML"), ("--- \nlayers:", "YAML"), ("{layers: {}}", "line 1: not JSON"),
+    ("\xff\xfe{", "no text in UTF-8")])
+def test_edits_of_other_programs_are_called_by_their_names(run, tmp_path, begin, words):
+    (tmp_path / "edit").write_bytes(begin.encode("latin-1"))
+    status, said = run("--edit", "edit", "--out", "a.gif")
+    assert status == 2 and said.startswith("error: ") and words in said and "\n" not in said
+
+
 def test_sound_that_cannot_be_read_is_a_warning(run, clip, tmp_path):
     root = shutil.copytree(clip, tmp_path / "clip")
     (root / "audio.mka").write_text("no sound")

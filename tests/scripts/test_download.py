@@ -36,6 +36,10 @@ PAGES = {
     "/whole.pth": (200, {}, CONTENT),
     "/truncated.pth": (200, {"Content-Length": str(len(CONTENT) + 1)}, CONTENT),
     "/chunks.pth": (200, {"Transfer-Encoding": "chunked"}, b"5\r\nhello\r\n"),
+    "/nothing.pth": (200, {}, b""),
+    "/no_length.pth": (200, {"Content-Length": None}, CONTENT),
+    "/no_length.zip": (200, {"Content-Length": None}, archive({"a": TEXT})),
+    "/cut.zip": (200, {"Content-Length": None}, archive({"a": TEXT})[:-40]),
     "/page.pth": (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>moved</html>"),
     "/clip.zip": (200, {}, archive({"clip/metadata.json": "{}", "clip/rgb_256/0001.png": "x"})),
 }
@@ -51,7 +55,8 @@ class Handler(BaseHTTPRequestHandler):
         if "Transfer-Encoding" not in headers:
             headers = {"Content-Length": str(len(body)), **headers}
         for name, value in headers.items():
-            self.send_header(name, value)
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
         self.close_connection = True
@@ -81,7 +86,7 @@ def test_a_file_arrives_whole_with_its_checksum(server, tmp_path, capsys):
 
 @pytest.mark.parametrize("page, found", [
     ("truncated.pth", f"{len(CONTENT)} of {len(CONTENT) + 1} bytes"), ("chunks.pth", ""), ("gone.pth", "404"),
-    ("page.pth", "a web page came")])
+    ("page.pth", "a web page came"), ("nothing.pth", "nothing came"), ("cut.zip", "only the beginning arrived")])
 def test_what_does_not_arrive_leaves_nothing_and_says_what_to_do(server, tmp_path, page, found):
     with pytest.raises(UserError) as error:
         fetch(f"{server}/{page}", tmp_path / "new.pth", "draw them instead")
@@ -89,6 +94,12 @@ def test_what_does_not_arrive_leaves_nothing_and_says_what_to_do(server, tmp_pat
     assert message.startswith(f"{server}/{page}: could not be fetched (") and found in message
     assert message.endswith("draw them instead") and "\n" not in message
     assert everything_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("page", ["no_length.pth", "no_length.zip"])
+def test_a_server_need_not_say_how_long_a_file_is(server, tmp_path, page):
+    fetch(f"{server}/{page}", tmp_path / page, "")
+    assert (tmp_path / page).read_bytes() == PAGES[f"/{page}"][2]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://no.such.host.invalid/x", "not a url"])
@@ -113,7 +124,8 @@ def test_an_archive_is_unpacked_without_a_folder_around_it(tmp_path, files, expe
     archive({"good.txt": "1", "/evil.txt": "2"}), archive({"good.txt": "1", "..\\evil.txt": "2"}),
     archive({"good.txt": "1", "C:\\evil.txt": "2"}), archive({"good.txt": "1"}, links=["link"]),
     archive({"good.txt": TEXT})[:-50], archive({"good.txt": TEXT})[:500] + b"?" + archive({"good.txt": TEXT})[501:],
-    archive({}), archive({"__MACOSX/x": "1"}), archive({"a": "1", "a/b": "2"}), b"no archive"])
+    archive({}), archive({"__MACOSX/x": "1"}), archive({"a": "1", "a/b": "2"}), b"no archive",
+    archive({"bomb": "0" * 80_000_000})])
 def test_an_evil_or_broken_archive_leaves_nothing(tmp_path, content):
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(UserError) as error:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.base_model import BaseModel, Cost, Export, Phase
-from models.parallel import frozen_statistics, gradients_pass_through
+from models.parallel import frozen_statistics
 from models.schedules import Progress, Schedule
 from util import distributed
 from util.command_line import float_at_least, int_at_least
@@ -112,11 +112,11 @@ class VideoGanModel(BaseModel):
         losses = {"feat": self.opt.lambda_feat * self.teacher_loss(made.flatten(0, 1), real.flatten(0, 1))}
         with self.autocast():
             for name, (fake, true) in pairs.items():
-                with gradients_pass_through(self.networks[name]) as judge:
-                    losses[f"G_{name}"] = gan_loss(judge(fake), 1)
                 judge = self.called[name]
-                losses[name] = (gan_loss(judge(fake.detach()), 0) + gan_loss(judge(true), 1)) / 2
-        self.gradient_step(losses["feat"] + sum(losses[f"G_{name}"] for name in pairs), "G")
+                of_fake = judge(fake)
+                losses[f"G_{name}"] = gan_loss(of_fake, 1)
+                losses[name] = (gan_loss(of_fake, 0) + gan_loss(judge(true), 1)) / 2
+        self.gradient_step(losses["feat"] + sum(losses[f"G_{name}"] for name in pairs), "G", keep_graph=True)
         for name in pairs:
             self.gradient_step(losses[name], name)
         self.loads += 1

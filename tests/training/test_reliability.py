@@ -25,6 +25,7 @@ from tests.program import ROOT, program_files
 from training import batch_size
 from util.errors import UserError
 from util.files import folder_filled_atomically, locked, written_atomically
+from util.images import read_image, write_png
 from util.interruption import StopRequest
 from util.loss_log import LossLog
 
@@ -202,6 +203,21 @@ def test_options_that_make_other_networks_or_data_are_refused_by_name(clip, argu
         resume("a", *arguments)
     assert "\n" not in str(error.value)
     assert before == {path: path.read_bytes() for path in Path("checkpoints/a").iterdir() if path.name != ".lock"}
+
+
+def test_a_clip_with_another_frame_than_the_first_is_another_clip(clip):
+    begin("a", "--n_epochs", "1", "--n_epochs_upsample", "0")
+    path = Path("clip/rgb_256/0002.png")
+    frame = read_image(path, "RGB")
+    write_png(path, 255 - frame)
+    with pytest.raises(UserError, match="--continue_train: .*data_id 2 frames, (\\w{8}), (\\w{8}) -> 2 frames, \\1, "
+                                        "(?!\\2)"):
+        resume("a", "--n_epochs", "2")
+    write_png(path, frame)
+    options = Path("checkpoints/a/train_opt.json")  # as before version 0.2, by the first frame alone
+    options.write_text(re.sub(r'("data_id": "2 frames, \w{8}), \w{8}"', r'\1"', options.read_text()))
+    resume("a", "--n_epochs", "2")
+    assert state("a")["position"] == {"epoch": 3, "items": 0}
 
 
 def test_a_clip_that_was_moved_is_the_same_clip(clip):

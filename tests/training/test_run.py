@@ -10,8 +10,18 @@ from pathlib import Path
 import pytest
 import torch
 
+import test
 import train
-from models.checkpoints import continue_optimizer, load_matching, load_weights, weights_path
+from models.checkpoints import (
+    continue_optimizer,
+    fingerprint,
+    load_matching,
+    load_weights,
+    state_path,
+    weights_path,
+    weights_together,
+    write_checkpoint,
+)
 from tests.program import ROOT
 from training import run as run_module
 from training.run import Position, TrainingRun
@@ -79,6 +89,51 @@ def test_a_run_killed_between_two_files_of_a_save_goes_on_to_the_same_bits(clip,
         begin("killed", "--n_epochs", "3", "--save_latest_freq", "1")
     same = ("latest_net_LNR.pth", "latest_state.pth")
     assert [files("killed")[name] for name in same] == [files("whole")[name] for name in same]
+
+
+def test_weights_are_read_together_though_a_run_was_killed_between_two_networks(clip):
+    names, moments = ("G", "D"), {}
+    for moment in ("before", "now"):
+        for name in names:
+            write_checkpoint({"weight": torch.full((2,), float(moment == "now"))}, weights_path(clip, "latest", name))
+        moments[moment] = {"weights": {name: fingerprint(weights_path(clip, "latest", name)) for name in names}}
+        write_checkpoint(moments[moment], state_path(clip))
+        if moment == "before":
+            for path in clip.glob("latest_*.pth"):
+                shutil.copy(path, path.with_name(path.name.replace("latest", "previous")))
+
+    def read(label="latest"):
+        paths = weights_together(clip, label, names)
+        assert list(paths) == list(names)
+        return [torch.load(path, weights_only=True)["weight"][0].item() for path in paths.values()]
+
+    assert read() == [1, 1]
+    shutil.copy(clip / "previous_net_D.pth", clip / "latest_net_D.pth")
+    write_checkpoint(moments["before"], state_path(clip))  # killed: the first network alone is new
+    assert read() == [0, 0]
+    write_checkpoint({"weight": torch.full((2,), 3.)}, weights_path(clip, "latest", "G"))  # put there by hand
+    (clip / "previous_net_G.pth").unlink()
+    assert read() == [3, 0]
+    state_path(clip).write_bytes(b"damaged")
+    assert read() == [3, 0]
+    write_checkpoint({"weight": torch.full((2,), 5.)}, clip / "epoch_7_net_G.pth")
+    write_checkpoint({"weight": torch.full((2,), 6.)}, clip / "epoch_7_net_D.pth")
+    assert read("7") == [5, 6]
+
+
+def test_an_export_after_a_kill_is_of_what_training_goes_on_from(clip, monkeypatch):
+    begin("a", "--n_epochs", "1", "--save_latest_freq", "1")
+    before = files("a")["latest_net_LNR.pth"]
+    resume("a", "--n_epochs", "2")
+    after = Path("checkpoints/a/latest_net_LNR.pth").read_bytes()
+    Path("checkpoints/a/latest_state.pth").write_bytes(files("a")["previous_state.pth"])
+    seen = []
+    monkeypatch.setattr(test, "export", lambda model, *_: seen.append(
+        {name: weights.clone() for name, weights in model.networks["LNR"].state_dict().items()}))
+    test.main(["--name", "a", "--gpu_ids", "-1"])
+    assert files("a")["latest_net_LNR.pth"] == after != before == files("a")["previous_net_LNR.pth"]
+    for name, expected in torch.load("checkpoints/a/previous_net_LNR.pth", weights_only=True).items():
+        assert torch.equal(seen[0][name], expected)
 
 
 def everything(name):

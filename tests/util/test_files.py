@@ -13,11 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+import prepare
+import retime
+from preparation.steps import Finding
 from tests.program import ROOT
 from util import files
 from util.errors import UserError, reported_in_one_line, several
 from util.files import (
     folder_filled_atomically,
+    folder_replaced_atomically,
     results_added,
     write_text,
     written_atomically,
@@ -74,6 +78,9 @@ def test_a_folder_takes_new_results_only_whole_and_keeps_what_is_not_theirs(tmp_
     (RuntimeError("unable to allocate shared memory(shm) for file </torch_1_2>: No space left on device (28)"),
      "error: /dev/shm: full; batches come through it from the processes that read frames. Give --num_threads 0, or "
      "more of it: docker run --shm-size 2g\n"),
+    (NotImplementedError("The operator 'aten::_fft_r2c' is not currently implemented for the MPS device. If you want"),
+     "error: Apple's GPU: this torch has no aten::_fft_r2c for it. Set PYTORCH_ENABLE_MPS_FALLBACK=1 in the "
+     "environment, with which the CPU does that, install a newer torch, or give --gpu_ids -1 for the CPU alone\n"),
     (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
      "error: a process that reads frames was ended from outside (DataLoader worker (pid 7) is killed by signal: "
      "Killed. ), as systems do that run out of memory. Go on with --continue_train, and a smaller --num_threads or "
@@ -259,6 +266,17 @@ def test_a_folder_is_filled_whose_parent_may_not_be_written_to(tmp_path, monkeyp
     assert texts(tmp_path) == {"mine/a/x.txt": "x"}
 
 
+def test_a_name_in_a_file_that_somebody_sent_cannot_steer_the_terminal(capsys):
+    title = "frame \x1b]0;owned\x07.png"
+    prepare.tell([Finding(1, title)])
+    retime.warn(title)
+    with pytest.raises(SystemExit), reported_in_one_line():
+        raise UserError(title)
+    said = capsys.readouterr()
+    assert "warning: frame \ufffd]0;owned\ufffd.png\n" in said.out.lower()
+    assert said.err == "warning: frame \ufffd]0;owned\ufffd.png\nerror: frame \ufffd]0;owned\ufffd.png\n"
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP on this system")
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
 def test_a_signal_leaves_nothing_unfinished(tmp_path, number):
@@ -298,3 +316,18 @@ def test_a_file_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
     write_text(tmp_path / "a.txt", "a")
     assert flushed == [(tmp_path / "a.txt").stat().st_ino]
+
+
+@pytest.mark.parametrize("fill", [folder_filled_atomically, folder_replaced_atomically,
+                                  lambda folder: results_added(folder, "test")])
+def test_files_of_a_folder_are_on_the_disk_before_they_take_their_place(tmp_path, monkeypatch, fill):
+    flushed = []
+    monkeypatch.setattr(files.os, "fsync", lambda handle: flushed.append(os.fstat(handle).st_ino))
+    with fill(tmp_path / "made") as folder:
+        (folder / "rgb").mkdir()
+        for name in ("a.json", "rgb/0001.jpg"):
+            (folder / name).write_text(name)
+        before = {path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
+        assert not flushed
+    assert len(before) == 2 and before <= set(flushed)
+    assert {(tmp_path / "made" / name).stat().st_ino for name in ("a.json", "rgb/0001.jpg")} == before

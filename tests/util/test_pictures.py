@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from tests.preparation.test_frames import picture
+from util.colour import ACES_AP0, ACES_AP1
 from util.errors import UserError
 from util.images import read_image
 from util.pictures import list_pictures, picture_size, read_picture
@@ -97,6 +98,38 @@ def test_an_exr_that_was_written_here_comes_back(tmp_path):
     found = read_picture(tmp_path / "0001.exr")
     assert np.abs(found.pixels.astype(int) - PIXELS).max() <= 1 and picture_size(tmp_path / "0001.exr") == SIZE
     assert {remark.severity for remark in found.remarks} == {0} and "linear light" in remarks_of(tmp_path / "0001.exr")
+
+
+def with_chromaticities(path: Path, numbers: tuple[float, ...]) -> Path:
+    """Write an attribute into the header of an OpenEXR file, and move the places of its lines by its length."""
+    data = path.read_bytes()
+    end = data.index(b"screenWindowWidth\0float\0") + len(b"screenWindowWidth\0float\0") + 8
+    while data[end]:  # further attributes
+        end = data.index(b"\0", data.index(b"\0", end) + 1) + 1
+        end += 4 + struct.unpack("<I", data[end:end + 4])[0]
+    attribute = b"chromaticities\0chromaticities\0" + struct.pack("<I8f", 32, *numbers)
+    first = struct.unpack("<Q", data[end + 1:end + 9])[0]
+    table = struct.unpack(f"<{(first - end - 1) // 8}Q", data[end + 1:first])
+    path.write_bytes(data[:end] + attribute + b"\0" + struct.pack(f"<{len(table)}Q", *(
+        place + len(attribute) for place in table)) + data[first:])
+    return path
+
+
+@pytest.mark.parametrize(("numbers", "light", "srgb", "words"), [
+    # ACEScg's (0.5, 0.5, 0.5) is the same grey; its numbers for sRGB's (200, 60, 40), by the matrix of ACES' documents.
+    (ACES_AP1, (0.5, 0.5, 0.5), (188, 188, 188), "primaries of ACES AP1"),
+    (ACES_AP1, (0.3705, 0.0823, 0.0353), (200, 60, 40), "primaries of ACES AP1"),
+    (ACES_AP0, (0.5, 0.5, 0.5), (188, 188, 188), "primaries of ACES AP0"),
+    ((0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329), (0.5, 0.5, 0.5), (188, 188, 188), "primaries of Display P3"),
+    ((0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329), (0.5, 0.25, 0.125), (188, 137, 99), "linear light, made"),
+    ((0.7, 0.3, 0.2, 0.7, 0.15, 0.05, 0.3127, 0.329), (0.5, 0.5, 0.5), (188, 188, 188), "primaries of its own"),
+    ((0.7, 0, 0.2, 0.7, 0.15, 0.05, 0.3127, 0), (0.5, 0.25, 0.125), (188, 137, 99), "linear light, made")])
+def test_the_primaries_that_an_exr_names_are_those_it_is_read_by(tmp_path, numbers, light, srgb, words):
+    level = np.array(light)
+    coded = 255 * np.where(level <= 0.0031308, level * 12.92, 1.055 * level ** (1 / 2.4) - 0.055)
+    write_exr(tmp_path / "a.exr", np.full((*SIZE[::-1], 3), coded.round(), np.uint8))
+    path = with_chromaticities(tmp_path / "a.exr", numbers)
+    assert np.abs(read_picture(path).pixels.astype(int) - srgb).max() <= 2 and words in remarks_of(path)
 
 
 def test_alpha_and_further_pictures_are_told(tmp_path):

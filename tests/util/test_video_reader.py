@@ -2,6 +2,7 @@
 
 import io
 import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from PIL import Image
 from tests.preparation.test_frames import counted, picture, steady, write_video
 from util.errors import UserError
 from util.media import assumed_matrix, orientation, remarks
-from util.video import VideoWriter
+from util.pictures import read_picture
+from util.sound import Sound, save_sound
+from util.video import VideoWriter, write_exr
 from util.video_reader import VideoReader
 
 SIZE = (96, 64)
@@ -69,6 +72,38 @@ def test_hdr_is_shown_with_its_white_as_white(tmp_path, transfer, grey, white):
     found = [float(pixels.mean()) for _, pixels in VideoReader(path).frames()]
     assert found[0] == pytest.approx(100, abs=4) and 235 < found[1] < 246 and found[2] == pytest.approx(255, abs=1)
     assert "HDR" in texts(path) and "BT.2020" in texts(path)
+
+
+@pytest.mark.parametrize(("metadata", "curve"), [
+    ({"com.arri.camera.ColorGammaSxS": "LOG-C"}, "LOG-C"),
+    ({"com.panasonic.metadata.xml": "<Gamma>V-Log</Gamma>"}, "V-Log"),
+    ({"title": "my vlog", "comment": "filmed with V-Log"}, None), ({"color_gamma": "Rec.709"}, None)])
+def test_a_logarithmic_curve_that_the_metadata_name_is_told(tmp_path, metadata, curve):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata.update(metadata)
+        stream = container.add_stream("ffv1", rate=25, width=96, height=64, pix_fmt="yuv444p")
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(SIZE, 0), format="rgb24")))
+        container.mux(stream.encode())
+    assert (f"coded logarithmically ({curve})" in texts(path)) == (curve is not None)
+    assert ("logarithmically" in texts(path)) == (curve is not None)
+
+
+@pytest.mark.parametrize(("value", "curve"), [("s-log3-cine", "s-log3"), ("rec709-xvycc", "")])
+def test_sony_s_curve_is_found_in_the_file(tmp_path, value, curve):
+    path = write_video(tmp_path / "C0001.MP4", steady(2))
+    box = f'<Item name="CaptureGammaEquation" value="{value}"/>'.encode()
+    path.write_bytes(path.read_bytes() + struct.pack(">I", len(box) + 8) + b"free" + box)
+    assert VideoReader(path).facts.log_curve == curve
+
+
+@pytest.mark.parametrize(("transfer", "severity", "words"), [
+    (2, 2, "colours will be wrong"), (18, 0, "its picture for other programs"), (16, 0, "its picture for"),
+    (1, 0, "its picture for")])
+def test_dolby_vision_is_told_by_what_other_programs_can_see_of_it(tmp_path, transfer, severity, words):
+    facts = replace(VideoReader(write_video(tmp_path / "a.mkv", steady(1))).facts, dolby_vision=True, transfer=transfer)
+    said = next(remark for remark in remarks(facts) if "Dolby" in remark.text)
+    assert said.severity == severity and words in said.text
 
 
 def test_colours_of_hdr_are_those_that_were_put_into_it(tmp_path):
@@ -225,6 +260,25 @@ def test_a_clock_that_starts_again_is_carried_on(tmp_path):
 def test_a_pause_of_the_recorder_is_told(tmp_path):
     times = [*steady(5), *(Fraction(8) + time for time in steady(5))]
     assert "no frame for 7.8 s after 0.16 s" in texts(write_video(tmp_path / "pause.mkv", times))
+
+
+@pytest.mark.parametrize("name", ["12:30.mp4", "pipe:0.mov", "50% #1?.mp4", "-y.mp4", "shot%04d.exr", "a:b/c*.exr"])
+def test_a_name_is_a_name_whatever_programs_read_in_it(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path(name).parent.mkdir(exist_ok=True)
+    if name.endswith(".exr"):
+        write_exr(Path("shot0001.exr"), picture(SIZE, 3))
+        write_exr(Path(name), picture(SIZE, 7))
+        seen = read_picture(Path(name)).pixels
+    else:
+        write_video(tmp_path / f"plain{Path(name).suffix}", steady(8), sound=True).rename(name)
+        *_, (_, seen) = VideoReader(name).frames()
+        assert save_sound(Sound(Path(name), 0, 0.3), tmp_path / "sound.mka")[0]
+        writer = VideoWriter(Path(f"2{name}"), Fraction(25), Sound(Path(name), 0, 0.3))
+        writer.add(picture(SIZE, 3))
+        writer.close()
+        assert counted(only(tmp_path / f"2{name}")) == 3 and not writer.warnings
+    assert counted(seen) == 7
 
 
 def test_alpha_is_given_where_it_is_asked_for_and_else_told(tmp_path):

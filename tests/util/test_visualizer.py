@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import pytest
 import torch
 
 from tests.util.test_html import Reader
+from util import visualizer as visualizer_module
 from util.images import read_image
 from util.loss_log import read_history
 from util.visualizer import Visualizer
@@ -294,6 +296,29 @@ def test_an_interrupted_run_leaves_a_page_that_says_so(tmp_path):
         visualizer.step(31, {"recon": 0.0})
         raise KeyboardInterrupt
     assert any(text.startswith("Stopped: training, epoch 31, step 31 of 1000") for text in read_page(tmp_path).text)
+
+
+@pytest.mark.parametrize("moment", ["between", "while the page is written"])
+def test_a_page_that_is_removed_while_training_goes_on_is_made_anew(tmp_path, monkeypatch, moment):
+    web, write = tmp_path / "run" / "web", visualizer_module.write_run_page
+
+    def removed_meanwhile(*arguments):
+        monkeypatch.setattr(visualizer_module, "write_run_page", write)
+        shutil.rmtree(web)
+        raise FileNotFoundError(web)
+
+    with Visualizer(options(tmp_path, update_html_freq=1)) as visualizer:
+        train(visualizer, range(1, 2))
+        if moment == "between":
+            shutil.rmtree(web)
+        else:
+            monkeypatch.setattr(visualizer_module, "write_run_page", removed_meanwhile)
+            train(visualizer, range(2, 3))
+            assert not web.exists()
+        train(visualizer, range(3, 4))
+        assert (web / "index.html").exists() and sorted(path.name for path in (web / "images").iterdir()) == [
+            "epoch003_layers.png", "epoch003_target.png"]
+    assert [record["epoch"] for record in read_log(tmp_path)] == ([1, 3] if moment == "between" else [1, 2, 3])
 
 
 def test_no_html_makes_no_page(tmp_path):

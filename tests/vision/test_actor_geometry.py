@@ -6,6 +6,7 @@ from tests.golden_actor import body, figures, frame
 from vision.geometry.meshes import vertex_normals
 from vision.geometry.nearest_surface import Nearest, Surface, at
 from vision.geometry.rays import (
+    _all_stretches,
     bounding_sphere,
     draw_pixels,
     finer_samples,
@@ -79,6 +80,9 @@ def test_rays_meet_the_mesh_as_published():
         assert differs.float().mean() < 2e-3
         both = (face >= 0) & case["mesh_hit"].bool()
         assert ((depth - case["mesh_depth"])[both].abs() < 1e-4).float().mean() > 0.99
+        same = both & (face == case["mesh_face"])
+        assert same[both].float().mean() > 0.98
+        assert ((barycentric - case["mesh_barycentric"]).abs().amax(-1)[same] < 1e-3).float().mean() > 0.99
         place = (vertices[faces[face]] * barycentric[..., None]).sum(-2)
         close(place[both], (origins + depth[:, None] * directions)[both], 1e-5)
 
@@ -119,6 +123,7 @@ def test_the_second_pass_is_as_published(name):
     case = figures("samples.pt")[name]
     depths, lengths = finer_samples(case["bin_depth"], case["bin_length"], case["coarse_probability"], case["steps"])
     ends = case["valid"].sum(-1)
+    assert int(ends.max()) == case["valid"].shape[-1]
     for depth, length, expected_depth, expected_length, n in zip(
             depths, lengths, case["depth_eval"], case["length_eval"], ends.tolist()):
         used = n if name == "fine" else n - 1  # where fewer are drawn, the published program counts the end twice
@@ -134,6 +139,7 @@ def test_the_nearest_surface_is_as_published():
         points, free = case["points_normalised"], ~case["tied"]
         near = surface.nearest(points)
         close(near.squared_distance.sqrt(), case["distance_float64"], 2e-6)
+        close(near.squared_distance.sqrt(), case["squared_distance"].sqrt(), 2e-5)
         close(near.point[free], case["nearest"][free], 1e-5)
         local, uv = local_coordinates(actor, surface.vertices, points, near)
         close(uv[free], case["uv"][free], 1e-4)
@@ -170,6 +176,37 @@ def test_the_nearest_surface_is_exact_and_ties_go_to_the_same_face():
     for vertex, face in zip(range(60), near.face[300:].tolist()):
         around = (faces == vertex).any(-1).nonzero()[:, 0].tolist()
         assert not around or face == min(around, key=lambda number: (number % 128, -number))
+
+
+@pytest.mark.parametrize("library", [True, False])
+def test_the_nearest_face_is_the_same_however_it_is_sought(library):
+    """By libigl where it is installed, by a tree, and by all distances as on a GPU."""
+    case = figures("nearest.pt")[0]
+    pose, faces = frame(case["frame"]), figures("body.pt")["faces"]
+    points = torch.cat((case["points_normalised"], 3 * case["points_normalised"]))
+    surface = Surface(pose["vertices_normalised"], faces, library)
+    near = surface.nearest(points)
+    surface = Surface(pose["vertices_normalised"], faces, library=False)
+    surface.nearest_faces = surface._by_all
+    every = surface.nearest(points)
+    assert torch.equal(near.face, every.face)
+    close(near.barycentric, every.barycentric, 1e-6)
+
+
+def test_bounds_of_a_cameras_rays_are_those_of_all_rays_and_spheres():
+    rng = torch.Generator().manual_seed(3)
+    centres = torch.rand(500, 3, generator=rng)
+    places = torch.tensor([[0.5, 0.5, -3.0], [4.0, 0.5, 0.5]])
+    origins = places[torch.randint(2, (400,), generator=rng)]
+    towards = torch.rand(400, 3, generator=rng) * 1.4 - 0.2 - origins
+    directions = towards / towards.norm(dim=-1, keepdim=True) * torch.tensor([1.0, -1.0]).repeat(200)[:, None]
+    near, far, hit = sphere_bounds(origins, directions, centres, 0.05)
+    apart = origins + 1e-3 * torch.rand(400, 3, generator=rng)  # so many places that all are compared
+    every = _all_stretches(origins.double(), directions.double(), centres.double(), 0.05)
+    assert torch.equal(hit, every[0].isfinite()) and 50 < hit.sum() < 200
+    close(near[hit], every[0][hit].float(), 1e-4)
+    close(far[hit], every[1][hit].float(), 1e-4)
+    assert (sphere_bounds(apart, directions, centres, 0.05)[2] == hit).float().mean() > 0.97
 
 
 @pytest.mark.parametrize("point, place", [((0.2, 0.2, 1.0), (0.2, 0.2, 0.0)), ((0.5, -1.0, 0.0), (0.5, 0.0, 0.0)),

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from argparse import Namespace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from data.dataroot import Dataroot
 from data.decomposition import decompose, read_mattes
+from data.layered_video_dataset import LayeredVideoDataset
 from datasets.make_sample import make_sample
 from util.errors import UserError
 from util.images import read_image
@@ -132,6 +134,21 @@ def test_a_moving_camera_needs_its_homographies(tmp_path, capsys):
         assert np.abs(made.astype(float) - seen)[hidden].mean() < 0.5 * np.abs(
             lost.frames[frame].astype(float) - seen)[hidden].mean()
         assert (made == lost.frames[frame])[cv2.dilate(hidden.astype(np.uint8), np.ones((15, 15))) == 0].all()
+
+
+@pytest.mark.parametrize("wrong", [np.array([[1, 0, 40000], [0, 1, 0], [0, 0, 1]]), np.diag([500, 500, 1]),
+                                   np.diag([1e9, 1e9, 1]), np.array([[1, 0, 0], [0, 1, 0], [-1 / 48, 0, 1]])])
+def test_frames_that_lie_impossibly_far_away_are_told_at_once(clip, tmp_path, wrong):
+    root = shutil.copytree(clip, tmp_path / "far")
+    matrices = [np.eye(3)] * 2 + [np.linalg.inv(wrong)] + [np.eye(3)] * (FRAMES - 3)
+    lines = [f"size: {WIDTH} {HEIGHT}", f"bounds: 0 {WIDTH} 0 {HEIGHT}", *(
+        " ".join(f"{number:g}" for number in matrix.ravel()) for matrix in matrices)]
+    (root / "homographies.txt").write_text("\n".join(lines))
+    opt = Namespace(dataroot=str(root), use_homographies=True, init="closed_form")
+    for read in (lambda: decompose(root, True, FRAMES), lambda: LayeredVideoDataset.resolve_options(opt)):
+        with pytest.raises(UserError, match="homographies.txt: the frames lie on a panorama .* times as large as a "
+                                            "frame, frame 0003 farthest"):
+            read()
 
 
 def test_what_is_hidden_goes_on_in_mirrored_time():

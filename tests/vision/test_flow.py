@@ -4,7 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from vision.geometry.flow import backward_warp, flow_from_between, inverse_flow, optical_flow, warp_frames
+from vision.geometry.flow import (
+    backward_warp,
+    camera_shift,
+    flow_from_between,
+    inverse_flow,
+    optical_flow,
+    warp_frames,
+)
 
 PICTURE = cv2.GaussianBlur(np.random.default_rng(0).random((64, 96)).astype(np.float32), (0, 0), 3)
 PICTURE = (255 * (PICTURE - PICTURE.min()) / np.ptp(PICTURE)).round().astype(np.uint8)
@@ -37,3 +44,12 @@ def test_from_between_of_a_steady_motion_either_is_reached_in_its_share_of_the_t
     to_first, to_second = flow_from_between(motion, -motion, time)
     np.testing.assert_allclose(to_first, -time * motion, atol=1e-6)
     np.testing.assert_allclose(to_second, (1 - time) * motion, atol=1e-6)
+
+
+def test_the_camera_s_shift_is_that_of_most_of_the_picture():
+    rng = np.random.default_rng(0)
+    scene = cv2.GaussianBlur(rng.integers(0, 255, (160, 260), np.uint8), (0, 0), 1)
+    first, second = scene[10:130, 10:230].copy(), scene[14:134, 3:223].copy()
+    first[40:80, 60:90], second[40:80, 100:130] = 90, 90  # somebody who walks
+    assert camera_shift(first, second) == pytest.approx([7, -4], abs=0.6)
+    assert camera_shift(0 * first, 0 * first).tolist() == [0, 0]

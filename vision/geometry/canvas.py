@@ -10,6 +10,9 @@ import numpy as np
 
 from vision.geometry.homography import Registration
 
+_FARTHEST = 1e8
+"""Pixels beyond which nobody asks where a frame lies."""
+
 
 @dataclass(frozen=True)
 class Canvas:
@@ -44,6 +47,7 @@ class Canvas:
         right, bottom = np.array(frame_size) - 1
         corners = np.array([[[0, 0], [right, 0], [0, bottom], [right, bottom]]], float)
         reached = np.concatenate([cv2.perspectiveTransform(corners, matrix)[0] for matrix in world])
+        reached = np.nan_to_num(reached, nan=_FARTHEST).clip(-_FARTHEST, _FARTHEST)
         first, last = np.floor(reached.min(0)), np.ceil(reached.max(0))
         density = min(density, (largest - 1) / (last - first).max())
         to_canvas = np.array([[density, 0, -density * first[0]], [0, density, -density * first[1]], [0, 0, 1]])

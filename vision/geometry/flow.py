@@ -7,11 +7,24 @@ further, x to the right, y down. Pixel (x, y) has its centre at (x, y).
 import cv2
 import numpy as np
 
+_LEAST_RESPONSE = 0.03
+"""Of phase correlation, from 0 to 1: below it the pictures have nothing in common."""
+
 
 def optical_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The flow from a picture to another, uint8 [H, W], by dense inverse search (DIS; Kroeger et al., ECCV 2016)."""
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     return search.calc(first, second, None)  # type: ignore[call-overload]  # OpenCV's stubs want a flow to begin with
+
+
+def camera_shift(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """How far most of a picture has moved to another, uint8 [H, W]: (x, y) in pixels, by phase correlation.
+
+    Nothing where there is nothing to tell it by.
+    """
+    window = cv2.createHanningWindow(first.shape[::-1], cv2.CV_32F)
+    shift, response = cv2.phaseCorrelate(first.astype(np.float32), second.astype(np.float32), window)
+    return np.array(shift) if response > _LEAST_RESPONSE else np.zeros(2)
 
 
 def backward_warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_CUBIC,

@@ -1,22 +1,28 @@
 """The nearest point of a triangle mesh, exact.
 
-Of triangles that are equally near, as at an edge, that is taken which Neural Actor's program takes: the one whose index
-leaves the smallest remainder when divided by 128; of several, the last.
+Of triangles that are equally near, as at an edge or a vertex that they share, that is taken which Neural Actor's
+program takes: the one whose index leaves the smallest remainder when divided by 128; of several, the last.
 """
 
-from typing import NamedTuple
+from functools import lru_cache
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-TIE = 1e-9
-"""Triangles whose distances differ by less (in metres) are equally near."""
+try:
+    import igl
+except ImportError:
+    igl = None
+
 TURNS = 128
 """Triangles are asked in as many rounds by a GPU's threads; an earlier thread's answer stays."""
-FIRST_CANDIDATES, TRIED_AT_ONCE = 48, 4
-LAST = 1 << 62
+FIRST_TRIED, FIRST_CANDIDATES = 4, 48
+ON_THE_BORDER = 1e-12
+"""Barycentric coordinates below this are 0."""
 
 
 class Nearest(NamedTuple):
@@ -38,26 +44,40 @@ class Nearest(NamedTuple):
 class Surface:
     """Triangles of a mesh, prepared for many questions.
 
-    A triangle lies in a ball round its centre. The nearest ones are sought among those with the nearest centres, ever
-    more of them until no ball beyond can reach as near: on the CPU with a k-d tree, on a GPU by all distances.
-    Computed in float64, as the difference of two triangles that share an edge is all that tells them apart.
+    The nearest triangle is found by libigl where it is installed and points are on the CPU. Else, as a triangle lies
+    in a ball round its centre, it is sought among those with the nearest centres, as far out as balls can reach as
+    near as the best one found: on the CPU with a k-d tree, on a GPU by all distances. Where in it the nearest point
+    lies, and which triangle counts of those that share it, is computed here, in float64.
     """
 
-    def __init__(self, vertices: Tensor, faces: Tensor):
-        """Prepare vertices [V, 3] and faces [F, 3]; without gradients."""
+    def __init__(self, vertices: Tensor, faces: Tensor, library: bool = True):
+        """Prepare vertices [V, 3] and faces [F, 3]; without gradients. Without `library`, libigl is not used."""
         self.vertices, self.faces = vertices.detach(), faces
         corners = self.vertices.double()[faces]
-        self.corner, edges = corners[:, 0], corners[:, 1:] - corners[:, :1]
-        self.edges = edges
+        edges = corners[:, 1:] - corners[:, :1]
+        products = edges @ edges.transpose(1, 2)
+        first, mixed, second = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1]
+        tiny = torch.finfo(torch.float64).tiny
+        determinant = first * second - mixed**2
+        inverse = torch.where(determinant > 0, 1 / determinant.clamp(min=tiny), torch.nan)
+        self.table = torch.cat((corners[:, 0].T, edges.flatten(1).T, torch.stack(
+            (first, mixed, second, inverse, 1 / first.clamp(min=tiny), 1 / second.clamp(min=tiny),
+             1 / (first + second - 2 * mixed).clamp(min=tiny)))))
+        on_cpu = vertices.device.type == "cpu"
+        self.tree: Any = None
+        if library and igl is not None and on_cpu:
+            self.arrays = self.vertices.double().numpy(), faces.numpy()
+            self.tree = igl.AABB()
+            self.tree.init(*self.arrays)
+            self.nearest_faces = self._by_igl
+            return
         self.centre = corners.mean(1)
         self.radius = (corners - self.centre[:, None]).norm(dim=-1).amax(-1)
         self.reach = float(self.radius.max())
-        products = edges @ edges.transpose(1, 2)
-        first, mixed, second = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1]
-        self.products = torch.stack((first, mixed, second, first * second - mixed**2), -1)
-        number = torch.arange(len(faces), device=faces.device)
-        self.rank = number % TURNS * len(faces) - number
-        self.tree = cKDTree(self.centre.numpy()) if self.centre.device.type == "cpu" else None
+        if on_cpu:
+            self.tree, self.middles = cKDTree(self.centre.numpy()), self.centre.T.contiguous()
+            self.normals = torch.nn.functional.normalize(torch.linalg.cross(*edges.unbind(1), dim=-1), dim=-1).T
+        self.nearest_faces = self._by_tree if on_cpu else self._by_all
 
     def nearest(self, points: Tensor, chunk: int = 1 << 16) -> Nearest:
         """The nearest points of the surface to points [N, 3]; they get no gradients."""
@@ -67,74 +87,110 @@ class Surface:
         return at(points.detach(), self.vertices, self.faces, face, barycentric)
 
     def _nearest(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        face = self.faces.new_zeros(len(points))
-        barycentric = points.new_zeros(len(points), 3)
-        open_points, candidates = torch.arange(len(points), device=points.device), FIRST_CANDIDATES
-        while len(open_points):
-            candidates = min(candidates, len(self.faces))
-            asked = points[open_points].double()
-            away, index = self._nearest_centres(asked, candidates)
-            few = index[:, :TRIED_AT_ONCE]
-            best = self._closest(asked[:, None].expand(-1, few.shape[1], -1).flatten(0, 1), few.flatten())[2]
-            best = best.view(few.shape).amin(-1).clamp(min=0).sqrt()
-            row, column = (away - self.radius[index] <= best[:, None] + TIE).nonzero().unbind(-1)
-            index = index[row, column]
-            second, third, squared = self._closest(asked[row], index)
-            distance = squared.clamp(min=0).sqrt()
-            best = best.scatter_reduce(0, row, distance, "amin")
-            rank = torch.where(distance <= best[row] + TIE, self.rank[index], LAST)
-            first = torch.full_like(open_points, LAST).scatter_reduce(0, row, rank, "amin")
-            chosen = rank == first[row]
-            found = torch.empty_like(open_points)
-            found[row[chosen]] = chosen.nonzero()[:, 0]
-            settled = best + TIE < away[:, -1] - self.reach
-            if candidates == len(self.faces):
-                settled = torch.ones_like(settled)
-            done, found = open_points[settled], found[settled]
-            face[done] = index[found]
-            second, third = second[found], third[found]
-            barycentric[done] = torch.stack((1 - second - third, second, third), -1).to(points.dtype)
-            open_points, candidates = open_points[~settled], candidates * 4
-        return face, barycentric
+        asked = points.double()
+        face = self.nearest_faces(asked)
+        second, third, _ = self._closest(asked, face)
+        barycentric = torch.stack((1 - second - third, second, third), -1)
+        barycentric = torch.where(barycentric < ON_THE_BORDER, 0.0, barycentric)
+        by_vertex, by_edge = first_faces(self.faces)
+        zeros = barycentric == 0
+        count = zeros.sum(-1)
+        of_vertex = by_vertex[self.faces[face, barycentric.argmax(-1)]]
+        of_edge = by_edge[face, zeros.int().argmax(-1)]
+        chosen = torch.where(count > 1, of_vertex, torch.where(count == 1, of_edge, face))
+        same = self.faces[face][:, None, :] == self.faces[chosen][:, :, None]
+        barycentric = (same * barycentric[:, None]).sum(-1)
+        return chosen, barycentric.to(points.dtype)
 
-    def _nearest_centres(self, points: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Distances [N, count] of the nearest centres, in order, and the faces that they are of."""
-        if self.tree is not None:
-            distance, index = self.tree.query(points.numpy(), k=np.arange(1, count + 1), workers=-1)
-            return torch.from_numpy(distance), torch.from_numpy(index)
-        parts = []
-        for part in points.split(max(1, (1 << 26) // len(self.faces))):
-            distance, index = torch.cdist(part, self.centre).topk(count, largest=False)
-            parts.append((distance, index))
-        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    def _by_igl(self, points: Tensor) -> Tensor:
+        found = self.tree.squared_distance(*self.arrays, points.numpy())
+        return torch.from_numpy(np.asarray(found[1]).reshape(-1).astype(np.int64))
+
+    def _by_tree(self, points: Tensor) -> Tensor:
+        """The nearest faces [N] of points [N, 3]."""
+        tried = min(FIRST_TRIED, len(self.faces))
+        near = torch.from_numpy(self.tree.query(points.numpy(), k=np.arange(1, tried + 1))[1])
+        distances = self._distances(points.repeat_interleave(tried, 0), near.flatten()).view(near.shape)
+        best = distances.amin(-1)
+        reached = self.tree.query_ball_point(points.numpy(), (best + self.reach).numpy() + 1e-9, return_sorted=False)
+        counts = np.fromiter(map(len, reached), dtype=np.int64, count=len(reached))
+        index = torch.from_numpy(np.fromiter(chain.from_iterable(reached), dtype=np.int64, count=counts.sum()))
+        row = torch.arange(len(points)).repeat_interleave(torch.from_numpy(counts))
+        (x, y, z), (up_x, up_y, up_z) = self.middles[:, index] - points.T[:, row], self.normals[:, index]
+        height = x * up_x + y * up_y + z * up_z
+        beside = ((x * x + y * y + z * z - height * height).clamp(min=0).sqrt() - self.radius[index]).clamp(min=0)
+        possible = (height * height + beside * beside).sqrt() <= best[row] + 1e-9  # a triangle lies in a flat disc
+        return self._best(points, row[possible], index[possible])
+
+    def _by_all(self, points: Tensor) -> Tensor:
+        """The same by all distances of centres."""
+        face, tried = self.faces.new_zeros(len(points)), min(FIRST_TRIED, len(self.faces))
+        for start, part in zip(range(0, len(points), 1 << 12), points.split(1 << 12)):
+            away, index = torch.cdist(part, self.centre).topk(min(FIRST_CANDIDATES, len(self.faces)), largest=False)
+            best = self._distances(part.repeat_interleave(tried, 0),
+                                   index[:, :tried].flatten()).view(len(part), -1).amin(-1)
+            row, column = (away - self.radius[index] <= best[:, None] + 1e-9).nonzero().unbind(-1)
+            found = self._best(part, row, index[row, column])
+            unsettled = (away[:, -1] - self.reach <= best).nonzero()[:, 0]
+            if len(unsettled) and away.shape[1] < len(self.faces):
+                row, every = ((torch.cdist(part[unsettled], self.centre) - self.radius)
+                              <= best[unsettled][:, None] + 1e-9).nonzero().unbind(-1)
+                found[unsettled] = self._best(part[unsettled], row, every)
+            face[start:start + len(part)] = found
+        return face
+
+    def _best(self, points: Tensor, row: Tensor, face: Tensor) -> Tensor:
+        """The nearest to each point of the faces [M] that belong to the points `row` [M]."""
+        distance = self._distances(points[row], face)
+        best = distance.new_full((len(points),), torch.inf).scatter_reduce(0, row, distance, "amin")
+        chosen = distance == best[row]
+        return face.new_zeros(len(points)).index_copy(0, row[chosen], face[chosen])
+
+    def _distances(self, points: Tensor, faces: Tensor) -> Tensor:
+        return self._closest(points, faces)[2].clamp(min=0).sqrt()
 
     def _closest(self, points: Tensor, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Barycentric coordinates of second and third corner, and squared distances, of points [N, 3] to faces [N]."""
-        offset = points - self.corner[faces]
-        along = (self.edges[faces] @ offset[..., None])[..., 0]
-        first_along, second_along = along.unbind(-1)
-        first, mixed, second, determinant = self.products[faces].unbind(-1)
-        tiny = torch.finfo(torch.float64).tiny
-        v = (second * first_along - mixed * second_along) / determinant.clamp(min=tiny)
-        w = (first * second_along - mixed * first_along) / determinant.clamp(min=tiny)
-        inside = (determinant > 0) & (v >= 0) & (w >= 0) & (v + w <= 1)
-        squared = offset.square().sum(-1)
+        (x0, y0, z0, x1, y1, z1, x2, y2, z2, first, mixed, second, inverse, by_first, by_second,
+         by_across) = self.table[:, faces].unbind(0)
+        x, y, z = points.T.contiguous().unbind(0)
+        x, y, z = x - x0, y - y0, z - z0
+        first_along, second_along = x * x1 + y * y1 + z * z1, x * x2 + y * y2 + z * z2
+        squared = x * x + y * y + z * z
 
         def distance(v: Tensor, w: Tensor) -> Tensor:
             return squared - 2 * (v * first_along + w * second_along) + v * v * first + 2 * v * w * mixed \
                 + w * w * second
 
-        on_first = (first_along / first.clamp(min=tiny)).clamp(0, 1)
-        on_second = (second_along / second.clamp(min=tiny)).clamp(0, 1)
-        across = first + second - 2 * mixed
-        on_third = ((second_along - first_along - mixed + first) / across.clamp(min=tiny)).clamp(0, 1)
-        zero = torch.zeros_like(v)
-        vs, ws = torch.stack((on_first, zero, 1 - on_third)), torch.stack((zero, on_second, on_third))
-        edge = distance(vs, ws)
-        place = edge.argmin(0, keepdim=True)
-        v = torch.where(inside, v, vs.gather(0, place)[0])
-        w = torch.where(inside, w, ws.gather(0, place)[0])
-        return v, w, distance(v, w)
+        v = (second * first_along - mixed * second_along) * inverse
+        w = (first * second_along - mixed * first_along) * inverse
+        inside = (v >= 0) & (w >= 0) & (v + w <= 1)  # never where the inverse is no number
+        on_first, on_second = (first_along * by_first).clamp(0, 1), (second_along * by_second).clamp(0, 1)
+        on_third = ((second_along - first_along - mixed + first) * by_across).clamp(0, 1)
+        best, best_v, best_w = distance(on_first, zero := torch.zeros_like(x)), on_first, zero
+        for other_v, other_w in ((zero, on_second), (1 - on_third, on_third)):
+            other = distance(other_v, other_w)
+            nearer = other < best
+            best, best_v, best_w = (torch.where(nearer, new, old) for new, old in
+                                    ((other, best), (other_v, best_v), (other_w, best_w)))
+        v, w = torch.where(inside, v, best_v), torch.where(inside, w, best_w)
+        return v, w, torch.where(inside, distance(v, w), best)
+
+
+@lru_cache(maxsize=4)
+def first_faces(faces: Tensor) -> tuple[Tensor, Tensor]:
+    """Which face counts where several are equally near: at each vertex [V], on the edge across each corner [F, 3]."""
+    number = torch.arange(len(faces), device=faces.device)
+    order = (number % TURNS * len(faces) - number).argsort()
+    place = torch.empty_like(order).index_copy(0, order, number)
+    vertices = int(faces.max()) + 1
+    by_vertex = place.new_full((vertices,), len(faces)).scatter_reduce(
+        0, faces.flatten(), place.repeat_interleave(3), "amin")
+    across = torch.stack((faces[:, [1, 2]], faces[:, [2, 0]], faces[:, [0, 1]]), 1).sort(-1).values
+    edges, edge = torch.unique(across[..., 0] * vertices + across[..., 1], return_inverse=True)
+    by_edge = place.new_full((len(edges),), len(faces)).scatter_reduce(
+        0, edge.flatten(), place.repeat_interleave(3), "amin")
+    return order[by_vertex.clamp(max=len(faces) - 1)], order[by_edge[edge]]
 
 
 def at(points: Tensor, vertices: Tensor, faces: Tensor, face: Tensor, barycentric: Tensor) -> Nearest:

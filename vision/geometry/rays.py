@@ -8,8 +8,11 @@ import math
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
+MOST_CAMERAS = 16
+"""More places than this that rays begin at are not looked at one by one."""
 OUTSIDE_THE_BODY = 1.88
 """A body's bounding sphere is this many times as large as that of its joints."""
 
@@ -56,36 +59,66 @@ def sphere_bounds(origins: Tensor, directions: Tensor, centres: Tensor, radius: 
                   chunk: int = 1 << 22) -> tuple[Tensor, Tensor, Tensor]:
     """The stretch of each ray from its first to its last point that is within `radius` of any of the centres.
 
-    Spheres whose centre is behind a ray's origin are left out.
+    Spheres whose centre is behind a ray's origin are left out. On the CPU, rays that begin at the same place, as those
+    of a camera, are only compared with spheres that lie in nearly the same direction.
 
     Args:
         origins, directions: [R, 3].
         centres: [V, 3].
         radius: of all spheres.
-        chunk: pairs of a ray and a sphere that are computed at once.
+        chunk: pairs of a ray and a sphere that are computed at once, where all are.
 
     Returns:
         near, far: [R]; 0 where nothing is hit. The stretch between them may leave the spheres.
         hit: bool [R].
     """
+    on_cpu = origins.device.type == "cpu"
+    places = torch.unique(origins, dim=0) if on_cpu else origins
+    near, far = origins.new_full((len(origins),), math.inf), origins.new_full((len(origins),), -math.inf)
+    if not on_cpu or not 0 < len(places) <= MOST_CAMERAS or float(torch.cdist(places, centres).min()) < 2 * radius:
+        step = max(1, chunk // len(centres))
+        for first in range(0, len(origins), step):
+            part = slice(first, first + step)
+            near[part], far[part] = _all_stretches(origins[part], directions[part], centres, radius)
+    else:
+        for place in places:
+            index = (origins == place).all(-1).nonzero()[:, 0]
+            near[index], far[index] = _camera_stretches(place, directions[index], centres, radius)
+    hit = near.isfinite()
+    return near.where(hit, 0), far.where(hit, 0), hit
+
+
+def _all_stretches(origins: Tensor, directions: Tensor, centres: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    """Near and far [R], by comparing all rays with all spheres; infinite where nothing is hit."""
     middle = centres.mean(0)
     around = centres - middle  # seen from the middle, numbers are small: less is lost in differences of squares
     squared, columns = around.square().sum(-1), around.T.contiguous()
-    nears, fars = [], []
-    for start, ray in zip(origins.split(max(1, chunk // len(centres))),
-                          directions.split(max(1, chunk // len(centres)))):
-        to_foot = ((middle - start) * ray).sum(-1, keepdim=True)
-        foot = start + to_foot * ray - middle
-        along = ray @ columns
-        inside = (radius**2 - foot.square().sum(-1, keepdim=True)) - squared + 2 * (foot @ columns) + along.square()
-        along = along + to_foot
-        half = inside.clamp(min=0).sqrt()
-        hit = (inside > 0) & (along > 0)
-        nears.append((along - half).masked_fill(~hit, math.inf).amin(-1))
-        fars.append((along + half).masked_fill(~hit, -math.inf).amax(-1))
-    near, far = torch.cat(nears), torch.cat(fars)
-    hit = near.isfinite()
-    return near.where(hit, 0), far.where(hit, 0), hit
+    to_foot = ((middle - origins) * directions).sum(-1, keepdim=True)
+    foot = origins + to_foot * directions - middle
+    along = directions @ columns
+    inside = (radius**2 - foot.square().sum(-1, keepdim=True)) - squared + 2 * (foot @ columns) + along.square()
+    along = along + to_foot
+    half = inside.clamp(min=0).sqrt()
+    hit = (inside > 0) & (along > 0)
+    return ((along - half).masked_fill(~hit, math.inf).amin(-1), (along + half).masked_fill(~hit, -math.inf).amax(-1))
+
+
+def _camera_stretches(place: Tensor, directions: Tensor, centres: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    """The same for rays that all begin at `place` [3], which is in no sphere."""
+    offsets, rays = (centres - place).double().numpy(), directions.double().numpy()
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    distances = np.linalg.norm(offsets, axis=-1)
+    chord = 2 * math.sin(math.asin(radius / distances.min()) / 2) * (1 + 1e-4)
+    pairs = cKDTree(rays).sparse_distance_matrix(cKDTree(offsets / distances[:, None]), chord, output_type="ndarray")
+    ray, sphere = pairs["i"], pairs["j"]
+    along = (offsets[sphere] * rays[ray]).sum(-1)
+    inside = radius**2 - (distances[sphere]**2 - along**2)
+    hit = inside > 0
+    ray, along, half = torch.from_numpy(ray[hit]), along[hit], np.sqrt(inside[hit])
+    near, far = (torch.full((len(rays),), start, dtype=torch.float64).scatter_reduce(
+        0, ray, torch.from_numpy(ends), reduce) for start, ends, reduce in
+        ((math.inf, along - half, "amin"), (-math.inf, along + half, "amax")))
+    return near.to(directions.dtype), far.to(directions.dtype)
 
 
 def sphere_hits(origins: Tensor, directions: Tensor, centre: Tensor, radius: Tensor | float) -> Tensor:

@@ -12,20 +12,26 @@ import torch
 from util.errors import UserError
 from vision.people.skinning import Body
 
+LEAST_DETERMINANT = 1e-3
+"""A joint's transform that makes volumes smaller than this cannot be undone."""
+
 
 def read_body(folder: Path | str, mesh: str | None = None, texuv: str | None = None, weights: str | None = None,
-              new_tpose: str | None = None) -> Body:
+              new_tpose: str | None = None, other: Path | str | None = None) -> Body:
     """Read the body of an actor.
 
     Args:
         folder: where files are that are not named: canonical.obj, uvmapping.obj, skinning_weight.txt and, where there
             is one, transform_tpose.json.
         mesh, texuv, weights, new_tpose: other files; `new_tpose` "none": the actor is learned in the rest pose.
+        other: another folder, which is taken where `folder` has no canonical.obj.
 
     Raises:
         UserError: a file is missing or wrong, or they do not fit together.
     """
     folder = Path(folder)
+    if other is not None and not (folder / "canonical.obj").exists() and (Path(other) / "canonical.obj").exists():
+        folder = Path(other)
     mesh_path, uv_path, weights_path, pose_path = (
         Path(given) if given else folder / name
         for given, name in ((mesh, "canonical.obj"), (texuv, "uvmapping.obj"), (weights, "skinning_weight.txt"),
@@ -124,4 +130,9 @@ def read_transforms(path: Path, joints: int) -> np.ndarray:
     if values.shape != (4, 4, joints) or not np.isfinite(values).all():
         raise UserError(f"{path}: joints_RT has the shape {list(values.shape)}; expected [4, 4, {joints}], the joint "
                         "last, of finite numbers")
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
+    transforms = np.ascontiguousarray(values.transpose(2, 0, 1))
+    flat = np.flatnonzero(np.linalg.det(transforms[:, :3, :3]) < LEAST_DETERMINANT)
+    if len(flat):
+        raise UserError(f"{path}: joints_RT crushes or mirrors space at joint {flat[0]} (from 0), so its pose cannot "
+                        "be undone; expected rotations and shifts, the joint last")
+    return transforms

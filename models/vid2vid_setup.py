@@ -1,0 +1,92 @@
+"""What options make of video-to-video synthesis: its networks, the GPUs that they are on, and its learning rate."""
+
+from torch import nn
+
+from models.schedules import Progress, by_epoch
+from models.vid2vid_networks import (
+    CoarseGenerator,
+    FineGenerator,
+    GlobalGenerator,
+    LocalEnhancer,
+    MultiScaleDiscriminator,
+    initialise,
+)
+from util.errors import UserError
+
+
+def make_generators(opt, has_flow: bool) -> list[nn.Module]:
+    """The generators from the coarsest to the finest, with fresh weights."""
+    maps_nc = opt.n_frames_G * ((opt.label_nc or opt.input_nc) + opt.use_instance)
+    previous_nc = 3 * (opt.n_frames_G - 1)
+    coarse = CoarseGenerator(maps_nc, previous_nc, opt.ngf, opt.n_downsample_G, opt.n_blocks, opt.norm, opt.fg,
+                             has_flow)
+    fine = [FineGenerator(maps_nc, previous_nc, opt.ngf, scale, opt.n_blocks_local, opt.norm, opt.n_downsample_G > 2,
+                          opt.fg, has_flow) for scale in range(1, opt.n_scales_spatial)]
+    return [initialise(network) for network in (coarse, *fine)]
+
+
+def make_discriminators(opt) -> dict[str, nn.Module]:
+    """The discriminators by name, with fresh weights."""
+    def make(channels: int, num_D: int) -> nn.Module:
+        return initialise(MultiScaleDiscriminator(channels, opt.ndf, opt.n_layers_D, num_D, opt.norm,
+                                                  not opt.no_ganFeat))
+
+    image_nc = (opt.label_nc or opt.input_nc) + opt.use_instance + 3
+    networks = {"D": make(image_nc, opt.num_D)}
+    for k in range(opt.n_scales_temporal):
+        networks[f"D_T{k}"] = make(3 * opt.n_frames_D + 2 * (opt.n_frames_D - 1), opt.num_D)
+    if opt.add_face_disc:
+        networks["D_f"] = make(image_nc, max(1, opt.num_D - 2))
+    return networks
+
+
+def make_single_generator(opt) -> nn.Module:
+    """The generator of single images that makes first frames; with published options the published one.
+
+    It sees what a frame's map holds, without edges of instances, and is half as wide as the video's, or at its full
+    resolution a quarter (`local`).
+    """
+    maps_nc = opt.label_nc or opt.input_nc
+    if opt.netG_single == "local":
+        return LocalEnhancer(maps_nc, max(1, opt.ngf // 4), opt.n_downsample_G, opt.n_blocks, opt.n_local_enhancers,
+                             opt.n_blocks_local)
+    return GlobalGenerator(maps_nc, max(1, opt.ngf // 2), opt.n_downsample_G, opt.n_blocks)
+
+
+def make_single_networks(opt) -> dict[str, nn.Module]:
+    """The generator of single images and its discriminator by name, with fresh weights."""
+    judge = MultiScaleDiscriminator((opt.label_nc or opt.input_nc) + 3, opt.ndf, opt.n_layers_D, opt.num_D, "instance",
+                                    not opt.no_ganFeat)
+    return {"G_single": initialise(make_single_generator(opt)), "D_single": initialise(judge)}
+
+
+def frame_gpus(opt) -> list[int]:
+    """The GPUs that the frames of a load of one clip are spread over: --n_gpus_gen behind the first one, or all.
+
+    Raises:
+        UserError: there are not so many.
+    """
+    if len(opt.gpu_ids) < 2 or opt.batch_size != 1:
+        return []
+    if opt.n_gpus_gen > len(opt.gpu_ids):
+        raise UserError(f"--n_gpus_gen: found {opt.n_gpus_gen}; expected at most the {len(opt.gpu_ids)} of --gpu_ids")
+    return opt.gpu_ids[1:1 + opt.n_gpus_gen] if 0 < opt.n_gpus_gen < len(opt.gpu_ids) else list(opt.gpu_ids)
+
+
+def learning_rate(opt, epochs: range):
+    """The learning rate's factor; that of --lr_policy linear falls as published, after the epoch --n_epochs + 1."""
+    if opt.lr_policy != "linear":
+        return by_epoch(opt, epochs)
+
+    def factor(progress: Progress) -> float:
+        return 1 - max(0, progress.epoch - 1 - opt.n_epochs) / max(1, opt.n_epochs_decay)
+    return factor
+
+
+def single_learning_rate(epochs: range):
+    """The learning rate's factor while first frames are learned: in the second half of the epochs it falls to zero."""
+    steady = (len(epochs) + 1) // 2
+
+    def factor(progress: Progress) -> float:
+        return 1 - max(0, progress.epoch - epochs.start - steady + 1) / (len(epochs) - steady + 1)
+    return factor

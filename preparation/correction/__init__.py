@@ -1,0 +1,1 @@
+"""People and masks corrected by hand, in the browser."""

@@ -1,0 +1,138 @@
+"""What is whom in a picture: masks of people whose skeletons are known.
+
+    mask_rcnn   torchvision's Mask R-CNN: one look at the picture; downloads its weights once (170 MB)
+    mediapipe   BlazePose's segmentation: one person after the other, also where somebody hides another (9 MB)
+
+Pictures are uint8 RGB [H, W, 3], skeletons float64 [17, 3]: x, y in pixels of the picture, and a score in [0, 1]; masks
+float32 [H, W], the probability that a pixel shows the person.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from preparation.blazepose import GREY, LEAST_PRESENCE, BlazePose, Person, square_of
+from util.pretrained import Pretrained, Unavailable, weights_at_hand
+from vision.people.coco import HIPS, SHOULDERS
+from vision.people.person_mask import shared_by_limbs
+from vision.people.tracking import assign_to_masks
+
+MASK_RCNN = Pretrained(
+    "Mask R-CNN", "https://download.pytorch.org/models/maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth",
+    "--segmenter mediapipe is a smaller network; --masks takes masks that you have")
+_LEAST_RCNN_SCORE = 0.5
+_PERSON = 1
+"""The number of people among COCO's classes."""
+_LEAST_INSIDE = 0.3
+"""Of somebody's joints that lie in his mask, for it to be taken as his."""
+_OTHER_PERSON = 0.15
+"""Of a person's height: shoulders and hips that are farther from where they were are somebody else's."""
+
+Segmenter = Callable[[np.ndarray, Sequence[np.ndarray]], list[np.ndarray]]
+"""From a picture and the skeletons in it to the mask of each."""
+
+
+class AtHand(NamedTuple):
+    """A segmenter that can be used.
+
+    Attributes:
+        name: as an option says it.
+        segment: the function.
+        lacking: why a better one is not used, "" if there is none.
+    """
+
+    name: str
+    segment: Segmenter
+    lacking: str
+
+
+def best_at_hand(name: str | None) -> AtHand:
+    """Load a segmenter.
+
+    Args:
+        name: of one; None: Mask R-CNN where its weights can be had, else BlazePose.
+
+    Raises:
+        UserError: it, or neither, can be used.
+    """
+    if name == "mask_rcnn":
+        return AtHand(name, mask_rcnn(), "")
+    lacking = ""
+    if name is None:
+        try:
+            return AtHand("mask_rcnn", mask_rcnn(), "")
+        except Unavailable:
+            lacking = f"Mask R-CNN sees more, but {MASK_RCNN.url} could not be fetched (docs/pretrained.md)"
+    return AtHand("mediapipe", one_by_one(BlazePose()), lacking)
+
+
+def mask_rcnn() -> Segmenter:
+    """Load Mask R-CNN (ResNet-50, FPN, trained on COCO).
+
+    Raises:
+        Unavailable: its weights cannot be had.
+    """
+    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn_resnet50_fpn
+    with weights_at_hand(MASK_RCNN):
+        return by_detections(maskrcnn_resnet50_fpn(weights=MaskRCNN_ResNet50_FPN_Weights.COCO_V1))
+
+
+def by_detections(network) -> Segmenter:
+    """The segmenter of a torchvision detector that returns masks: each goes to the skeleton that lies in it."""
+    import torch
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = network.to(device).eval()
+
+    @torch.inference_mode()
+    def segment(picture: np.ndarray, skeletons: Sequence[np.ndarray]) -> list[np.ndarray]:
+        tensor = torch.tensor(picture, device=device).permute(2, 0, 1).float() / 255
+        found = network([tensor])[0]
+        sure = (found["scores"] > _LEAST_RCNN_SCORE) & (found["labels"] == _PERSON)
+        masks = found["masks"][sure, 0].cpu().numpy()
+        chosen = assign_to_masks(skeletons, [mask > 0.5 for mask in masks], _LEAST_INSIDE)
+        nobody = np.zeros(picture.shape[:2], np.float32)
+        return shared_by_limbs([nobody if i < 0 else masks[i] for i in chosen], skeletons)
+
+    return segment
+
+
+def one_by_one(network: BlazePose) -> Segmenter:
+    """The segmenter of a network that sees one person at a time, the most prominent one of a part of the picture.
+
+    From the one whose skeleton it sees best to the one it sees least, who is found is painted grey, so that those
+    behind are seen; and what it sees of somebody whose shoulders and hips are elsewhere is not his.
+    """
+    def segment(picture: np.ndarray, skeletons: Sequence[np.ndarray]) -> list[np.ndarray]:
+        size = picture.shape[1::-1]
+        squares = [square_of(skeleton) for skeleton in skeletons]
+        seen = [network.look(picture, square) for square in squares]
+        view, covered = picture.copy(), np.zeros(picture.shape[:2], bool)
+        masks: list[np.ndarray] = [np.zeros(covered.shape, np.float32)] * len(skeletons)
+        left = list(range(len(skeletons)))
+        while left:
+            i = min(left, key=lambda k: _apart(seen[k], skeletons[k]))
+            left.remove(i)
+            if _apart(seen[i], skeletons[i]) > _OTHER_PERSON:
+                continue
+            masks[i] = seen[i].mask(size)
+            mine = (masks[i] > 0.5) & ~covered
+            covered |= mine
+            view[mine] = GREY
+            for k in left:
+                distance = np.hypot(squares[i].x - squares[k].x, squares[i].y - squares[k].y)
+                if distance < (squares[i].side + squares[k].side) / 2:
+                    seen[k] = network.look(view, squares[k])
+        return shared_by_limbs(masks, skeletons)
+
+    return segment
+
+
+def _apart(person: Person, skeleton: np.ndarray) -> float:
+    """How far shoulders and hips of who is seen are from where they should be, as a share of his height."""
+    if person.presence < LEAST_PRESENCE:
+        return np.inf
+    trunk = SHOULDERS + HIPS
+    height = max(np.ptp(skeleton[:, :2], axis=0).max(), 1)
+    return float(np.linalg.norm(person.skeleton[trunk, :2] - skeleton[trunk, :2], axis=1).mean() / height
+                 / person.presence)

@@ -1,0 +1,219 @@
+"""The layers of an edit, each as files of its own, for programs in which people finish their shots.
+
+Retimed layers are baked: whatever the edit does to a layer is in its pictures, and putting them one over the other
+gives the retimed video. In which order they lie over each other, frame by frame, is in layers.json and in the timeline.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from retiming.compositor import Compositor
+from retiming.edit import TRANSPARENT, Curve, Edit, LayerInstance
+from retiming.rendering import displayed_size, in_order
+from retiming.timelines import Sequence, baked_timeline, source_timeline, write_timeline
+from util.errors import UserError
+from util.files import results_added
+from util.images import png
+from util.video import VideoWriter
+from util.video import linear_light as linear
+from vision.layers.patches import resized, to_straight
+
+FORMATS = ("png", "exr", "mov")
+BACKGROUND = "background"
+
+
+@dataclass(frozen=True)
+class Group:
+    """What is one layer for other programs: an instance of a layer with the copies of its trail.
+
+    Attributes:
+        name: of its files.
+        layer: its number.
+        instances: in an edit, back to front.
+    """
+
+    name: str
+    layer: int
+    instances: tuple[LayerInstance, ...]
+
+
+def groups_of(edit: Edit, people: list[list[int]] | None) -> list[Group]:
+    """The layers of an edit in the order of their numbers.
+
+    Args:
+        edit: what is shown.
+        people: per layer, its people; None: layer N shows person N.
+    """
+    groups: list[Group] = []
+    trail: list[LayerInstance] = []
+    for instance in edit.instances:
+        trail.append(instance)
+        if instance.behind > 0:
+            continue
+        who = people[instance.layer - 1] if people else [instance.layer]
+        copies = sum(group.layer == instance.layer for group in groups)
+        name = "person" + "_".join(map(str, who)) + (f"_copy{copies}" if copies else "")
+        groups.append(Group(name, instance.layer, tuple(trail)))
+        trail = []
+    return groups
+
+
+def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "png", apart: bool = False,
+                 marks: dict[str, int] | None = None,
+                 progress: Callable[[range], Iterable[int]] = lambda outputs: outputs) -> list[str]:
+    """Write all layers of an edit, a timeline of them, and one of the layers as they were filmed.
+
+    Args:
+        compositor: the layers.
+        edit: made for `compositor.facts`.
+        folder: to fill: `person1/person1.0001.png` and the like (form png), `person1.mov` (mov, ProRes 4444), or
+            `layers.0001.exr` with all layers in it (exr: half floats of linear light, premultiplied; the composite is
+            the plain R, G, B, A); `layers.json`; `retimed.otio`, `source.otio`.
+        form: one of `FORMATS`.
+        apart: shadows, reflections and whatever else is not the person are layers of their own, `person1_effects`.
+        marks: source frames from 1 that become markers, by layer, as an edit file has them.
+        progress: goes through the output frames.
+
+    Returns:
+        warnings, a line each.
+
+    Raises:
+        UserError: a library is missing, or it is not known where the person is in a layer.
+    """
+    groups, outputs = groups_of(edit, compositor.facts.people_layers), range(edit.first, edit.last + 1)
+    names = [BACKGROUND] * (edit.replacement != TRANSPARENT)
+    names += [name for group in groups for name in (f"{group.name}_effects", group.name)[0 if apart else 1:]]
+    metadata = compositor.root.metadata
+    shown = displayed_size(compositor.size, metadata.original_size)
+
+    def pictures(output: int) -> dict[str, np.ndarray]:
+        made = layer_pictures(compositor, edit, groups, output, apart)
+        return made if shown == compositor.size else {name: resized(pixels, shown) for name, pixels in made.items()}
+
+    orders = [depth_order(compositor, edit, groups, output) for output in outputs]
+    with results_added(folder, "retime", own=False) as temporary, ExitStack() as stack:
+        put: Callable[[int, dict[str, np.ndarray]], None]
+        if form == "png":
+            for name in names:
+                (temporary / name).mkdir()
+
+            def put(number: int, made: dict[str, np.ndarray]) -> None:
+                for name, pixels in made.items():
+                    (temporary / name / f"{name}.{number:04d}.png").write_bytes(png(pixels, compression=None))
+        elif form == "mov":
+            videos = {name: stack.enter_context(closing(VideoWriter(temporary / f"{name}.mov", metadata.frame_rate)))
+                      for name in names}
+
+            def put(number: int, made: dict[str, np.ndarray]) -> None:
+                for name, pixels in made.items():
+                    videos[name].add(pixels)
+        else:
+            def put(number: int, made: dict[str, np.ndarray]) -> None:
+                order = [layer for layer in spread(orders[number - 1 - edit.first], apart) if layer in made]
+                write_layered_exr(temporary / f"layers.{number:04d}.exr", made, order, metadata.frame_rate)
+
+        for made, output in zip(in_order(pictures, outputs, progress), outputs):
+            put(output + 1, made)
+        sequences = {name: Sequence(name, form, edit.first + 1, len(outputs)) for name in names}
+        described = [[name for name in (BACKGROUND, *spread(order, apart)) if name in sequences] for order in orders]
+        facts = {"frame_rate": str(metadata.frame_rate), "size": list(shown), "first": edit.first + 1,
+                 "last": edit.last + 1, "composited": "over, in the coded values (not in linear light), back to front",
+                 "order": order_keys(described, edit.first)}
+        (temporary / "layers.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        if form != "exr":
+            write_timeline(temporary / "retimed.otio", baked_timeline(
+                sequences, described, metadata.frame_rate, metadata.audio, edit, groups, marks))
+        write_timeline(temporary / "source.otio", source_timeline(
+            compositor, edit, groups, metadata.frame_rate, metadata.audio))
+    return compositor.warnings
+
+
+def layer_pictures(compositor: Compositor, edit: Edit, groups: list[Group], output: int,
+                   apart: bool) -> dict[str, np.ndarray]:
+    """The layers of an output frame by name: the background uint8 RGB [H, W, 3], others straight RGBA [H, W, 4]."""
+    made = {}
+    if edit.replacement != TRANSPARENT:
+        made[BACKGROUND] = compositor.over_background(edit, output, [])
+    for group in groups:
+        whole = canvas_of(compositor, edit, group.instances, output)
+        if apart:
+            nobody = tuple(replace(one, effects=Curve((0.0,), (0.0,))) for one in group.instances)
+            person = canvas_of(compositor, edit, nobody, output)
+            made[f"{group.name}_effects"] = to_straight(behind(whole, person))
+            whole = person
+        made[group.name] = to_straight(whole)
+    return made
+
+
+def canvas_of(compositor: Compositor, edit: Edit, instances: tuple[LayerInstance, ...], output: int) -> np.ndarray:
+    """Some instances alone, over nothing: premultiplied float32 [4, H, W] (see `Compositor.canvas`)."""
+    alone = replace(edit, instances=instances, replacement=TRANSPARENT)
+    return compositor.canvas(alone, output, compositor.patches(alone, output))
+
+
+def behind(whole: np.ndarray, front: np.ndarray) -> np.ndarray:
+    """What has to lie behind `front` so that both together give `whole`; premultiplied [4, H, W] all of them."""
+    left = np.maximum(whole - front, 0) / np.maximum(1 - front[3], 1e-6)
+    left[3] = left[3].clip(0, 1)
+    left[:3] = np.minimum(left[:3], 255 * left[3])
+    return left
+
+
+def depth_order(compositor: Compositor, edit: Edit, groups: list[Group], output: int) -> list[str]:
+    """Names of the groups of an output frame, back to front; those that show nothing come first."""
+    ends = np.cumsum([len(group.instances) for group in groups])
+    drawn = [groups[int(np.searchsorted(ends, draw.instance, side="right"))].name
+             for draw in compositor.draws(edit, output)]
+    order = list(dict.fromkeys(drawn))
+    return [group.name for group in groups if group.name not in order] + order
+
+
+def spread(order: list[str], apart: bool) -> list[str]:
+    """An order of groups as that of their files: effects lie behind their person."""
+    return [name for group in order for name in (f"{group}_effects", group)[0 if apart else 1:]]
+
+
+def order_keys(orders: list[list[str]], first: int) -> list[list]:
+    """Orders by frame as [[output frame from 1, layers back to front], ...], each from its frame on."""
+    return [[first + index + 1, order] for index, order in enumerate(orders) if not index or order != orders[index - 1]]
+
+
+def write_layered_exr(path: Path, layers: dict[str, np.ndarray], order: list[str], rate: Fraction) -> None:
+    """Write one picture with all layers in it.
+
+    Args:
+        path: the file.
+        layers: by name, uint8 RGB or straight RGBA as sRGB codes it.
+        order: names of those with alpha, back to front, for the composite.
+        rate: frames per second, for the header.
+
+    Raises:
+        UserError: the library OpenEXR is missing.
+    """
+    try:
+        import OpenEXR
+    except ImportError:
+        raise UserError("--layers_format exr: the library OpenEXR is missing. Install it: pip install OpenEXR"
+                        ) from None
+    channels, composite = {}, None
+    for name in [name for name in (BACKGROUND, *order) if name in layers]:
+        pixels = layers[name]
+        straight = pixels if pixels.shape[2] == 4 else np.dstack([pixels, np.full_like(pixels[..., :1], 255)])
+        alpha = straight[..., 3:].astype(np.float32) / 255
+        channels[name] = np.concatenate([linear(straight[..., :3]) * alpha, alpha], axis=2).astype(np.float16)
+        coded = np.concatenate([straight[..., :3] * alpha, alpha], axis=2)  # layers are put together as video is coded
+        composite = coded if composite is None else coded + (1 - alpha) * composite
+    if composite is not None:
+        alpha = composite[..., 3:]
+        colours = (composite[..., :3] / np.maximum(alpha, 1e-6)).clip(0, 255)
+        channels = {"RGBA": np.concatenate([linear(colours) * alpha, alpha], axis=2).astype(np.float16), **channels}
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, "framesPerSecond": rate,
+              "chromaticities": (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)}
+    with OpenEXR.File(header, channels) as file:
+        file.write(str(path))

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Video-to-video synthesis on data that the program makes itself: about a quarter of an hour on two CPU cores, and a few
+# minutes to install. A dancer is learned, and dances somebody else's dance; or a street, or a face that talks.
+#   bash scripts/run_vid2vid_demo.sh [dancer|street|face] [options of train.py]
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+cd "$ROOT"
+
+KIND=dancer
+case "${1:-}" in dancer|street|face) KIND=$1; shift ;; esac
+NAME=vid2vid_$KIND DATA=datasets/vid2vid_$KIND OTHERS=other
+case $KIND in
+    dancer) HEIGHT=160 EPOCHS=3 MAPS="--dataset_mode pose --input_nc 6 --resize_or_crop scaleHeight --no_first_img" ;;
+    face)   HEIGHT=128 EPOCHS=100 MAPS="--dataset_mode face --input_nc 15" ;;
+    street) HEIGHT=64 EPOCHS=100 MAPS="--label_nc 35 --use_instance --fg --load_size 128" OTHERS= ;;
+esac
+if [ ! -d "$DATA" ]; then
+    "$PYTHON" datasets/make_vid2vid_sample.py $KIND --dataroot "$DATA" --height $HEIGHT
+fi
+
+# Small frames, a small network and a short schedule: the published one is made for days on GPUs. Nothing is downloaded:
+# OpenCV teaches the flow, and there is no perceptual loss.
+"$PYTHON" train.py --model vid2vid --name $NAME --overwrite --dataroot "$DATA" --load_size $HEIGHT $MAPS \
+    --ngf 16 --ndf 16 --n_blocks 6 --no_vgg --flow_net dis --n_frames_total 6 --niter_step 1000 \
+    --n_scales_temporal 1 --random_drop_prob 0 --lr 0.0005 --niter $EPOCHS --niter_decay $EPOCHS \
+    --save_latest_freq ${EPOCHS}epochs --display_id 0 --num_threads 0 "$@"
+for phase in test $OTHERS; do
+    "$PYTHON" test.py --name $NAME --phase $phase --use_real_img
+done
+"$PYTHON" scripts/lab/vid2vid_report.py --name $NAME --shown $OTHERS
+
+echo
+echo "The training:  $PWD/checkpoints/$NAME/web/index.html"
+echo "What it makes: $PWD/results/$NAME/report/index.html"
+echo "Open them in a browser. Then try a video of your own: docs/vid2vid/README.md."

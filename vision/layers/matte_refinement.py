@@ -1,0 +1,263 @@
+"""Mattes of people from masks that are only roughly right: what a program found, or somebody drew.
+
+A mask is taken as a prior, not as a boundary. Against it stands what a frame shows: whether a pixel is that of the
+clean plate, in light or in shadow; whether its colour is more often the person's or that of what is around; and what
+its neighbours of like colour say. People compete for pixels, so that nobody gets what is surely another's.
+
+Masks are probabilities, uint8 [L, F, H, W] of L people in F frames, 255 for certain; frames uint8 [F, H, W, 3].
+Probabilities are added up as logits. Nothing here knows files, options or networks.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from util.clips import evenly_spread
+from vision.geometry.canvas import Canvas
+from vision.geometry.flow import backward_warp, optical_flow
+from vision.layers.clean_plate import LEVEL, MOST_SORTED, visible_quantile
+
+COVERED, MARGIN = 25, 3
+"""Level of a prior from which on a pixel may be covered, and pixels around that may be too."""
+LEAST_SEEN = 3
+"""Frames that must show a part of the plate for it to be known."""
+NARROWEST_SPREAD = 4 * LEVEL
+SHIFT = 0.5
+"""Pixels by which a frame may lie beside the plate."""
+DARKEST_SHADOW, BRIGHTEST = 0.5, 1.1
+MOST_SHADED, SHADED = 0.7, 0.1
+UNLIKE, MOST_SCENE, MOST_PERSON = 2.5, 2.5, 4.0
+"""Spreads from the plate at which a pixel says nothing; and the largest logits for and against the scene."""
+COLOURS = 16
+"""Steps of a channel in histograms."""
+MOST_COLOUR = 1.5
+PLACE = 2 / 256
+"""Of the frames' height: how far the edge of any mask may be from where it should be."""
+HALF = 127
+GAP = 0.02
+"""Of the frames' height: how far what belongs to somebody may seem to be from the rest of him."""
+PRIOR, CARRIED, ABSENT, ALIKE = 0.7, 1.0, -1.5, 0.08
+SURE, FREE = 0.9, 0.05
+FLATTEST, STEEPEST = 0.02, 0.98
+ROUNDS, STIFFNESS, REACH_PX, EDGE = 4, 3.0, 4, 0.02 ** 2
+
+
+class Scene(NamedTuple):
+    """The scene without people, on a canvas.
+
+    Attributes:
+        plate: float32 [h, w, 3] in [0, 1].
+        spread: float32 [h, w], by how much what a frame shows of it usually differs.
+        known: float32 [h, w], 1 where it was seen often enough.
+    """
+
+    plate: np.ndarray
+    spread: np.ndarray
+    known: np.ndarray
+
+
+def refined_mattes(frames: np.ndarray, priors: np.ndarray, canvas: Canvas, edge_error: float = PLACE) -> np.ndarray:
+    """Mattes from masks that are roughly right.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        priors: uint8 [L, F, H, W].
+        canvas: where the frames lie in the scene.
+        edge_error: how far the masks' edges may be from where they should be, as a share of the frames' height.
+
+    Returns:
+        uint8 [L, F, H, W].
+    """
+    scene = scene_without_people(frames, priors, canvas)
+    histograms = colour_histograms(frames, priors)
+    believed = [prior_logits(priors[:, f], edge_error * frames.shape[1]) for f in range(len(frames))]
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+    result = np.zeros_like(priors)
+    carried: dict[int, np.ndarray] = {}
+    for order in (range(len(frames)), range(len(frames) - 1, -1, -1)):
+        before = None
+        for f in order:
+            logits = believed[f] + carried.get(f, 0)
+            if before is not None:
+                flow = optical_flow(grey[f], grey[before])
+                warped = carried_logits(result[:, before], frames[before], frames[f], flow)
+                carried[f] = carried.get(f, 0) + warped
+                logits = logits + warped
+            result[:, f] = refined_frame(frames[f], logits, scene, canvas, f, histograms)
+            before = f
+    for mine, given in zip(result, priors):
+        for matte, prior in zip(mine, given):
+            matte[~attached(matte > HALF, prior > HALF)] = 0
+    return result
+
+
+def attached(mask: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """Where a mask, bool [H, W], hangs together with the core of it, over small gaps; all of it without a core."""
+    if not core.any():
+        return np.ones(mask.shape, bool)
+    side = 2 * max(round(GAP * len(mask)), 1) + 1
+    near = cv2.dilate((mask | core).astype(np.uint8), np.ones((side, side), np.uint8))
+    pieces = cv2.connectedComponents(near)[1]
+    return np.isin(pieces, np.unique(pieces[core]))
+
+
+def prior_logits(priors: np.ndarray, edge_error_px: float) -> np.ndarray:
+    """What the masks [L, H, W] of a frame say, as logits; who has none in it may be anywhere."""
+    blurred = np.stack([cv2.GaussianBlur(np.where(enclosed(prior > HALF), np.maximum(prior, HALF), prior), (0, 0),
+                                         max(edge_error_px, 0.1)) for prior in priors])
+    probability = (blurred * LEVEL).clip(FLATTEST, STEEPEST)
+    logits = np.log(probability / (1 - probability))
+    logits[priors.max(axis=(1, 2)) < 128] = ABSENT
+    return logits * PRIOR
+
+
+def enclosed(mask: np.ndarray) -> np.ndarray:
+    """Holes of a mask, bool [H, W]: of these it says nothing."""
+    outside = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
+    cv2.floodFill(outside, None, (0, 0), 2)
+    return outside[1:-1, 1:-1] == 1
+
+
+def carried_logits(mattes: np.ndarray, there: np.ndarray, here: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """What the mattes [L, H, W] of a neighbouring frame say of this one, as logits.
+
+    Args:
+        mattes: uint8.
+        there, here: both frames, uint8 [H, W, 3].
+        flow: from here to there.
+    """
+    moved = backward_warp(there, flow, cv2.INTER_LINEAR)
+    unlike = cv2.GaussianBlur(cv2.absdiff(here, moved).max(axis=-1).astype(np.float32), (0, 0), 1.5) * LEVEL
+    trust = np.exp(-((unlike / ALIKE) ** 2))
+    warped = np.stack([backward_warp(one, flow, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT) for one in mattes])
+    probability = (warped * LEVEL).clip(0.05, 0.95)
+    return CARRIED * trust * np.log(probability / (1 - probability))
+
+
+def scene_without_people(frames: np.ndarray, priors: np.ndarray, canvas: Canvas) -> Scene:
+    """The median of what frames show beside people, and how far it is to be trusted."""
+    used = evenly_spread(len(frames), MOST_SORTED)
+    side = np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8)
+    laid = np.stack([canvas.lay(frames[f], f) for f in used])
+    visible = np.stack([(canvas.lay(cv2.dilate(priors[:, f].max(axis=0), side), f) < COVERED) & canvas.in_view(f, 1)
+                        for f in used])
+    plate, seen = visible_quantile(laid, visible, 0.5)
+    away = np.stack([np.abs(frame * LEVEL - plate).max(axis=-1) for frame in laid])
+    coded = (255 * away.clip(0, 1)).round().astype(np.uint8)[..., None]
+    spread = 1.48 * visible_quantile(coded, visible, 0.5)[0][..., 0]
+    known = seen >= LEAST_SEEN
+    spread = np.where(known, spread, 0)
+    steep = cv2.morphologyEx(plate.max(axis=-1), cv2.MORPH_GRADIENT, np.ones((3, 3))) / 2
+    spread = np.sqrt(np.maximum(cv2.GaussianBlur(spread, (0, 0), 1.5), NARROWEST_SPREAD) ** 2 + (SHIFT * steep) ** 2)
+    return Scene(plate, spread.astype(np.float32), known.astype(np.float32))
+
+
+def colour_histograms(frames: np.ndarray, priors: np.ndarray) -> np.ndarray:
+    """How often each colour is the scene's near people, and each person's: float32 [1 + L, COLOURS ** 3], means of 1.
+    """
+    counts = np.zeros((len(priors) + 1, COLOURS ** 3), np.float32)
+    for f, frame in enumerate(frames):
+        codes = coded_colours(frame)
+        some = priors[:, f].max(axis=0)
+        near = cv2.dilate(some, np.ones((31, 31), np.uint8)) > 127
+        for number, prior in enumerate(priors[:, f], start=1):
+            counts[number] += np.bincount(codes[prior > SURE * 255], minlength=COLOURS ** 3)
+        counts[0] += np.bincount(codes[near & (some < FREE * 255)], minlength=COLOURS ** 3)
+    cube = counts.reshape(-1, COLOURS, COLOURS, COLOURS)
+    for axis in (1, 2, 3):  # neighbouring colours count a little
+        padded = np.concatenate([cube.take([0], axis), cube, cube.take([-1], axis)], axis)
+        cube = (padded.take(range(COLOURS), axis) + 2 * cube + padded.take(range(2, COLOURS + 2), axis)) / 4
+    counts = cube.reshape(len(counts), -1)
+    return counts / np.maximum(counts.mean(axis=1, keepdims=True), 1e-6)
+
+
+def coded_colours(frame: np.ndarray) -> np.ndarray:
+    """The number of each pixel's colour in a histogram, [H, W]."""
+    steps = (frame.astype(np.int32) * COLOURS) >> 8
+    return (steps[..., 0] * COLOURS + steps[..., 1]) * COLOURS + steps[..., 2]
+
+
+def refined_frame(frame: np.ndarray, logits: np.ndarray, scene: Scene, canvas: Canvas, number: int,
+                  histograms: np.ndarray) -> np.ndarray:
+    """The mattes of one frame: mean field over people and scene, smoothed along the frame's edges.
+
+    Args:
+        frame: uint8 [H, W, 3].
+        logits: [L, H, W] of the masks, and of the frames around.
+        scene, canvas: where the frame `number` sees it.
+        histograms: as `colour_histograms` makes them.
+    """
+    mattes = np.zeros(logits.shape, np.uint8)
+    some = logits.max(axis=0) > np.log(FREE / (1 - FREE))
+    if not some.any():
+        return mattes
+    left, top, width, height = cv2.boundingRect(some.astype(np.uint8))
+    around = height // 4
+    part = (slice(max(top - around, 0), top + height + around), slice(max(left - around, 0), left + width + around))
+    plate, spread, known = (canvas.seen(one, number)[part] for one in scene)
+    image = frame[part] * LEVEL
+    shown = histograms[:, coded_colours(frame[part])]
+    colour = ((np.log(shown[1:] + 0.1) - np.log(shown[:1] + 0.1)) / 2).clip(-MOST_COLOUR, MOST_COLOUR)
+    whole = (logits[:, part[0], part[1]] + evidence_of_scene(image, plate, spread, known > 0.5)
+             + colour * np.where(known > 0.5, 0.5, 1)).astype(np.float32)
+    along_edges = GuidedFilter(image, REACH_PX, EDGE)
+    share = softmax(whole)
+    for _ in range(ROUNDS):
+        share = softmax(whole + STIFFNESS * (2 * np.stack([along_edges(one) for one in share]) - 1))
+    mattes[:, part[0], part[1]] = (255 * share).round()
+    return mattes
+
+
+def evidence_of_scene(image: np.ndarray, plate: np.ndarray, spread: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Logits [H, W] that a pixel is not of the plate, lit or in shadow; 0 where the plate is not known."""
+    light = (image * plate).sum(axis=-1) / np.maximum((plate * plate).sum(axis=-1), 1e-4)
+    light = light.clip(DARKEST_SHADOW, BRIGHTEST)
+    away = np.abs(image - light[..., None] * plate).max(axis=-1) / spread
+    most = MOST_SHADED + (MOST_SCENE - MOST_SHADED) * np.exp(-(((light - 1) / SHADED) ** 2))
+    return np.where(known, (away - UNLIKE).clip(-most, MOST_PERSON), 0)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Shares [L, H, W] of people, who compete with each other and with the scene, whose logit is 0."""
+    raised = np.exp(logits - np.maximum(logits.max(axis=0), 0))
+    rest = np.exp(-np.maximum(logits.max(axis=0), 0))
+    return raised / (raised.sum(axis=0) + rest)
+
+
+class GuidedFilter:
+    """Smooths pictures along the edges of a guide (He, Sun and Tang, "Guided Image Filtering", 2010)."""
+
+    def __init__(self, guide: np.ndarray, reach: int, edge: float):
+        """Prepare for a guide, float32 [H, W, 3].
+
+        Args:
+            guide: in [0, 1].
+            reach: pixels of the window to each side.
+            edge: variance of the guide below which it has no edge.
+        """
+        self.guide, self._side = guide, (2 * reach + 1, 2 * reach + 1)
+        self._middle = self._mean(guide)
+        r, g, b = cv2.split(guide)
+        mr, mg, mb = cv2.split(self._middle)
+        rr, rg, rb, gg, gb, bb = (
+            self._mean(one * other) - mean_one * mean_other + (edge if one is other else 0)
+            for one, other, mean_one, mean_other in ((r, r, mr, mr), (r, g, mr, mg), (r, b, mr, mb), (g, g, mg, mg),
+                                                     (g, b, mg, mb), (b, b, mb, mb)))
+        minors = (gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb,
+                  rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg)
+        whole = rr * minors[0] + rg * minors[1] + rb * minors[2]
+        self._inverse = [minor / whole for minor in minors]
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        """A picture smoothed, float32 [H, W]."""
+        around = self._mean(picture)
+        x, y, z = cv2.split(self._mean(self.guide * picture[..., None]) - self._middle * around[..., None])
+        rr, rg, rb, gg, gb, bb = self._inverse
+        slope = cv2.merge([rr * x + rg * y + rb * z, rg * x + gg * y + gb * z, rb * x + gb * y + bb * z])
+        offset = around - (slope * self._middle).sum(axis=-1)
+        return (self._mean(slope) * self.guide).sum(axis=-1) + self._mean(offset)
+
+    def _mean(self, values: np.ndarray) -> np.ndarray:
+        return cv2.blur(values, self._side)
+
