@@ -113,13 +113,14 @@ def test_fast_training_starts_from_the_draft_and_ends_in_its_time(folder):
 
 def test_what_does_not_show_one_scene_has_layers_all_the_same(folder):
     make_sample(folder / "moving", frames=12, width=128, height=80, camera="moving")
+    (folder / "moving/homographies.txt").unlink()
     make_iuv(folder / "moving", "drawn")
     said = run(folder, "train.py", "--name", "own", "--dataroot", "moving", "--preset", "draft", "--display_id", "0")
     assert "WARNING: --init closed_form: the frames of moving do not show one scene" in said
     run(folder, "test.py", "--name", "own")
     run(folder, "evaluate.py", "--name", "own", "--no_lpips")
     measured = json.loads((folder / "results/own/test_latest/evaluation/metrics.json").read_text())["total"]
-    assert measured["reconstruction"]["psnr"] > 33 and measured["background"]["psnr"] > 25
+    assert measured["reconstruction"]["psnr"] > 33 and measured["background"]["psnr"] > 22
     assert measured["background"]["off"] < 0.01
 
 
