@@ -23,7 +23,7 @@ from preparation import estimators
 from preparation.frame_names import named_in
 from preparation.masks import GIVEN, given_masks
 from preparation.pose_pixels import better_reading
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from preparation.tracks import (
     between,
     gaps,
@@ -106,7 +106,7 @@ def run(job: Job) -> Outcome:
                                        f"others; Keypoint R-CNN sees more, but {lacking}"))
     if isinstance(poses, Path):
         file = read_pose_file(poses)
-        values = read_values(job.root / METADATA)
+        values = facts_of_frames(job.root)
         people, how = matched(poses, file, frames, values.get("source", {}))
         people, told = in_pixels_of_frames(poses, file, people, files, masks, values, job.opt.pose_size)
         findings += told
