@@ -79,7 +79,7 @@ class LnrModel(BaseModel):
     def __init__(self, opt: Namespace):
         super().__init__(opt)
         self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures,
-                                        amp=self.amp_dtype, smooth=opt.smooth_decoder)
+                                        amp=self.amp_dtype, smooth=getattr(opt, "smooth_decoder", False))
         self.renderer.to(self.device).to(memory_format=torch.channels_last)
         self.networks = {"LNR": self.renderer}
         self.guidance: lnr_prior.Guidance | None = None
