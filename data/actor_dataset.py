@@ -62,6 +62,8 @@ class ActorDataset(BaseDataset):
         self.size = size_of(opt.view_resolution) if opt.view_resolution else self.full_size()
         self.memory = Memory(MEMORY // max(1, opt.num_threads))
         if opt.is_train:
+            self.check_cameras()
+        if opt.is_train:
             steps = opt.virtual_epoch_steps * (opt.batch_size if opt.batch_size != "auto" else 1)
             self.length = int(min(steps, opt.max_dataset_size))
         else:
@@ -169,6 +171,20 @@ class ActorDataset(BaseDataset):
                          **colours_of(photograph[chosen[:, 1], chosen[:, 0]])})
         del item["vertices"]
         return item | {name: torch.cat([view[name] for view in rays]) for name in rays[0]}
+
+    def check_cameras(self) -> None:
+        """See that the body is in front of every camera in the first frame.
+
+        Raises:
+            UserError: it is behind one.
+        """
+        vertices = self.pose(self.frames[0])["vertices"]
+        for view in self.views:
+            place = self.cameras[view][1]
+            if float(((vertices - place[:3, 3]) @ place[:3, 2]).max()) <= 0:
+                raise UserError(f"{self.camera_files[view][1]}: the body of {self.transforms[self.frames[0]]} is all "
+                                "behind this camera; expected an OpenCV camera that looks along z, camera-to-world in "
+                                "pose/, world-to-camera in extrinsic/")
 
     def full_size(self) -> tuple[int, int]:
         """Height and width of the photographs; without any, of pictures whose middle is that of the first camera."""

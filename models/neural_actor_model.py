@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.base_model import BaseModel, Export, Phase
+from models.base_model import BaseModel, Cost, Export, Phase
 from models.neural_actor_losses import VggDistance, alpha_loss, colour_loss, squares, ssim_loss
 from models.neural_actor_networks import from_published
 from models.neural_actor_options import PRESETS, add_options
@@ -112,6 +112,22 @@ class NeuralActorModel(BaseModel):
             if fine:
                 drawn["density_noise_fine"] = self.randn_per_item(items, rays, samples + fine + 1)
         return drawn
+
+    def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
+        """Counted for rays that all pass the body, and nearest points without libigl."""
+        opt = self.opt
+        samples = len(item["rays_o"]) * (opt.fixed_num_samples + 1)
+        if opt.hierarchical_sampling:
+            samples += len(item["rays_o"]) * (opt.fixed_num_samples + opt.fixed_fine_num_samples + 1)
+        layers = [part for part in self.actor.modules() if isinstance(part, torch.nn.Linear)]
+        weights, widths = (sum(sizes) for sizes in zip(*((part.weight.numel(), part.out_features) for part in layers)))
+        flop = 6 * samples * weights
+        gib = 0.7 + 8e-9 * batch_size * samples * widths + 16e-9 * sum(p.numel() for p in self.actor.parameters())
+        if opt.use_texture_encoder and not opt.disable_texture:
+            texels = item["texture"][0].numel()
+            flop += ENCODER_FLOP[opt.texture_encoder_layers - 1] * texels
+            gib += ENCODER_BYTES * batch_size * texels / 2**30
+        return Cost(1e-12 * items * flop, gib, items * (1e-11 * flop + 8e-6 * samples))
 
     def losses(self, seen: dict[str, Tensor], wanted: Tensor) -> dict[str, Tensor]:
         """`total` and its terms, of what rays see and the colours wanted [B, R, 3]."""
@@ -230,6 +246,9 @@ class NeuralActorModel(BaseModel):
 
 MESH_MARGIN = 0.2
 """How much larger than the body the box is in which its surface is sought, in metres."""
+ENCODER_FLOP = (14e3, 70e3, 120e3, 190e3, 240e3)
+"""A step of the texture encoder for a texel, by the number of its maps."""
+ENCODER_BYTES = 2500
 VIEW_CHUNK = 1 << 14
 """Rays of a view that are looked at at once: what bounds the memory of a picture."""
 

@@ -93,7 +93,8 @@ def first_frame(opt, run_folder: Path, device: torch.device):
     if "City" in chosen or "city" in chosen:
         if opt.load_size not in STREET_SIZES:
             raise UserError(f"--loadSize: found {opt.load_size} with --use_single_G; its generators are for 512, 1024 "
-                            "and 2048. Give one of these, or --use_real_img, or --no_first_img")
+                            "and 2048. Give one of these, train one (--niter_single), or give --use_real_img or "
+                            "--no_first_img")
         folder = Path(opt.single_G_dir or PUBLISHED / "label2city_single")
         generator: nn.Module
         if opt.load_size == 2048:

@@ -15,6 +15,7 @@ from torch import Tensor
 from data.actor_dataset import (
     by_number,
     camera_files,
+    has_cameras,
     pictures_of_cameras,
     read_matrix,
     read_pose,
@@ -31,8 +32,10 @@ from vision.people.skinning import Body, blended
 
 MOST_READ, MOST_TOLD = 500, 5
 """Files of a kind that are read, evenly spread; problems of a kind that are told one by one."""
-FRAMES, CAMERAS = 4, 6
-"""As many are compared with the posed body."""
+FRAMES, CAMERAS, OTHER_CAMERAS, SHIFTED = 4, 6, 24, 12
+"""Frames in which the person is compared with the posed body, and up to how many cameras in all of them (of more, each
+in one frame); as many cameras are tried for a picture that does not fit, and so many pictures with other frames."""
+BODY = ("canonical.obj", "uvmapping.obj", "skinning_weight.txt")
 HEIGHT = 256
 """Pixels at which silhouettes are compared."""
 MIN_DIS_EPS = 0.06
@@ -40,8 +43,9 @@ SMALLEST_BODY, LARGEST_BODY = 0.4, 3.0
 """Metres from head to foot."""
 FARTHEST_CAMERA = 50
 OFFSETS = range(-3, 4)
-BAD, FAIR, BETTER = 0.5, 0.7, 0.03
-"""Overlap of silhouettes below which something is wrong, or doubtful; by how much other frames must be better."""
+BAD, FAIR, BETTER, ODD = 0.5, 0.7, 0.03, 0.2
+"""Overlap of silhouettes below which something is wrong, or doubtful; by how much other frames must be better to be the
+right ones; by how much less one camera or frame has than the others that is wrong."""
 
 T = TypeVar("T")
 Look = Generator[Finding, None, T]
@@ -149,6 +153,10 @@ def _numbered(folder: Path, pattern: str) -> Look[dict[int, Path]]:
 def _body(root: Path) -> Look[Body | None]:
     """Files one by one, so that all that is wrong is told; then whether they fit together."""
     pose = root / "transform_tpose.json"
+    if not any((root / name).exists() for name in BODY):
+        yield Finding(1, f"{root}: no body ({', '.join(BODY)}); test.py takes the one that was trained on, training "
+                         "needs it here. Poses and photographs cannot be compared without")
+        return None
     wrong = [*_each([root / "canonical.obj", root / "uvmapping.obj"], read_obj, "meshes"),
              *_each([root / "skinning_weight.txt"], read_table, "tables")]
     if not wrong:
@@ -297,6 +305,9 @@ def _cameras(root: Path) -> Look[list[View] | None]:
     for first, second, used in (("intrinsic", "intrinisc", "intrinsic/"), ("extrinsic", "pose", "extrinsic/")):
         if (root / first).is_dir() and (root / second).is_dir():
             yield Finding(1, f"{root}: has {first}/ and {second}/; {used} is used. Remove the other")
+    if not has_cameras(root) and not (root / "rgb").is_dir():
+        yield Finding(1, f"{root}: no cameras; test.py takes those that were trained on")
+        return None
     views: list[View] = []
     problems = []
     for intrinsics, place in camera_files(root):
@@ -437,17 +448,16 @@ class Silhouettes:
         vertices: in the world, by frame.
         views: all cameras.
         frames: that are compared; all have photographs.
-        cameras: that are compared, by their index.
+        people: by frame and camera: the photograph, where the person is in it, reduced, and by which factor.
     """
 
     def __init__(self, faces: np.ndarray, vertices: dict[int, np.ndarray], views: list[View],
                  photographs: dict[int, Path], frames: list[int]):
         self.faces, self.vertices, self.views, self.frames = faces, vertices, views, frames
-        self.cameras = [int(i) for i in evenly_spread(len(views), CAMERAS)]
         self.people: dict[tuple[int, int], tuple[Path, np.ndarray, float]] = {}
-        for frame in self.frames:
+        for place, frame in enumerate(frames):
             pictures = pictures_of_cameras(photographs[frame], [view.file for view in views])
-            for camera in self.cameras:
+            for camera in range(len(views)) if len(views) <= CAMERAS else range(place, len(views), len(frames)):
                 picture = pictures[camera]
                 if picture is not None:
                     foreground = photograph(picture)[1]
@@ -477,6 +487,18 @@ def body_in_view(vertices: np.ndarray, faces: np.ndarray, view: View, size: tupl
     return rasterised(((pixels + 0.5) * scale - 0.5)[faces], size, depth[faces]).face >= 0
 
 
+def _outliers(silhouettes: Silhouettes, compared: list[Compared]) -> Iterator[Finding]:
+    """Cameras and frames that are worse than the others."""
+    for kind, what in (("camera", "its matrices, or whose pictures these are"), ("frame", "its transform file")):
+        means = {key: float(np.mean([entry.overlap for entry in compared if getattr(entry, kind) == key]))
+                 for key in sorted({getattr(entry, kind) for entry in compared})}
+        usual = float(np.median(list(means.values())))
+        for key in [key for key in means if means[key] < usual - ODD]:
+            name = silhouettes.views[key].file.stem if kind == "camera" else key
+            yield Finding(2, f"{kind} {name}: the posed body and the person overlap by {means[key]:.2f}, by "
+                             f"{usual:.2f} in other {kind}s. Look at {what}")
+
+
 def _overlaps(silhouettes: Silhouettes, compared: list[Compared], order: list[int]) -> Iterator[Finding]:
     """Whether bodies lie over people; if not, whether they do in other frames (of all, in `order`) or seen by other
     cameras.
@@ -487,19 +509,20 @@ def _overlaps(silhouettes: Silhouettes, compared: list[Compared], order: list[in
     if mean < FAIR:
         yield Finding(2 if mean < BAD else 1,
                       f"the posed body and the person in the photographs overlap by {mean:.2f} (1: the same outline, "
-                      f"{len(compared)} pictures). Cameras, units or frame numbers may be wrong; the page shows them "
-                      "(python prepare.py --dataroot DIR)")
+                      f"{len(compared)} pictures). Cameras, units or frame numbers may be wrong; the page that "
+                      "prepare.py makes without --check shows them")
     else:
         yield Finding(0, f"the posed body and the person in the photographs overlap by {mean:.2f} (1: the same "
                          "outline)")
+    yield from _outliers(silhouettes, compared)
     shifted: dict[int, list[float]] = {}
-    for entry in compared:
-        here = order.index(entry.frame)
-        others = {offset: order[here + offset] for offset in OFFSETS if 0 <= here + offset < len(order)}
-        if entry.camera not in silhouettes.cameras[::2] or len(others) < len(OFFSETS) or not set(
-                others.values()) <= silhouettes.vertices.keys():
-            continue
-        for offset, pose_of in others.items():
+    places = {number: place for place, number in enumerate(order)}
+    inner = [entry for entry in compared if all(
+        0 <= places[entry.frame] + offset < len(order)
+        and order[places[entry.frame] + offset] in silhouettes.vertices for offset in OFFSETS)]
+    for entry in (inner[i] for i in evenly_spread(len(inner), SHIFTED)) if inner else ():
+        for offset in OFFSETS:
+            pose_of = order[places[entry.frame] + offset]
             shifted.setdefault(offset, []).append(silhouettes.overlap(entry.frame, entry.camera, pose_of))
     means = {offset: float(np.mean(values)) for offset, values in shifted.items()}
     best = max(means, key=lambda offset: means[offset], default=0)
@@ -508,14 +531,14 @@ def _overlaps(silhouettes: Silhouettes, compared: list[Compared], order: list[in
                          f"{'later' if best > 0 else 'earlier'} ({means[best]:.2f} instead of {means[0]:.2f}); "
                          "expected the same number for the same instant. Renumber rgb/ or transform/")
     if mean < FAIR:
-        frame = silhouettes.frames[0]
-        taken = {}
-        for camera in silhouettes.cameras:
-            if (frame, camera) in silhouettes.people:
-                overlaps = [silhouettes.overlap(frame, camera, seen_by=other) for other in silhouettes.cameras]
-                if max(overlaps) > overlaps[silhouettes.cameras.index(camera)] + 0.1:
-                    taken[camera] = silhouettes.cameras[int(np.argmax(overlaps))]
-        if 2 * len(taken) >= len(silhouettes.cameras) and len(taken) > 1:
+        tried = [(frame, camera) for frame, camera in silhouettes.people if frame == silhouettes.frames[0]]
+        tried, taken = [tried[i] for i in evenly_spread(len(tried), CAMERAS)] if tried else [], {}
+        others = [int(i) for i in evenly_spread(len(silhouettes.views), OTHER_CAMERAS)]
+        for frame, camera in tried:
+            overlaps = [silhouettes.overlap(frame, camera, seen_by=other) for other in others]
+            if max(overlaps) > silhouettes.overlap(frame, camera) + 0.1:
+                taken[camera] = others[int(np.argmax(overlaps))]
+        if 2 * len(taken) >= len(tried) and len(taken) > 1:
             camera, other = next(iter(taken.items()))
             yield Finding(2, f"pictures of camera {silhouettes.views[camera].file.stem} fit better to camera "
                              f"{silhouettes.views[other].file.stem} ({len(taken)} such cameras); are they in another "

@@ -22,7 +22,7 @@ from vision.people.body_files import read_body
 from vision.people.texture_maps import normals_of_vertices
 
 MEANING = ("good to know", "may cost quality", "the actor will be visibly wrong", "training cannot run")
-WIDTH = 240
+WIDTH, MOST_PICTURES = 240, 24
 DRAWN_HEIGHT = 2 * HEIGHT
 BODY_SHARE = 0.5
 """Of a pixel's colour, where the body is drawn."""
@@ -54,7 +54,7 @@ def make_page(root: Path, findings: Sequence[Finding], compared: Sequence[Compar
                           "wrong everywhere: its matrices. All in the same way: axes or units. All, more so where the "
                           "person moves: numbers of frames. The worst come first; 1 would be the same outline.")
             media = []
-            for entry in sorted(compared, key=lambda entry: entry.overlap):
+            for entry in sorted(compared, key=lambda entry: entry.overlap)[:MOST_PICTURES]:
                 name = f"pictures/frame_{entry.frame:06d}_camera_{entry.camera:04d}.png"
                 write_png(temporary / name, drawn_over(root, entry))
                 camera = camera_files(root)[entry.camera][1].stem

@@ -13,16 +13,18 @@ from tqdm import tqdm
 from data.dataroot import list_images, read_homographies
 from data.tracked_poses import TrackedPose, poses_of_frames
 from preparation import segmenters
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from util.errors import UserError
 from util.images import read_image, write_png
 from vision.geometry.canvas import Canvas
-from vision.layers.matte_refinement import refined_mattes, upsampled
+from vision.layers.matte_refinement import refined_mattes
 from vision.people.drawn_body import draw_body
 
 SEGMENTERS = ("mask_rcnn", "mediapipe", "none")
 _DRAWN, _SOFT = 0.8, 0.015
 """How sure drawn limbs are the person, and over which share of his height they fade."""
+_EDGE_ERROR = 1 / 1000
+"""Of the frames' height, of what networks find: they say by themselves how sure they are."""
 _UNSEEN = 0.2
 """Share of the frames with somebody's pose in which nothing of him may be found before it is told."""
 
@@ -54,13 +56,12 @@ def run(job: Job) -> Outcome:
     path = job.root / "homographies.txt"
     canvas = Canvas.of(read_homographies(path) if path.exists() else None, priors.shape[:1:-1])
     frames = np.stack([read_image(file, "RGB") for file in list_images(job.root / "rgb_256").values()])
-    mattes = refined_mattes(frames, priors, canvas)
+    mattes = refined_mattes(frames, priors, canvas, _EDGE_ERROR)
     for matte, prior in zip(mattes, priors):
         if matte.max() < 128:  # nothing in sight where the poses are
             matte[:] = prior
-    for f, (name, file) in enumerate(list_images(job.root / "rgb_512").items()):
-        large = upsampled(mattes[:, f], read_image(file, "RGB"))
-        for number, matte in enumerate(large, start=1):
+    for f, name in enumerate(files):
+        for number, matte in enumerate(mattes[:, f], start=1):
             write_png(job.made / "mask" / f"{number:02d}" / f"{name}.png", matte)
     findings = [Finding(0, f"mattes: found by {chosen.name}, refined against scene, colours and neighbouring frames")]
     if chosen.lacking:
@@ -71,7 +72,7 @@ def run(job: Job) -> Outcome:
                    findings, {"segmenter": chosen.name})
 
 
-STEP = Step("mattes", run, ("rgb", "rgb_512", "rgb_256", "keypoints.json", "homographies.txt",
+STEP = Step("mattes", run, ("rgb", "rgb_256", "keypoints.json", "homographies.txt",
                             f"{METADATA}#alphapose_input_size", f"{METADATA}#people_layers!layers"),
             ("mask",), add_options, steps_back=True)
 _WITHOUT = ("mattes: no masks: {}. Layers are the limbs that poses draw, so hair, clothes, hands and all that people "
@@ -80,7 +81,7 @@ _WITHOUT = ("mattes: no masks: {}. Layers are the limbs that poses draw, so hair
 
 def layers_of(root: Path, people: list[list[TrackedPose]]) -> list[list[int]]:
     """Who is in which layer: as somebody wrote it into metadata.json, else everybody in one of his own."""
-    given = read_values(root / METADATA).get("people_layers")
+    given = facts_of_frames(root).get("people_layers")
     ids = sorted({pose.person for present in people for pose in present})
     return given if given else [[person] for person in ids]
 
@@ -88,7 +89,7 @@ def layers_of(root: Path, people: list[list[TrackedPose]]) -> list[list[int]]:
 def found_masks(job: Job, files: dict[str, Path], people: list[list[TrackedPose]], layers: list[list[int]],
                 segment: segmenters.Segmenter) -> np.ndarray:
     """What a segmenter finds of each layer's people, uint8 [L, F, H, W] in the size of rgb_256; kept in the cache."""
-    values = read_values(job.root / METADATA)
+    values = facts_of_frames(job.root, "size_LR")
     size = tuple(values["size_LR"])
     priors = np.zeros((len(layers), len(files), *size[::-1]), np.uint8)
     for f, (name, file) in enumerate(tqdm(files.items(), desc="mattes", unit="frame")):

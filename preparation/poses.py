@@ -22,14 +22,16 @@ from preparation import estimators
 from preparation.frame_names import named_in
 from preparation.masks import GIVEN, given_masks
 from preparation.pose_pixels import better_reading
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from preparation.tracks import (
+    between,
     gaps,
     in_masks,
     least_frames,
     left_out,
     moved_into_masks,
     numbered,
+    reasons_for,
     tracked,
     without_short_gaps,
 )
@@ -37,13 +39,20 @@ from util.clips import evenly_spread
 from util.command_line import int_at_least
 from util.errors import UserError
 from util.files import write_text
-from util.images import read_image
+from util.images import image_size, read_image
+from vision.people.cast import LEAST_SCORE, is_somebody
 from vision.people.pose_formats import Pose, PoseFile, printable, read_pose_file
-from vision.people.tracking import by_frames_seen
+from vision.people.tracking import by_frames_seen, likeness
 
 LEFT_OUT = "left_out.json"
 """Poses of those who are left out, in the folder of what the step has found."""
 _ESTIMATORS = ("keypoint_rcnn", "mediapipe", "none")
+_LONGEST_LOOKED_FOR = 40
+"""Frames of a gap in which somebody is looked for again."""
+_FOUND_AGAIN, _KNOWN = 0.3, 0.75
+"""Likeness to where somebody must be from which it is he, and to a skeleton that was there already from which it is
+the same."""
+_DONE = "done"
 _PROBES = 8
 """Frames from all over the clip that are looked at first: a clip without people is told at once."""
 
@@ -87,7 +96,7 @@ def run(job: Job) -> Outcome:
     masks = given_masks(job.root)
     height, width = read_image(next(iter(files.values())), "L").shape
     findings: list[Finding] = []
-    poses = job.opt.poses
+    poses = job.opt.poses or next((name for name in _ESTIMATORS if is_estimated(job.cache, name, files, masks)), None)
     if poses is None:
         poses, lacking = estimators.best_at_hand()
         if lacking:
@@ -95,7 +104,7 @@ def run(job: Job) -> Outcome:
                                        f"others; Keypoint R-CNN sees more, but {lacking}"))
     if isinstance(poses, Path):
         file = read_pose_file(poses)
-        values = read_values(job.root / METADATA)
+        values = facts_of_frames(job.root)
         people, how = matched(poses, file, frames, values.get("source", {}))
         people, told = in_pixels_of_frames(poses, file, people, files, masks, values, job.opt.pose_size)
         findings += told
@@ -104,12 +113,17 @@ def run(job: Job) -> Outcome:
             people = [[replace(pose, person=None) for pose in present] for present in people]
             source += "; tracked here, as the file has no ids that can be used"
     else:
-        people, source = estimated(job.cache, poses, files, masks), poses
+        people, source = estimated(job.cache, poses, files, masks, job.opt.people is not None), poses
     if masks:
         people = [in_masks(present, [path.get(frame) for path in masks.values()], list(masks))
                   for frame, present in zip(frames, people)]
-    people, camera = tracked(people, files)
-    found = numbered(people, job.opt, list(masks), camera, (width, height))
+    least_score = LEAST_SCORE if poses in _ESTIMATORS else 0
+    before, (people, camera) = people, tracked(people, files)
+    found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
+    if poses == "mediapipe" and not masks:
+        before = looked_for_again(job.cache, files, before, found.chosen)
+        people, camera = tracked(before, files)
+        found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
     people, filled_in = without_short_gaps(found.chosen)
     people, moved = moved_into_masks(frames, people, masks)
     write_text(job.made / "keypoints.json", keypoints_json(frames, people))
@@ -120,19 +134,22 @@ def run(job: Job) -> Outcome:
     if filled_in or moved:
         findings.append(Finding(1, f"poses: {filled_in + moved} were not found and filled in from the frames around; "
                                    "look at them on the page"))
-    if poses == "mediapipe" and not masks and len(seen) > 1:
+    if job.opt.poses == "mediapipe" and not masks and len(seen) > 1:
         findings.append(Finding(2, f"poses: mediapipe sees one person at a time, and {len(seen)} were found; who "
                                    "overlaps with others is lost for a while. Give --masks, or --poses keypoint_rcnn"))
-    findings += [*gaps(frames, people), *left_out(found, least_frames(job.opt, len(frames)))]
+    least = least_frames(job.opt, len(frames))
+    findings += [*gaps(frames, people), *left_out(found, least)]
     if not seen and not masks:
-        raise UserError(f"--poses {poses}: nobody was found in at least {least_frames(job.opt, len(frames))} frames; "
-                        "give other poses, another estimator, masks with --masks, or a smaller --min_frames")
+        reasons = f" ({reasons_for(found, least)})" if found.why else ""
+        raise UserError(f"--poses {poses}: nobody was found in at least {least} frames{reasons}; give other poses, "
+                        "another estimator, masks with --masks, a smaller --min_frames, or --people N to take whom "
+                        "there is")
     return Outcome(f"{len(seen)} {'person' if len(seen) == 1 else 'people'} ({source})", findings,
                    {"source": source, "people": sorted(seen), "left_out": found.why})
 
 
 STEP = Step("poses", run, ("rgb", GIVEN, f"{METADATA}#source"), ("keypoints.json",), add_options,
-            cached_for=("rgb", "--poses"))
+            cached_for=("rgb",))
 
 
 def matched(path: Path, file: PoseFile, frames: list[str], source: dict) -> tuple[list[list[Pose]], str]:
@@ -237,15 +254,23 @@ def check_inside(path: Path, people: list[list[Pose]], size: tuple[int, int]) ->
                         "1280x720")
 
 
-def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict]) -> list[list[Pose]]:
+def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict],
+              somebody_is_there: bool = False) -> list[list[Pose]]:
     """Run an estimator over the frames; what it found in each is kept in `cache`.
+
+    Args:
+        cache: the step's folder.
+        estimator: its name.
+        files: the frames' pictures by name.
+        masks: those of people that were given.
+        somebody_is_there: somebody says so; else frames from all over the clip are looked at first.
 
     Raises:
         UserError: nobody is in frames from all over the clip.
     """
     if estimator == "none":
         return [[] for _ in files]
-    cache = cache / estimator / ("in masks" if masks else "alone")  # which are other poses
+    cache = cache_of_estimator(cache, estimator, masks)
     people: list[list[np.ndarray]] = []
     find = None
     for frame, path in tqdm(files.items(), desc="poses", unit="frame"):
@@ -257,11 +282,58 @@ def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[i
                 find = (estimators.keypoint_rcnn() if estimator == "keypoint_rcnn" else
                         estimators.mediapipe(files, masks))
             found = find(frame, read_image(path, "RGB"), people[-1] if people else [])
-            if not found and not people and not masks:
+            if not (people or masks or somebody_is_there) and not any(
+                    is_somebody(skeleton, height_of(path)) for skeleton in found):
                 look_for_people(find, files)
             write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in found]))
         people.append(found)
     return [[Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in found] for found in people]
+
+
+def looked_for_again(cache: Path, files: dict[str, Path], people: list[list[Pose]],
+                     chosen: list[list[Pose]]) -> list[list[Pose]]:
+    """Look for people once more where they must be: BlazePose sees one person in a crop, and loses who is hidden.
+
+    That is done once; who chooses differently later gets what was found then.
+
+    Args:
+        cache: the step's folder.
+        files: the frames' pictures by name.
+        people: what was found in each frame.
+        chosen: of it, those who are in the clip, with their numbers.
+
+    Returns:
+        what was found in each frame, then and now.
+    """
+    folder = cache_of_estimator(cache, "mediapipe", {}) / "again"
+    expected = between(chosen, _LONGEST_LOOKED_FOR)
+    find, result = None, []
+    for (frame, path), present, there, missing in zip(tqdm(files.items(), desc="poses: again", unit="frame"), people,
+                                                      chosen, expected):
+        kept = folder / f"{frame}.json"
+        if missing and not kept.exists() and not (folder / _DONE).exists():
+            find = find or estimators.mediapipe(files, {})
+            seen = find(frame, read_image(path, "RGB"), [pose.keypoints for pose in (*there, *missing)])
+            new = [skeleton for skeleton in seen
+                   if likeness(skeleton[None], np.stack([pose.keypoints for pose in missing])).max() > _FOUND_AGAIN]
+            write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in new]))
+        more = [np.array(skeleton) for skeleton in json.loads(kept.read_text())] if kept.exists() else []
+        result.append([*present, *(Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in more
+                                   if not present or likeness(skeleton[None], np.stack(
+                                       [pose.keypoints for pose in present])).max() < _KNOWN)])
+    write_text(folder / _DONE, "")
+    return result
+
+
+def cache_of_estimator(cache: Path, estimator: str, masks: dict[int, dict]) -> Path:
+    """Where what an estimator finds is kept; where there are masks it looks there, and finds something else."""
+    return cache / estimator / ("in masks" if masks else "alone")
+
+
+def is_estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[int, dict]) -> bool:
+    """Whether what an estimator finds in all frames is there."""
+    folder = cache_of_estimator(cache, estimator, masks)
+    return all((folder / f"{frame}.json").exists() for frame in files)
 
 
 def look_for_people(find: estimators.Finder, files: dict[str, Path]) -> None:
@@ -271,10 +343,17 @@ def look_for_people(find: estimators.Finder, files: dict[str, Path]) -> None:
         UserError: nobody is in any of them.
     """
     names = [list(files)[i] for i in evenly_spread(len(files), _PROBES)]
-    if not any(find(name, read_image(files[name], "RGB"), []) for name in names):
+    if not any(is_somebody(skeleton, height_of(files[name])) for name in names
+               for skeleton in find(name, read_image(files[name], "RGB"), [])):
         raise UserError(f"{next(iter(files.values())).parent}: nobody was found in {len(names)} frames from all over "
                         "the clip; expected people, of at least a twelfth of the frame's height. Give another clip or "
-                        "part (--start, --end); or --masks of what is to be a layer, with --poses none")
+                        "part (--start, --end); --people N to take whatever is like people; or --masks of what is to "
+                        "be a layer, with --poses none")
+
+
+def height_of(path: Path) -> int:
+    """The height of a picture."""
+    return image_size(path)[1]
 
 
 def keypoints_json(frames: list[str], people: Sequence[Sequence[Pose]]) -> str:

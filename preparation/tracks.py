@@ -19,7 +19,7 @@ from data.tracked_poses import HIGHEST_PERSON
 from preparation.steps import Finding
 from util.images import read_image
 from vision.geometry.flow import camera_shift
-from vision.people.cast import LEAST_SIZE, audience, part_of
+from vision.people.cast import LEAST_SIZE, audience, part_of, things
 from vision.people.looks import looks_of
 from vision.people.person_mask import bounding_box
 from vision.people.pose_formats import Pose
@@ -33,10 +33,11 @@ _LONGEST_FILLED = 5
 _LOOKED_AT_PX = 360
 """Height of the pictures in which people's colours are looked at."""
 
-SELDOM, SMALL, AUDIENCE, NOT_CHOSEN = "hardly ever seen", "too small", "audience", "not chosen"
+SELDOM, THING, SMALL, AUDIENCE, NOT_CHOSEN = "hardly ever seen", "no person", "too small", "audience", "not chosen"
 DROPPED = "left out by hand"
 """Why people are left out."""
 _REASONS = {SELDOM: "seen in fewer than {least} frames", SMALL: "too small for a layer",
+            THING: "hardly like a person",
             AUDIENCE: "of the audience (smaller, at the edge or still)", NOT_CHOSEN: "beyond --people"}
 
 
@@ -102,7 +103,7 @@ def tracked(people: list[list[Pose]], files: dict[str, Path]) -> tuple[list[list
 
 
 def numbered(people: list[list[Pose]], opt: Namespace, masks: list[int], camera: np.ndarray | None,
-             size: tuple[int, int]) -> People:
+             size: tuple[int, int], least_score: float = 0) -> People:
     """Choose who stays, and number them: the people in masks as these, others by the frames that they are in.
 
     A mask in which hardly ever a pose was found is of a thing, and has none. People whom somebody has tracked are
@@ -114,6 +115,7 @@ def numbered(people: list[list[Pose]], opt: Namespace, masks: list[int], camera:
         masks: numbers of those that there are.
         camera: see `tracked`.
         size: (width, height) of the frames.
+        least_score: mean of the joints' scores below which somebody is no person.
     """
     ids = [[pose.person for pose in present] for present in people]
     known = by_frames_seen(ids, least_frames(opt, len(people)))
@@ -123,29 +125,35 @@ def numbered(people: list[list[Pose]], opt: Namespace, masks: list[int], camera:
         parts = {person: part_of(*_of_person(people, person), size, camera) for person in others}
         ranking = sorted(others, key=lambda person: -parts[person].prominence)
         if opt.people is None:
-            why |= {person: AUDIENCE for person, looks_on in zip(parts, audience(list(parts.values()))) if looks_on}
             why |= {person: SMALL for person, part in parts.items() if part.size < LEAST_SIZE}
+            why |= {person: THING for person, thing in zip(parts, things(list(parts.values()), least_score)) if thing}
+            rest = [person for person in others if person not in why]
+            why |= {person: AUDIENCE for person, looks_on in zip(rest, audience([parts[person] for person in rest]))
+                    if looks_on}
             ranking = [person for person in ranking if person not in why]
     most = opt.people if opt.people is not None else len(masks) or HIGHEST_PERSON
     stay = set(ranking[:max(0, most - len(masks))])
     first = max(masks, default=0) + 1
     new = {number: number for number in masks if number in known}
     new |= {person: first + i for i, person in enumerate(person for person in others if person in stay)}
-    rest = [person for person in by_frames_seen(ids) if person not in new]
-    return People(_renumbered(people, new),
-                  _renumbered(people, {person: number for number, person in enumerate(rest, start=1)}),
-                  {number: why.get(person, NOT_CHOSEN) for number, person in enumerate(rest, start=1)})
+    left = {person: number for number, person in enumerate((i for i in by_frames_seen(ids) if i not in new), start=1)}
+    return People(_renumbered(people, new), _renumbered(people, left),
+                  {number: why.get(person, NOT_CHOSEN) for person, number in left.items()})
+
+
+def reasons_for(people: People, least: int) -> str:
+    """How many were left out for which reason."""
+    counts = [(reason, sum(why == reason for why in people.why.values())) for reason in _REASONS]
+    return ", ".join(f"{count} {_REASONS[reason].format(least=least)}" for reason, count in counts if count)
 
 
 def left_out(people: People, least: int) -> Iterator[Finding]:
     """Who was left out, and why, in one line."""
-    reasons = [(reason, sum(why == reason for why in people.why.values())) for reason in _REASONS]
-    told = [f"{count} {_REASONS[reason].format(least=least)}" for reason, count in reasons if count]
-    if told:
+    if people.why:
         yield Finding(int(any(why != SELDOM for why in people.why.values())),
                       f"poses: {len(people.why)} more people were left out: "
-                      f"{', '.join(told)}. --people N takes the N most prominent, --min_frames less time in sight, and "
-                      "on the page of --serve you choose")
+                      f"{reasons_for(people, least)}. --people N takes the N most prominent, --min_frames less time in "
+                      "sight, and on the page of --serve you choose")
 
 
 def without_short_gaps(people: list[list[Pose]]) -> tuple[list[list[Pose]], int]:
@@ -154,18 +162,24 @@ def without_short_gaps(people: list[list[Pose]]) -> tuple[list[list[Pose]], int]
     Returns:
         people of each frame in the order of their numbers, and how many poses were filled in.
     """
-    filled, count = [list(present) for present in people], 0
+    missing = between(people, _LONGEST_FILLED)
+    return ([sorted((*present, *more), key=number_of) for present, more in zip(people, missing)],
+            sum(len(more) for more in missing))
+
+
+def between(people: list[list[Pose]], longest: int) -> list[list[Pose]]:
+    """Where people must be who are missing in up to `longest` frames: on the straight way from before to after."""
+    filled: list[list[Pose]] = [[] for _ in people]
     last: dict[int, tuple[int, Pose]] = {}
     for frame, present in enumerate(people):
         for pose in present:
             before, earlier = last.get(number_of(pose), (frame, pose))
-            for missing in range(before + 1, frame) if frame - before <= _LONGEST_FILLED + 1 else ():
+            for missing in range(before + 1, frame) if frame - before <= longest + 1 else ():
                 share = (missing - before) / (frame - before)
                 keypoints = (1 - share) * earlier.keypoints + share * pose.keypoints
                 filled[missing].append(replace(pose, keypoints=keypoints, score=min(earlier.score, pose.score)))
-                count += 1
             last[number_of(pose)] = frame, pose
-    return [sorted(present, key=number_of) for present in filled], count
+    return filled
 
 
 def moved_into_masks(frames: list[str], people: list[list[Pose]],

@@ -41,7 +41,7 @@ const timeWarps = {
 
   pingpong(first, last, times = Infinity) {
     const period = 2 * (last - first), late = times === Infinity ? 0 : times * period;
-    const modulo = (x) => ((x % period) + period) % period;
+    const modulo = (x) => x % period + (x % period < 0 ? period : 0);  // as numpy rounds it: ties fall alike
     return (t) => t < first ? t : t < first + times * period
       ? first + Math.abs(modulo(t - last) - (last - first)) : t - late;
   },

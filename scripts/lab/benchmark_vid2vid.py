@@ -36,7 +36,7 @@ from util.errors import reported_in_one_line  # noqa: E402
 from util.files import write_text  # noqa: E402
 
 PROGRAMS = {"published": (PublishedVid2Vid, []), "fp32": (Vid2VidModel, []), "bf16": (Vid2VidModel, ["--amp", "bf16"])}
-SMALL = ["--model", "vid2vid", "--gpu_ids", "-1", "--flow_net", "dis", "--no_vgg", "--n_frames_total", "4",
+SMALL = ["--model", "vid2vid", "--gpu_ids", "-1", "--flow_net", "dis", "--no_vgg", "--n_frames_total", "2",
          "--max_frames_per_gpu", "2"]
 WORK = {
     "street, 256x128": ("street", 128, ["--label_nc", "35", "--use_instance", "--fg", "--load_size", "256", "--ngf",

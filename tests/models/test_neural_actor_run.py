@@ -1,6 +1,7 @@
 """Runs of `--model neural_actor` through train.py and test.py, on the golden folder's actor."""
 
 import json
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
@@ -136,3 +137,37 @@ def test_weights_that_do_not_add_up_are_told(tmp_path):
     path.write_text("\n".join([rows[0], " ".join(["0.5"] * len(rows[0].split())), *rows[2:]]))
     with pytest.raises(UserError, match="row 2 add up to 12"):
         begin("run", *RAW, "--weights", str(path))
+
+
+def changed(tmp_path, name, change):
+    """A copy of the golden actor's folder with a file or folder changed by a function of its path."""
+    folder = tmp_path / "actor"
+    shutil.copytree(GOLDEN / "dataroot", folder)
+    change(folder / name)
+    return folder
+
+
+def with_joint(path, joint, matrix):
+    content = json.loads(path.read_text())
+    for row in range(4):
+        for column in range(4):
+            content["joints_RT"][row][column][joint] = matrix[row][column]
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("name, change, message", [
+    ("tex/000001.png", lambda path: path.unlink(), "tex: no picture of frame 1"),
+    ("tex/000000.png", lambda path: path.write_bytes(b"no picture"), "000000.png: not readable"),
+    ("rgb/000001", shutil.rmtree, "rgb: no folder of frame 1"),
+    ("rgb/000000/0001.png", lambda path: path.write_bytes(b"no picture"), "0001.png: not readable"),
+    ("transform/000001.json", lambda path: with_joint(path, 5, [[0] * 4] * 3 + [[0, 0, 0, 1]]), "at joint 5"),
+    ("transform/000000.json", lambda path: path.write_text("{}"), "joints_RT"),
+    ("pose/0001.txt", lambda path: path.write_text("1 0 0 0\n0 1 0 0\n0 0 1 50\n0 0 0 1\n"), "behind this camera"),
+    ("pose/0001.txt", lambda path: path.write_text("1 0 0\n"), "0001.txt: 1 lines"),
+    ("intrinsic", shutil.rmtree, "intrinsic")], ids=str)
+def test_data_that_are_wrong_are_told_in_one_line(tmp_path, name, change, message):
+    folder = changed(tmp_path, name, change)
+    with pytest.raises(UserError, match=message) as error:
+        train.main(["--name", "run", *SMALL[:2], "--dataroot", str(folder), *SMALL[6:], *RAW, "--no_html",
+                    "--max_update", "12", "--pixel_per_view", "16", "--subsample", "-1"])
+    assert "\n" not in str(error.value)

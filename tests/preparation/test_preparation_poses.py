@@ -368,3 +368,44 @@ def test_gaps_of_several_people_are_told_in_one_line(prepare):
                for n in range(1, FRAMES + 1)}
     told, = (finding.text for finding in prepare(content)[0].findings if "missing" in finding.text)
     assert "person 2 is missing in 9 of 20 frames" in told and "first in 0008; so is 1 in 7." in told
+
+
+@pytest.mark.parametrize("what", [skeleton(100, 0.5), np.column_stack([STANDING * 0.08, np.full(17, 0.9)])])
+def test_an_animal_and_people_a_few_pixels_high_are_nobody_unless_somebody_asks_for_them(root, monkeypatch, what):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        return [what]
+    monkeypatch.setattr(estimators, "keypoint_rcnn", lambda: find)
+    with pytest.raises(UserError, match="nobody was found in 8 frames"):
+        perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=None, min_frames=None))
+    assert len(calls) == 9
+    perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=1, min_frames=None))
+    assert len(read_poses(root / "keypoints.json")["0001"]) == 1
+
+
+def test_what_is_hardly_like_a_person_is_left_out_beside_one(root, monkeypatch):
+    monkeypatch.setattr(estimators, "keypoint_rcnn",
+                        lambda: lambda frame, *_: [skeleton(2 * int(frame)), skeleton(150, 0.55)])
+    outcome, _ = perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=None, min_frames=None))
+    assert place(read_poses(root / "keypoints.json")["0020"]) == {1: 40}
+    assert "1 hardly like a person" in str(outcome.findings)
+
+
+def test_who_is_lost_for_a_while_is_looked_for_again_where_he_must_be_and_only_once(root, monkeypatch):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        here = skeleton(8 * int(frame))
+        expected = any(abs(pose[:, 0].mean() - here[:, 0].mean()) < 15 for pose in before)
+        return [here] if not 7 <= int(frame) <= 14 or expected and len(calls) > FRAMES else []
+    monkeypatch.setattr(estimators, "mediapipe", lambda *_: find)
+    opt = Namespace(poses="mediapipe", people=None, min_frames=None)
+    perform(poses.STEP, root, opt)
+    assert calls[FRAMES:] == [f"{n:04d}" for n in range(7, 15)]
+    people = read_poses(root / "keypoints.json")
+    assert [place(people[f"{n:04d}"]) for n in (6, 9, 14, 15)] == [{1: 48}, {1: 72}, {1: 112}, {1: 120}]
+    perform(poses.STEP, root, Namespace(**{**vars(opt), "people": 1}))
+    assert len(calls) == FRAMES + 8 and read_poses(root / "keypoints.json").keys() == people.keys()

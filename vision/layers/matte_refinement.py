@@ -26,15 +26,20 @@ NARROWEST_SPREAD = 4 * LEVEL
 SHIFT = 0.5
 """Pixels by which a frame may lie beside the plate."""
 DARKEST_SHADOW, BRIGHTEST = 0.5, 1.1
+MOST_SHADED, SHADED = 0.7, 0.1
 UNLIKE, MOST_SCENE, MOST_PERSON = 2.5, 2.5, 4.0
 """Spreads from the plate at which a pixel says nothing; and the largest logits for and against the scene."""
 COLOURS = 16
 """Steps of a channel in histograms."""
 MOST_COLOUR = 1.5
-PRIOR, CARRIED, ABSENT, ALIKE = 1.0, 1.2, -1.5, 0.08
+PLACE = 2 / 256
+"""Of the frames' height: how far the edge of any mask may be from where it should be."""
+HALF = 127
+GAP = 0.02
+"""Of the frames' height: how far what belongs to somebody may seem to be from the rest of him."""
+PRIOR, CARRIED, ABSENT, ALIKE = 0.7, 1.0, -1.5, 0.08
 SURE, FREE = 0.9, 0.05
 FLATTEST, STEEPEST = 0.02, 0.98
-FINE_REACH_PX, FINE_EDGE = 3, 0.01 ** 2
 ROUNDS, STIFFNESS, REACH_PX, EDGE = 4, 3.0, 4, 0.02 ** 2
 
 
@@ -52,20 +57,21 @@ class Scene(NamedTuple):
     known: np.ndarray
 
 
-def refined_mattes(frames: np.ndarray, priors: np.ndarray, canvas: Canvas) -> np.ndarray:
+def refined_mattes(frames: np.ndarray, priors: np.ndarray, canvas: Canvas, edge_error: float = PLACE) -> np.ndarray:
     """Mattes from masks that are roughly right.
 
     Args:
         frames: uint8 [F, H, W, 3].
         priors: uint8 [L, F, H, W].
         canvas: where the frames lie in the scene.
+        edge_error: how far the masks' edges may be from where they should be, as a share of the frames' height.
 
     Returns:
         uint8 [L, F, H, W].
     """
     scene = scene_without_people(frames, priors, canvas)
     histograms = colour_histograms(frames, priors)
-    believed = [prior_logits(priors[:, f]) for f in range(len(frames))]
+    believed = [prior_logits(priors[:, f], edge_error * frames.shape[1]) for f in range(len(frames))]
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     result = np.zeros_like(priors)
     carried: dict[int, np.ndarray] = {}
@@ -80,15 +86,37 @@ def refined_mattes(frames: np.ndarray, priors: np.ndarray, canvas: Canvas) -> np
                 logits = logits + warped
             result[:, f] = refined_frame(frames[f], logits, scene, canvas, f, histograms)
             before = f
+    for mine, given in zip(result, priors):
+        for matte, prior in zip(mine, given):
+            matte[~attached(matte > HALF, prior > HALF)] = 0
     return result
 
 
-def prior_logits(priors: np.ndarray) -> np.ndarray:
+def attached(mask: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """Where a mask, bool [H, W], hangs together with the core of it, over small gaps; all of it without a core."""
+    if not core.any():
+        return np.ones(mask.shape, bool)
+    side = 2 * max(round(GAP * len(mask)), 1) + 1
+    near = cv2.dilate((mask | core).astype(np.uint8), np.ones((side, side), np.uint8))
+    pieces = cv2.connectedComponents(near)[1]
+    return np.isin(pieces, np.unique(pieces[core]))
+
+
+def prior_logits(priors: np.ndarray, edge_error_px: float) -> np.ndarray:
     """What the masks [L, H, W] of a frame say, as logits; who has none in it may be anywhere."""
-    probability = (priors * LEVEL).clip(FLATTEST, STEEPEST)
+    blurred = np.stack([cv2.GaussianBlur(np.where(enclosed(prior > HALF), np.maximum(prior, HALF), prior), (0, 0),
+                                         max(edge_error_px, 0.1)) for prior in priors])
+    probability = (blurred * LEVEL).clip(FLATTEST, STEEPEST)
     logits = np.log(probability / (1 - probability))
     logits[priors.max(axis=(1, 2)) < 128] = ABSENT
     return logits * PRIOR
+
+
+def enclosed(mask: np.ndarray) -> np.ndarray:
+    """Holes of a mask, bool [H, W]: of these it says nothing."""
+    outside = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
+    cv2.floodFill(outside, None, (0, 0), 2)
+    return outside[1:-1, 1:-1] == 1
 
 
 def carried_logits(mattes: np.ndarray, there: np.ndarray, here: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -186,7 +214,8 @@ def evidence_of_scene(image: np.ndarray, plate: np.ndarray, spread: np.ndarray, 
     light = (image * plate).sum(axis=-1) / np.maximum((plate * plate).sum(axis=-1), 1e-4)
     light = light.clip(DARKEST_SHADOW, BRIGHTEST)
     away = np.abs(image - light[..., None] * plate).max(axis=-1) / spread
-    return np.where(known, (away - UNLIKE).clip(-MOST_SCENE, MOST_PERSON), 0)
+    most = MOST_SHADED + (MOST_SCENE - MOST_SHADED) * np.exp(-(((light - 1) / SHADED) ** 2))
+    return np.where(known, (away - UNLIKE).clip(-most, MOST_PERSON), 0)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -232,25 +261,3 @@ class GuidedFilter:
     def _mean(self, values: np.ndarray) -> np.ndarray:
         return cv2.blur(values, self._side)
 
-
-def upsampled(mattes: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """Mattes along the edges of a larger picture of the same frame: joint upsampling by the guided filter.
-
-    Args:
-        mattes: uint8 [L, h, w].
-        picture: uint8 [H, W, 3].
-
-    Returns:
-        uint8 [L, H, W].
-    """
-    size = picture.shape[1::-1]
-    result = np.zeros((len(mattes), *size[::-1]), np.uint8)
-    some = cv2.resize(mattes.max(axis=0), size, interpolation=cv2.INTER_LINEAR) > FREE * 255
-    if some.any():
-        left, top, width, height = cv2.boundingRect(some.astype(np.uint8))
-        part = (slice(max(top - 8, 0), top + height + 8), slice(max(left - 8, 0), left + width + 8))
-        along_edges = GuidedFilter(picture[part] * LEVEL, FINE_REACH_PX, FINE_EDGE)
-        for one, matte in zip(result, mattes):
-            large = cv2.resize(matte, size, interpolation=cv2.INTER_LINEAR)[part] * LEVEL
-            one[part] = (255 * along_edges(large).clip(0, 1)).round()
-    return result

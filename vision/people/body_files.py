@@ -12,6 +12,9 @@ import torch
 from util.errors import UserError
 from vision.people.skinning import Body
 
+LEAST_DETERMINANT = 1e-3
+"""A joint's transform that makes volumes smaller than this cannot be undone."""
+
 
 def read_body(folder: Path | str, mesh: str | None = None, texuv: str | None = None, weights: str | None = None,
               new_tpose: str | None = None, other: Path | str | None = None) -> Body:
@@ -127,4 +130,9 @@ def read_transforms(path: Path, joints: int) -> np.ndarray:
     if values.shape != (4, 4, joints) or not np.isfinite(values).all():
         raise UserError(f"{path}: joints_RT has the shape {list(values.shape)}; expected [4, 4, {joints}], the joint "
                         "last, of finite numbers")
-    return np.ascontiguousarray(values.transpose(2, 0, 1))
+    transforms = np.ascontiguousarray(values.transpose(2, 0, 1))
+    flat = np.flatnonzero(np.linalg.det(transforms[:, :3, :3]) < LEAST_DETERMINANT)
+    if len(flat):
+        raise UserError(f"{path}: joints_RT crushes or mirrors space at joint {flat[0]} (from 0), so its pose cannot "
+                        "be undone; expected rotations and shifts, the joint last")
+    return transforms

@@ -32,8 +32,11 @@ _LIMITS = (0.6, 1.2, float(-np.log(_LEAST_LIKENESS)))
 _LOOK_SCALE, _UNKNOWN_LOOK, _SIZE_SCALE = 0.28, 0.3, 0.35
 """Differences in looks and in the logarithm of size that cost as much as a likeness of exp(-1/2); what it costs that no
 look is known, where others' are."""
-_OTHER_LOOK, _LOOK_FRAMES = 0.5, 6
-"""How differently somebody may be coloured in so many frames before and after: from there on it is somebody else."""
+_OTHER_LOOK = 0.5
+"""Difference in looks from which skeletons of a frame, or of successive ones, are of two people."""
+_CHANGED_LOOK, _LOOK_FRAMES = 0.25, 6
+"""Difference between the looks of so many frames before and after at which a track is cut, as it may have gone over to
+somebody else; if not, it is joined again."""
 _AWAY, _KNOWN_AFTER = 1.2, 5
 """What it costs to come back after so long that one may be anywhere, and frames in which one must be seen before and
 after to be known again then."""
@@ -228,7 +231,7 @@ def _of_one_look(seen: _Seen, members: np.ndarray) -> list[np.ndarray]:
                                         mean_look(seen.looks[members[i:i + _LOOK_FRAMES]]))
                              for i in range(_LOOK_FRAMES, len(members) - _LOOK_FRAMES + 1)])
     place = int(changes.argmax()) + _LOOK_FRAMES
-    if changes.max() < _OTHER_LOOK:
+    if changes.max() < _CHANGED_LOOK:
         return [members]
     return [part for half in (members[:place], members[place:]) for part in _of_one_look(seen, half)]
 
