@@ -54,6 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f"\nlook at: {page}")
     if opt.serve:
         correct_in_browser(opt)
+    elif not actor and (opt.dataroot / "keypoints.json").exists():
+        print(f"correct: {shlex.join(['python', 'prepare.py', '--dataroot', str(opt.dataroot), '--serve'])}")
     if status < 2:
         others = shlex.join(["python", "prepare.py", "--dataroot", str(opt.dataroot)])
         train = actor_train_command if actor else train_command

@@ -6,9 +6,11 @@ Frames count from 1 on disk and from 0 here; layers count from 1 in both (0 is t
 
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -192,6 +194,23 @@ def read_metadata(path: Path) -> Metadata:
     return metadata
 
 
+def check_known_values(path: Path, values: dict) -> None:
+    """See that what a metadata.json says of the frames is of its form; it need not say all of it yet.
+
+    Raises:
+        UserError: a value is not of its form.
+    """
+    checks = _MetadataChecks(path, values)
+    for key in ("size_LR", "alphapose_input_size", "original_size"):
+        if key in values:
+            checks.size(key)
+    checks.people_layers(MOST_PEOPLE)
+    checks.frame_rate()
+    checks.source()
+    if checks.problems:
+        raise several(checks.problems)
+
+
 class _MetadataChecks:
     """Values of metadata.json, each replaced by a harmless one and noted as a problem if it is not of its form."""
 
@@ -264,6 +283,19 @@ class _MetadataChecks:
         except ValueError:
             self.problem("frame_rate", 'frames per second as a fraction, such as "25/1" or "30000/1001"')
             return DEFAULT_FRAME_RATE
+
+    def source(self) -> dict:
+        """What the frames were taken from, as preparation/frames.py writes it."""
+        value = self.values.get("source", {})
+        forms: dict[str, Callable[[Any], bool]] = {
+            "names": lambda names: _is_list_of(names, lambda name: isinstance(name, str)),
+            "frames": lambda frames: _is_list_of(frames, lambda frame: type(frame) is int and frame >= 0),
+            "first_second": lambda second: type(second) in (int, float),
+            "stored_size": lambda size: _is_list_of(size, _is_count) and len(size) == 2}
+        if not isinstance(value, dict) or not all(fits(value[key]) for key, fits in forms.items() if key in value):
+            self.problem("source", 'an object such as {"file": "walk.mp4", "frames": [0, 1, 2]}, or none')
+            return {}
+        return value
 
     def audio(self) -> Path | None:
         """The file with the sound; None: there is none."""

@@ -79,7 +79,7 @@ class LnrModel(BaseModel):
     def __init__(self, opt: Namespace):
         super().__init__(opt)
         self.renderer = LayeredRenderer(opt.num_filters, opt.texture_channels, opt.texture_res, opt.n_textures,
-                                        amp=self.amp_dtype)
+                                        amp=self.amp_dtype, smooth=getattr(opt, "smooth_decoder", False))
         self.renderer.to(self.device).to(memory_format=torch.channels_last)
         self.networks = {"LNR": self.renderer}
         self.guidance: lnr_prior.Guidance | None = None
@@ -108,6 +108,9 @@ class LnrModel(BaseModel):
                            help="channels of the neural texture")
         group.add_argument("--n_textures", type=int_at_least(1), default=25, metavar="N",
                            help="tiles in the atlas, 24 per person and 1 for the background; metadata.json decides")
+        group.add_argument("--smooth_decoder", action="store_true",
+                           help="blur between the steps of the decoder, which leaves no checkerboard; not as "
+                                "published")
         group.add_argument("--detail_transfer", default="published", choices=("published", "shared"),
                            help="how layers get what the network missed of a frame: as published, by transmittance; or "
                                 "shared, as the least change of colours that explains the frame")
@@ -115,7 +118,8 @@ class LnrModel(BaseModel):
                            help="height of the low-resolution frames; metadata.json decides")
         group.add_argument("--width", type=int_at_least(1), default=448, metavar="PX",
                            help="width of the low-resolution frames; metadata.json decides")
-        parser.deciding |= {"num_filters", "texture_res", "texture_channels", "n_textures", "height", "width"}
+        parser.deciding |= {"num_filters", "texture_res", "texture_channels", "n_textures", "height", "width",
+                            "smooth_decoder"}
         parser.set_defaults(batch_size=32)
         lnr_prior.add_options(parser, is_train)
         if not is_train:

@@ -106,10 +106,12 @@ class UNet(nn.Module):
         nf: channels after the first and the last step.
         norm: normalisation class of every step but the first.
         bottleneck: (kernel_size, dilation) of the two convolutions at the lowest resolution.
+        smooth: blur what each transposed convolution makes, so that it leaves no checkerboard; not as published.
     """
 
-    def __init__(self, in_channels, nf, norm, bottleneck):
+    def __init__(self, in_channels, nf, norm, bottleneck, smooth=False):
         super().__init__()
+        self.smooth = smooth
         kernel_size, dilation = bottleneck
 
         def down(n_in, n_out):
@@ -140,6 +142,7 @@ class UNet(nn.Module):
                 skips.append(x)
         for block in self.decoder:
             x = block(torch.cat((x, skips.pop()), dim=1))
+            x = without_checkerboard(x) if self.smooth else x
         return x
 
 
@@ -157,10 +160,11 @@ class LayeredRenderer(UNet):
         n_textures: tiles in the atlas, 24 per person and one for the background.
         amp: a type to convolve in, such as torch.bfloat16, or None; texture, the last layer at low resolution and all
             that follows stay in float32.
+        smooth: as for `UNet`.
     """
 
-    def __init__(self, nf=64, texture_channels=16, texture_res=16, n_textures=25, amp=None):
-        super().__init__(texture_channels + 1, nf, BatchNorm, bottleneck=(4, 2))
+    def __init__(self, nf=64, texture_channels=16, texture_res=16, n_textures=25, amp=None, smooth=False):
+        super().__init__(texture_channels + 1, nf, BatchNorm, bottleneck=(4, 2), smooth=smooth)
         self.amp = amp
         self.texture = nn.Parameter(torch.randn(1, texture_channels, texture_res, texture_res * n_textures))
         self.final_rgba = ConvBlock(nn.Conv2d, nf, 4, 4, activation=nn.Tanh())
@@ -249,6 +253,15 @@ class LayeredRenderer(UNet):
     def base_parameters(self) -> list[nn.Parameter]:
         """Texture and U-Net: the parameters trained in the first phase."""
         return [p for name, p in self.named_parameters() if not name.startswith("upsample_block.")]
+
+
+def without_checkerboard(x: Tensor) -> Tensor:
+    """[B, C, H, W] blurred by [1 2 1] / 4 each way, which lets nothing of the highest frequency through.
+
+    Transposed convolutions of stride 2 leave that frequency: their phases have weights of their own (Odena et al.,
+    "Deconvolution and Checkerboard Artifacts", 2016; the blur after Sugawara et al., 2019). Weights stay as they are.
+    """
+    return F.avg_pool2d(F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 2, stride=1), 2, stride=1)
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

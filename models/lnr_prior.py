@@ -31,7 +31,8 @@ from vision.people.person_mask import PERSON_MARGIN
 BACKGROUND_OPTIONS = {"no_zoom": True, "batch_size": 4}
 """Of the phase that learns the scene."""
 _CLOSED_FORM = {"init": "closed_form", "detail_transfer": "shared", "n_epochs_upsample": 0}
-_LEARNED = {**_CLOSED_FORM, "n_epochs_background": 40, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0}
+_LEARNED = {**_CLOSED_FORM, "n_epochs_background": 40, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0,
+            "smooth_decoder": True}
 PRESETS = {
     "draft": {**_CLOSED_FORM, "n_epochs": 0},
     "fast": {**_LEARNED, "num_filters": 16, "batch_size": 1, "n_epochs_coarse": 300, "n_epochs": 100, "budget": "15m"},

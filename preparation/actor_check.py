@@ -15,6 +15,7 @@ from torch import Tensor
 from data.actor_dataset import (
     by_number,
     camera_files,
+    has_cameras,
     pictures_of_cameras,
     read_matrix,
     read_pose,
@@ -34,6 +35,7 @@ MOST_READ, MOST_TOLD = 500, 5
 FRAMES, CAMERAS, OTHER_CAMERAS, SHIFTED = 4, 6, 24, 12
 """Frames in which the person is compared with the posed body, and up to how many cameras in all of them (of more, each
 in one frame); as many cameras are tried for a picture that does not fit, and so many pictures with other frames."""
+BODY = ("canonical.obj", "uvmapping.obj", "skinning_weight.txt")
 HEIGHT = 256
 """Pixels at which silhouettes are compared."""
 MIN_DIS_EPS = 0.06
@@ -151,6 +153,10 @@ def _numbered(folder: Path, pattern: str) -> Look[dict[int, Path]]:
 def _body(root: Path) -> Look[Body | None]:
     """Files one by one, so that all that is wrong is told; then whether they fit together."""
     pose = root / "transform_tpose.json"
+    if not any((root / name).exists() for name in BODY):
+        yield Finding(1, f"{root}: no body ({', '.join(BODY)}); test.py takes the one that was trained on, training "
+                         "needs it here. Poses and photographs cannot be compared without")
+        return None
     wrong = [*_each([root / "canonical.obj", root / "uvmapping.obj"], read_obj, "meshes"),
              *_each([root / "skinning_weight.txt"], read_table, "tables")]
     if not wrong:
@@ -299,6 +305,9 @@ def _cameras(root: Path) -> Look[list[View] | None]:
     for first, second, used in (("intrinsic", "intrinisc", "intrinsic/"), ("extrinsic", "pose", "extrinsic/")):
         if (root / first).is_dir() and (root / second).is_dir():
             yield Finding(1, f"{root}: has {first}/ and {second}/; {used} is used. Remove the other")
+    if not has_cameras(root) and not (root / "rgb").is_dir():
+        yield Finding(1, f"{root}: no cameras; test.py takes those that were trained on")
+        return None
     views: list[View] = []
     problems = []
     for intrinsics, place in camera_files(root):

@@ -18,7 +18,7 @@ from data.dataroot import list_images
 from data.masks import read_mask
 from data.tracked_poses import read_poses
 from preparation.masks import GIVEN, given_masks
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from util.errors import UserError
 from util.files import write_text, written_atomically
 from util.images import read_image
@@ -201,7 +201,7 @@ def people_of_frames(root: Path, names: list[str], size: tuple[int, int]):
     margin = max(3, round(0.02 * min(size)))
     kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
     poses = read_poses(root / "keypoints.json") if not masks and (root / "keypoints.json").exists() else {}
-    pose_size = read_values(root / METADATA).get("alphapose_input_size", size)
+    pose_size = facts_of_frames(root).get("alphapose_input_size", size)
     scale = np.array(size) / pose_size
 
     def people(name: str) -> np.ndarray:

@@ -175,7 +175,7 @@ def poses(root: Dataroot) -> Iterator[Finding]:
                          f"{remedy}")
     for person, where in jumps.items():
         yield Finding(2, f"{path}: person {person} jumps {len(where)} times, first in frame {where[0]}; ids may be "
-                         "swapped. Correct idx from there on, or track again with prepare.py --poses")
+                         "swapped. Correct them on the page: prepare.py --serve")
 
 
 def layers(root: Dataroot, estimate: Estimate) -> Iterator[Finding]:

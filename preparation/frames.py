@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from data.dataroot import IMAGE_SUFFIXES, SIDE_MULTIPLE, SMALLEST_SIDE, list_images
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames, write_values
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of, frame_rate_text, natural_order
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError, several
@@ -226,7 +226,7 @@ def clip_of_folder(folder: Path, job: Job, start: float, end: float, every: int)
     """
     files = list_images(folder) if folder == job.root / "rgb" else list_pictures(folder)
     in_order = sorted(files, key=natural_order)
-    rate = job.opt.frame_rate or Fraction(read_values(job.root / METADATA).get("frame_rate", DEFAULT_FRAME_RATE))
+    rate = job.opt.frame_rate or Fraction(facts_of_frames(job.root).get("frame_rate", DEFAULT_FRAME_RATE))
     first, stop = frames_between(start, end, rate)
     chosen = list(range(len(in_order)))[first:stop:every]
     if not chosen:
@@ -304,7 +304,7 @@ def frames_between(start: float, end: float, rate: Fraction) -> tuple[int, int |
 
 def network_size(job: Job, clip: ChosenFrames) -> tuple[tuple[int, int], str]:
     """Size of the low resolution, with the least change of the aspect ratio, and a sentence on it."""
-    values = read_values(job.root / METADATA)
+    values = facts_of_frames(job.root)
     original = clip.values["original_size"]
     handmade = next((folder for folder in ("rgb_256", "rgb_512") if folder in job.kept), None)
     if handmade:

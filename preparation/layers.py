@@ -15,7 +15,7 @@ from data.dataroot import list_images
 from data.masks import mask_files, read_mask
 from data.tracked_poses import HIGHEST_PERSON, TrackedPose, poses_of_frames
 from preparation.masks import given_masks
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values, write_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames, write_values
 from util.clips import DEFAULT_FRAME_RATE
 from util.errors import UserError
 from vision.layers.depth_order import occlusion, orders_back_to_front
@@ -32,7 +32,7 @@ _SURE_SCORE = 0.3
 def run(job: Job) -> Outcome:
     """Give everybody a layer, and find the layers' order."""
     frames = list(list_images(job.root / "rgb"))
-    values = read_values(job.root / METADATA)
+    values = facts_of_frames(job.root, "alphapose_input_size")
     people, masks = poses_of_frames(job.root / "keypoints.json", frames), mask_files(job.root)
     ids = sorted({pose.person for present in people for pose in present} | set(given_masks(job.root)))
     if not ids or ids[-1] > HIGHEST_PERSON:

@@ -21,7 +21,7 @@ from data.dataroot import list_images
 from data.masks import MOST_NUMBERS, VOID, Survey, decoded, fits_form, mask_files, survey, turned_remedy
 from preparation import mask_annotations, mask_videos
 from preparation.frame_names import last_number, named_in
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, is_made_by, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames, is_made_by
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of, natural_order
 from util.errors import UserError
 from util.images import read_image, write_png
@@ -46,7 +46,7 @@ def run(job: Job) -> Outcome:
     if path is None:
         return Outcome("none given")
     files = list_images(job.root / "rgb")
-    values = read_values(job.root / METADATA)
+    values = facts_of_frames(job.root)
     source = values.get("source", {})
     first = read_image(next(iter(files.values())), "L")
     forms = [first.shape[::-1], *(size for size in (values.get("original_size"), source.get("stored_size"),

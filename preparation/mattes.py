@@ -13,7 +13,7 @@ from tqdm import tqdm
 from data.dataroot import list_images, read_homographies
 from data.tracked_poses import TrackedPose, poses_of_frames
 from preparation import segmenters
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from util.errors import UserError
 from util.images import read_image, write_png
 from vision.geometry.canvas import Canvas
@@ -81,7 +81,7 @@ _WITHOUT = ("mattes: no masks: {}. Layers are the limbs that poses draw, so hair
 
 def layers_of(root: Path, people: list[list[TrackedPose]]) -> list[list[int]]:
     """Who is in which layer: as somebody wrote it into metadata.json, else everybody in one of his own."""
-    given = read_values(root / METADATA).get("people_layers")
+    given = facts_of_frames(root).get("people_layers")
     ids = sorted({pose.person for present in people for pose in present})
     return given if given else [[person] for person in ids]
 
@@ -89,7 +89,7 @@ def layers_of(root: Path, people: list[list[TrackedPose]]) -> list[list[int]]:
 def found_masks(job: Job, files: dict[str, Path], people: list[list[TrackedPose]], layers: list[list[int]],
                 segment: segmenters.Segmenter) -> np.ndarray:
     """What a segmenter finds of each layer's people, uint8 [L, F, H, W] in the size of rgb_256; kept in the cache."""
-    values = read_values(job.root / METADATA)
+    values = facts_of_frames(job.root, "size_LR")
     size = tuple(values["size_LR"])
     priors = np.zeros((len(layers), len(files), *size[::-1]), np.uint8)
     for f, (name, file) in enumerate(tqdm(files.items(), desc="mattes", unit="frame")):

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
 from data.dataroot import list_images
@@ -22,13 +23,15 @@ from preparation import estimators
 from preparation.frame_names import named_in
 from preparation.masks import GIVEN, given_masks
 from preparation.pose_pixels import better_reading
-from preparation.steps import METADATA, Finding, Job, Outcome, Step, read_values
+from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from preparation.tracks import (
+    between,
     gaps,
     in_masks,
     least_frames,
     left_out,
     moved_into_masks,
+    number_of,
     numbered,
     reasons_for,
     tracked,
@@ -41,11 +44,17 @@ from util.files import write_text
 from util.images import image_size, read_image
 from vision.people.cast import LEAST_SCORE, is_somebody
 from vision.people.pose_formats import Pose, PoseFile, printable, read_pose_file
-from vision.people.tracking import by_frames_seen
+from vision.people.tracking import by_frames_seen, likeness
 
 LEFT_OUT = "left_out.json"
 """Poses of those who are left out, in the folder of what the step has found."""
 _ESTIMATORS = ("keypoint_rcnn", "mediapipe", "none")
+_LONGEST_LOOKED_FOR = 40
+"""Frames of a gap in which somebody is looked for again."""
+_FOUND_AGAIN, _KNOWN = 0.3, 0.75
+"""Likeness to where somebody must be from which it is he, and to a skeleton that was there already from which it is
+the same."""
+_DONE = "done"
 _PROBES = 8
 """Frames from all over the clip that are looked at first: a clip without people is told at once."""
 
@@ -97,7 +106,7 @@ def run(job: Job) -> Outcome:
                                        f"others; Keypoint R-CNN sees more, but {lacking}"))
     if isinstance(poses, Path):
         file = read_pose_file(poses)
-        values = read_values(job.root / METADATA)
+        values = facts_of_frames(job.root)
         people, how = matched(poses, file, frames, values.get("source", {}))
         people, told = in_pixels_of_frames(poses, file, people, files, masks, values, job.opt.pose_size)
         findings += told
@@ -110,9 +119,13 @@ def run(job: Job) -> Outcome:
     if masks:
         people = [in_masks(present, [path.get(frame) for path in masks.values()], list(masks))
                   for frame, present in zip(frames, people)]
+    least_score = LEAST_SCORE if poses in _ESTIMATORS else 0
     people, camera = tracked(people, files)
-    found = numbered(people, job.opt, list(masks), camera, (width, height), LEAST_SCORE if poses in _ESTIMATORS else 0)
-    people, filled_in = without_short_gaps(found.chosen)
+    found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
+    people = found.chosen
+    if poses == "mediapipe" and not masks:
+        people = looked_for_again(job.cache, files, people)
+    people, filled_in = without_short_gaps(people)
     people, moved = moved_into_masks(frames, people, masks)
     write_text(job.made / "keypoints.json", keypoints_json(frames, people))
     write_text(job.cache / LEFT_OUT, keypoints_json(frames, found.others))
@@ -137,7 +150,7 @@ def run(job: Job) -> Outcome:
 
 
 STEP = Step("poses", run, ("rgb", GIVEN, f"{METADATA}#source"), ("keypoints.json",), add_options,
-            cached_for=("rgb", "--poses"))
+            cached_for=("rgb",))
 
 
 def matched(path: Path, file: PoseFile, frames: list[str], source: dict) -> tuple[list[list[Pose]], str]:
@@ -276,6 +289,43 @@ def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[i
             write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in found]))
         people.append(found)
     return [[Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in found] for found in people]
+
+
+def looked_for_again(cache: Path, files: dict[str, Path], people: list[list[Pose]]) -> list[list[Pose]]:
+    """Look for people once more where they must be: BlazePose sees one person in a crop, and loses who is hidden.
+
+    That is done once; who chooses differently later gets what was found then.
+
+    Args:
+        cache: the step's folder.
+        files: the frames' pictures by name.
+        people: those of each frame, with their numbers.
+
+    Returns:
+        the people of each frame, and who of them was found now.
+    """
+    folder = cache_of_estimator(cache, "mediapipe", {}) / "again"
+    find, result = None, []
+    for (frame, path), present, missing in zip(tqdm(files.items(), desc="poses: again", unit="frame"), people,
+                                               between(people, _LONGEST_LOOKED_FOR)):
+        kept = folder / f"{frame}.json"
+        if missing and not kept.exists() and not (folder / _DONE).exists():
+            find = find or estimators.mediapipe(files, {})
+            seen = find(frame, read_image(path, "RGB"), [pose.keypoints for pose in (*present, *missing)])
+            write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in seen]))
+        seen = [np.array(skeleton) for skeleton in json.loads(kept.read_text())] if kept.exists() else []
+        known = [pose.keypoints for pose in present]
+        new = [skeleton for skeleton in seen
+               if not known or likeness(skeleton[None], np.stack(known)).max() < _KNOWN]
+        again = []
+        if new and missing:
+            alike = likeness(np.stack([pose.keypoints for pose in missing]), np.stack(new))
+            again = [replace(missing[row], keypoints=new[column], score=float(new[column][:, 2].mean()))
+                     for row, column in zip(*linear_sum_assignment(alike, maximize=True))
+                     if alike[row, column] > _FOUND_AGAIN]
+        result.append(sorted((*present, *again), key=number_of))
+    write_text(folder / _DONE, "")
+    return result
 
 
 def cache_of_estimator(cache: Path, estimator: str, masks: dict[int, dict]) -> Path:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from data.dataroot import check_known_values
 from util.errors import UserError
 from util.files import folder_filled_atomically, write_text
 
@@ -230,11 +231,7 @@ def last_outcome(step: Step, root: Path) -> Outcome | None:
 def is_as_made(root: Path, output: str) -> bool:
     """Whether an output lies there as some step left it."""
     mark = fingerprint_of(root, output)
-    for path in (root / "prepare" / "stamps").glob("*.json"):
-        stamp = json.loads(path.read_text(encoding="utf-8"))
-        if mark is not None and _is_stamp(stamp) and mark in stamp["outputs"].get(output, []):
-            return True
-    return False
+    return mark is not None and _made_by_some(root, output, mark)
 
 
 def adopt(root: Path, output: str, before: str) -> None:
@@ -246,12 +243,12 @@ def adopt(root: Path, output: str, before: str) -> None:
         before: the fingerprint that it had.
     """
     mark = fingerprint_of(root, output)
-    for path in (root / "prepare" / "stamps").glob("*.json"):
-        stamp = json.loads(path.read_text(encoding="utf-8"))
-        marks = stamp.get("outputs", {}).get(output, []) if _is_stamp(stamp) else []
+    for name in _stamped(root):
+        stamp = _read_stamp(root, name)
+        marks = stamp.get("outputs", {}).get(output, [])
         if before in marks and mark not in (None, *marks):
             stamp["outputs"][output] = [*marks, mark]
-            write_text(path, json.dumps(stamp, indent=1))
+            write_text(_stamp_path(root, name), json.dumps(stamp, indent=1))
 
 
 def fingerprint_of(root: Path, name: str, former: bool = False) -> str | None:
@@ -281,6 +278,19 @@ def read_values(path: Path) -> dict:
         raise UserError(f"{path}: not readable as JSON ({error}). Mend it, or move it away") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds a {type(values).__name__}; expected an object. Mend it, or move it away")
+    return values
+
+
+def facts_of_frames(root: Path, needed: str | None = None) -> dict:
+    """The keys of a dataroot's metadata.json, whose values are of their form as far as they are there.
+
+    Raises:
+        UserError: a value is not, or the needed key is missing.
+    """
+    values = read_values(root / METADATA)
+    if needed and needed not in values:
+        raise UserError(f"{root / METADATA}: {needed} missing; let prepare.py make it: --steps frames")
+    check_known_values(root / METADATA, values)
     return values
 
 

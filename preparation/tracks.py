@@ -162,18 +162,24 @@ def without_short_gaps(people: list[list[Pose]]) -> tuple[list[list[Pose]], int]
     Returns:
         people of each frame in the order of their numbers, and how many poses were filled in.
     """
-    filled, count = [list(present) for present in people], 0
+    missing = between(people, _LONGEST_FILLED)
+    return ([sorted((*present, *more), key=number_of) for present, more in zip(people, missing)],
+            sum(len(more) for more in missing))
+
+
+def between(people: list[list[Pose]], longest: int) -> list[list[Pose]]:
+    """Where people must be who are missing in up to `longest` frames: on the straight way from before to after."""
+    filled: list[list[Pose]] = [[] for _ in people]
     last: dict[int, tuple[int, Pose]] = {}
     for frame, present in enumerate(people):
         for pose in present:
             before, earlier = last.get(number_of(pose), (frame, pose))
-            for missing in range(before + 1, frame) if frame - before <= _LONGEST_FILLED + 1 else ():
+            for missing in range(before + 1, frame) if frame - before <= longest + 1 else ():
                 share = (missing - before) / (frame - before)
                 keypoints = (1 - share) * earlier.keypoints + share * pose.keypoints
                 filled[missing].append(replace(pose, keypoints=keypoints, score=min(earlier.score, pose.score)))
-                count += 1
             last[number_of(pose)] = frame, pose
-    return [sorted(present, key=number_of) for present in filled], count
+    return filled
 
 
 def moved_into_masks(frames: list[str], people: list[list[Pose]],

@@ -14,14 +14,16 @@ from models.neural_actor_model import NeuralActorModel
 from util.command_line import OneLineParser
 from vision.people.skinning import Body
 
-GOLDEN = Path(os.environ.get("NEURAL_ACTOR_GOLDEN") or Path(__file__).with_name("golden_neural_actor"))
+OWN = Path(__file__).with_name("golden_neural_actor")
+"""The copy in the project: an actor for tests that do not compare figures."""
+GOLDEN = Path(os.environ.get("NEURAL_ACTOR_GOLDEN") or OWN)
 
 
-def figures(name: str):
+def figures(name: str, folder: Path = GOLDEN):
     """What a file of the folder holds."""
     if name.endswith(".json"):
-        return json.loads((GOLDEN / name).read_text(encoding="utf-8"))
-    return torch.load(GOLDEN / name, weights_only=True)
+        return json.loads((folder / name).read_text(encoding="utf-8"))
+    return torch.load(folder / name, weights_only=True)
 
 
 def image(name: str) -> Tensor:

@@ -116,12 +116,12 @@ def held_out_motion(share: float) -> Pose:
     """The same person walks and waves: share 0 to 1 of it."""
     a = 2 * np.pi * share
     angles = np.zeros((len(PARENTS), 3))
-    _arms(angles, 0.75 + 0.15 * np.sin(4 * a), -0.25, 0.9 + 0.45 * np.sin(4 * a + 1), 0.5 + 0.3 * np.sin(2 * a))
-    _legs(angles, 0.4 * np.sin(2 * a), -0.4 * np.sin(2 * a), 0.4 - 0.35 * np.sin(2 * a + 0.9),
-          0.4 + 0.35 * np.sin(2 * a + 0.9))
-    angles[SPINE] = 0.05, 0.2 * np.sin(2 * a), 0
-    angles[HEAD, 1] = 0.3 * np.sin(a)
-    return posed(angles, 0.5 * np.sin(a), (0, 0.01 * np.sin(4 * a), 0))
+    _arms(angles, 0.75 + 0.2 * np.sin(3 * a), -0.25 + 0.2 * np.sin(a), 0.8 + 0.5 * np.sin(3 * a + 1),
+          0.5 + 0.3 * np.sin(a))
+    _legs(angles, 0.4 * np.sin(a), -0.4 * np.sin(a), 0.4 - 0.35 * np.sin(a + 0.9), 0.4 + 0.35 * np.sin(a + 0.9))
+    angles[SPINE] = 0.05, 0.25 * np.sin(a + 0.3), 0
+    angles[HEAD, 1] = 0.3 * np.sin(2 * a)
+    return posed(angles, 0.5 * np.sin(a), (0, 0.01 * np.sin(2 * a), 0))
 
 
 def _arms(angles: np.ndarray, left: float, right: float, left_bend: float, right_bend: float) -> None:

@@ -3,6 +3,7 @@
 import torch
 
 from data.loading import PLENTY, workers_that_fit
+from data.sampler import TrainingBatches
 
 
 class Frames:
@@ -32,3 +33,9 @@ def test_as_many_workers_as_shared_memory_has_room_for(capsys):
 def test_where_there_is_plenty_or_it_is_not_known_no_item_is_looked_at():
     assert workers_that_fit(None, 32, 1, None) >= 1
     assert workers_that_fit(None, 32, 1, PLENTY + 1) >= 1
+
+
+def test_a_phase_says_how_many_batches_are_left_of_it():
+    for skip, left in ((0, 3), (4, 2), (8, 1)):
+        batches = TrainingBatches(10, 4, seed=0, shuffle=True, epochs=range(1, 4), skip=skip)
+        assert len(batches) == len(list(batches)) == left + 2 * 3

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.kp2uv_networks import KeypointToUV
-from models.lnr_networks import InstanceNorm, LayeredRenderer, biases_without_effect, doubled
+from models.lnr_networks import InstanceNorm, LayeredRenderer, biases_without_effect, doubled, without_checkerboard
 from scripts.lab.published_reference import PublishedRenderer
 
 
@@ -185,3 +185,20 @@ def test_a_zeroed_output_layer_is_untrained_until_it_is_reset():
     assert renderer.is_untrained()
     renderer.reset_output_layer()
     assert not renderer.is_untrained()
+
+
+def test_a_smooth_decoder_leaves_no_checkerboard_and_has_the_published_weights():
+    torch.manual_seed(0)
+    published, smooth = LayeredRenderer(nf=8), LayeredRenderer(nf=8, smooth=True)
+    smooth.load_state_dict(published.state_dict())
+    board = (-1.0) ** (torch.arange(16)[:, None] + torch.arange(16))
+    assert without_checkerboard(board[None, None])[..., 1:-1, 1:-1].abs().max() < 1e-6
+    flat = torch.full((1, 3, 8, 8), 0.7)
+    assert torch.allclose(without_checkerboard(flat), flat)
+    x = torch.rand(1, 17, 64, 64)
+    shares = []
+    for network in (published, smooth):
+        features = network.features(x)[0, :, 8:-8, 8:-8].detach()
+        checked = F.avg_pool2d(features * board.repeat(3, 3)[None], 4)
+        shares.append(float(checked.abs().mean() / features.std()))
+    assert shares[1] < 0.3 * shares[0]

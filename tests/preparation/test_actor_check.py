@@ -9,7 +9,7 @@ import prepare
 from data.actor_dataset import by_number, read_cameras, read_pose, world_vertices
 from preparation import actor_check
 from preparation.actor_check import View, body_in_view, check
-from tests.golden_actor import GOLDEN, figures
+from tests.golden_actor import OWN, figures
 from util.errors import UserError
 from util.images import read_image, write_png
 from vision.people.body_files import read_body
@@ -18,14 +18,14 @@ from vision.people.body_files import read_body
 @pytest.fixture
 def actor(tmp_path):
     folder = tmp_path / "actor"
-    shutil.copytree(GOLDEN / "dataroot", folder)
+    shutil.copytree(OWN / "dataroot", folder)
     return folder
 
 
 @pytest.fixture
 def long_actor(tmp_path):
     """Nine frames of somebody who walks away, from three cameras, sharp; frames and cameras count from 1 and 3."""
-    root, source = tmp_path / "walking", GOLDEN / "dataroot"
+    root, source = tmp_path / "walking", OWN / "dataroot"
     root.mkdir()
     for name in ("canonical.obj", "uvmapping.obj", "skinning_weight.txt", "transform_tpose.json"):
         (root / name).symlink_to(source / name)
@@ -38,7 +38,7 @@ def long_actor(tmp_path):
             {**content, "translation": (np.array(content["translation"]) + moved).tolist(),
              "joints": (np.array(content["joints"]) + moved).tolist()}))
         shutil.copy(next((source / "tex").iterdir()), root / f"tex/{number:06d}.png")
-    poses = figures("maps.pt")["bake"]["camera_to_world"][:3]
+    poses = figures("maps.pt", OWN)["bake"]["camera_to_world"][:3]
     for camera, pose in enumerate(poses, 3):
         pose = pose.clone()
         pose[:3, 3] -= 0.6 * pose[:3, 2]  # further away, so that all of the way is seen
@@ -196,7 +196,7 @@ def test_photographs_of_other_frames_are_told(long_actor, monkeypatch, later, wo
 
 
 def test_a_body_in_millimetres_and_a_background_that_is_not_white_are_told(long_actor):
-    lines = (GOLDEN / "dataroot/canonical.obj").read_text().splitlines()
+    lines = (OWN / "dataroot/canonical.obj").read_text().splitlines()
     scaled = [" ".join(["v", *(str(1000 * float(word)) for word in line.split()[1:4])])
               if line.startswith("v ") else line for line in lines]
     (long_actor / "canonical.obj").unlink()
@@ -217,3 +217,14 @@ def test_pictures_without_their_cameras_numbers_are_told(long_actor):
 def test_a_dataroot_to_render_needs_no_photographs(long_actor):
     shutil.rmtree(long_actor / "rgb")
     assert texts(long_actor, 1) == "" and "can be rendered, not trained on" in texts(long_actor, 0)
+
+
+def test_a_motion_alone_can_be_rendered(long_actor):
+    for name in ("rgb", "pose", "intrinsic"):
+        shutil.rmtree(long_actor / name)
+    for name in ("canonical.obj", "uvmapping.obj", "skinning_weight.txt", "transform_tpose.json"):
+        (long_actor / name).unlink()
+    assert texts(long_actor, 2) == ""
+    assert "no body" in texts(long_actor, 1) and "no cameras" in texts(long_actor, 1)
+    shutil.copy(OWN / "dataroot/canonical.obj", long_actor)
+    assert "skinning_weight.txt: not readable" in texts(long_actor, 3)

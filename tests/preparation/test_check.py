@@ -174,6 +174,7 @@ def test_the_layout_of_omnimatte_is_read_and_the_way_on_is_told(clip):
     (clip / "metadata.json").unlink()
     severity, text = worst(clip)
     assert severity == 3 and f"python prepare.py {clip / 'rgb'} --masks {clip / 'mask'}" in text
+    assert "estimate: 24 frames of 384x256, 2 layers" in str(check(clip, training_cost_in_words))
     (clip / "mask/01/0002.png").unlink()
     assert "the first is 0002" in str(check(clip, training_cost_in_words))
 

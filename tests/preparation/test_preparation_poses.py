@@ -391,3 +391,21 @@ def test_what_is_hardly_like_a_person_is_left_out_beside_one(root, monkeypatch):
     outcome, _ = perform(poses.STEP, root, Namespace(poses="keypoint_rcnn", people=None, min_frames=None))
     assert place(read_poses(root / "keypoints.json")["0020"]) == {1: 40}
     assert "1 hardly like a person" in str(outcome.findings)
+
+
+def test_who_is_lost_for_a_while_is_looked_for_again_where_he_must_be_and_only_once(root, monkeypatch):
+    calls = []
+
+    def find(frame, picture, before):
+        calls.append(frame)
+        here = skeleton(8 * int(frame))
+        expected = any(abs(pose[:, 0].mean() - here[:, 0].mean()) < 15 for pose in before)
+        return [here] if not 7 <= int(frame) <= 14 or expected and len(calls) > FRAMES else []
+    monkeypatch.setattr(estimators, "mediapipe", lambda *_: find)
+    opt = Namespace(poses="mediapipe", people=None, min_frames=None)
+    perform(poses.STEP, root, opt)
+    assert calls[FRAMES:] == [f"{n:04d}" for n in range(7, 15)]
+    people = read_poses(root / "keypoints.json")
+    assert [place(people[f"{n:04d}"]) for n in (6, 9, 14, 15)] == [{1: 48}, {1: 72}, {1: 112}, {1: 120}]
+    perform(poses.STEP, root, Namespace(**{**vars(opt), "people": 1}))
+    assert len(calls) == FRAMES + 8 and read_poses(root / "keypoints.json").keys() == people.keys()

@@ -4,15 +4,19 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from preparation import layers
 from preparation.steps import (
+    METADATA,
     Finding,
     Job,
     Outcome,
     Step,
     adopt,
     alike_together,
+    facts_of_frames,
     fingerprint_of,
     is_as_made,
     last_cache,
@@ -23,6 +27,7 @@ from preparation.steps import (
 )
 from util.command_line import int_at_least
 from util.errors import UserError
+from util.images import write_png
 
 
 class Copy:
@@ -292,6 +297,28 @@ def test_an_option_of_a_stamp_that_the_parser_would_refuse_is_as_not_given(root,
     (root / "in.txt").write_text("changed")
     perform(step, root, Namespace(number=None, choice=None))
     assert vars(given[-1]) == {"number": 3, "choice": "a", option: None}
+
+
+@pytest.mark.parametrize("key, value", [
+    ("alphapose_input_size", None), ("alphapose_input_size", [0, 0]), ("size_LR", "x"), ("original_size", [10**6, 1]),
+    ("frame_rate", "abc"), ("frame_rate", "1/0"), ("frame_rate", None), ("people_layers", [3]), ("source", 5),
+    ("source", []), ("source", {"names": 5}), ("source", {"frames": [0, -1]}), ("source", {"frames": [0, True]}),
+    ("source", {"first_second": "now"}), ("source", {"stored_size": [1]})])
+def test_what_is_changed_by_hand_and_not_of_its_form_is_told_with_its_key(tmp_path, key, value):
+    good = {"alphapose_input_size": [64, 48], "size_LR": [32, 32], "original_size": [64, 48], "frame_rate": "25/1",
+            "source": {"file": "a.mp4", "frames": [0, 2], "first_second": 0.5, "stored_size": [32, 48]}}
+    write_values(tmp_path / METADATA, good)
+    assert facts_of_frames(tmp_path, "size_LR") == good
+    write_values(tmp_path / METADATA, {**good, key: value})
+    with pytest.raises(UserError, match=f"metadata.json: {key} is .*; expected "):
+        facts_of_frames(tmp_path)
+
+
+def test_a_metadata_file_without_what_a_step_needs_is_told(tmp_path):
+    write_png(tmp_path / "rgb/0001.png", np.zeros((8, 8, 3), np.uint8))
+    assert facts_of_frames(tmp_path) == {}
+    with pytest.raises(UserError, match="metadata.json: alphapose_input_size missing; let prepare.py make it"):
+        layers.run(Job(tmp_path, tmp_path, tmp_path, Namespace(), frozenset()))
 
 
 def test_findings_that_differ_in_numbers_alone_are_told_in_one_line():

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from data.actor_dataset import read_pose, world_vertices
 from scripts import make_transforms
-from tests.golden_actor import GOLDEN, figures
+from tests.golden_actor import OWN, figures
 from util.errors import UserError
 from vision.people.body_files import read_body
 from vision.people.body_model import joint_transforms, read_body_model, shaped
@@ -21,7 +21,7 @@ PARENTS = np.array([-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16
 
 def parts():
     """A model file of SMPL's form, made of the golden folder's body: its joints are means of the vertices they move."""
-    found, rng = figures("body.pt"), np.random.default_rng(0)
+    found, rng = figures("body.pt", OWN), np.random.default_rng(0)
     weights = found["weights"].numpy().astype(float)
     regressor = (weights + 1e-6).T / (weights + 1e-6).sum(0)[:, None]
     tree = np.stack((np.where(PARENTS < 0, 2**32 - 1, PARENTS), np.arange(24))).astype(np.uint32)
@@ -67,7 +67,7 @@ def test_the_body_of_the_files_that_are_written_is_the_models(tmp_path, monkeypa
         people = [fit(number), {**fit(7), "id": 1}]
         (fits / f"{number:06d}.json").write_text(json.dumps({"annots": people} if number else people))
     arguments = ["--fits", str(fits), "--body_model", str(tmp_path / f"model.{ending}"), "--dataroot", str(root),
-                 "--texuv", str(GOLDEN / "dataroot/uvmapping.obj")]
+                 "--texuv", str(OWN / "dataroot/uvmapping.obj")]
     with pytest.raises(UserError, match="2 people; expected one. Say which with --person"):
         make_transforms.main(arguments)
     make_transforms.main([*arguments, "--person", "0"])

@@ -11,7 +11,7 @@ from data.loading import create_dataset, resolved
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from scripts import predict_textures
-from tests.golden_actor import GOLDEN
+from tests.golden_actor import OWN
 from util.errors import UserError
 from util.images import read_image
 
@@ -28,7 +28,7 @@ RENDERER = ("--model", "neural_actor", "--no_pretrained", "--fixed_num_samples",
 def make_actor(root, source_frames=(0, 1, 2, 1), beginning=5, with_textures=True):
     """The golden folder's actor with frames from `beginning` on, without normal maps."""
     root.mkdir()
-    source = GOLDEN / "dataroot"
+    source = OWN / "dataroot"
     for name in ("canonical.obj", "uvmapping.obj", "skinning_weight.txt", "transform_tpose.json", "intrinsic", "pose"):
         (root / name).symlink_to(source / name)
     for kind in ("transform", "tex", "rgb"):
@@ -82,10 +82,10 @@ def test_folders_of_the_guide_are_taken_and_at_test_every_frame_has_a_window(tmp
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "grid"
     root.mkdir()
-    (root / "seg_maps").symlink_to(GOLDEN / "dataroot/normal")
-    (root / "images").symlink_to(GOLDEN / "dataroot/tex")
+    (root / "seg_maps").symlink_to(OWN / "dataroot/normal")
+    (root / "images").symlink_to(OWN / "dataroot/tex")
     dataset = create_dataset(options(TestOptions, root))
-    files = sorted((GOLDEN / "dataroot/normal").iterdir())
+    files = sorted((OWN / "dataroot/normal").iterdir())
     assert [Path(dataset[i]["image_path"]).name for i in range(len(dataset))] == [path.name for path in files]
     maps = [read_image(path, "RGB").transpose(2, 0, 1) / 127.5 - 1 for path in files]
     for index in range(len(files)):
@@ -93,7 +93,7 @@ def test_folders_of_the_guide_are_taken_and_at_test_every_frame_has_a_window(tmp
             [maps[max(0, index - 2 + k)] for k in range(3)]), atol=1e-6)
     item = create_dataset(options(TrainOptions, root)).item(0, np.random.default_rng(0), 1)
     np.testing.assert_allclose(item["B"].numpy()[1], read_image(
-        sorted((GOLDEN / "dataroot/tex").iterdir())[1], "RGB").transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
+        sorted((OWN / "dataroot/tex").iterdir())[1], "RGB").transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
 
 
 def test_frames_without_a_texture_are_told_at_once(tmp_path, monkeypatch):

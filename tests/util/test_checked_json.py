@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from util.checked_json import values_from_text
+from util.checked_json import Mistake, Node, values_from_text
 from util.errors import UserError
 
 
@@ -26,3 +26,19 @@ def test_values_may_be_fifty_levels_deep():
     assert values_from_text('{"a":' * 49 + "1" + "}" * 49, "file")
     with pytest.raises(UserError, match="nested too deeply"):
         values_from_text('{"a":' * 60 + "1" + "}" * 60, "file")
+
+
+@pytest.mark.parametrize("read", [lambda value: Node(value, ()).number(-2, 3),
+                                  lambda value: Node(value, ()).whole(-2, 3)])
+def test_a_range_holds_its_ends_and_nothing_beyond_or_of_another_kind(read):
+    assert (read(-2), read(3)) == (-2, 3)
+    for wrong in (-3, 4, True, "1", None, float("nan")):
+        with pytest.raises(Mistake, match="expected a .*number from -2 to 3"):
+            read(wrong)
+
+
+def test_a_list_may_hold_as_many_items_as_said_and_no_more():
+    assert [item.value for item in Node([1, 2], ()).items("a list", most=2)] == [1, 2]
+    for wrong, said in (([1, 2, 3], "found 3 items; expected at most 2"), ([], "a list"), (5, "a list")):
+        with pytest.raises(Mistake, match=said):
+            Node(wrong, ()).items("a list", most=2)

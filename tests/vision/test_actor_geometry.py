@@ -80,6 +80,9 @@ def test_rays_meet_the_mesh_as_published():
         assert differs.float().mean() < 2e-3
         both = (face >= 0) & case["mesh_hit"].bool()
         assert ((depth - case["mesh_depth"])[both].abs() < 1e-4).float().mean() > 0.99
+        same = both & (face == case["mesh_face"])
+        assert same[both].float().mean() > 0.98
+        assert ((barycentric - case["mesh_barycentric"]).abs().amax(-1)[same] < 1e-3).float().mean() > 0.99
         place = (vertices[faces[face]] * barycentric[..., None]).sum(-2)
         close(place[both], (origins + depth[:, None] * directions)[both], 1e-5)
 
@@ -120,6 +123,7 @@ def test_the_second_pass_is_as_published(name):
     case = figures("samples.pt")[name]
     depths, lengths = finer_samples(case["bin_depth"], case["bin_length"], case["coarse_probability"], case["steps"])
     ends = case["valid"].sum(-1)
+    assert int(ends.max()) == case["valid"].shape[-1]
     for depth, length, expected_depth, expected_length, n in zip(
             depths, lengths, case["depth_eval"], case["length_eval"], ends.tolist()):
         used = n if name == "fine" else n - 1  # where fewer are drawn, the published program counts the end twice
@@ -135,6 +139,7 @@ def test_the_nearest_surface_is_as_published():
         points, free = case["points_normalised"], ~case["tied"]
         near = surface.nearest(points)
         close(near.squared_distance.sqrt(), case["distance_float64"], 2e-6)
+        close(near.squared_distance.sqrt(), case["squared_distance"].sqrt(), 2e-5)
         close(near.point[free], case["nearest"][free], 1e-5)
         local, uv = local_coordinates(actor, surface.vertices, points, near)
         close(uv[free], case["uv"][free], 1e-4)

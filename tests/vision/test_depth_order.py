@@ -46,3 +46,13 @@ def test_the_one_whose_pixels_are_seen_in_the_overlap_is_in_front():
     assert occlusion(first, first, second, second & ~first) == 1
     assert occlusion(first, first & ~second, second, second) == -1
     assert np.isnan(occlusion(first, first, ~first, ~first))
+
+
+def test_who_passes_whom_does_not_depend_on_their_numbers():
+    first = np.r_[np.full(10, 0.9), np.full(10, 0.3)]  # the feet are lower in the first half
+    for feet in (first, first[::-1]):
+        orders, exchanged = (orders_back_to_front(np.stack(both, axis=1), np.full((20, 2, 2), np.nan), steadiness=3)
+                             for both in ((feet, np.full(20, 0.6)), (np.full(20, 0.6), feet)))
+        assert [order[::-1] for order in orders] == exchanged
+        changes = [i for i in range(1, 20) if orders[i] != orders[i - 1]]
+        assert len(changes) == 1 and 10 <= changes[0] <= 12  # only once it is clear

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from data.dataroot import read_homographies
 from util.images import read_image
 from vision.geometry.homography import Registration
-from vision.people.iuv import decode_iuv, encode_iuv, is_body
+from vision.people.iuv import box_iuv, decode_iuv, encode_iuv, is_body
 from vision.people.texture_atlas import atlas_uv, background_uv
 
 ORDER = [[1, 2], [2, 1]]
@@ -98,3 +98,17 @@ def test_a_place_outside_the_panorama_does_not_reach_into_a_body_tile():
     registration = Registration((128.0, 64.0), (30.0, 90.0, 20.0, 50.0), np.eye(3)[None])
     uv = background_uv(33, 65, registration)
     assert uv.min() == 0 and uv.max() == 1
+
+
+def test_a_thing_without_a_body_is_laid_over_one_tile_from_corner_to_corner():
+    mask = np.zeros((8, 16), bool)
+    mask[1:6, 2:13] = True
+    mask[3, 5] = False
+    box = box_iuv(mask, 9)
+    assert np.array_equal(is_body(box), mask)
+    u, v = 255 * np.arange(11) / 10, 255 * np.arange(5) / 4
+    assert np.abs(box[1, 2:13, 1] - u).max() <= 1 and np.abs(box[1:6, 2, 2] - v).max() <= 1
+    assert box[5, 12].tolist() == [20, 255, 255, 246]
+    mask = np.zeros((4, 4), bool)
+    mask[2, 3] = True
+    assert box_iuv(mask, 1)[2, 3].tolist() == [20, 0, 0, 254]

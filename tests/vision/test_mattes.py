@@ -5,8 +5,10 @@ import torch
 
 from vision.layers.mattes import (
     composite_over,
+    layers_from_mattes,
     opacity,
     over_checkerboard,
+    pull_push,
     share_detail,
     transfer_detail,
     transmittance_in_front,
@@ -109,3 +111,22 @@ def test_what_was_clamped_in_one_layer_goes_to_another_in_four_rounds():
     detailed = share_detail(layers, target)
     assert torch.allclose(target - composite_over(detailed)[:, :3], torch.tensor(0.125 / 8), atol=1e-6)
     assert torch.allclose(detailed[:, 2, :3], torch.tensor(1.0))
+
+
+def test_colours_are_continued_from_what_is_nearest_and_not_mixed_with_what_is_far():
+    """One known pixel in a block of four decides what the block looks like from afar, as in Gortler et al."""
+    known = torch.zeros(1, 1, 4, 4)
+    known[0, 0, ::2, 0] = known[0, 0, ::2, 3] = 1
+    colours = torch.where(known > 0, torch.linspace(0, 1, 4), torch.tensor(7.0)).expand(1, 3, 4, 4)
+    expected = torch.tensor([0, 0.25, 0.75, 1]).expand(1, 3, 4, 4)  # bilinear between the middles of two blocks
+    torch.testing.assert_close(pull_push(colours, known), expected)
+    torch.testing.assert_close(pull_push(colours, 0.1 * known)[0, 0, 1], torch.tensor([0.45, 0.475, 0.525, 0.55]))
+
+
+def test_each_layer_of_known_mattes_shows_its_own_people_and_shadows_in_black():
+    image, people, effects = torch.full((1, 3, 4, 8), 0.5), torch.zeros(1, 3, 4, 8), torch.zeros(1, 3, 4, 8)
+    people[:, 1, :, :3], people[:, 2, :, 5:], effects[:, 2, :, 3:5] = 1, 1, 0.5
+    layers = layers_from_mattes(torch.zeros(1, 3, 4, 8), image, people, effects)
+    assert (layers[:, 1, :3, :, :3] == 0.5).all() and (layers[:, 2, :3, :, 5:] == 0.5).all()
+    assert (layers[:, 2, :3, :, 3:5] == -1).all() and (layers[:, 0, :3] == 0).all()
+    assert layers[0, :, 3, 0].tolist() == [[1] * 8, [1] * 3 + [-1] * 5, [-1] * 3 + [0] * 2 + [1] * 3]

@@ -148,3 +148,19 @@ def test_stronger_effects_are_at_most_opaque_and_keep_their_colour():
     np.testing.assert_allclose(made[:3], np.repeat(100 * made[3:], 3, axis=0), rtol=1e-5)
     np.testing.assert_allclose(scaled_effects(Patch(0, 0, planes), weight, 0.5).planes[3], [[0.1, 0.25, 0.2, 0]],
                                rtol=1e-5)
+
+
+def test_a_moved_patch_is_as_large_as_what_it_holds_and_the_reach_of_sampling():
+    patch = Patch(4, 2, np.ones((4, 3, 5), np.float32))
+    moved = warped(patch, np.array([[1, 0, 5], [0, 1, 3], [0, 0, 1.0]]), (40, 30))
+    assert moved.window == (slice(4, 9), slice(8, 15))
+    assert np.array_equal(moved.planes[3, 1:4, 1:6], np.ones((3, 5))) and moved.planes[3].sum() == 15
+
+
+def test_a_picture_is_placed_about_its_anchor():
+    assert placement((8, 4), (0, 0), 1, (False, False), (0.5, 0.5)) is None
+    mirrored = placement((8, 4), (0, 0), 1, (True, False), (0.5, 0.5))
+    assert mirrored.tolist() == [[-1, 0, 7], [0, 1, 0], [0, 0, 1]]
+    larger = placement((8, 4), (0.5, 0), 2, (False, True), (0, 1))
+    assert (larger @ [-0.5, 3.5, 1]).tolist() == [3.5, 3.5, 1]  # the anchor itself, half a width to the right
+    assert (larger @ [0.5, 2.5, 1]).tolist() == [5.5, 5.5, 1]

@@ -72,9 +72,10 @@ def sphere_bounds(origins: Tensor, directions: Tensor, centres: Tensor, radius: 
         near, far: [R]; 0 where nothing is hit. The stretch between them may leave the spheres.
         hit: bool [R].
     """
-    places = torch.unique(origins, dim=0) if origins.device.type == "cpu" else origins
+    on_cpu = origins.device.type == "cpu"
+    places = torch.unique(origins, dim=0) if on_cpu else origins
     near, far = origins.new_full((len(origins),), math.inf), origins.new_full((len(origins),), -math.inf)
-    if not 0 < len(places) <= MOST_CAMERAS or float(torch.cdist(places, centres).min()) < 2 * radius:
+    if not on_cpu or not 0 < len(places) <= MOST_CAMERAS or float(torch.cdist(places, centres).min()) < 2 * radius:
         step = max(1, chunk // len(centres))
         for first in range(0, len(origins), step):
             part = slice(first, first + step)

@@ -20,6 +20,7 @@ REACH = 0.15  # of the picture's height: geodesic distance at which an effect be
 EM_ROUNDS = 10
 FAINTEST_LINK = 0.02  # alpha of a cell through which an effect is followed
 LEAST_TOUCH = 0.3  # share of an effect, over time, that touches somebody
+GAP = 7  # cells: a gap in the zone of effects that is closed, where a shadow hardly ever goes away
 JUMP = 9  # frames that somebody may be in the air
 NEAR = np.ones((3, 3), np.uint8)
 
@@ -138,7 +139,8 @@ def effect_zone(series: np.ndarray, modes: list[np.ndarray]) -> np.ndarray:
         peak = ndimage.maximum(depends * (deviation > 0.006), labels, numbers)
         size = ndimage.sum(zone > 0.2, labels, numbers)
         zone *= np.isin(labels, numbers[(peak > 0.3) & (size >= 6)])
-    return cv2.dilate(zone.astype(np.float32), NEAR)
+    zone = cv2.dilate(zone.astype(np.float32), NEAR)
+    return cv2.morphologyEx(zone, cv2.MORPH_CLOSE, np.ones((GAP, GAP), np.uint8))
 
 
 def touches_a_person(alpha: np.ndarray, covered: np.ndarray) -> np.ndarray:

@@ -48,7 +48,9 @@ def filled_from_frames(frame: int, length: int, picture: np.ndarray, hidden: np.
             new = left & (nearest == 0) & is_open
             nearest[new] = offset
             mirrored = left & is_open & (2 * nearest == offset)
-            take = new | mirrored
+            # Where time cannot be mirrored, two frames in turn: one alone would be a frozen patch in living grain.
+            second = left & is_open & (nearest != 0) & (offset == nearest + np.sign(nearest)) & (frame % 2 == 1)
+            take = new | mirrored | second
             filled[take] = shown[take]
             left &= ~mirrored
         if not (left & ((nearest == 0) | (2 * np.abs(nearest) > distance))).any():

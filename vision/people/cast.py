@@ -17,8 +17,8 @@ _STILL_COUNTS, _ASIDE_COUNTS = 0.5, 0.7
 _AUDIENCE = 0.25
 """Prominence, as a share of the most prominent person's, below which somebody is of the audience."""
 _LEAST_GROWTH, _MORE_GROWTH = 0.2, 2.0
-"""Growth from which something is no person, and how many times that of the most prominent: where the frames are far
-apart, everybody's bones change."""
+"""Growth from which something is no person, and how many times that of the steadiest of the prominent: where frames are
+far apart, everybody's bones change."""
 LEAST_SIZE, LEAST_SCORE = 1 / 12, 0.65
 """Of somebody: his size as a share of the frame's height, for smaller people have no limbs that a layer could show; and
 the mean of his joints' scores, by an estimator whose scores are probabilities. Animals and things have less."""
@@ -89,8 +89,9 @@ def things(parts: Sequence[Part], least_score: float) -> list[bool]:
         parts: of all.
         least_score: mean of the joints' scores of a person.
     """
-    surest = max(parts, key=lambda part: part.prominence * (part.score >= least_score), default=None)
-    most = max(_LEAST_GROWTH, _MORE_GROWTH * surest.growth) if surest is not None else 0.0
+    half = max((part.prominence for part in parts), default=0) / 2
+    steadiest = min((part.growth for part in parts if part.prominence >= half), default=0)
+    most = max(_LEAST_GROWTH, _MORE_GROWTH * steadiest)
     return [part.score < least_score or part.growth > most for part in parts]
 
 
