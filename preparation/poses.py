@@ -135,9 +135,6 @@ def run(job: Job) -> Outcome:
     if filled_in or moved:
         findings.append(Finding(1, f"poses: {filled_in + moved} were not found and filled in from the frames around; "
                                    "look at them on the page"))
-    if job.opt.poses == "mediapipe" and not masks and len(seen) > 1:
-        findings.append(Finding(1, f"poses: mediapipe sees one person at a time, and {len(seen)} were found; who "
-                                   "overlaps with others is lost for a while. Give --masks, or --poses keypoint_rcnn"))
     least = least_frames(job.opt, len(frames))
     findings += [*gaps(frames, people), *left_out(found, least)]
     if not seen and not masks:
