@@ -174,10 +174,16 @@ def quiet() -> Iterator[None]:
 
 
 def square_of(skeleton: np.ndarray) -> Square:
-    """The square around somebody of whom a COCO-17 skeleton [17, 3] is known: his hips are in its middle."""
-    hips, shoulders = skeleton[HIPS, :2].mean(axis=0), skeleton[SHOULDERS, :2].mean(axis=0)
-    reach = max(np.linalg.norm(skeleton[:, :2] - hips, axis=1).max(), 1)
-    spine = shoulders - hips
+    """The square around somebody of whom a COCO-17 skeleton [17, 3] is known: his hips are in its middle.
+
+    Joints of score 0 are not known; without hips it is the middle of the others, and he is taken to be upright.
+    """
+    seen = skeleton[:, 2] > 0
+    known = skeleton[seen, :2] if seen.any() else skeleton[:, :2]
+    hips, shoulders = (skeleton[[joint for joint in pair if seen[joint]], :2] for pair in (HIPS, SHOULDERS))
+    spine = shoulders.mean(axis=0) - hips.mean(axis=0) if len(hips) and len(shoulders) else np.zeros(2)
+    hips = hips.mean(axis=0) if len(hips) else known.mean(axis=0)
+    reach = max(np.linalg.norm(known - hips, axis=1).max(), 1)
     length = np.linalg.norm(spine)
     up = spine / length if length > 0 else np.array([0, -1])
     return _square(hips, hips + _CROWN * reach * up)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
 from data.dataroot import list_images
@@ -30,6 +31,7 @@ from preparation.tracks import (
     least_frames,
     left_out,
     moved_into_masks,
+    number_of,
     numbered,
     reasons_for,
     tracked,
@@ -118,13 +120,12 @@ def run(job: Job) -> Outcome:
         people = [in_masks(present, [path.get(frame) for path in masks.values()], list(masks))
                   for frame, present in zip(frames, people)]
     least_score = LEAST_SCORE if poses in _ESTIMATORS else 0
-    before, (people, camera) = people, tracked(people, files)
+    people, camera = tracked(people, files)
     found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
+    people = found.chosen
     if poses == "mediapipe" and not masks:
-        before = looked_for_again(job.cache, files, before, found.chosen)
-        people, camera = tracked(before, files)
-        found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
-    people, filled_in = without_short_gaps(found.chosen)
+        people = looked_for_again(job.cache, files, people)
+    people, filled_in = without_short_gaps(people)
     people, moved = moved_into_masks(frames, people, masks)
     write_text(job.made / "keypoints.json", keypoints_json(frames, people))
     write_text(job.cache / LEFT_OUT, keypoints_json(frames, found.others))
@@ -134,9 +135,6 @@ def run(job: Job) -> Outcome:
     if filled_in or moved:
         findings.append(Finding(1, f"poses: {filled_in + moved} were not found and filled in from the frames around; "
                                    "look at them on the page"))
-    if job.opt.poses == "mediapipe" and not masks and len(seen) > 1:
-        findings.append(Finding(2, f"poses: mediapipe sees one person at a time, and {len(seen)} were found; who "
-                                   "overlaps with others is lost for a while. Give --masks, or --poses keypoint_rcnn"))
     least = least_frames(job.opt, len(frames))
     findings += [*gaps(frames, people), *left_out(found, least)]
     if not seen and not masks:
@@ -290,8 +288,7 @@ def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[i
     return [[Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in found] for found in people]
 
 
-def looked_for_again(cache: Path, files: dict[str, Path], people: list[list[Pose]],
-                     chosen: list[list[Pose]]) -> list[list[Pose]]:
+def looked_for_again(cache: Path, files: dict[str, Path], people: list[list[Pose]]) -> list[list[Pose]]:
     """Look for people once more where they must be: BlazePose sees one person in a crop, and loses who is hidden.
 
     That is done once; who chooses differently later gets what was found then.
@@ -299,28 +296,31 @@ def looked_for_again(cache: Path, files: dict[str, Path], people: list[list[Pose
     Args:
         cache: the step's folder.
         files: the frames' pictures by name.
-        people: what was found in each frame.
-        chosen: of it, those who are in the clip, with their numbers.
+        people: those of each frame, with their numbers.
 
     Returns:
-        what was found in each frame, then and now.
+        the people of each frame, and who of them was found now.
     """
     folder = cache_of_estimator(cache, "mediapipe", {}) / "again"
-    expected = between(chosen, _LONGEST_LOOKED_FOR)
     find, result = None, []
-    for (frame, path), present, there, missing in zip(tqdm(files.items(), desc="poses: again", unit="frame"), people,
-                                                      chosen, expected):
+    for (frame, path), present, missing in zip(tqdm(files.items(), desc="poses: again", unit="frame"), people,
+                                               between(people, _LONGEST_LOOKED_FOR)):
         kept = folder / f"{frame}.json"
         if missing and not kept.exists() and not (folder / _DONE).exists():
             find = find or estimators.mediapipe(files, {})
-            seen = find(frame, read_image(path, "RGB"), [pose.keypoints for pose in (*there, *missing)])
-            new = [skeleton for skeleton in seen
-                   if likeness(skeleton[None], np.stack([pose.keypoints for pose in missing])).max() > _FOUND_AGAIN]
-            write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in new]))
-        more = [np.array(skeleton) for skeleton in json.loads(kept.read_text())] if kept.exists() else []
-        result.append([*present, *(Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in more
-                                   if not present or likeness(skeleton[None], np.stack(
-                                       [pose.keypoints for pose in present])).max() < _KNOWN)])
+            seen = find(frame, read_image(path, "RGB"), [pose.keypoints for pose in (*present, *missing)])
+            write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in seen]))
+        seen = [np.array(skeleton) for skeleton in json.loads(kept.read_text())] if kept.exists() else []
+        known = [pose.keypoints for pose in present]
+        new = [skeleton for skeleton in seen
+               if not known or likeness(skeleton[None], np.stack(known)).max() < _KNOWN]
+        again = []
+        if new and missing:
+            alike = likeness(np.stack([pose.keypoints for pose in missing]), np.stack(new))
+            again = [replace(missing[row], keypoints=new[column], score=float(new[column][:, 2].mean()))
+                     for row, column in zip(*linear_sum_assignment(alike, maximize=True))
+                     if alike[row, column] > _FOUND_AGAIN]
+        result.append(sorted((*present, *again), key=number_of))
     write_text(folder / _DONE, "")
     return result
 

@@ -132,7 +132,10 @@ def _apart(person: Person, skeleton: np.ndarray) -> float:
     """How far shoulders and hips of who is seen are from where they should be, as a share of his height."""
     if person.presence < LEAST_PRESENCE:
         return np.inf
-    trunk = SHOULDERS + HIPS
-    height = max(np.ptp(skeleton[:, :2], axis=0).max(), 1)
+    seen = skeleton[:, 2] > 0
+    trunk = [joint for joint in SHOULDERS + HIPS if seen[joint]]
+    if not trunk:
+        return 1 - person.presence
+    height = max(np.ptp(skeleton[seen, :2], axis=0).max(), 1)
     return float(np.linalg.norm(person.skeleton[trunk, :2] - skeleton[trunk, :2], axis=1).mean() / height
                  / person.presence)

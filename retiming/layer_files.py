@@ -96,32 +96,13 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
         made = layer_pictures(compositor, edit, groups, output, apart)
         return made if shown == compositor.size else {name: resized(pixels, shown) for name, pixels in made.items()}
 
-    orders = [depth_order(compositor, edit, groups, output) for output in outputs]
+    described = [[name for name in (BACKGROUND, *spread(depth_order(compositor, edit, groups, output), apart))
+                  if name in names] for output in outputs]
     with results_added(folder, "retime", own=False) as temporary, ExitStack() as stack:
-        put: Callable[[int, dict[str, np.ndarray]], None]
-        if form == "png":
-            for name in names:
-                (temporary / name).mkdir()
-
-            def put(number: int, made: dict[str, np.ndarray]) -> None:
-                for name, pixels in made.items():
-                    (temporary / name / f"{name}.{number:04d}.png").write_bytes(png(pixels, compression=None))
-        elif form == "mov":
-            videos = {name: stack.enter_context(closing(VideoWriter(temporary / f"{name}.mov", metadata.frame_rate)))
-                      for name in names}
-
-            def put(number: int, made: dict[str, np.ndarray]) -> None:
-                for name, pixels in made.items():
-                    videos[name].add(pixels)
-        else:
-            def put(number: int, made: dict[str, np.ndarray]) -> None:
-                order = [layer for layer in spread(orders[number - 1 - edit.first], apart) if layer in made]
-                write_layered_exr(temporary / f"layers.{number:04d}.exr", made, order, metadata.frame_rate)
-
+        put = writer(form, temporary, names, metadata.frame_rate, stack)
         for made, output in zip(in_order(pictures, outputs, progress), outputs):
-            put(output + 1, made)
+            put(output + 1, {name: made[name] for name in described[output - edit.first]})
         sequences = {name: Sequence(name, form, edit.first + 1, len(outputs)) for name in names}
-        described = [[name for name in (BACKGROUND, *spread(order, apart)) if name in sequences] for order in orders]
         facts = {"frame_rate": str(metadata.frame_rate), "size": list(shown), "first": edit.first + 1,
                  "last": edit.last + 1, "composited": "over, in the coded values (not in linear light), back to front",
                  "order": order_keys(described, edit.first)}
@@ -132,6 +113,39 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
         write_timeline(temporary / "source.otio", source_timeline(
             compositor, edit, groups, metadata.frame_rate, metadata.audio))
     return compositor.warnings
+
+
+def writer(form: str, folder: Path, names: list[str], rate: Fraction,
+           stack: ExitStack) -> Callable[[int, dict[str, np.ndarray]], None]:
+    """What writes an output frame, given its number from 1 and its layers by name, back to front.
+
+    Args:
+        form: one of `FORMATS`.
+        folder: where.
+        names: of all layers.
+        rate: frames per second.
+        stack: closes what stays open until the end.
+    """
+    def put_pictures(number: int, made: dict[str, np.ndarray]) -> None:
+        for name, pixels in made.items():
+            (folder / name / f"{name}.{number:04d}.png").write_bytes(png(pixels, compression=None))
+
+    def put_layered(number: int, made: dict[str, np.ndarray]) -> None:
+        write_layered_exr(folder / f"layers.{number:04d}.exr", made, rate)
+
+    if form == "exr":
+        return put_layered
+    if form == "png":
+        for name in names:
+            (folder / name).mkdir()
+        return put_pictures
+    videos = {name: stack.enter_context(closing(VideoWriter(folder / f"{name}.mov", rate))) for name in names}
+
+    def put_frames(_: int, made: dict[str, np.ndarray]) -> None:
+        for name, pixels in made.items():
+            videos[name].add(pixels)
+
+    return put_frames
 
 
 def layer_pictures(compositor: Compositor, edit: Edit, groups: list[Group], output: int,
@@ -184,13 +198,12 @@ def order_keys(orders: list[list[str]], first: int) -> list[list]:
     return [[first + index + 1, order] for index, order in enumerate(orders) if not index or order != orders[index - 1]]
 
 
-def write_layered_exr(path: Path, layers: dict[str, np.ndarray], order: list[str], rate: Fraction) -> None:
+def write_layered_exr(path: Path, layers: dict[str, np.ndarray], rate: Fraction) -> None:
     """Write one picture with all layers in it.
 
     Args:
         path: the file.
-        layers: by name, uint8 RGB or straight RGBA as sRGB codes it.
-        order: names of those with alpha, back to front, for the composite.
+        layers: by name, back to front, uint8 RGB or straight RGBA as sRGB codes it.
         rate: frames per second, for the header.
 
     Raises:
@@ -202,8 +215,7 @@ def write_layered_exr(path: Path, layers: dict[str, np.ndarray], order: list[str
         raise UserError("--layers_format exr: the library OpenEXR is missing. Install it: pip install OpenEXR"
                         ) from None
     channels, composite = {}, None
-    for name in [name for name in (BACKGROUND, *order) if name in layers]:
-        pixels = layers[name]
+    for name, pixels in layers.items():
         straight = pixels if pixels.shape[2] == 4 else np.dstack([pixels, np.full_like(pixels[..., :1], 255)])
         alpha = straight[..., 3:].astype(np.float32) / 255
         channels[name] = np.concatenate([linear(straight[..., :3]) * alpha, alpha], axis=2).astype(np.float16)

@@ -24,7 +24,7 @@ fi
 # Textures of the other motion, predicted from the poses alone.
 "$PYTHON" scripts/predict_textures.py --dataroot $DATA/training --target $DATA/testing --name demo_actor_textures \
     $QUIET --ngf 16 --ndf 16 --n_downsample_G 2 --n_blocks 3 --num_D 1 --n_scales_temporal 1 --no_vgg \
-    --n_frames_total 4 --n_epochs 40 --n_epochs_decay 20
+    --n_frames_total 4 --niter_step 200 --n_epochs 300 --n_epochs_decay 100
 
 # The actor in that motion, from the held-out cameras; and a film whose camera goes round.
 NEW="--dataroot $DATA/testing --load_tex_name tex_predicted"

@@ -263,7 +263,7 @@ def _new_folder_beside(folder: Path | str, whole: bool = False) -> Iterator[tupl
 
 def _swap(made: Path, place: Path, old: Path) -> None:
     if place.is_dir() or made.is_dir() and place.exists():
-        place.rename(old / place.name)
+        os.rename(place, old / place.name)
     os.replace(made, place)
 
 

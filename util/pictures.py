@@ -142,7 +142,7 @@ def _coding_points(path: Path) -> tuple[int, int] | None:
 
 def _all_bits(path: Path) -> np.ndarray:
     """A PNG as uint16 RGB [H, W, 3], 65535 being white, upright."""
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)[..., ::-1]
     return pixels if pixels.dtype == np.uint16 else pixels.astype(np.uint16) * 257
 
 

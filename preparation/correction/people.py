@@ -54,7 +54,12 @@ class ClipPeople:
         shutil.rmtree(self.undo_folder, ignore_errors=True)
         self.files = list_images(root / "rgb_256")
         self.frames = list(self.files)
-        size = read_values(root / METADATA).get("alphapose_input_size")
+        values = read_values(root / METADATA)
+        if any(layer != [number] for number, layer in enumerate(values.get(LAYERS) or [], 1)) and mask_files(root):
+            raise UserError(f"{root / METADATA}: {LAYERS} is {values[LAYERS]}, and masks are numbered like layers; "
+                            "expected a layer for each person. Leave people_layers out, correct the people, then join "
+                            "layers")
+        size = values.get("alphapose_input_size")
         if size is None:
             raise UserError(f"{root / METADATA}: no alphapose_input_size; expected the size that the poses were found "
                             f"on. Prepare the clip first: python prepare.py --dataroot {root}")
@@ -294,6 +299,9 @@ class ClipPeople:
             for present in frames:
                 present.sort(key=lambda pose: pose.person)
             write_text(folder / KEYPOINTS, keypoints_json(self.frames, frames))
+        self._write_facts()
+
+    def _write_facts(self) -> None:
         write_text(self.left_out_folder / _FACTS, json.dumps({"of": self.left_out_of, "people": self.why}))
 
     def _take_over_left_out(self) -> None:
@@ -311,7 +319,8 @@ class ClipPeople:
             self.left_out[index] += [replace(pose, person=pose.person + first) for pose in present]
         self.why = {**kept, **{str(int(number) + first): {"why": why} for number, why in reasons.items()}}
         self.left_out_of = mark
-        self._write()
+        write_text(self.left_out_folder / KEYPOINTS, keypoints_json(self.frames, self.left_out))
+        self._write_facts()
 
     def _remove_number(self, gone: int, into: int | None = None) -> None:
         """Close the gap that a number leaves: in poses, masks, names and layers."""

@@ -6,6 +6,7 @@ from skimage import data
 
 from preparation.blazepose import BlazePose, Square, square_of
 from preparation.segmenters import one_by_one
+from vision.people.person_mask import shared_by_limbs
 
 ASTRONAUT = [
     (222.74, 127.96, 1.0), (248.95, 112.46, 1.0), (204.95, 103.34, 1.0), (268.02, 122.8, 1.0), (190.38, 107.37, 1.0),
@@ -66,6 +67,18 @@ def test_two_people_get_a_mask_each_and_what_is_elsewhere_none(network, astronau
         assert np.delete(mask, np.r_[columns], axis=1).max() < 0.1
     nobody, = one_by_one(network)(picture, [one + (480, 0, 0)])
     assert nobody.max() == 0
+
+
+def test_joints_that_are_not_known_do_not_count(network, astronaut):
+    skeleton = network.look(astronaut, network.detect(astronaut)[0][1]).skeleton
+    partly = skeleton.copy()
+    partly[[7, 8, 9, 10]] = 0
+    whole, = one_by_one(network)(astronaut, [skeleton])
+    assert iou(one_by_one(network)(astronaut, [partly])[0] > 0.5, whole > 0.5) > 0.9
+    partly[11:] = 0  # as of somebody cut off by the frame
+    square = square_of(partly)
+    assert square.turn == 0 and abs(square.x - 220) < 40 and abs(square.y - 160) < 60
+    assert shared_by_limbs([whole, whole], [partly, np.zeros((17, 3))])[0].max() > 0.5
 
 
 def iou(one, other):

@@ -1,12 +1,13 @@
 """Correcting who is who and the masks: files follow, nothing is lost, everything can be undone."""
 
+import shutil
 from argparse import Namespace
 
 import numpy as np
 import pytest
 
 from data.tracked_poses import read_poses
-from preparation import layers, uv
+from preparation import layers, poses, uv
 from preparation.correction.server import Session
 from preparation.steps import perform, read_values, write_values
 from tests.preparation.correction_clip import NAMES, SIZE, block, make_clip
@@ -141,6 +142,9 @@ def test_the_next_preparation_keeps_the_corrections_and_fits_the_rest_to_them(se
 
 def test_layers_that_are_listed_follow_the_people(root):
     write_values(root / "metadata.json", {**read_values(root / "metadata.json"), "people_layers": [[1, 2], [3]]})
+    with pytest.raises(UserError, match="masks are numbered like layers"):
+        Session(root)
+    shutil.rmtree(root / "mask")
     session = Session(root)
     ask(session, "drop", person=1)
     assert read_values(root / "metadata.json")["people_layers"] == [[1], [2]]
@@ -170,3 +174,22 @@ def test_what_makes_no_sense_is_refused_in_one_line_and_changes_nothing(session,
         session.site.commands[command](asked)
     assert "\n" not in str(error.value) and "found" in str(error.value) or "expected" in str(error.value)
     assert contents(root) == before
+
+
+def test_whom_the_poses_step_left_out_can_be_taken_in_and_opening_the_page_changes_no_pose(tmp_path):
+    root = make_clip(tmp_path)
+    shutil.rmtree(root / "mask")
+    (tmp_path / "poses.json").write_text((root / "keypoints.json").read_text())
+    (root / "keypoints.json").unlink()
+    perform(poses.STEP, root, Namespace(poses=tmp_path / "poses.json", people=1, min_frames=None, pose_size=None))
+    before = contents(root)
+    session = Session(root)
+    assert contents(root) == before and runs(session) == {1: [[0, 9]]}
+    assert [(other["why"], other["runs"]) for other in session.state()["leftOut"]] == [
+        ("not chosen", [[0, 4]]), ("not chosen", [[5, 9]])]
+    for other in (1, 2):
+        ask(session, "take", person=other)
+    ask(session, "join", person=2, other=3)
+    assert runs(session) == {1: [[0, 9]], 2: [[0, 9]]} and not session.state()["leftOut"]
+    assert perform(poses.STEP, root, Namespace(poses=None, people=None, min_frames=None, pose_size=None))[1] != "made"
+    assert runs(Session(root)) == {1: [[0, 9]], 2: [[0, 9]]} and not Session(root).state()["leftOut"]

@@ -71,17 +71,25 @@ def limb_distance(skeleton: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """How far each pixel is from a person's bones, trunk and head, as a share of his height: float32 [H, W].
 
     Args:
-        skeleton: COCO-17 [17, 3] in pixels.
+        skeleton: COCO-17 [17, 3] in pixels; joints of score 0 are not known.
         shape: (H, W).
     """
+    seen = skeleton[:, 2] > 0
+    if not seen.any():
+        return np.ones(shape, np.float32)
     points = np.rint(skeleton[:, :2]).clip(-32000, 32000).astype(np.int32)
-    height = max(float(np.ptp(skeleton[:, :2], axis=0).max()), 8.0)
+    height = max(float(np.ptp(skeleton[seen, :2], axis=0).max()), 8.0)
     away = np.full(shape, 255, np.uint8)
-    cv2.fillPoly(away, [points[[SHOULDERS[0], SHOULDERS[1], HIPS[1], HIPS[0]]]], 0)
+    trunk = [SHOULDERS[0], SHOULDERS[1], HIPS[1], HIPS[0]]
+    if seen[trunk].all():
+        cv2.fillPoly(away, [points[trunk]], 0)
     for first, second in BONES:
-        cv2.line(away, points[first].tolist(), points[second].tolist(), 0, 1)
-    head, neck = (np.rint(points[joints].mean(axis=0)).astype(int).tolist()
-                  for joints in ([NOSE, *EYES, *EARS], SHOULDERS))
-    cv2.circle(away, head, max(1, round(_HEAD * height)), 0, -1)
-    cv2.line(away, head, neck, 0, 1)
+        if seen[first] and seen[second]:
+            cv2.line(away, points[first].tolist(), points[second].tolist(), 0, 1)
+    face = [joint for joint in (NOSE, *EYES, *EARS) if seen[joint]]
+    if face:
+        head = points[face].mean(axis=0).round().astype(int).tolist()
+        cv2.circle(away, head, max(1, round(_HEAD * height)), 0, -1)
+        if seen[SHOULDERS].all():
+            cv2.line(away, head, points[SHOULDERS].mean(axis=0).round().astype(int).tolist(), 0, 1)
     return cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5) / np.float32(height)
