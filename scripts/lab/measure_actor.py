@@ -1,7 +1,7 @@
 """How good an actor's export is inside the person, beside the training photographs that come nearest.
 
     python -m scripts.lab.measure_actor --results results/demo_actor/motion_latest --dataroot datasets/actor/testing \
-        --training datasets/actor/training
+        --training datasets/actor/training --train_views 0..8
 
 Pictures are compared with their targets where the photograph shows the person. The photograph of the training that is
 nearest to a target there, whatever its pose and camera, is what a program must beat that only looks up.
@@ -17,6 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from data.actor_dataset import parse_views  # noqa: E402
 from evaluation.images import psnr, ssim_map  # noqa: E402
 from util.errors import UserError, reported_in_one_line  # noqa: E402
 from util.images import read_image  # noqa: E402
@@ -28,14 +29,17 @@ def main(argv: list[str] | None = None) -> None:
     for name, text in (("results", "folder that test.py wrote: has color/ and target/"),
                        ("dataroot", "whose poses and cameras they are"), ("training", "what was trained on")):
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="DIR", help=text)
+    parser.add_argument("--train_views", default="all", metavar="VIEWS", help="cameras that were trained on")
     opt = parser.parse_args(argv)
-    figures = measured(opt.results, opt.dataroot, opt.training)
+    views = None if opt.train_views == "all" else parse_views(opt.train_views, "--train_views")
+    figures = measured(opt.results, opt.dataroot, opt.training, views)
     for name, (noise, similarity) in figures.items():
         print(f"{opt.results}: {name}: PSNR {noise:.2f} dB, SSIM {similarity:.4f}, inside the person")
 
 
-def measured(results: Path, dataroot: Path, training: Path) -> dict[str, tuple[float, float]]:
-    """PSNR and SSIM of the export and of the nearest photographs.
+def measured(results: Path, dataroot: Path, training: Path,
+             views: list[int] | None = None) -> dict[str, tuple[float, float]]:
+    """PSNR and SSIM of the export and of the nearest photographs, of all cameras or those of `views`.
 
     Raises:
         UserError: there is no target with a name such as v008_f000003.png.
@@ -45,7 +49,8 @@ def measured(results: Path, dataroot: Path, training: Path) -> dict[str, tuple[f
         raise UserError(f"{results / 'target'}: nothing such as v008_f000003.png; expected an export of several "
                         "cameras")
     size = read_image(targets[0], "RGB").shape[:2]
-    known = [on_white(path, size)[0] for path in sorted((training / "rgb").rglob("*.png"))]
+    known = [on_white(path, size)[0] for path in sorted((training / "rgb").rglob("*.png"))
+             if views is None or int(path.stem) in views]
     errors: dict[str, list[float]] = {"rendered": [], "nearest photograph": []}
     similarities: dict[str, list[float]] = {name: [] for name in errors}
     for path in targets:
