@@ -39,3 +39,5 @@ def test_a_phase_says_how_many_batches_are_left_of_it():
     for skip, left in ((0, 3), (4, 2), (8, 1)):
         batches = TrainingBatches(10, 4, seed=0, shuffle=True, epochs=range(1, 4), skip=skip)
         assert len(batches) == len(list(batches)) == left + 2 * 3
+        seen = [[key.index for batch in batches for key in batch if key.epoch == epoch] for epoch in (1, 2, 3)]
+        assert [len(set(epoch)) for epoch in seen] == [10 - skip, 10, 10]

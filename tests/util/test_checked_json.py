@@ -42,3 +42,10 @@ def test_a_list_may_hold_as_many_items_as_said_and_no_more():
     for wrong, said in (([1, 2, 3], "found 3 items; expected at most 2"), ([], "a list"), (5, "a list")):
         with pytest.raises(Mistake, match=said):
             Node(wrong, ()).items("a list", most=2)
+
+
+@pytest.mark.parametrize("value", ["red", "#12345", "#1234567", "x#123456", 123456, None])
+def test_a_colour_is_six_digits(value):
+    assert Node("#0aFf10").colour() == (10, 255, 16)
+    with pytest.raises(Mistake, match="#rrggbb"):
+        Node(value).colour()

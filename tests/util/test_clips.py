@@ -53,3 +53,9 @@ def test_indices_are_spread_evenly_from_the_first_to_the_last(length, most):
     assert len(indices) == min(length, most) and (indices[0], indices[-1]) == (0, length - 1)
     steps = {b - a for a, b in zip(indices, indices[1:])}
     assert not steps or max(steps) - min(steps) <= 1
+
+
+@pytest.mark.parametrize("text, rate", [("29.97", Fraction(30000, 1001)), ("29.98", Fraction(30000, 1001)),
+                                        ("29.96", Fraction(2996, 100)), ("29.99", Fraction(2999, 100))])
+def test_ntsc_rates_are_those_within_a_unit_of_the_last_place(text, rate):
+    assert frame_rate_of(text) == rate

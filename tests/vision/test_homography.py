@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vision.geometry.homography import Registration, apply_homography
+from vision.geometry.homography import Registration, apply_homography, still
 
 
 def test_the_way_to_the_world_is_between_centres_of_pixels_at_every_size():
@@ -13,3 +13,8 @@ def test_the_way_to_the_world_is_between_centres_of_pixels_at_every_size():
         np.testing.assert_allclose(still, np.eye(3), atol=1e-12)
         np.testing.assert_allclose(apply_homography(zoomed, np.array([[10.0], [8.0]]))[:, 0], expected)
         np.testing.assert_allclose(registration.between(1, 0, size), zoomed, atol=1e-12)
+
+
+def test_a_camera_at_rest_shows_all_of_its_frame_in_each():
+    camera = still((8, 6), 3)
+    assert camera.bounds == (0, 7, 0, 5) and np.array_equal(camera.matrices, [np.eye(3)] * 3)

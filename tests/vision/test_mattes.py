@@ -130,3 +130,10 @@ def test_each_layer_of_known_mattes_shows_its_own_people_and_shadows_in_black():
     assert (layers[:, 1, :3, :, :3] == 0.5).all() and (layers[:, 2, :3, :, 5:] == 0.5).all()
     assert (layers[:, 2, :3, :, 3:5] == -1).all() and (layers[:, 0, :3] == 0).all()
     assert layers[0, :, 3, 0].tolist() == [[1] * 8, [1] * 3 + [-1] * 5, [-1] * 3 + [0] * 2 + [1] * 3]
+
+
+def test_a_checkerboard_has_two_greys_by_turns():
+    board = over_checkerboard(torch.full((4, 6, 6), -1.0), cell=2)
+    assert board.shape == (3, 6, 6)
+    rows = torch.arange(6)[:, None] // 2 + torch.arange(6)[None] // 2
+    torch.testing.assert_close(board[0], torch.where(rows % 2 == 0, 0.2, -0.2))
