@@ -145,7 +145,8 @@ def continue_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
         for name, value in kept.items():
             if not isinstance(value, Tensor | int | float):
                 raise ValueError(f"{name} of a parameter is {value!r:.40}, and no numbers")
-            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+            # As large as the parameter, or a number for each of its rows.
+            if isinstance(value, Tensor) and value.ndim and value.shape not in (parameter.shape, parameter.shape[:1]):
                 raise ValueError(f"moments of {list(value.shape)} for a parameter of {list(parameter.shape)}")
 
 

@@ -336,7 +336,8 @@ def checkpoints(rng: random.Random, place: Workplace) -> tuple[str, ...]:
         path.write_text("\n".join([spoiled_json(rng, first), *others]))
     if rng.random() < 0.5:
         return export()
-    return ("train.py", "--name", "run", "--continue_train", "--n_epochs", "2", "--gpu_ids", "-1")
+    return ("train.py", "--name", "run", "--continue_train", "--n_epochs", "2", "--n_epochs_upsample", "0", "--gpu_ids",
+            "-1")
 
 
 def options(rng: random.Random, place: Workplace) -> tuple[str, ...]:

@@ -193,7 +193,7 @@ def finished(session):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ("", "--out: missing; expected one of --out PATH, --page FILE.html, --serve"),
+    ("", "--out: missing; expected one of --out PATH, --layers_out DIR, --page FILE.html, --serve"),
     ("--serve --out a.mp4", "--serve: given with --out; expected one of"),
     ("--serve --page a.html", "--serve: given with --page; expected one of"),
     ("--serve --layer 1", "--layer: given with --serve; expected with --out alone"),

@@ -59,7 +59,7 @@ def test_presets_are_tables_of_options_that_exist_and_the_help_shows_them(here, 
     assert next(iter(LnrModel.presets)) == "published" and LnrModel.presets["published"] == {}
     for preset in LnrModel.presets.values():
         assert preset.keys() <= known.keys()
-        assert " ".join(f"--{name} {value}" for name, value in preset.items()) in text
+        assert " ".join(f"--{name}" if value is True else f"--{name} {value}" for name, value in preset.items()) in text
 
 
 def test_an_unknown_preset_is_refused(here):
