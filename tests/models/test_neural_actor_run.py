@@ -164,7 +164,7 @@ def with_joint(path, joint, matrix):
     ("transform/000000.json", lambda path: path.write_text("{}"), "joints_RT"),
     ("pose/0001.txt", lambda path: path.write_text("1 0 0 0\n0 1 0 0\n0 0 1 50\n0 0 0 1\n"), "behind this camera"),
     ("pose/0001.txt", lambda path: path.write_text("1 0 0\n"), "0001.txt: 1 lines"),
-    ("intrinsic", shutil.rmtree, "intrinsic")], ids=str)
+    ("intrinsic", shutil.rmtree, "intrinsic")])
 def test_data_that_are_wrong_are_told_in_one_line(tmp_path, name, change, message):
     folder = changed(tmp_path, name, change)
     with pytest.raises(UserError, match=message) as error:

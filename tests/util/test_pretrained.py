@@ -109,7 +109,8 @@ def test_a_file_that_the_user_gives_comes_first(folder, server, tmp_path):
 
 
 @pytest.mark.parametrize("name, reason", [
-    (f"none/{NAME}", "HTTP Error 404"), ("part-00000000.pth", "another file came"), (f"silent/{NAME}", "timed out")])
+    (f"none/{NAME}", "HTTP Error 404"), ("part-00000000.pth", "another file came"), (f"silent/{NAME}", "timed out")],
+    ids=["missing", "another", "silent"])
 def test_what_cannot_be_downloaded_is_told_in_one_line_with_the_way_by_hand(folder, server, monkeypatch, name, reason):
     monkeypatch.setattr(pretrained, "SECONDS_OF_SILENCE", 0.2)
     wanted = part(server, name)
