@@ -20,7 +20,7 @@ FOR_TESTS = ("requirements.txt", "requirements-test.txt")
 MODULES = {
     "requirements.txt": ("torch", "numpy", "cv2", "PIL", "matplotlib", "av", "dominate", "scipy", "tqdm",
                          "torchmetrics", "skimage", "ai_edge_litert"),
-    "requirements-test.txt": ("pytest", "pytest_timeout", "hypothesis", "selenium", "visdom", "ruff", "mypy",
+    "requirements-test.txt": ("pytest", "pytest_timeout", "xdist", "hypothesis", "selenium", "visdom", "ruff", "mypy",
                               "OpenEXR", "opentimelineio", "py_mini_racer"),
 }
 OLDEST_PYTHON = (3, 10)

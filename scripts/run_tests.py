@@ -6,6 +6,7 @@
 The second is for releases: it makes an environment of its own, .venv-oldest.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,12 +14,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.environment import FOR_TESTS, found_or_made, run
 
+MOST_PROCESSES = 4  # half a GB each
+
 
 def main(words):
     """Run pytest with these words."""
     oldest = "--oldest" in words
     python = found_or_made(FOR_TESTS, oldest)
-    run(python, "-m", "pytest", "-q", "-rs", "--timeout", "300", *(word for word in words if word != "--oldest"))
+    words = [word for word in words if word != "--oldest"]
+    several = ["-n", min(os.cpu_count() or 1, MOST_PROCESSES), "--dist", "loadfile"]  # where nothing else is asked for
+    run(python, "-m", "pytest", "-q", "-rs", "--timeout", "300", *(words or several))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from scripts import environment
 from tests.program import ROOT
 
 IMPORTED_AS = {"opencv-python-headless": "cv2", "pillow": "PIL", "scikit-image": "skimage",
-               "pytest-timeout": "pytest_timeout", "ai-edge-litert": "ai_edge_litert", "mini-racer": "py_mini_racer",
-               "setuptools": None, "torchvision": None}
+               "pytest-timeout": "pytest_timeout", "pytest-xdist": "xdist", "ai-edge-litert": "ai_edge_litert",
+               "mini-racer": "py_mini_racer", "setuptools": None, "torchvision": None}
 """The last two come with others, and with every environment."""
 
 
