@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Video-to-video synthesis on data that the program makes itself: about a quarter of an hour on two CPU cores, and a few
+# Video-to-video synthesis on data that the program makes itself: some twenty minutes on two CPU cores, and a few
 # minutes to install. A dancer is learned, and dances somebody else's dance; or a street, or a face that talks.
 #   bash scripts/run_vid2vid_demo.sh [dancer|street|face] [options of train.py]
 set -euo pipefail
