@@ -123,7 +123,6 @@ class Decomposition:
         """Alpha of their shadows and reflections in it: float32 [H, W] in [0, 1]."""
         return self.canvas.seen(self.effects[number][frame], frame) * LEVEL
 
-
     def moving_background(self, frame: int) -> np.ndarray:
         """The background as it is in a frame, uint8 [H, W, 3]: what the frame shows, and what people and their effects
         hide of that by the frames around; the plate where none shows it."""

@@ -88,7 +88,7 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
     """
     groups, outputs = groups_of(edit, compositor.facts.people_layers), range(edit.first, edit.last + 1)
     names = [BACKGROUND] * (edit.replacement != TRANSPARENT)
-    names += [name for group in groups for name in (f"{group.name}_effects", group.name)[0 if apart else 1:]]
+    names += spread([group.name for group in groups], apart)
     metadata = compositor.root.metadata
     shown = displayed_size(compositor.size, metadata.original_size)
 
