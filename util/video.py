@@ -14,7 +14,7 @@ import av
 import cv2
 import numpy as np
 from av.filter import Graph
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange
 from PIL import Image
 
 from util.media import opened_media
@@ -79,7 +79,7 @@ class VideoWriter:
         options = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
         self.container = opened_media(path, "w", options=options)
         self.sound = sound if self.format.sound else None
-        self.video_stream = self.sound_stream = self.marks = None
+        self.video_stream = self.sound_stream = self.coding = None
         self.warnings: list[str] = []
 
     def add(self, pixels: np.ndarray) -> None:
@@ -92,12 +92,12 @@ class VideoWriter:
         if self.video_stream is None:
             self._start(width, height, pixels.shape[2] == 4)
         stream = self.video_stream
-        frame = _gif_frame(pixels) if self.format.codec == "gif" else _coded_frame(pixels, stream.pix_fmt)
+        frame = _gif_frame(pixels) if self.format.codec == "gif" else _rgb_frame(pixels)
         frame.pts, frame.time_base = self.frames, 1 / self.frame_rate
         self.frames += 1
-        if self.marks is not None:
-            self.marks.push(frame)
-            frame = self.marks.pull()
+        if self.coding is not None:
+            self.coding.push(frame)
+            frame = self.coding.pull()
         self.container.mux(stream.encode(frame))
         self._add_sound_until(self.frames / self.frame_rate)
 
@@ -118,13 +118,7 @@ class VideoWriter:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = BT709
             context.color_range = ColorRange.MPEG
-            # ProRes has them in the header of each frame too, and asks the frames.
-            self.marks = Graph()
-            source = self.marks.add_buffer(width=width, height=height, format=pixel_format,
-                                           time_base=1 / self.frame_rate)
-            self.marks.link_nodes(source, self.marks.add("setparams", "colorspace=bt709:color_primaries=bt709:"
-                                                         "color_trc=bt709:range=tv"),
-                                  self.marks.add("buffersink")).configure()
+            self.coding = _coding(width, height, alpha, pixel_format, 1 / self.frame_rate)
         if alpha and self.format.codec == "libvpx-vp9":
             stream.metadata["alpha_mode"] = "1"
         self.video_stream = stream
@@ -156,11 +150,25 @@ class VideoWriter:
             self._take_sound()
 
 
-def _coded_frame(pixels: np.ndarray, pixel_format: str) -> av.VideoFrame:
+def _coding(width: int, height: int, alpha: bool, pixel_format: str, time_base: Fraction) -> Graph:
+    """What makes coded frames of pictures: by BT.709, with halved colour planes where H.264 and VP9 say that they are.
+
+    That is between two rows and at the left one of two columns. ProRes has the marks in the header of each frame too,
+    and asks the frames.
+    """
+    graph = Graph()
+    source = graph.add_buffer(width=width, height=height, format="rgba" if alpha else "rgb24", time_base=time_base)
+    scale = "flags=bilinear:out_color_matrix=bt709:out_range=tv:out_h_chr_pos=0:out_v_chr_pos=128"
+    graph.link_nodes(source, graph.add("scale", scale), graph.add("format", f"pix_fmts={pixel_format}"),
+                     graph.add("setparams", "colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"),
+                     graph.add("buffersink")).configure()
+    return graph
+
+
+def _rgb_frame(pixels: np.ndarray) -> av.VideoFrame:
     if pixels.shape[2] == 4:
-        pixels = extended_colours(pixels)
-    frame = av.VideoFrame.from_ndarray(pixels, format="rgba" if pixels.shape[2] == 4 else "rgb24")
-    return frame.reformat(format=pixel_format, dst_colorspace=Colorspace.ITU709)
+        return av.VideoFrame.from_ndarray(extended_colours(pixels), format="rgba")
+    return av.VideoFrame.from_ndarray(pixels, format="rgb24")
 
 
 def _gif_frame(pixels: np.ndarray) -> av.VideoFrame:

@@ -39,8 +39,7 @@ class Editor {
       return field;
     });
     find("#render").hidden = !this.source.renders;
-    find("#render-format").append(...Object.entries(LIMITS.formats).map(([value, textContent]) =>
-      element("option", {value, textContent})));
+    this.showFormats();
     for (const input of document.querySelectorAll("[data-file-name]")) input.pattern = LIMITS.file_name;
     this.editName = clip.edit_name ?? "edit";
     this.ownName = clip.edit_name;  // of the file that is written again without a question
@@ -443,9 +442,20 @@ class Editor {
     this.followRendering();
   }
 
+  get rendersLayers() { return find("#render-what").value === "layers"; }
+
+  showFormats() {
+    const formats = this.rendersLayers ? LIMITS.layer_formats : LIMITS.formats;
+    find("#render-format").replaceChildren(...Object.entries(formats).map(([value, textContent]) =>
+      element("option", {value, textContent})));
+    find("#render-apart").hidden = !this.rendersLayers;
+  }
+
   async startRendering() {
+    const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
     try {
-      await this.source.render(`${find("#render-name").value}.${find("#render-format").value}`, this.model.values);
+      await (this.rendersLayers ? source.renderLayers(name, values, format, find("#render-apart input").checked)
+        : source.render(`${name}.${format}`, values));
       this.followRendering();
     } catch (error) {
       find("#render-state").textContent = error.message;
@@ -501,6 +511,7 @@ class Editor {
       event.preventDefault();
       this.startRendering();
     });
+    find("#render-what").addEventListener("change", () => this.showFormats());
     const original = find("#original");
     dragged(original, {start: () => this.showOriginal(true), move: () => {}, end: () => this.showOriginal(false)});
     find("#save-dialog").addEventListener("close", ({target}) => {
