@@ -54,6 +54,7 @@ table { border-collapse: collapse; background: var(--paper); border: 1px solid v
 th, td { padding: 6px 14px; text-align: left; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; }
 td { font-variant-numeric: tabular-nums; }
+.long { min-width: 17em; }
 details { margin-top: 34px; }
 summary { cursor: pointer; font-weight: 600; }
 pre { margin: 0 0 14px; padding: 12px 14px; background: var(--paper); border: 1px solid var(--line);
@@ -121,6 +122,10 @@ for (const row of document.querySelectorAll(".videos")) {
   show();
 }
 """
+
+
+LONG = 60
+"""Letters of a cell that is a sentence, and needs some width."""
 
 
 class Media(NamedTuple):
@@ -213,7 +218,7 @@ class Page:
         table.add(tags.thead(tags.tr(tags.th(cell, scope="col") if cell else tags.td() for cell in head)))
         body = table.add(tags.tbody())
         for row in rows:
-            body.add(tags.tr(tags.td(cell) for cell in row))
+            body.add(tags.tr(tags.td(cell, cls="long") if len(cell) > LONG else tags.td(cell) for cell in row))
 
     def add_details(self, summary: str, text: str) -> None:
         """Add preformatted text that is folded away until `summary` is clicked."""

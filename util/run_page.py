@@ -100,7 +100,7 @@ def _add_images(page: Page, folder: Path, captions: Mapping[str, str], width: in
         page.add_header(f"Epoch {epoch}")
         page.add_images([Media(f"images/{path.name}", label, notes.get(label, "")) for _, label, path in group], width)
     if epochs[1:]:
-        with page.folded(f"Pictures of {len(epochs) - 1} earlier epochs"):
+        with page.folded(f"Earlier pictures ({len(epochs) - 1})"):
             for epoch, group in epochs[1:]:
                 page.add_subheader(f"Epoch {epoch}")
                 page.add_images([Media(f"images/{path.name}", label) for _, label, path in group], width)
