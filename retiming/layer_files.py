@@ -22,7 +22,7 @@ from retiming.timelines import Sequence, baked_timeline, library, source_timelin
 from util.errors import UserError
 from util.files import results_added
 from util.images import png
-from util.video import VideoWriter
+from util.video import PRIMARIES, VideoWriter
 from util.video import linear_light as linear
 from vision.layers.patches import resized, to_straight
 
@@ -202,6 +202,6 @@ def write_layered_exr(path: Path, layers: dict[str, np.ndarray], rate: Fraction)
         colours = (composite[..., :3] / np.maximum(alpha, 1e-6)).clip(0, 255)
         channels = {"RGBA": np.concatenate([linear(colours) * alpha, alpha], axis=2).astype(np.float16), **channels}
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, "framesPerSecond": rate,
-              "chromaticities": (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)}
+              "chromaticities": PRIMARIES}
     with OpenEXR.File(header, channels) as file:
         file.write(str(path))

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -62,7 +63,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
         return pixels if shown == compositor.size else resized(pixels, shown)
 
     if pattern is not None:
-        write = write_exr if pattern.lower().endswith(".exr") else _write_png
+        write = partial(write_exr, frame_rate=rate) if pattern.lower().endswith(".exr") else _write_png
         with folder_filled_atomically(folder) as temporary:
             for _ in in_order(lambda output: write(temporary / (pattern % (output + 1)), picture(output)), outputs,
                               progress):

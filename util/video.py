@@ -5,6 +5,7 @@ alpha in the pictures has it in the file, straight as well, wherever `holds_alph
 coded by BT.709 and marked so.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,8 @@ from util.media import opened_media
 from util.sound import Sound, decodable_track, samples
 
 BT709 = 1  # as codecs number primaries, transfer and matrix
+PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+"""Its red, green, blue and white as x and y."""
 SOUND_RATE = 48000
 
 
@@ -158,7 +161,9 @@ def _coding(width: int, height: int, alpha: bool, pixel_format: str, time_base: 
     """
     graph = Graph()
     source = graph.add_buffer(width=width, height=height, format="rgba" if alpha else "rgb24", time_base=time_base)
-    scale = "flags=bilinear:out_color_matrix=bt709:out_range=tv:out_h_chr_pos=0:out_v_chr_pos=128"
+    scale = "flags=bilinear:out_color_matrix=bt709:out_range=tv"
+    if "420p" in pixel_format:
+        scale += ":out_h_chr_pos=0:out_v_chr_pos=128"
     graph.link_nodes(source, graph.add("scale", scale), graph.add("format", f"pix_fmts={pixel_format}"),
                      graph.add("setparams", "colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"),
                      graph.add("buffersink")).configure()
@@ -213,12 +218,13 @@ def linear_light(coded: np.ndarray) -> np.ndarray:
     return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def write_exr(path: Path, pixels: np.ndarray) -> None:
+def write_exr(path: Path, pixels: np.ndarray, frame_rate: Fraction | None = None) -> None:
     """Write one picture as OpenEXR: half floats of linear light, premultiplied where there is alpha.
 
     Args:
         path: the file.
         pixels: uint8 RGB [H, W, 3] or straight RGBA [H, W, 4], coded as sRGB.
+        frame_rate: frames per second, for the header.
     """
     linear = linear_light(pixels[..., :3])
     planes = [linear[..., 1], linear[..., 2], linear[..., 0]]  # FFmpeg's order
@@ -234,4 +240,18 @@ def write_exr(path: Path, pixels: np.ndarray) -> None:
     encoder = av.CodecContext.create("exr", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = frame.width, frame.height, name, Fraction(1)
     encoder.options = {"format": "half", "compression": "zip16"}
-    path.write_bytes(b"".join(map(bytes, [*encoder.encode(frame), *encoder.encode()])))
+    if frame_rate is not None:
+        encoder.framerate = frame_rate
+    path.write_bytes(_with_primaries(b"".join(map(bytes, [*encoder.encode(frame), *encoder.encode()]))))
+
+
+def _with_primaries(exr: bytes) -> bytes:
+    """An EXR file of one part whose header names its primaries, which FFmpeg leaves out."""
+    end = 8  # of the header's entries: behind the magic number and the version
+    while exr[end]:
+        size_at = exr.index(b"\0", exr.index(b"\0", end) + 1) + 1  # behind name and kind
+        end = size_at + 4 + struct.unpack_from("<I", exr, size_at)[0]
+    entry = b"chromaticities\0chromaticities\0" + struct.pack("<I8f", 32, *PRIMARIES)
+    first = struct.unpack_from("<Q", exr, end + 1)[0]  # where the first block lies; the table of all ends there
+    places = np.frombuffer(exr[end + 1:first], "<u8") + len(entry)
+    return exr[:end] + entry + b"\0" + places.tobytes() + exr[first:]

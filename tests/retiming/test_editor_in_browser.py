@@ -679,7 +679,7 @@ def test_every_layer_is_rendered_for_other_programs_from_the_dialog(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_is_accessible_in_light_and_dark(page, scheme):
     page.values = {"layers": {"1": {"time": [{"freeze": [3, 6]}], "opacity": [[1, 0], [5, 1]], "trail": {"copies": 2}}}}
-    page.select("1")
+    page.select("1.0")
     for width in (1280, 390):
         look(page.browser, scheme, width, 720)
         page.until("!editor.pending.panels")
