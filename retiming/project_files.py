@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 BLENDER = '''"""Opens these layers in Blender's video sequencer.
 
-    blender -P blender.py
+    blender --app-template Video_Editing -P blender.py
 
 or open this file in a Text Editor of Blender and run it. A channel for each layer, the background lowest.
 """
@@ -33,7 +33,6 @@ render.resolution_x, render.resolution_y = CLIP["size"]
 render.resolution_percentage = 100
 render.fps, render.fps_base = CLIP["fps"], CLIP["fps_base"]
 render.film_transparent = True
-render.image_settings.color_mode = "RGBA"
 scene.frame_start, scene.frame_end = CLIP["first"], CLIP["last"]
 scene.frame_set(CLIP["first"])
 # Layers are put together as they are coded, and shown as they are.
@@ -44,19 +43,20 @@ scene.sequencer_colorspace_settings.name = "sRGB"
 
 editor = scene.sequence_editor_create()
 strips = editor.strips if hasattr(editor, "strips") else editor.sequences
-for number, (name, depth, first, last) in enumerate(CLIP["clips"]):
-    file, title = CLIP["files"][name], f"{name} {number + 1}"
+for name, depth, first, last in CLIP["clips"]:
+    file = CLIP["files"][name]
     if "####" in file:
         files = [file.replace("####", f"{frame:04d}") for frame in range(first, last + 1)]
-        strip = strips.new_image(title, str(FOLDER / files[0]), depth, first)
+        strip = strips.new_image(name, str(FOLDER / files[0]), depth, first)
         for path in files[1:]:
             strip.elements.append(Path(path).name)
     else:
-        strip = strips.new_movie(title, str(FOLDER / file), depth, CLIP["first"])
+        strip = strips.new_movie(name, str(FOLDER / file), depth, CLIP["first"])
         strip.frame_final_start, strip.frame_final_end = first, last + 1
     strip.colorspace_settings.name = "sRGB"
     strip.alpha_mode = "STRAIGHT"
     strip.blend_type = "ALPHA_OVER"
+    strip.select = False
 if CLIP["sound"] and Path(CLIP["sound"]).exists():
     strips.new_sound("sound", CLIP["sound"], 1 + max(depth for _, depth, _, _ in CLIP["clips"]), 1)
 '''
