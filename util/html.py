@@ -213,7 +213,7 @@ class Page:
 
     def add_table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Add a table of texts, one sequence for each row; where it is too wide for the window, it scrolls."""
-        box = self._body.add(tags.div(cls="table", tabindex=0, role="region", aria_label="table"))
+        box = self._body.add(tags.div(cls="table", tabindex="0", role="group", aria_label="table"))
         table = box.add(tags.table())
         table.add(tags.thead(tags.tr(tags.th(cell, scope="col") if cell else tags.td() for cell in head)))
         body = table.add(tags.tbody())
