@@ -73,6 +73,7 @@ def export(model: BaseModel, dataset: BaseDataset, folder: Path, title: str, opt
     finally:
         if current is not None:
             current.close()
+    dataset.complete_results(folder)
     for name, results in made.items():
         results.write_page(f"{title}, {name}" if name else title)
     if "" not in made:
