@@ -22,12 +22,14 @@ from util.images import image_size, read_image, to_8_bits, unit_range, write_png
 from vision.geometry.canvas import Canvas
 from vision.layers.clean_plate import LEVEL, MOST_SORTED
 from vision.layers.full_size import (
+    DISAGREES,
     SmallFrame,
     beside,
     enlarged,
     full_layers,
     motion_of,
     pixels_of,
+    shrunk,
     unshaded,
     with_detail,
 )
@@ -90,12 +92,12 @@ class FullSizeClip:
 
         A background that stays as it is, is written once and has many names.
         """
-        plate = self.plate()
+        plate, is_alive = self.plate(), self.is_alive  # before files are replaced
         before: tuple[np.ndarray, np.ndarray, Path] | None = None
         for frame, name in enumerate(tqdm(self.layers.frames, desc="full size", unit="frame")):
             picture, small = self.picture(frame), self.small(frame)
             place = folder / f"images/{name}_rgba_l0.png"
-            at_rest = self.canvas.matrices is None and not self.is_alive
+            at_rest = self.canvas.matrices is None and not is_alive
             if at_rest and before and np.array_equal(before[0], small.background):
                 background = before[1]
                 link_or_copy(before[2], place)
@@ -105,7 +107,7 @@ class FullSizeClip:
                 write_png(place, np.dstack([coded, np.full_like(coded[..., 0], 255)]))
                 before = small.background, background, place
             behind = background
-            if self.moves and not self.is_alive:
+            if self.moves and not is_alive:
                 behind = motion_of(picture, small).shown(background)
             masks = self.masks(frame) if self.masks_are_full else None
             for number, part in zip(self.orders[frame], full_layers(picture, behind, small, masks)):
@@ -173,15 +175,18 @@ class FullSizeClip:
         return Plate(total, (count > 10 * LEVEL).astype(np.float32))
 
     def background(self, frame: int, picture: np.ndarray, small: SmallFrame, plate: Plate) -> np.ndarray:
-        """The background of a frame: float32 [H, W, 3], what the small one says with the detail of the plate.
+        """The background of a frame: float32 [H, W, 3], what the small one says with the detail of the plate, as far as
+        that shows the same.
 
-        Where it is alive it is what the frame shows, and elsewhere the small one.
+        A background that is alive is what the frame shows, where that shows it.
         """
+        index = self.indices[frame]
+        scene = self.canvas.seen(plate.scene, index, cv2.INTER_CUBIC)
         smooth = enlarged(small.background, self.size)
+        unlike = np.abs(shrunk(scene, self.layers.size) - small.background).max(axis=-1)
+        known = self.canvas.seen(plate.shown, index) * enlarged((2 - unlike / DISAGREES).clip(0, 1), self.size)
+        background = with_detail(small.background, smooth + known[..., None] * (scene - smooth)).clip(0, 1)
         if self.is_alive:
             is_open = cv2.erode(self._open(frame).astype(np.float32), np.ones((3, 3), np.uint8))
-            return smooth + enlarged(is_open, self.size)[..., None] * (picture - smooth)
-        index = self.indices[frame]
-        known = self.canvas.seen(plate.shown, index)[..., None]
-        scene = self.canvas.seen(plate.scene, index, cv2.INTER_CUBIC)
-        return with_detail(small.background, smooth + known * (scene - smooth)).clip(0, 1)
+            background += enlarged(is_open, self.size)[..., None] * (picture - background)
+        return background

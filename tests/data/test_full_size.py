@@ -69,7 +69,8 @@ def test_layers_of_a_draft_have_the_size_of_the_video(folder):
     images = folder / "results/draft/test_latest/images"
     assert len(list(images.iterdir())) == 3 * FRAMES
     names = [images / f"{name}_rgba_l0.png" for name in ("0001", "0008")]
-    assert os.path.samefile(*names)  # a background at rest takes its place on disk once
+    assert os.path.samefile(*names)  # a background at rest is on disk once, and read once
+    assert set(layers(folder, "results").files[0].values()) == {names[0]}
 
 
 def test_they_are_nearer_to_the_truth_than_enlarged_ones(folder):

@@ -130,6 +130,15 @@ def within(window: Window, other: Window) -> Window:
     return rows, columns
 
 
+def around_all(windows: list[Window]) -> Window:
+    """The window that holds all of these; an empty one of none."""
+    if not windows:
+        return slice(0, 0), slice(0, 0)
+    rows, columns = (slice(min(side.start for side in sides), max(side.stop for side in sides))
+                     for sides in zip(*windows))
+    return rows, columns
+
+
 # ---- what is smooth -------------------------------------------------------------------------------------------------
 
 def beside(mattes: np.ndarray) -> np.ndarray:
@@ -165,7 +174,8 @@ def through_and_added(layers: Iterable[np.ndarray], shape: tuple[int, ...]) -> t
         layers: back to front.
         shape: (h, w), where there are none.
     """
-    through, added = np.ones(shape, np.float32), np.zeros((*shape, 3), np.float32)
+    through: np.ndarray = np.ones(shape, np.float32)
+    added: np.ndarray = np.zeros((*shape, 3), np.float32)
     for layer in layers:
         alpha = layer[..., 3]
         through, added = through * (1 - alpha), added + alpha[..., None] * (layer[..., :3] - added)
@@ -344,21 +354,24 @@ def explaining(picture: np.ndarray, background: np.ndarray, parts: list[Part], r
         parts: the layers, back to front.
         rounds: repetitions, for what was clipped in one layer to go to another.
     """
+    union = around_all([part.window for part in parts if part.alpha.size])
+    windows = [within(part.window, union) if part.alpha.size else part.window for part in parts]
+    picture, background = picture[union], background[union]
     visibility: list[np.ndarray] = []
     view = np.ones(picture.shape[:2], np.float32)
-    for part in reversed(parts):
-        visibility.insert(0, view[part.window] * part.alpha)
-        view[part.window] *= 1 - part.alpha
+    for part, window in zip(reversed(parts), reversed(windows)):
+        visibility.insert(0, view[window] * part.alpha)
+        view[window] *= 1 - part.alpha
     whole = np.zeros_like(view)
-    for part, visible in zip(parts, visibility):
-        whole[part.window] += visible ** 2
-    shares = [(visible / np.maximum(whole[part.window], 1e-4))[..., None] for part, visible in zip(parts, visibility)]
+    for window, visible in zip(windows, visibility):
+        whole[window] += visible ** 2
+    shares = [(visible / np.maximum(whole[window], 1e-4))[..., None] for window, visible in zip(windows, visibility)]
     for _ in range(rounds):
         made = background.copy()
-        for part in parts:
-            made[part.window] += part.alpha[..., None] * (part.colour - made[part.window])
-        parts = [part._replace(colour=(part.colour + share * (picture[part.window] - made[part.window])).clip(0, 1))
-                 for part, share in zip(parts, shares)]
+        for part, window in zip(parts, windows):
+            made[window] += part.alpha[..., None] * (part.colour - made[window])
+        parts = [part._replace(colour=(part.colour + share * (picture[window] - made[window])).clip(0, 1))
+                 for part, window, share in zip(parts, windows, shares)]
     return parts
 
 
