@@ -5,6 +5,7 @@ frame.
 """
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +40,17 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
     Raises:
         UserError: there is neither, or a picture is missing.
     """
+    layers, matte = matte_reader(root, root.metadata.size)
+    return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}
+
+
+def matte_reader(root: Dataroot, size: tuple[int, int]) -> tuple[list[int], Callable[..., np.ndarray]]:
+    """The layers of people, and what reads the matte of a layer in a frame: uint8 [H, W] of `size` (width, height), or
+    of another one that it is given.
+
+    Raises:
+        UserError: as `read_mattes`.
+    """
     source = "mask" if (root.path / "mask").is_dir() else "iuv"
     layers = sorted(int(path.name) for path in (root.path / source).glob("[0-9][0-9]"))
     if not layers:
@@ -49,14 +61,14 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
     if problems:
         raise several(problems)
 
-    def matte(layer: int, frame: int) -> np.ndarray:
+    def matte(layer: int, frame: int, size: tuple[int, int] = size) -> np.ndarray:
         picture = root.file(f"{source}/{layer:02d}", frame)
         if source == "mask":
-            return read_matte(picture, root.metadata.size)
+            return read_matte(picture, size)
         covered = 255 * is_body(read_image(picture, "RGBA")).astype(np.uint8)
-        return cv2.resize(covered, root.metadata.size, interpolation=cv2.INTER_AREA)
+        return cv2.resize(covered, size, interpolation=cv2.INTER_AREA)
 
-    return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}
+    return layers, matte
 
 
 def scene_canvas(root: Dataroot, use_homographies: bool) -> Canvas:
