@@ -6,7 +6,7 @@ reported with its line and key. Nothing here reads layers or makes pictures.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -188,6 +188,7 @@ class Edit:
         replacement: what stands in its place: `TRANSPARENT`, a colour, a picture or video; None: nothing.
         order: (output frame, layers from back to front), each from its frame on; None: as filmed.
         warnings: what is probably not meant, a line each.
+        names: what the people of a layer are called, by layer.
     """
 
     length: int
@@ -198,11 +199,31 @@ class Edit:
     replacement: str | Colour | Path | None = None
     order: tuple[tuple[float, tuple[int, ...]], ...] | None = None
     warnings: tuple[str, ...] = ()
+    names: dict[int, str] = field(default_factory=dict, compare=False)
 
     @property
     def transparent(self) -> bool:
         """Whether its pictures have alpha."""
         return self.replacement == TRANSPARENT
+
+
+def alone(edit: Edit, layer: int, layers: Sequence[int], option: str) -> Edit:
+    """An edit with one layer alone: with alpha, but for the background.
+
+    Args:
+        edit: the edit.
+        layer: a layer's number; 0 is the background.
+        layers: those of the clip.
+        option: what to call the number where it is wrong.
+
+    Raises:
+        UserError: there is no such layer.
+    """
+    if isinstance(layer, bool) or layer not in (0, *layers):
+        raise UserError(f"{option} {layer}: no such layer; expected one of {list(layers)}, or 0 for the background")
+    if layer == 0:
+        return replace(edit, instances=())
+    return replace(edit, instances=tuple(one for one in edit.instances if one.layer == layer), replacement=TRANSPARENT)
 
 
 def edit_from_text(text: str, name: str, facts: ClipFacts, folder: Path | str) -> Edit:
@@ -334,13 +355,17 @@ class _Reader:
         first, last = self.range(fields["range"]) if "range" in fields else (0, self.length - 1)
         order = self.order(fields["order"], {one.layer for one in instances}) if "order" in fields else None
         self.check_marks(fields.get("marks", Node({}, ("marks",))))
-        self.check_names(fields.get("names", Node({}, ("names",))))
+        names = {int(layer): self.name(node) for layer, node in fields.get("names", Node({}, ("names",))).fields(
+            tuple(map(str, self.facts.layers))).items()}
         if "markers" in fields:
             keys(fields["markers"], self.name, "name")
         self.warn_of_shared_layers(fields)
         if "range" not in fields:  # that somebody has chosen
             self.warn_of_ends(instances)
-        return Edit(self.length, first, last, instances, background, replacement, order, tuple(self.warnings))
+        if "solo" in fields and set(kept) & set(removed):
+            both = listed(sorted(set(kept) & set(removed)))
+            self.warnings.append(f"remove and solo both name layer {both}, which is not shown then")
+        return Edit(self.length, first, last, instances, background, replacement, order, tuple(self.warnings), names)
 
     def range(self, node: Node) -> tuple[int, int]:
         pair = node.items("[first, last]", most=2)
@@ -376,12 +401,6 @@ class _Reader:
             self.source_frame(Node(mark, (*node.path, key)))
         if not isinstance(node.value, dict):
             raise node.mistake(expected)
-
-    def check_names(self, node: Node) -> None:
-        """What the people of a layer are called, by layer."""
-        fields = node.fields(tuple(map(str, self.facts.layers)))
-        for name in fields.values():
-            self.name(name)
 
     def name(self, node: Node) -> str:
         """What somebody or something is called."""

@@ -105,7 +105,7 @@ def test_handles_bend_a_number_between_its_keys_and_within_its_limits():
 @pytest.mark.parametrize("values, length", [
     ({}, 20),
     ({"layers": {"1": {"time": [{"speed": 0.5, "frames": [3, 8]}]}}}, 25),
-    ({"layers": {"1": {"time": [{"speed": 0.5}]}, "2": {"time": [{"offset": 30}]}}}, 50),
+    ({"layers": {"1": {"time": [{"speed": 0.5}]}, "3": {"time": [{"offset": 30}]}}}, 50),
     ({"layers": {"1": {"time": [{"speed": 0.5}]}}, "remove": [1]}, 20),
     ({"layers": {"others": {"time": [{"cut": [3, 8]}]}}, "background": {"time": [{"cut": [3, 8]}]}}, 14),
     ({"layers": {"others": {"time": [{"cut": [3, 8]}]}}, "background": {"replace": "#000000"}}, 14),
