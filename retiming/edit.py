@@ -316,7 +316,8 @@ def curve(node: Node, low: float, high: float, has_handles: bool = True) -> Curv
 
 # ---- what stands where ----------------------------------------------------------------------------------------------
 
-EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "order", "background", "marks", "names", "markers")
+EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "order", "background", "marks", "names",
+             "markers")
 PICTURE_KEYS = ("time", "interpolation", "saturation", "gain", "tint")
 LAYER_KEYS = ("time", "ends", "interpolation", "opacity", "effects", "x", "y", "scale", "flip", "anchor", "saturation",
               "gain", "tint", "trail")

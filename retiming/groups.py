@@ -44,8 +44,9 @@ def groups_of(edit: Edit, people: list[list[int]] | None) -> list[Group]:
 
 
 def file_name(edit: Edit, layer: int) -> str | None:
-    """What an edit calls the people of a layer, as every program takes it as a file's name; None: that cannot be had."""
+    """What an edit calls the people of a layer, as every program takes it as a file's name; None: that is not so."""
     names = {number: re.sub(r"\s+", "_", name) for number, name in edit.names.items()}
     name, others = names.get(layer, ""), [one.lower() for number, one in names.items() if number != layer]
-    is_own = re.match(r"(person|background|layers)|.*_(copy\d*|effects)$", name, re.IGNORECASE) is None
-    return name if is_own and re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII) and name.lower() not in others else None
+    if re.match(r"(person|background|layers|(con|prn|aux|nul|com\d|lpt\d)$)|.*_(copy\d*|effects)$", name, re.I):
+        return None  # what other files are called, and what Windows keeps for itself
+    return name if re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII) and name.lower() not in others else None

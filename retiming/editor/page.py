@@ -36,7 +36,8 @@ def clip_values(compositor: Compositor, name: str) -> dict:
         cameras = compositor.registration.to_world(compositor.size)[compositor.indices].reshape(-1, 9).tolist()
     orders = compositor.orders if compositor.root.metadata.composite_order is not None else None
     return {"name": name, "length": len(frames), "size": compositor.size, "layers": compositor.facts.layers,
-            "names": layer_names(compositor), "people": compositor.facts.people_layers, "rate": float(compositor.root.metadata.frame_rate),
+            "names": layer_names(compositor), "people": compositor.facts.people_layers,
+            "rate": float(compositor.root.metadata.frame_rate),
             "order": orders, "cameras": cameras,
             "backgrounds": backgrounds(compositor)}
 

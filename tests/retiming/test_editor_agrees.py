@@ -72,8 +72,8 @@ class RandomEdits:
                  for key, side in (("in", -1), ("out", 1)) if self.chance(0.8)}]
 
     def step(self):
-        kind = self.random.choice(["offset", "freeze", "hold", "speed", "stretch", "cut", "reverse", "backwards", "loop",
-                                   "pingpong", "align"])
+        kind = self.random.choice(["offset", "freeze", "hold", "speed", "stretch", "cut", "reverse", "backwards",
+                                   "loop", "pingpong", "align"])
         if kind == "align":
             frames = sorted(set(self.random.integers(1, 20, 3).tolist()))
             return {"align": [[frame, self.frame(), *self.handles(LENGTH)] for frame in frames]}

@@ -161,9 +161,10 @@ def test_the_command_line(compositor, tmp_path, capsys):
 
 def test_files_have_the_names_of_people_where_every_program_takes_them():
     facts = ClipFacts(9, (1, 2, 3, 4))
-    edit = edit_from_values({"layers": {"1": [{}, {}]}, "names": {"1": "Ann Lee", "2": "J\u00fcrgen", "3": "Bo", "4": "bo"}},
-                            facts, str, Path())
-    assert [group.name for group in groups_of(edit, None)] == ["Ann_Lee", "Ann_Lee_copy1", "person2", "person3", "person4"]
-    for name in ("../x", "background", "person2", "a_effects", "1st", "con.txt"):
+    names = {"1": "Ann Lee", "2": "J\u00fcrgen", "3": "Bo", "4": "bo"}
+    edit = edit_from_values({"layers": {"1": [{}, {}]}, "names": names}, facts, str, Path())
+    assert [group.name for group in groups_of(edit, None)] == ["Ann_Lee", "Ann_Lee_copy1", "person2", "person3",
+                                                               "person4"]
+    for name in ("../x", "background", "person2", "a_effects", "1st", "con", "a.b"):
         edit = edit_from_values({"names": {"1": name}}, facts, str, Path())
         assert groups_of(edit, None)[0].name == "person1"

@@ -66,7 +66,8 @@ def changed(*arguments, values=None):
         "layers": {"others": {"time": [{"speed": 0.5}]}}, "background": {"time": [{"hold": 30}]}, "length": 120}),
     ("--speed 2:50%@10-30 --length fit --cut all:40-50", {
         "layers": {"2": {"time": [{"speed": 0.5, "frames": [10, 30]}, {"cut": [40, 50]}]},
-                   "others": {"time": [{"cut": [40, 50]}]}}, "background": {"time": [{"cut": [40, 50]}]}, "length": "fit"}),
+                   "others": {"time": [{"cut": [40, 50]}]}}, "background": {"time": [{"cut": [40, 50]}]},
+        "length": "fit"}),
     ("--freeze everybody:3-9 --opacity everybody:0.5", {
         "layers": {"others": {"time": [{"freeze": [3, 9]}], "opacity": 0.5}}}),
     ("--offset 1:-3 --duplicate 1:12 --effects 1:0", {"layers": {"1": [
