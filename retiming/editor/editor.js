@@ -164,7 +164,7 @@ class Editor {
   show() {
     const {view, viewer, model} = this;
     find("#exact").hidden = true;
-    if (this.playing) this.player.drawn = null;
+    if (this.playing) this.player.refresh();
     else this.draw(this.output);
     this.fields[0].show();
     this.showTime();
@@ -210,6 +210,7 @@ class Editor {
   }
 
   pictureCame() {
+    this.player.came();
     if (this.isDrawn || this.playing) return;
     this.soon("came", () => {
       this.draw(this.output);
