@@ -26,7 +26,6 @@ from retiming.layer_files import FORMATS as LAYER_FORMATS
 from retiming.layer_files import write_layers
 from retiming.rendering import render
 from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
-from retiming.timelines import library
 from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line, shown
@@ -58,7 +57,6 @@ def retime(opt: Namespace) -> str:
 
 def layers_out(opt: Namespace) -> Path:
     """Write the retimed layers, each on its own; returns their folder."""
-    library()  # missing: before the work
     compositor, edit, values = opened(opt)
     for warning in write_layers(compositor, edit, opt.layers_out, opt.layers_format, opt.effects_apart,
                                 values.get("marks"), partial(tqdm, desc="layers", unit="frame")):

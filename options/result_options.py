@@ -47,6 +47,21 @@ def resolve_result_options(opt: Namespace) -> dict:
     return training
 
 
+def result_arguments(opt: Namespace) -> list[str]:
+    """The arguments by which evaluate.py and retime.py find what test.py exported with its options `opt`."""
+    parser = ArgumentParser()
+    add_result_options(parser)
+    found = ["--name", opt.name]
+    for option in ("results_dir", "checkpoints_dir", "phase", "epoch"):
+        value = getattr(opt, option)
+        if Path(value) != Path(parser.get_default(option)):
+            found += [f"--{option}", str(value)]
+    trained = saved_options(Path(opt.checkpoints_dir) / opt.name)
+    if opt.dataroot != trained.get("dataroot"):
+        found += ["--dataroot", str(opt.dataroot)]
+    return found
+
+
 def add_picture_options(parser: ArgumentParser) -> None:
     """Add the options that say which pictures are compared with which, instead of layers."""
     group = parser.add_argument_group("pictures, instead of layers")

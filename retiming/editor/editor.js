@@ -44,8 +44,7 @@ class Editor {
       return field;
     });
     find("#render").hidden = !this.source.renders;
-    find("#render-format").append(...Object.entries(LIMITS.formats).map(([value, textContent]) =>
-      element("option", {value, textContent})));
+    this.showFormats();
     for (const input of document.querySelectorAll("[data-file-name]")) {
       input.pattern = LIMITS.file_name;
       input.addEventListener("input", () => this.checkName(input));
@@ -506,7 +505,7 @@ class Editor {
   checkRendering() {
     const format = find("#render-format").value, {replace} = this.model.values.background ?? {};
     this.checkName(find("#render-name"));
-    const isLost = replace === "transparent" && LIMITS.without_alpha.includes(format);
+    const isLost = !this.rendersLayers && replace === "transparent" && LIMITS.without_alpha.includes(format);
     if (isLost) {
       find("#render-hint").textContent = `${format.toUpperCase()} has no transparency, and this edit no background: choose `
         + "another format, or give it a background";
@@ -514,9 +513,20 @@ class Editor {
     find("#render-start").disabled = isLost || this.rendering?.state === "running";
   }
 
+  get rendersLayers() { return find("#render-what").value === "layers"; }
+
+  showFormats() {
+    const formats = this.rendersLayers ? LIMITS.layer_formats : LIMITS.formats;
+    find("#render-format").replaceChildren(...Object.entries(formats).map(([value, textContent]) =>
+      element("option", {value, textContent})));
+    find("#render-apart").hidden = !this.rendersLayers;
+  }
+
   async startRendering() {
+    const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
     try {
-      await this.source.render(`${find("#render-name").value}.${find("#render-format").value}`, this.model.values);
+      await (this.rendersLayers ? source.renderLayers(name, values, format, find("#render-apart input").checked)
+        : source.render(`${name}.${format}`, values));
       this.followRendering();
     } catch (error) {
       find("#render-state").textContent = error.message;
@@ -535,7 +545,7 @@ class Editor {
     }
     const {state, done, total, file, failure, warnings} = this.rendering, running = state === "running";
     const name = file?.replace(/[\\/]%04d\.\w+$/, "").split(/[\\/]/).at(-1);
-    const isVideo = state === "done" && !file.includes("%04d");
+    const isVideo = state === "done" && /\.(mp4|webm|mov|gif)$/.test(name);
     const text = {
       none: "", running: `Rendering ${Math.floor(100 * done / total)} %`, done: `Rendered: ${name}`,
       failed: "Rendering failed", cancelled: "Rendering stopped",
@@ -610,6 +620,10 @@ class Editor {
     find("#render-dialog form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.startRendering();
+    });
+    find("#render-what").addEventListener("change", () => {
+      this.showFormats();
+      this.checkRendering();
     });
     const original = find("#original");
     dragged(original, {start: () => this.showOriginal(true), move: () => {}, end: () => this.showOriginal(false)});

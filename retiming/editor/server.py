@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from retiming.compositor import Compositor
 from retiming.edit import LIMITS, TRANSPARENT, Edit, alone, edit_from_text, edit_from_values
 from retiming.editor import page
 from retiming.editor.page import clip_values
+from retiming.layer_files import FORMATS as LAYER_FORMATS
+from retiming.layer_files import write_layers
 from retiming.rendering import render
 from util.checked_json import dotted
 from util.errors import UserError
@@ -49,10 +52,10 @@ class Rendering:
     warnings: list[str] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, compositor: Compositor, edit: Edit) -> None:
-        """Render; what goes wrong is kept for the page."""
+    def run(self, work: Callable[[Callable], list[str]]) -> None:
+        """Do the work, which goes through its output frames by `followed`; what goes wrong is kept for the page."""
         try:
-            self.warnings = [*edit.warnings, *render(compositor, edit, self.file, self.followed)]
+            self.warnings += work(self.followed)
             self.state = "done"
         except Cancelled:
             self.state = "cancelled"
@@ -207,7 +210,13 @@ class Session:
         return {"file": str(path)}
 
     def render(self, asked: dict) -> dict:
-        """Start to render, under a name and in a format, or answer what is in the way (`_in_the_way`)."""
+        """Start to render, under a name and in a format, or answer what is in the way (`_in_the_way`).
+
+        With `layers`, one of `LAYER_FORMATS`, the layers are written into a folder of that name (see
+        `retiming/layer_files.py`), with `apart` their effects apart.
+        """
+        if asked.get("layers") is not None:
+            return self._render_layers(asked)
         name, _, ending = str(asked.get("name")).rpartition(".")
         if ending not in FORMATS:
             raise UserError(f"found .{ending[:20]}; expected one of {', '.join(FORMATS)}")
@@ -216,14 +225,26 @@ class Session:
         edit, place = self.edit(asked), out.parent if ending in ("png", "exr") else out
         if edit.replacement != place and self._in_the_way(place, asked):  # that is refused, not asked about
             return {"exists": place.name}
+        return self._start(edit, out, place, partial(render, self.compositor, edit, str(out)))
+
+    def _render_layers(self, asked: dict) -> dict:
+        form, folder, edit = asked["layers"], self.folder / safe_name(asked.get("name")), self.edit(asked)
+        if form not in LAYER_FORMATS:
+            raise UserError(f"found layers as {str(form)[:20]}; expected one of {', '.join(LAYER_FORMATS)}")
+        if self._in_the_way(folder, asked):
+            return {"exists": folder.name}
+        marks = asked["edit"].get("marks") if isinstance(asked["edit"], dict) else None
+        return self._start(edit, folder, folder, partial(write_layers, self.compositor, edit, folder, form,
+                                                         asked.get("apart") is True, marks))
+
+    def _start(self, edit: Edit, out: Path, place: Path, work: Callable[[Callable], list[str]]) -> dict:
         with self.lock:
             if self.rendering is not None and self.rendering.state == "running":
                 raise UserError(f"{self.rendering.file} is being rendered; wait for it, or cancel it")
-            self.rendering = Rendering(str(out), edit.last + 1 - edit.first)
+            self.rendering = Rendering(str(out), edit.last + 1 - edit.first, warnings=list(edit.warnings))
             self.own.add(place)
         # Not a daemon, as the thread of a request is: at the end it is waited for, so that nothing unfinished stays.
-        threading.Thread(target=self.rendering.run, args=(self.compositor, edit), name="rendering",
-                         daemon=False).start()
+        threading.Thread(target=self.rendering.run, args=(work,), name="rendering", daemon=False).start()
         return self.progress()
 
     def progress(self) -> dict:

@@ -19,9 +19,13 @@ class Server extends LocalServer {
   check(values) { return this.ask("/check", {edit: values}); }  // {warnings: [...]}
   // The very picture that retime.py renders, or what a view (see WebGLCompositor.draw) shows of it.
   async frame(values, output, view) { return (await this.ask("/frame", {edit: values, frame: output, ...view})).blob(); }
-  // These two give null where something of that name is there, and the user wants to keep it.
+  // These give null where something of that name is there, and the user wants to keep it.
   save(name, values, overwrite) { return this.unlessItExists("/save", {name, edit: fileText(values), overwrite}); }
   render(name, values) { return this.unlessItExists("/render", {name, edit: values}); }
+  // All layers for other programs, into a folder; `apart`: their effects apart.
+  renderLayers(name, values, layers, apart) {
+    return this.unlessItExists("/render", {name, edit: values, layers, apart});
+  }
   async unlessItExists(path, body) {
     const answer = await this.ask(path, body);
     if (!answer.exists) return answer;

@@ -26,7 +26,9 @@ from retiming.compositor import Compositor
 from retiming.edit import CURVES, LIMITS, STEP_KEYS, TRAIL, ClipFacts, alone, edit_from_values
 from retiming.editor.page import write_page
 from retiming.editor.server import FILE_NAME, FORMATS
+from retiming.layer_files import FORMATS as LAYER_FORMATS
 from tests import true_camera
+from tests.accessibility import grave_findings, look
 from tests.compositing_case import compositing_case
 from util.images import write_png
 
@@ -906,6 +908,39 @@ def test_limits_and_defaults_of_the_page_are_those_that_edits_are_checked_by(pag
         assert is_fine == page.run("const input = document.querySelector('#render-name'); input.value = arguments[0];"
                                    "const found = input.checkValidity(); input.value = 'retimed'; return found", name)
         assert is_fine == bool(FILE_NAME.fullmatch(name))
+
+
+def test_every_layer_is_rendered_for_other_programs_from_the_dialog(page):
+    page.values = {"remove": [2]}
+    page.click("render")
+    page.run("const what = document.querySelector('#render-what'); what.value = 'layers';"
+             "what.dispatchEvent(new Event('change')); document.querySelector('#render-name').value = 'shot'")
+    formats = page.run("return [...document.querySelector('#render-format').options].map(({value}) => value)")
+    assert tuple(formats) == LAYER_FORMATS
+    page.click("#render-apart input")
+    page.click("render-start")
+    page.until("document.querySelector('#render-state').textContent.startsWith('Ready')")
+    state = page.run("return document.querySelector('#render-state').textContent")
+    assert state.split("\n")[0].endswith(str(Path("results/clip/retimed/shot")))
+    assert {path.name for path in (page.results / "shot").iterdir() if path.is_dir()} == {
+        "background", "person1", "person1_effects"}
+    page.run("document.querySelector('#render-what').value = 'video'; editor.showFormats()")
+    page.click("render-close")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible_in_light_and_dark(page, scheme):
+    page.values = {"layers": {"1": {"time": [{"freeze": [3, 6]}], "opacity": [[1, 0], [5, 1]], "trail": {"copies": 2}}}}
+    page.select("1.0")
+    for width in (1280, 390):
+        look(page.browser, scheme, width, 720)
+        page.until("!editor.pending.panels")
+        assert not grave_findings(page.browser)
+    for name in ("save", "open", "render", "help"):
+        page.run(f"document.querySelector('#{name}-dialog').showModal()")
+        assert not grave_findings(page.browser, f"#{name}-dialog")
+        page.run(f"document.querySelector('#{name}-dialog').close()")
+    look(page.browser, "dark", 1280, 720)
 
 
 def test_mistakes_are_told_where_they_are_seen(page):

@@ -244,6 +244,25 @@ def test_rendering_is_followed_and_can_be_stopped(session):
     assert "cannot hold alpha" in finished(session)["failure"]
 
 
+def test_layers_for_other_programs_are_made_like_a_rendering(session):
+    (session.folder / "other").mkdir(parents=True)
+    (session.folder / "other/notes.txt").write_text("mine")
+    asked = {"name": "other", "edit": {**FREEZE, "marks": {"1": 3}}, "layers": "png"}
+    assert session.render(asked) == {"exists": "other"}
+    session.render({**asked, "name": "shot", "apart": True})
+    found = finished(session)
+    assert (found["state"], found["file"], found["done"]) == ("done", str(session.folder / "shot"), 6), found
+    assert {path.name for path in (session.folder / "shot").iterdir() if path.is_dir()} == {
+        "background", *(f"person{number}{effects}" for number in (1, 2) for effects in ("", "_effects"))}
+    assert '"event"' in (session.folder / "shot/retimed.otio").read_text()
+    session.render({**asked, "name": "long", "edit": {"length": 2_000}})
+    session.cancel()
+    assert finished(session)["state"] == "cancelled" and not (session.folder / "long").exists()
+    for name, form, expected in (("../x", "png", "expected letters"), ("x", "tiff", "expected one of png, exr, mov")):
+        with pytest.raises(UserError, match=expected):
+            session.render({**asked, "name": name, "layers": form})
+
+
 @pytest.mark.parametrize("names", [("a", "a.json"), ("b.gif", "b.gif"), ("c.png", "c/0001.png")])
 def test_what_is_there_is_replaced_only_when_the_user_says_so(session, names):
     asked, file = names

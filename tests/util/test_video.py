@@ -6,13 +6,14 @@ from fractions import Fraction
 import av
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 from av.video.reformatter import Colorspace
 
 from tests.preparation.test_frames import counted, write_video
 from util.errors import UserError
 from util.sound import Sound
-from util.video import FORMATS, VideoWriter, extended_colours, holds_alpha, write_exr
+from util.video import FORMATS, PRIMARIES, VideoWriter, extended_colours, holds_alpha, linear_light, write_exr
 from util.video_reader import PicturesByTime
 
 RATE = Fraction(30000, 1001)
@@ -165,3 +166,45 @@ def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
     with pytest.raises(UserError, match="a.mp4: not readable as a video"):
         PicturesByTime(tmp_path / "a.mp4", lambda frame: frame)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_halved_colour_planes_are_where_the_format_says_between_two_rows_and_at_the_left_one_of_two_columns(
+        tmp_path, suffix):
+    x = np.mgrid[:HEIGHT, :WIDTH][1]
+    pixels = np.dstack([127 + 100 * np.sin(x / 5 + phase) for phase in (0, 2, 4)]).round().astype(np.uint8)
+    with av.open(str(written(tmp_path / f"a{suffix}", [pixels]))) as container:
+        frame = next(container.decode(video=0))
+    plane = frame.planes[1]
+    found = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, :plane.width].astype(float)
+    blueness = pixels[..., 2] - pixels @ [0.2126, 0.7152, 0.0722]
+    expected = (128 + blueness * 224 / 255 / 1.8556)[::2]  # rows are alike here
+    left, right = (expected[:, column::2][:, 2:-2] for column in (0, 1))
+    errors = [np.sqrt(np.mean((found[:, 2:-2] - other) ** 2)) for other in (left, (left + right) / 2)]
+    assert errors[0] < errors[1] / 2
+
+
+def test_whole_colour_planes_stay_where_they_are(tmp_path):
+    x = np.mgrid[:HEIGHT, :WIDTH][1]
+    pixels = np.dstack([127 + 100 * np.sin(x / 2 + phase) for phase in (0, 2, 4)]).round().astype(np.uint8)
+    found, = decoded(written(tmp_path / "a.mov", [pixels]))
+    assert np.sqrt(np.mean((found[..., :3].astype(float) - pixels) ** 2)) < 1.5
+
+
+def test_headers_of_prores_frames_name_the_colours_as_the_container_does(tmp_path):
+    with av.open(str(written(tmp_path / "a.mov", [picture(0)]))) as container:
+        data = bytes(next(container.demux(video=0)))
+    assert data[4:8] == b"icpf"
+    assert data[22:25] == bytes([1, 1, 1]), "primaries, transfer and matrix of BT.709"
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_the_header_of_an_exr_names_primaries_and_rate_and_all_of_it_is_read(tmp_path, alpha):
+    pixels = picture(0) if alpha else picture(0)[..., :3].copy()
+    write_exr(tmp_path / "a.exr", pixels, RATE)
+    with OpenEXR.File(str(tmp_path / "a.exr"), separate_channels=True) as file:
+        header, red = dict(file.header()), file.channels()["R"].pixels.astype(float)
+    np.testing.assert_allclose(header["chromaticities"], PRIMARIES, atol=1e-6)
+    assert header["framesPerSecond"] == RATE
+    expected = linear_light(pixels[..., 0]) * (pixels[..., 3] / 255 if alpha else 1)
+    assert np.abs(red - expected).max() < 1e-3
