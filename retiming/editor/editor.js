@@ -40,7 +40,8 @@ class Editor {
     });
     find("#render").hidden = !this.source.renders;
     this.showFormats();
-    for (const input of document.querySelectorAll("[data-file-name]")) input.pattern = LIMITS.file_name;
+    for (const input of document.querySelectorAll("[data-file-name]"))
+      Object.assign(input, {pattern: LIMITS.file_name, title: "Letters, digits, spaces, _ and -, at most 61"});
     this.editName = clip.edit_name ?? "edit";
     this.ownName = clip.edit_name;  // of the file that is written again without a question
     this.start = JSON.stringify(edit);
@@ -49,6 +50,7 @@ class Editor {
     this.changed();
     this.readFiles();
     this.readSound();
+    if (this.source.renders) this.followRendering();  // one may go on since before the page was loaded
     if (unsaved && unsaved.start === this.start) this.takeBack(unsaved);
     else this.earlier = unsaved;
   }
@@ -438,6 +440,7 @@ class Editor {
   // ---- rendering ----------------------------------------------------------------------------------------------------
 
   renderDialog() {
+    this.showFormats();
     find("#render-dialog").showModal();
     this.followRendering();
   }
@@ -446,13 +449,20 @@ class Editor {
 
   showFormats() {
     const formats = this.rendersLayers ? LIMITS.layer_formats : LIMITS.formats;
-    find("#render-format").replaceChildren(...Object.entries(formats).map(([value, textContent]) =>
-      element("option", {value, textContent})));
+    const box = find("#render-format"), {value} = box;
+    const hasAlpha = !this.rendersLayers && this.model.values.background?.replace === "transparent";
+    box.replaceChildren(...Object.entries(formats).map(([name, title]) => {
+      const disabled = hasAlpha && !/alpha|GIF/.test(title);
+      return element("option", {value: name, disabled, textContent: disabled ? `${title}: no transparency` : title});
+    }));
+    const allowed = [...box.options].filter((option) => !option.disabled);
+    box.value = (allowed.find((option) => option.value === value) ?? allowed[0]).value;
     find("#render-apart").hidden = !this.rendersLayers;
   }
 
   async startRendering() {
     const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
+    find("#render-state").textContent = "";
     try {
       await (this.rendersLayers ? source.renderLayers(name, values, format, find("#render-apart input").checked)
         : source.render(`${name}.${format}`, values));
@@ -473,11 +483,17 @@ class Editor {
     }
     const {state, done, total, file, failure, warnings} = progress, running = state === "running";
     find("#render-bar").value = state === "done" ? 1 : running ? done / total : 0;
-    find("#render-state").textContent = {
+    find("#render").textContent = running ? `Rendering, ${Math.floor(100 * done / total)} %` : "Render";
+    const text = {
       none: `Into ${this.clip.folder}, with the clip's frame rate and sound.`, running: `${done} of ${total} frames`,
       done: [`Ready: ${file}`, ...warnings ?? []].join("\n"), failed: failure,
       cancelled: "Stopped; nothing was written.",
     }[state];
+    find("#render-state").textContent = text;
+    const hasEnded = this.isRendering && !running;
+    if (hasEnded && !find("#render-dialog").open)
+      this.tell(text.replaceAll("\n", "   "), state === "failed" ? "error" : "");
+    this.isRendering = running;
     find("#render-start").disabled = running;
     find("#render-cancel").hidden = !running;
     if (running) this.renderTimer = setTimeout(() => this.followRendering(), 200);
