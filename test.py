@@ -79,6 +79,7 @@ def export(model: BaseModel, dataset: BaseDataset, folder: Path, title: str, opt
     finally:
         if current is not None:
             current.close()
+    dataset.complete_results(folder)
     for name, results in made.items():
         results.write_page(f"{title}, {name}" if name else title, {} if name else next_commands(model, opt))
     if "" not in made:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset, default_collate
@@ -61,6 +62,9 @@ class BaseDataset(Dataset, ABC):
     def collate(self, items: Sequence[dict]) -> dict:
         """A batch of items; by default tensors are stacked and strings listed."""
         return default_collate(list(items))
+
+    def complete_results(self, folder: Path) -> None:
+        """Add to what test.py made of all items, in their folder, what takes all of them; called once, at the end."""
 
     def __getitem__(self, key: int | ItemKey) -> dict:
         """Item by its key in training; or by its index, without augmentation."""

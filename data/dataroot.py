@@ -17,6 +17,7 @@ from PIL import Image
 
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of
 from util.errors import UserError, several
+from util.images import image_size
 from vision.geometry.homography import Registration
 
 SIDE_MULTIPLE = 16
@@ -109,6 +110,11 @@ class Dataroot:
     def file(self, folder: str, frame: int) -> Path:
         """The image of a frame in a folder that was required before."""
         return self.folders[folder][self.frames[frame]]
+
+    def own_size(self) -> tuple[int, int] | None:
+        """(width, height) of the frames in rgb/, which are as large as the video; None where there are none."""
+        files = list_images(self.path / "rgb") if (self.path / "rgb").is_dir() else {}
+        return image_size(files[self.frames[0]]) if self.frames[0] in files else None
 
     def layer_numbers(self) -> list[int]:
         """Numbers of the person layers: those of people_layers, else the folders in iuv/.

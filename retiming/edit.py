@@ -6,7 +6,7 @@ reported with its line and key. Nothing here reads layers or makes pictures.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -174,6 +174,25 @@ class Edit:
         return self.replacement == TRANSPARENT
 
 
+def alone(edit: Edit, layer: int, layers: Sequence[int], option: str) -> Edit:
+    """An edit with one layer alone: with alpha, but for the background.
+
+    Args:
+        edit: the edit.
+        layer: a layer's number; 0 is the background.
+        layers: those of the clip.
+        option: what to call the number where it is wrong.
+
+    Raises:
+        UserError: there is no such layer.
+    """
+    if isinstance(layer, bool) or layer not in (0, *layers):
+        raise UserError(f"{option} {layer}: no such layer; expected one of {list(layers)}, or 0 for the background")
+    if layer == 0:
+        return replace(edit, instances=())
+    return replace(edit, instances=tuple(one for one in edit.instances if one.layer == layer), replacement=TRANSPARENT)
+
+
 def edit_from_text(text: str, name: str, facts: ClipFacts, folder: Path | str) -> Edit:
     """Read an edit.
 
@@ -276,6 +295,9 @@ class _Reader:
         background, replacement = self.background(fields.get("background", Node({}, ("background",))))
         self.check_marks(fields.get("marks", Node({}, ("marks",))))
         self.warn_of_shared_layers(fields)
+        if "solo" in fields and set(kept) & set(removed):
+            both = listed(sorted(set(kept) & set(removed)))
+            self.warnings.append(f"remove and solo both name layer {both}, which is not shown then")
         return Edit(self.length, first, last, instances, background, replacement, order, tuple(self.warnings))
 
     def range(self, node: Node) -> tuple[int, int]:

@@ -53,7 +53,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
     outputs = range(edit.first, edit.last + 1)
     shown = displayed_size(compositor.size, compositor.root.metadata.original_size)
     warnings: list[str] = []
-    uncovered = Uncovered(compositor, edit) if edit.replacement is None and edit.instances else None
+    uncovered = Uncovered(compositor, edit) if edit.replacement is None and not edit.transparent else None
 
     def picture(output: int) -> np.ndarray:
         patches = compositor.patches(edit, output)

@@ -50,7 +50,7 @@ const TEXT_FIELDS = "input:not([type=range], [type=checkbox], [type=color], [typ
 function takesKey(target, key) {
   if (target.matches(TEXT_FIELDS)) return true;
   if (!target.matches(":focus-visible")) return false;
-  if (target.matches("input[type=range]")) return /^(Arrow|Home|End|Page)/.test(key);
+  if (target.matches("input[type=range], [role=slider]")) return /^(Arrow|Home|End|Page)/.test(key);
   return target.matches("button, input, a, summary") && [" ", "Enter"].includes(key);
 }
 
@@ -121,6 +121,56 @@ function dragged(target, {start, move, end, cancel = end}) {
   }, true);
 }
 
+// Loads things, each once, a few at a time: first what is looked at (rank 0), then what soon will be (1), then the rest
+// (2). Nothing begins while something of a lower rank is under way.
+class Loads {
+  // `atOnce` of each rank.
+  constructor(atOnce) { Object.assign(this, {atOnce, asked: new Map(), failed: new Set()}); }
+
+  // Ask for what `load()` gives in time, under a key; `take(value)` or `refuse(error)` is called then. What is asked for
+  // already, or failed, is not begun again, but has the lowest rank that anybody asked for.
+  ask(key, rank, load, take, refuse = () => {}) {
+    const found = this.asked.get(key);
+    if (found) found.rank = Math.min(found.rank, rank);
+    else if (!this.failed.has(key)) this.asked.set(key, {rank, load, take, refuse, isUnderWay: false});
+    this.begin();
+  }
+
+  get waiting() { return [...this.asked.values()].filter(({isUnderWay}) => !isUnderWay); }
+
+  // Leave aside what has not begun, of these ranks.
+  forget(...ranks) {
+    for (const [key, {rank, isUnderWay}] of this.asked) if (!isUnderWay && ranks.includes(rank)) this.asked.delete(key);
+  }
+
+  // What could not be had may be had now.
+  retry() { this.failed.clear(); }
+
+  begin() {
+    const all = [...this.asked], rank = Math.min(...all.map(([, one]) => one.rank));
+    const next = all.find(([, one]) => one.rank === rank && !one.isUnderWay);
+    const underWay = all.filter(([, one]) => one.isUnderWay).length;
+    if (!next || underWay >= this.atOnce[rank]) return;
+    next[1].isUnderWay = true;
+    this.finish(...next);
+    this.begin();
+  }
+
+  async finish(key, {load, take, refuse}) {
+    let value, error = null;
+    try {
+      value = await load();
+    } catch (found) {
+      error = found;
+      this.failed.add(key);
+    }
+    this.asked.delete(key);
+    if (error) refuse(error);
+    else take(value);
+    this.begin();
+  }
+}
+
 const bitmapOf = (blob) => createImageBitmap(blob, {premultiplyAlpha: "premultiply", colorSpaceConversion: "none"});
 
 class LocalServer {
@@ -132,7 +182,8 @@ class LocalServer {
 
   // Answers in JSON are values; mistakes are errors whose message says what is wrong.
   async ask(path, body, isFirst = true) {
-    const options = body === undefined ? {} : {method: "POST", body: JSON.stringify(body)};
+    const options = body === undefined ? {}
+      : {method: "POST", body: body instanceof Blob ? body : JSON.stringify(body)};
     let answer;
     try {
       answer = await fetch(path, {...options, headers: this.headers});

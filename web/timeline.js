@@ -6,7 +6,6 @@ const MARGIN = 10;            // pixels beside the first and the last frame
 const LEAST_SEEN = 8;         // frames, however far it is zoomed in
 const THUMBNAILS = 14;        // frames of a row that strips are made of
 const THUMBNAIL_HEIGHT = 40;
-const AT_ONCE = 2;            // thumbnails that are loaded
 
 class FrameAxis {
   // `length()` is how many frames there are; `seek(frame)` goes to one.
@@ -105,44 +104,25 @@ class FrameAxis {
 
 // Small pictures of rows, scaled to one height.
 class Thumbnails {
-  // `load(row, frame)` gives {bitmap}, or null where there is nothing to show, in time; `onLoaded()` is called then.
-  constructor(length, load, onLoaded) {
-    Object.assign(this, {load, onLoaded, made: new Map(), waiting: [], failed: [], loading: 0});
+  // `load(row, frame)` gives {bitmap}, or null where there is nothing to show, in time, by `loads`; `onLoaded()` is called
+  // then. `same(row, frame)` is the frame in which a row looks alike.
+  constructor(length, loads, load, onLoaded, same = (row, frame) => frame) {
+    Object.assign(this, {loads, load, onLoaded, same, made: new Map()});
     const count = Math.min(THUMBNAILS, length);
     this.frames = Array.from({length: count}, (_, i) => Math.round(i * (length - 1) / Math.max(count - 1, 1)));
   }
 
-  // The one nearest to a time, or null while there is none.
+  // The one nearest to a time, or null while there is none. Pictures in large come first.
   at(row, time) {
-    const frame = this.frames.reduce((a, b) => (Math.abs(b - time) < Math.abs(a - time) ? b : a));
-    const key = `${row} ${frame}`;
+    const frame = this.same(row, this.frames.reduce((a, b) => (Math.abs(b - time) < Math.abs(a - time) ? b : a)));
+    const key = `thumbnail ${row} ${frame}`;
     if (!this.made.has(key)) {
-      this.made.set(key, null);
-      this.waiting.push([key, row, frame]);
-      this.loadNext();
+      this.loads.ask(key, 2, () => this.load(row, frame), (picture) => {
+        this.made.set(key, picture && this.scaled(picture.bitmap));
+        this.onLoaded();
+      });  // what could not be had is told by whoever shows the whole picture
     }
-    return this.made.get(key);
-  }
-
-  // What could not be had may be had now.
-  retry() {
-    for (const key of this.failed.splice(0)) this.made.delete(key);
-  }
-
-  // A few at a time: what is looked at, in large, comes first.
-  async loadNext() {
-    if (this.loading >= AT_ONCE || !this.waiting.length) return;
-    const [key, row, frame] = this.waiting.shift();
-    this.loading++;
-    try {
-      const picture = await this.load(row, frame);
-      if (picture) this.made.set(key, this.scaled(picture.bitmap));
-    } catch {
-      this.failed.push(key);  // whoever shows the whole picture tells
-    }
-    this.loading--;
-    this.onLoaded();
-    this.loadNext();
+    return this.made.get(key) ?? null;
   }
 
   scaled(bitmap) {

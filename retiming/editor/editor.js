@@ -3,28 +3,33 @@
 "use strict";
 
 const SETTLED = 120;     // milliseconds without a change before the rendered picture is asked for
-const AHEAD = 12;        // frames that are fetched before they are shown
+const AT_ONCE = [6, 6, 2];  // pictures that are loaded, by rank (see Loads)
+const AS_FILMED = {};    // an edit
 
 class Editor {
   constructor({clip, edit}) {
-    Object.assign(this, {clip, output: 0, playing: false, speed: 1, original: false, shownTimes: []});
+    Object.assign(this, {clip, output: 0, original: false});
     this.source = clip.pictures ? new Embedded(clip) : new Server(clip);
-    this.compositor = new WebGLCompositor(find("#picture"), clip, this.source, () => this.pictureCame(),
+    this.loads = new Loads(AT_ONCE);
+    this.compositor = new WebGLCompositor(find("#picture"), clip, this.source, this.loads, () => this.pictureCame(),
                                           (error) => this.tell(error.message, "error"));
+    this.viewer = new Viewer(clip.size, {show: () => this.show(), colourAt: (x, y) => this.colourAt(x, y)});
     this.model = new Model(clip, edit, () => this.changed());
     this.thumbnails = new Thumbnails(
-      clip.length, (layer, frame) => this.source.thumbnail(layer === BACKGROUND ? 0 : layer, frame),
-      () => this.soon("thumbnails", () => this.timeline.draw()));
+      clip.length, this.loads, (layer, frame) => this.source.thumbnail(layer === BACKGROUND ? 0 : layer, frame),
+      () => this.soon("thumbnails", () => this.timeline.draw()),
+      (layer, frame) => (layer === BACKGROUND ? clip.backgrounds[frame] : frame));
     this.sound = new Sound(clip.rate);
+    this.player = new Player(this.stage(), this.sound);
     this.timeline = new Timeline(this.model, this.thumbnails, this.sound, {
       seek: (frame) => this.seek(frame), select: (row) => this.select(row),
       toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row),
       picked: () => this.soon("panels", () => this.updatePanels())});
     this.names = [];
-    this.inspector = new Inspector(find("#inspector"), this.model, this.timeline, this.names);
+    this.inspector = new Inspector(find("#inspector"), this.model, this.timeline, this.names, this.source.renders
+      ? {folder: clip.folder, add: (file) => this.addBackground(file)} : null);
     this.row = this.model.rows().at(-1);
     this.pending = {};
-    find("#screen").style.setProperty("--aspect", clip.size[0] / clip.size[1]);
     find("#clip-name").textContent = clip.name;
     this.freezeLength = Math.max(Math.round(clip.rate / 2), 1);
     const fields = {
@@ -40,8 +45,10 @@ class Editor {
     });
     find("#render").hidden = !this.source.renders;
     this.showFormats();
-    for (const input of document.querySelectorAll("[data-file-name]"))
-      Object.assign(input, {pattern: LIMITS.file_name, title: "Letters, digits, spaces, _ and -, at most 61"});
+    for (const input of document.querySelectorAll("[data-file-name]")) {
+      input.pattern = LIMITS.file_name;
+      input.addEventListener("input", () => this.checkName(input));
+    }
     this.editName = clip.edit_name ?? "edit";
     this.ownName = clip.edit_name;  // of the file that is written again without a question
     this.start = JSON.stringify(edit);
@@ -50,7 +57,7 @@ class Editor {
     this.changed();
     this.readFiles();
     this.readSound();
-    if (this.source.renders) this.followRendering();  // one may go on since before the page was loaded
+    if (this.source.renders) this.followRendering();
     if (unsaved && unsaved.start === this.start) this.takeBack(unsaved);
     else this.earlier = unsaved;
   }
@@ -105,7 +112,7 @@ class Editor {
     this.output = Math.min(this.output, this.model.length - 1);
     this.soon("panels", () => this.updatePanels());
     this.keep();
-    this.retry();
+    this.loads.retry();
     this.show();
     this.check();
   }
@@ -128,70 +135,120 @@ class Editor {
   }
 
   select(row) {
+    const isOther = !sameRow(row, this.row);
     this.row = row;
     this.soon("panels", () => this.updatePanels());
+    if (isOther && VIEWS[this.viewer.what][1]) this.show();
   }
 
   seek(output) {
     this.output = Math.min(Math.max(output, 0), this.model.length - 1);
-    this.restartClock();
-    if (this.playing) this.listen();
+    if (this.playing) this.player.restart(this.output);
     this.timeline.reveal(this.output);
-    this.retry();
+    this.loads.retry();
     this.show();
   }
 
-  // Ask again for what could not be had: the server may be there now.
-  retry() {
-    this.compositor.pictures.retry();
-    this.thumbnails.retry();
+  // What is drawn of an output frame: the edit, the original while that is asked for, or both beside each other.
+  parts(output) {
+    const edit = {values: this.model.values, output}, column = this.viewer.wipeColumn;
+    const original = {values: AS_FILMED, output: Math.min(output, this.clip.length - 1)};
+    if (this.original) return [original];
+    return column === null ? [edit] : [{...original, right: column}, {...edit, left: column}];
   }
 
-  // The edit that is shown: none while the original is.
-  get values() { return this.original ? {} : this.model.values; }
+  get view() { return this.viewer.view(this.row); }
 
   // Show the frame by what is there; what is missing comes later.
   show() {
+    const {view, viewer, model} = this;
     find("#exact").hidden = true;
-    const output = this.original ? Math.min(this.output, this.clip.length - 1) : this.output;
+    if (this.playing) this.player.drawn = null;
+    else this.draw(this.output);
+    this.fields[0].show();
+    this.showTime();
+    if (!this.playing) {
+      this.soon("seek", () => this.inspector.seek(this.output));
+      this.showQuality();
+      this.showBusy();
+    }
+    viewer.update(!view.matte && (view.layer > 0 || model.values.background?.replace === "transparent"));
+    this.askForExact();
+  }
+
+  draw(output) {
     try {
-      this.isDrawn = this.compositor.draw(this.values, output, this.playing);
+      this.isDrawn = this.compositor.draw(this.parts(output), this.view, this.playing);
+      if (this.isDrawn) this.drawn = output;
     } catch (error) {
       this.isDrawn = true;
       this.tell(`this edit cannot be shown (${error.message})`, "error");
     }
-    this.fields[0].show();
+  }
+
+  showTime() {
     find("#time").textContent = `of ${this.model.length} · ${(this.output / this.clip.rate).toFixed(2)} s`;
-    find("#screen").classList.toggle("waiting", !this.isDrawn);
     this.timeline.movePlayhead(this.output);
     if (this.playing) this.timeline.reveal(this.output);
-    else {
-      this.soon("seek", () => this.inspector.seek(this.output));
-      find("#quality").textContent = `${Math.round(this.clip.rate * 100) / 100} fps`;
-    }
-    this.askForExact(output);
+  }
+
+  // How what is seen was made.
+  showQuality() {
+    const {player, source} = this, rate = `${Math.round(this.clip.rate * 100) / 100}`;
+    find("#quality").textContent = this.playing ? `${player.shownTimes.length} of ${rate} frames/s`
+      : `${rate} fps · ${!find("#exact").hidden ? "as rendered" : source.renders ? "preview" : "composited here"}`;
+  }
+
+  // Say so where another frame is seen than the one that is asked for.
+  showBusy() {
+    const box = find("#busy"), isBusy = !this.isDrawn && find("#exact").hidden && !this.playing;
+    find("#screen").classList.toggle("waiting", isBusy);
+    box.hidden = !isBusy;
+    box.textContent = `loading frame ${this.output + 1} …`;
+    if (this.drawn !== undefined && this.drawn !== this.output) box.textContent += ` this is frame ${this.drawn + 1}`;
   }
 
   pictureCame() {
-    if (!this.isDrawn && !this.playing) this.soon("came", () => this.show());
+    if (this.isDrawn || this.playing) return;
+    this.soon("came", () => {
+      this.draw(this.output);
+      this.showBusy();
+      this.viewer.readPixel();
+    });
+  }
+
+  // The straight RGBA of what is seen in a pixel, null where that is nothing yet.
+  colourAt(x, y) {
+    const exact = find("#exact"), {wipeColumn} = this.viewer;
+    if (exact.hidden || (wipeColumn !== null && x < wipeColumn))
+      return this.isDrawn ? this.compositor.colourAt(x, y) : null;
+    this.probe ??= element("canvas", {width: 1, height: 1}).getContext("2d", {willReadFrequently: true});
+    this.probe.clearRect(0, 0, 1, 1);
+    this.probe.drawImage(exact, x, y, 1, 1, 0, 0, 1, 1);
+    return [...this.probe.getImageData(0, 0, 1, 1).data];
   }
 
   // The rendered picture takes the place of the composited one once nothing changes any more.
-  askForExact(output) {
+  askForExact() {
     clearTimeout(this.exactTimer);
     this.exactAsked = null;
     if (this.playing || this.original || !this.source.renders) return;
+    const {output, view} = this;
     this.exactTimer = setTimeout(async () => {
       const asked = this.exactAsked = {};
       try {
-        const blob = await this.source.frame(this.model.values, output), image = find("#exact");
+        const blob = await this.source.frame(this.model.values, output, view), image = find("#exact");
         if (this.exactAsked !== asked) return;
         URL.revokeObjectURL(image.src);
         image.src = URL.createObjectURL(blob);
         await image.decode();
         if (this.exactAsked !== asked) return;
+        const column = this.viewer.wipeColumn;
+        image.style.clipPath = column === null ? "" : `inset(0 0 0 ${100 * column / this.clip.size[0]}%)`;
         image.hidden = false;
-        find("#quality").textContent = "as rendered";
+        this.showBusy();
+        this.showQuality();
+        this.viewer.readPixel();
       } catch (error) {
         if (this.exactAsked === asked) this.tell(error.message, "error");
       }
@@ -223,68 +280,44 @@ class Editor {
     }
   }
 
-  // What is heard goes with what is shown.
-  listen() {
-    if (this.playing && this.speed === 1) this.sound.play(this.output);
-    else this.sound.stop();
-  }
+  get playing() { return this.player.playing; }
+  get speed() { return this.player.speed; }
+  get range() { return (this.model.values.range ?? [1, this.model.length]).map((frame) => frame - 1); }
 
-  restartClock() { Object.assign(this, {clockStart: performance.now(), clockOutput: this.output}); }
-
-  // Play at a speed, negative backwards; again in the same direction: twice as fast.
-  shuttle(direction) {
-    const isFaster = this.playing && Math.sign(this.speed) === direction && Math.abs(this.speed) < 8;
-    this.speed = isFaster ? 2 * this.speed : direction;
-    this.restartClock();
-    if (!this.playing) this.togglePlaying(this.speed);
-    else this.listen();
+  // What the player plays on.
+  stage() {
+    const {pictures} = this.compositor;
+    return {
+      rate: this.clip.rate, range: () => this.range,
+      begin: () => pictures.begin(),
+      isReady: (frame, asks) => this.compositor.isReady(this.parts(frame), this.view, asks),
+      canAsk: () => pictures.hasRoom && !this.loads.waiting.some(({rank}) => rank < 2),
+      draw: (frame) => {
+        this.draw(frame);
+        this.showQuality();
+      },
+      seek: (frame) => {
+        this.output = frame;
+        this.fields[0].show();
+        this.showTime();
+      },
+    };
   }
 
   togglePlaying(speed = 1) {
-    this.playing = !this.playing;
-    this.speed = speed;
-    find("#play").textContent = this.playing ? "Pause" : "Play";
-    if (this.playing) {
-      const [first, last] = this.range;
-      if (speed > 0 && (this.output < first || this.output >= last)) this.output = first;
-      if (speed < 0 && (this.output <= first || this.output > last)) this.output = last;
-      this.shownTimes = [];
-      this.restartClock();
-      this.tick();
-    } else {
-      cancelAnimationFrame(this.nextTick);
-    }
-    this.listen();
-    this.show();
+    this.player.toggle(this.output, speed);
+    this.playingChanged();
   }
 
-  get range() { return (this.model.values.range ?? [1, this.model.length]).map((frame) => frame - 1); }
+  shuttle(direction) {
+    this.player.shuttle(direction, this.output);
+    this.playingChanged();
+  }
 
-  tick() {
-    this.nextTick = requestAnimationFrame(() => this.tick());
-    const [first, last] = this.range, now = performance.now();
-    const passed = Math.trunc((now - this.clockStart) / 1000 * this.clip.rate * this.speed);
-    const length = Math.max(last - first + 1, 1), around = (frame) => first + ((frame - first) % length + length) % length;
-    const wanted = around(Math.max(this.clockOutput, first) + passed);
-    if (wanted === this.output && this.isDrawn) return;
-    const before = this.output;
-    this.output = wanted;
-    if (this.speed === 1 && wanted < before) this.listen();  // it begins again
+  playingChanged() {
+    find("#play").textContent = this.playing ? "Pause" : "Play";
+    this.compositor.pictures.loops = this.playing;
     this.show();
-    if (!this.isDrawn) {  // wait for it, rather than leave it out
-      this.output = before;
-      this.isDrawn = false;
-      Object.assign(this, {clockStart: now - 1000 / this.clip.rate, clockOutput: before, isLate: true});
-      return;
-    }
-    if (this.isLate) {
-      this.isLate = false;
-      this.listen();
-    }
-    for (let ahead = 1; ahead <= AHEAD; ahead++)
-      this.compositor.prepare(this.values, around(wanted + Math.sign(this.speed) * ahead));
-    this.shownTimes = [...this.shownTimes.filter((time) => time > now - 1000), now];
-    find("#quality").textContent = `playing, ${this.shownTimes.length} frames/s`;
   }
 
   showOriginal(isOn) {
@@ -371,6 +404,28 @@ class Editor {
     }
   }
 
+  // Say in words what a name may be.
+  checkName(input) {
+    input.setCustomValidity("");
+    if (input.validity.patternMismatch)
+      input.setCustomValidity(`Letters, digits, spaces, _ and - alone; the ending is added`);
+    const hint = input.closest("form").querySelector(".hint");
+    hint.textContent = input.validity.customError ? input.validationMessage : "";
+  }
+
+  // Put a picture or video of the user's into the background's place.
+  async addBackground(file) {
+    this.tell(`Taking ${file.name} over …`);
+    try {
+      const {name} = await this.source.addBackground(file);
+      this.names.push(name);
+      this.model.set({layer: BACKGROUND, index: 0}, "replace", name, undefined);
+      this.tell(`The background is ${name}`);
+    } catch (error) {
+      this.tell(error.message, "error");
+    }
+  }
+
   // Take over the text of an edit file, if it is one.
   async load(text, name) {
     try {
@@ -440,23 +495,29 @@ class Editor {
   // ---- rendering ----------------------------------------------------------------------------------------------------
 
   renderDialog() {
-    this.showFormats();
     find("#render-dialog").showModal();
+    this.checkRendering();
     this.followRendering();
+  }
+
+  // Say before it is tried that an edit cannot be written in a format.
+  checkRendering() {
+    const format = find("#render-format").value, {replace} = this.model.values.background ?? {};
+    this.checkName(find("#render-name"));
+    const isLost = !this.rendersLayers && replace === "transparent" && LIMITS.without_alpha.includes(format);
+    if (isLost) {
+      find("#render-hint").textContent = `${format.toUpperCase()} has no transparency, and this edit no background: choose `
+        + "another format, or give it a background";
+    }
+    find("#render-start").disabled = isLost || this.rendering?.state === "running";
   }
 
   get rendersLayers() { return find("#render-what").value === "layers"; }
 
   showFormats() {
     const formats = this.rendersLayers ? LIMITS.layer_formats : LIMITS.formats;
-    const box = find("#render-format"), {value} = box;
-    const hasAlpha = !this.rendersLayers && this.model.values.background?.replace === "transparent";
-    box.replaceChildren(...Object.entries(formats).map(([name, title]) => {
-      const disabled = hasAlpha && !/alpha|GIF/.test(title);
-      return element("option", {value: name, disabled, textContent: disabled ? `${title}: no transparency` : title});
-    }));
-    const allowed = [...box.options].filter((option) => !option.disabled);
-    box.value = (allowed.find((option) => option.value === value) ?? allowed[0]).value;
+    find("#render-format").replaceChildren(...Object.entries(formats).map(([value, textContent]) =>
+      element("option", {value, textContent})));
     find("#render-apart").hidden = !this.rendersLayers;
   }
 
@@ -472,31 +533,60 @@ class Editor {
     }
   }
 
+  // Show how far the rendering is, in its dialog and, while that is closed, at the top; there is a word at its end, too.
   async followRendering() {
     clearTimeout(this.renderTimer);
-    let progress;
+    const before = this.rendering?.state;
     try {
-      progress = await this.source.progress();
+      this.rendering = await this.source.progress();
     } catch (error) {
       find("#render-state").textContent = error.message;
       return;
     }
-    const {state, done, total, file, failure, warnings} = progress, running = state === "running";
-    find("#render-bar").value = state === "done" ? 1 : running ? done / total : 0;
-    find("#render").textContent = running ? `Rendering, ${Math.floor(100 * done / total)} %` : "Render";
+    const {state, done, total, file, failure, warnings} = this.rendering, running = state === "running";
+    const name = file?.split(/[\\/]/).at(-1), isVideo = state === "done" && /\.(mp4|webm|mov|gif)$/.test(name);
     const text = {
+      none: "", running: `Rendering ${Math.floor(100 * done / total)} %`, done: `Rendered: ${name}`,
+      failed: "Rendering failed", cancelled: "Rendering stopped",
+    }[state];
+    find("#render-bar").value = state === "done" ? 1 : running ? done / total : 0;
+    find("#render-state").textContent = {
       none: `Into ${this.clip.folder}, with the clip's frame rate and sound.`, running: `${done} of ${total} frames`,
       done: [`Ready: ${file}`, ...warnings ?? []].join("\n"), failed: failure,
       cancelled: "Stopped; nothing was written.",
     }[state];
-    find("#render-state").textContent = text;
-    const hasEnded = this.isRendering && !running;
-    if (hasEnded && !find("#render-dialog").open)
-      this.tell(text.replaceAll("\n", "   "), state === "failed" ? "error" : "");
-    this.isRendering = running;
-    find("#render-start").disabled = running;
     find("#render-cancel").hidden = !running;
+    for (const id of ["render-play", "rendering-play"]) find(`#${id}`).hidden = !isVideo;
+    if (running || before === "running") {
+      find("#rendering").hidden = false;
+      find("#rendering-text").textContent = text;
+      find("#rendering-text").title = failure || file;
+    }
+    this.checkRendering();
     if (running) this.renderTimer = setTimeout(() => this.followRendering(), 200);
+  }
+
+  // Play what was rendered last, or give it to be kept where browsers cannot play it.
+  async playRendered() {
+    const name = this.rendering.file.split(/[\\/]/).at(-1), dialog = find("#result-dialog");
+    try {
+      const url = URL.createObjectURL(await this.source.rendered());
+      const result = name.endsWith(".gif") ? element("img", {src: url, alt: name})
+        : name.endsWith(".mov") ? element("p", {textContent: "Browsers do not play ProRes: save a copy, or open "
+            + this.rendering.file})
+          : element("video", {src: url, controls: true, autoplay: true, loop: true});
+      find("#result-title").textContent = name;
+      find("#result").replaceChildren(result);
+      Object.assign(find("#result-save"), {href: url, download: name});
+      find("#render-dialog").close();
+      dialog.showModal();
+      dialog.addEventListener("close", () => {
+        find("#result").replaceChildren();
+        URL.revokeObjectURL(url);
+      }, {once: true});
+    } catch (error) {
+      this.tell(error.message, "error");
+    }
   }
 
   // ---- buttons and keys ---------------------------------------------------------------------------------------------
@@ -514,7 +604,9 @@ class Editor {
       "see-all": () => this.timeline.seeAll(), tall: () => this.toggleTall(), snap: () => this.toggleSnapping(),
       backward: () => model.moveInOrder(this.row, -1, this.output),
       forward: () => model.moveInOrder(this.row, 1, this.output),
-      "render-cancel": () => this.source.cancel(),
+      "render-cancel": () => this.source.cancel(), "render-play": () => this.playRendered(),
+      "rendering-text": () => this.renderDialog(), "rendering-play": () => this.playRendered(),
+      "rendering-close": () => { find("#rendering").hidden = true; },
       "save-file": () => { find("#save-dialog").close(); this.saveToFile(); },
       "open-new": () => this.load("{}", "edit"),
     };
@@ -523,11 +615,15 @@ class Editor {
     }
     for (const button of document.querySelectorAll("[data-close]"))
       button.addEventListener("click", () => button.closest("dialog").close());
+    find("#render-format").addEventListener("change", () => this.checkRendering());
     find("#render-dialog form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.startRendering();
     });
-    find("#render-what").addEventListener("change", () => this.showFormats());
+    find("#render-what").addEventListener("change", () => {
+      this.showFormats();
+      this.checkRendering();
+    });
     const original = find("#original");
     dragged(original, {start: () => this.showOriginal(true), move: () => {}, end: () => this.showOriginal(false)});
     find("#save-dialog").addEventListener("close", ({target}) => {
@@ -545,7 +641,8 @@ class Editor {
   }
 
   connectKeys(actions) {
-    const {model} = this, step = (frames) => ({shiftKey}) => this.seek(this.output + (shiftKey ? 10 : 1) * frames);
+    const {model, viewer} = this, step = (frames) => ({shiftKey}) => this.seek(this.output + (shiftKey ? 10 : 1) * frames);
+    const turn = (list) => ({shiftKey}) => viewer.turn(list, shiftKey ? -1 : 1);
     const keys = {  // name and meaning for the help; without them it stands there with another
       " ": ["Space", "Play, pause", actions.play], ArrowLeft: ["← →", "One frame; ten with Shift", step(-1)],
       ArrowRight: [null, null, step(1)],
@@ -567,6 +664,10 @@ class Editor {
       t: ["T", "Tall rows", actions.tall], n: ["N", "Snapping on, off", actions.snap],
       "[": ["[ ]", "Backward, forward", actions.backward], "]": [null, null, actions.forward],
       b: ["B (hold)", "Before: as filmed", () => this.showOriginal(true)],
+      v: ["V, G", "Picture, mattes, layer, background; its ground", turn("view")], g: [null, null, turn("ground")],
+      w: ["W", "Wipe: original | edit", () => viewer.toggleWipe()],
+      ...Object.fromEntries(ZOOMS.map((zoom, i) => [zoom, [i ? null : "1 2 4", i ? null
+        : "Picture at 100, 200, 400 %; again: all of it", () => viewer.toggleZoom(zoom)]])),
       j: ["J K L", "Play backwards, stop, forwards; again: faster", () => this.shuttle(-1)],
       k: [null, null, () => { if (this.playing) this.togglePlaying(); }], l: [null, null, () => this.shuttle(1)],
       i: ["I O", "Render from here, to here", () => this.setRange(0)], o: [null, null, () => this.setRange(1)], "?": ["?", "This help", actions.help],
@@ -581,6 +682,9 @@ class Editor {
       z: ["Ctrl Z", "Undo", (e) => (e.shiftKey ? model.redo() : model.undo())], y: ["Ctrl Y", "Redo", actions.redo],
       s: ["Ctrl S", "Save", actions.save], o: ["Ctrl O", "Open", actions.open],
       c: ["Ctrl C, V", "Copy, paste pins", () => this.copy()], v: [null, null, () => this.paste()],
+      ArrowLeft: ["Ctrl ← → ↑ ↓", "Move over a picture larger than its place", () => viewer.pan(PAN, 0)],
+      ArrowRight: [null, null, () => viewer.pan(-PAN, 0)], ArrowUp: [null, null, () => viewer.pan(0, PAN)],
+      ArrowDown: [null, null, () => viewer.pan(0, -PAN)],
     };
     find("#keys").append(...[keys, withAlt, withControl].flatMap(Object.values).filter(([name]) => name)
       .flatMap(([name, text]) => [element("dt", {textContent: name}), element("dd", {textContent: text})]));

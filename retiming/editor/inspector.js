@@ -12,8 +12,9 @@ const NUMBERS = {  // key: [label, low, high of the slider, step, as a percentag
 };
 
 class Inspector {
-  constructor(box, model, timeline, names) {
-    Object.assign(this, {box, model, timeline, names, updates: [], shape: null});
+  // `files`: where pictures and videos for the background are ({folder, add(file)}); null: none can be added.
+  constructor(box, model, timeline, names, files) {
+    Object.assign(this, {box, model, timeline, names, files, updates: [], shape: null});
   }
 
   title(row) { return this.timeline.title(row); }
@@ -245,6 +246,13 @@ class Inspector {
     if (kind() === "file") {
       const names = [...new Set([...this.names, replace()])].map((name) => [name, name]);
       controls.push(this.choice("File", null, names, replace, set));
+    }
+    if (this.files) {
+      const choose = element("input", {type: "file", accept: "image/*,video/*"});
+      choose.addEventListener("change", () => { if (choose.files[0]) this.files.add(choose.files[0]); });
+      controls.push(element("div", {className: "buttons"}, choose, element("button", {
+        textContent: "A picture or video …", title: "It is copied into the folder below", onclick: () => choose.click()})),
+      element("p", {className: "quiet folder", textContent: `Or put one into ${this.files.folder} and load this page again.`}));
     }
     const hold = element("button", {textContent: "Stand still at this frame", title: "And the camera with it"});
     hold.addEventListener("click", () => this.model.addStep(this.row, {
