@@ -119,11 +119,12 @@ def add_options(parser: ArgumentParser) -> None:
                        help="of that address; 0 takes a free one")
     group.add_argument("--page", type=Path, metavar="FILE.html",
                        help="write the editor as one page with the layers inside, to be sent to somebody")
-    group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")
+    group = parser.add_argument_group("edit", "LAYER is a layer's number, others, background, everybody (all "
+                                               "people) or all (the background, too); frames count from 1.")
     group.add_argument("--edit", type=Path, metavar="FILE", help="edit file")
     for option, form in SHORT_FORMS.items():
         group.add_argument(f"--{option}", action=_Change, metavar=form.form,
-                           help=f"{form.help} (such as {form.example})")
+                           help=f"{form.help} (such as {form.example})".replace("%", "%%"))
     parser.set_defaults(changes=[])
 
 
