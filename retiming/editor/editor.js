@@ -626,6 +626,7 @@ class Editor {
 
   async startRendering() {
     const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
+    find("#render-state").textContent = "";
     try {
       await (this.rendersLayers ? source.renderLayers(name, values, format, find("#render-apart input").checked)
         : source.render(`${name}.${format}`, values));
