@@ -128,9 +128,11 @@ def motion(true: np.ndarray, earlier: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     here, before = ((LEVELS * cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)).round().astype(np.uint8)
                     for picture in (true, earlier))
-    nothing, settings = np.zeros((*here.shape, 2), np.float32), (0.5, 5, 15, 5, 7, 1.5, cv2.OPTFLOW_FARNEBACK_GAUSSIAN)
-    flow, back = (cv2.calcOpticalFlowFarneback(*pair, nothing.copy(), *settings)
-                  for pair in ((here, before), (before, here)))
+    def flow_between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return cv2.calcOpticalFlowFarneback(one, other, np.zeros((*one.shape, 2), np.float32), 0.5, 5, 15, 5, 7, 1.5,
+                                            cv2.OPTFLOW_FARNEBACK_GAUSSIAN)
+
+    flow, back = flow_between(here, before), flow_between(before, here)
     missed = flow + backward_warp(back, flow, cv2.INTER_LINEAR)
     return flow, np.linalg.norm(missed, axis=-1) < OCCLUDED
 
