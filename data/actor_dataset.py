@@ -25,7 +25,7 @@ from data.actor_views import View, add_view_options, views_to_render
 from data.base_dataset import BaseDataset
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError
-from util.files import mark_of_files
+from util.files import mark_of_files, read_text
 from vision.geometry.rays import bounding_sphere, draw_pixels, pixel_grid, pixel_rays, sphere_bounds, sphere_hits
 from vision.people.body_files import read_body, read_transforms
 from vision.people.skinning import Body, posed_vertices, to_world
@@ -337,7 +337,7 @@ def read_pose(path: Path, joints: int) -> dict[str, Tensor]:
         UserError: it holds something else.
     """
     transforms = torch.from_numpy(read_transforms(path, joints))
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(read_text(path))
     try:
         rotation, translation, places = (
             torch.tensor(content[name], dtype=torch.float32).reshape(shape)
@@ -485,7 +485,7 @@ def read_matrix(path: Path, legacy: bool = False) -> Tensor:
         UserError: it holds something else.
     """
     try:
-        rows = [[float(word) for word in line.split()] for line in path.read_text().splitlines() if line.split()]
+        rows = [[float(word) for word in line.split()] for line in read_text(path).splitlines() if line.split()]
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable ({error}); expected the numbers of a matrix") from None
     rows = rows[1:] if len(rows) > 3 and len(rows[0]) == 2 else rows

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data.camera_check import canvas_of
 from data.dataroot import list_images, read_homographies
 from data.tracked_poses import TrackedPose, poses_of_frames
 from preparation import segmenters
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from util.errors import UserError
 from util.images import read_image, write_png
-from vision.geometry.canvas import Canvas
 from vision.layers.matte_refinement import refined_mattes
 from vision.people.drawn_body import draw_body
 
@@ -52,9 +52,9 @@ def run(job: Job) -> Outcome:
             raise
         return Outcome("none", [Finding(2, _WITHOUT.format(str(error)))])
     layers = layers_of(job.root, people)
+    path, size = job.root / "homographies.txt", tuple(facts_of_frames(job.root, "size_LR")["size_LR"])
+    canvas = canvas_of(read_homographies(path) if path.exists() else None, path, list(files), size)
     priors = found_masks(job, files, people, layers, chosen.segment)
-    path = job.root / "homographies.txt"
-    canvas = Canvas.of(read_homographies(path) if path.exists() else None, priors.shape[:1:-1])
     frames = np.stack([read_image(file, "RGB") for file in list_images(job.root / "rgb_256").values()])
     mattes = refined_mattes(frames, priors, canvas, _EDGE_ERROR)
     for matte, prior in zip(mattes, priors):

@@ -18,7 +18,7 @@ from retiming.editor.page import clip_values
 from retiming.rendering import render
 from util.checked_json import dotted
 from util.errors import UserError
-from util.files import write_text
+from util.files import read_text, write_text
 from util.pictures import PICTURE_SUFFIXES
 from util.sound import wav
 from web.server import Crop, Site
@@ -153,7 +153,7 @@ class Session:
         """The text of a saved edit."""
         path = self.folder / f"{safe_name(name)}.json"
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = read_text(path)
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not readable ({error})") from None
         self.own.add(path)

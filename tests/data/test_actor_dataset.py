@@ -1,6 +1,9 @@
 import json
+import re
+import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import torch
 import test as test_program
 import train
 from data.actor_dataset import Memory, parse_views, read_matrix
-from data.loading import create_dataset, resolved
+from data.loading import create_dataset, find_dataset, resolved
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from tests.golden_actor import GOLDEN, figures
@@ -222,3 +225,27 @@ def test_what_does_not_fit_into_memory_is_read_again():
         memory.get(("b",), reader("b", 60))
         memory.get(("c",), reader("c", 40))
     assert read == ["a", "b", "c", "b"]
+
+
+def test_frames_textures_or_photographs_of_others_are_other_data(tmp_path):
+    """A continued run knows by this text that it sees what it saw; what systems leave in folders does not count."""
+    root = shutil.copytree(GOLDEN / "dataroot", tmp_path / "actor")
+
+    def identity():
+        return find_dataset("actor").resolve_options(Namespace(dataroot=str(root), load_rgb_name="rgb", is_train=False,
+                                                               base_root="", max_update=0))["data_id"]
+
+    begun = identity()
+    assert re.fullmatch(r"3 frames, 000000.json to 000002.json, \w{8}", begun)
+    (root / "rgb/000000/.DS_Store").write_bytes(b"")
+    (root / "notes.txt").write_text("of tuesday")
+    assert identity() == begun
+    seen = {begun}
+    for change in ("tex/000001.png", "rgb/000001/*", "transform/000001.json"):
+        path = sorted(root.glob(change))[-1]
+        path.write_bytes(path.read_bytes() + b" ")
+        seen.add(identity())
+    path.rename(root / "000001.json")
+    assert len(seen) == 4 and re.fullmatch(r"2 frames, 000000.json to 000002.json, \w{8}", identity())
+    shutil.rmtree(root / "transform")
+    assert identity() == "no frames"
