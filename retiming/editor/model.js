@@ -355,7 +355,7 @@ class Model {
     const late = instancesOf(this.values, clip).filter(({behind, warp}) => {
       const [begins, ends] = [warp(0), warp(length - 1)];
       return !behind && ends < clip.length - 1.5 && ends - begins < length - 1.5;
-    }).map(({layer, entry}) => [layer, untilLast(entry.time, clip)]).filter(([, until]) => until);
+    }).map(({layer, entry}) => [layer, untilLast(entry.time, clip)]).filter(([, until]) => until > length);
     return late.length ? {layers: [...new Set(late.map(([layer]) => layer))],
                           length: Math.max(...late.map(([, until]) => until))} : null;
   }
