@@ -344,6 +344,10 @@ class Timeline extends FrameAxis {
         context.strokeStyle = colours.getPropertyValue("--ink");
         context.stroke();
       }
+      const {width} = context.measureText(name), colour = context.fillStyle;
+      context.fillStyle = colours.getPropertyValue("--panel");
+      context.fillRect(x + 6, 0, width + 4, 14);
+      context.fillStyle = colour;
       context.fillText(name, x + 8, 10);
     }
   }

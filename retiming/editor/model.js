@@ -508,5 +508,6 @@ function tidy(values) {
     if (isEmpty(values.layers[layer]) && (layer === "others" || !values.layers.others)) delete values.layers[layer];
   }
   if (values.background) withoutEmptyTime(values.background);
-  for (const key of ["layers", "remove", "solo", "background", "marks", "names", "markers"]) if (isEmpty(values[key])) delete values[key];
+  for (const key of ["layers", "remove", "solo", "background", "marks", "names", "markers"])
+    if (isEmpty(values[key])) delete values[key];
 }
