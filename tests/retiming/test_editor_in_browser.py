@@ -1077,6 +1077,9 @@ def test_the_page_is_accessible_in_light_and_dark(page, scheme):
     for name in ("save", "open", "render", "help"):
         page.run(f"document.querySelector('#{name}-dialog').showModal()")
         assert not grave_findings(page.browser, f"#{name}-dialog")
+        widths = page.run(f"const box = document.querySelector('#{name}-dialog');"
+                          "return [box.scrollWidth, box.clientWidth]")
+        assert widths[0] <= widths[1] < 390
         page.run(f"document.querySelector('#{name}-dialog').close()")
     look(page.browser, "dark", 1280, 720)
 
