@@ -280,15 +280,15 @@ class Editor {
   }
 
   async check() {
-    const {model: {values}, notice} = this;
+    const {model: {values}, notice} = this, asked = this.checking = {};  // answers may overtake each other
     this.notice = "";
     try {
       const {warnings} = await this.source.check(values), late = this.model.cutOff;
       const told = warnings.filter((text) => !(late && text.includes('"fit"')));  // that is told by names, with a button
       if (late) told.push(`${this.lateNames(late)}: slowed down, ends after the video.`);
-      if (values === this.model.values) this.tell([notice, ...told].filter(Boolean).join("   "), "warning");
+      if (asked === this.checking) this.tell([notice, ...told].filter(Boolean).join("   "), "warning");
     } catch (error) {
-      if (values === this.model.values) this.tell(error.message, "error");
+      if (asked === this.checking) this.tell(error.message, "error");
     }
   }
 
