@@ -634,8 +634,10 @@ class Editor {
     const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
     find("#render-state").textContent = "";
     try {
-      await (this.rendersLayers ? source.renderLayers(name, values, format, find("#render-apart input").checked)
+      const begun = await (this.rendersLayers
+        ? source.renderLayers(name, values, format, find("#render-apart input").checked)
         : source.render(`${name}.${format}`, values));
+      if (begun) this.rendering = {...begun, state: "running"};  // its end is told even if it is there already
       this.followRendering();
     } catch (error) {
       find("#render-state").textContent = error.message;
