@@ -183,7 +183,7 @@ class Editor {
   show() {
     const {view, viewer, model} = this;
     find("#exact").hidden = true;
-    if (this.playing) this.player.drawn = null;
+    if (this.playing) this.player.refresh();
     else this.draw(this.output);
     this.fields[0].show();
     this.showTime();
@@ -224,11 +224,12 @@ class Editor {
     const box = find("#busy"), isBusy = !this.isDrawn && find("#exact").hidden && !this.playing;
     find("#screen").classList.toggle("waiting", isBusy);
     box.hidden = !isBusy;
-    box.textContent = `loading frame ${this.output + 1} …`;
-    if (this.drawn !== undefined && this.drawn !== this.output) box.textContent += ` this is frame ${this.drawn + 1}`;
+    const isOther = this.drawn !== undefined && this.drawn !== this.output;
+    box.textContent = `loading frame ${this.output + 1} …${isOther ? ` this is frame ${this.drawn + 1}` : ""}`;
   }
 
   pictureCame() {
+    this.player.came();
     if (this.isDrawn || this.playing) return;
     this.soon("came", () => {
       this.draw(this.output);
@@ -646,7 +647,8 @@ class Editor {
       return;
     }
     const {state, done, total, file, failure, warnings} = this.rendering, running = state === "running";
-    const name = file?.split(/[\\/]/).at(-1), isVideo = state === "done" && /\.(mp4|webm|mov|gif)$/.test(name);
+    const name = file?.replace(/[\\/]%04d\.\w+$/, "").split(/[\\/]/).at(-1);
+    const isVideo = state === "done" && /\.(mp4|webm|mov|gif)$/.test(name);
     const text = {
       none: "", running: `Rendering ${Math.floor(100 * done / total)} %`, done: `Rendered: ${name}`,
       failed: "Rendering failed", cancelled: "Rendering stopped",
@@ -792,10 +794,10 @@ class Editor {
       t: ["T", "Tall rows", actions.tall], n: ["N", "Snapping on, off", actions.snap],
       "[": ["[ ]", "Backward, forward", actions.backward], "]": [null, null, actions.forward],
       b: ["B (hold)", "Before: as filmed", () => this.showOriginal(true)],
-      v: ["V, G", "Picture, mattes, layer, background; its ground", turn("view")], g: [null, null, turn("ground")],
+      v: ["V, G", "Picture, matte, layer, background; its ground", turn("view")],
+      g: ["1 2 4", "Picture at 100, 200, 400 %; again: all of it", turn("ground")],
       w: ["W", "Wipe: original | edit", () => viewer.toggleWipe()],
-      ...Object.fromEntries(ZOOMS.map((zoom, i) => [zoom, [i ? null : "1 2 4", i ? null
-        : "Picture at 100, 200, 400 %; again: all of it", () => viewer.toggleZoom(zoom)]])),
+      ...Object.fromEntries(ZOOMS.map((zoom) => [zoom, [null, null, () => viewer.toggleZoom(zoom)]])),
       j: ["J K L", "Play backwards, stop, forwards; again: faster", () => this.shuttle(-1)],
       k: [null, null, () => { if (this.playing) this.togglePlaying(); }], l: [null, null, () => this.shuttle(1)],
       i: ["I O", "Render from here, to here", () => this.setRange(0)], o: [null, null, () => this.setRange(1)], "?": ["?", "This help", actions.help],
