@@ -152,6 +152,9 @@ def continue_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
             # As large as the parameter, or a number for each of its rows.
             if isinstance(value, Tensor) and value.ndim and value.shape not in (parameter.shape, parameter.shape[:1]):
                 raise ValueError(f"moments of {list(value.shape)} for a parameter of {list(parameter.shape)}")
+            # Fused optimisers on the CPU take numbers as they lie in memory, channels last or not.
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _kind(value: object) -> object:

@@ -413,3 +413,25 @@ def test_hyperparameters_of_a_continued_optimiser_are_those_that_are_asked_for()
         assert optimizer.state[parameter]["step"] == 1
     assert same.param_groups[0]["betas"] == (0.9, 0.999) and same.param_groups[0]["lr"] == 0.05
     assert other.param_groups[0]["lr"] == other.param_groups[0]["initial_lr"] == 0.2
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_moments_that_were_saved_in_another_memory_layout_are_taken_as_what_they_mean(fused):
+    torch.manual_seed(0)
+    start, gradients = torch.randn(4, 3, 2, 2), torch.randn(2, 4, 3, 2, 2)
+    found = []
+    for layouts in ((torch.contiguous_format,) * 2, (torch.contiguous_format, torch.channels_last)):
+        state = None
+        for layout, gradient in zip(layouts, gradients):
+            begin_with = (start if state is None else found[-1]).clone(memory_format=layout)
+            parameter = torch.nn.Parameter(begin_with)
+            optimizer = torch.optim.Adam([parameter], lr=0.1, fused=fused)
+            optimizer.param_groups[0]["initial_lr"] = 0.1
+            if state is not None:
+                continue_optimizer(optimizer, state)
+            (parameter * gradient).sum().backward()
+            optimizer.step()
+            state = optimizer.state_dict()
+            found.append(parameter.detach().clone())
+    torch.testing.assert_close(found[1], found[3], rtol=0, atol=1e-6)
+    assert not torch.equal(found[0], found[1])
