@@ -97,10 +97,12 @@ class BaseModel(ABC):
         to_save_memory: what a user may make smaller besides the batch size, for messages.
         epoch_label: of weights that are kept of an epoch.
         captions: name of a picture that `visuals` makes to a sentence that says what it shows.
+        next_steps: what to do with an export: sentence, program, and its options besides those that name the export.
     """
 
     phase: Phase
     captions: dict[str, str] = {}
+    next_steps: tuple[tuple[str, str, str], ...] = ()
     presets: dict[str, dict] = {"published": {}}
     dataset_mode: str = ""
     epoch_options: tuple[str, ...] = ("n_epochs", "n_epochs_decay")

@@ -38,11 +38,28 @@ def resolve_result_options(opt: Namespace) -> dict:
         raise UserError("--name: give the name of a run, or a folder of layers with --layers DIR (one of the two)")
     training = saved_options(opt.checkpoints_dir / opt.name) if opt.name else {}
     opt.layers = opt.layers or opt.results_dir / opt.name / f"{opt.phase}_{opt.epoch}"
+    if opt.dataroot is None and (opt.layers / "metadata.json").exists():  # layers of frames that were made with them
+        opt.dataroot = opt.layers
     if opt.dataroot is None and "dataroot" not in training:
         saved = f" ({opt.checkpoints_dir / opt.name / SAVED_OPTIONS} does not say it)" if opt.name else ""
         raise UserError(f"--dataroot: missing{saved}; give the folder of the clip that the layers were made from")
     opt.dataroot = opt.dataroot or Path(training["dataroot"])
     return training
+
+
+def result_arguments(opt: Namespace) -> list[str]:
+    """The arguments by which evaluate.py and retime.py find what test.py exported with its options `opt`."""
+    parser = ArgumentParser()
+    add_result_options(parser)
+    found = ["--name", opt.name]
+    for option in ("results_dir", "checkpoints_dir", "phase", "epoch"):
+        value = getattr(opt, option)
+        if Path(value) != Path(parser.get_default(option)):
+            found += [f"--{option}", str(value)]
+    trained = saved_options(Path(opt.checkpoints_dir) / opt.name)
+    if opt.dataroot != trained.get("dataroot"):
+        found += ["--dataroot", str(opt.dataroot)]
+    return found
 
 
 def add_picture_options(parser: ArgumentParser) -> None:

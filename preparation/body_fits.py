@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
-from data.actor_dataset import by_number
+from data.actor_files import by_number
 from util.errors import UserError
 from util.files import read_text, write_text
 from vision.people.body_model import BodyModel, joint_transforms, shaped, spread_pose
