@@ -1074,13 +1074,15 @@ def test_the_page_is_accessible_in_light_and_dark(page, scheme):
         look(page.browser, scheme, width, 720)
         page.until("!editor.pending.panels")
         assert not grave_findings(page.browser)
-    for name in ("save", "open", "render", "help"):
-        page.run(f"document.querySelector('#{name}-dialog').showModal()")
-        assert not grave_findings(page.browser, f"#{name}-dialog")
-        widths = page.run(f"const box = document.querySelector('#{name}-dialog');"
-                          "return [box.scrollWidth, box.clientWidth]")
-        assert widths[0] <= widths[1] < 390
-        page.run(f"document.querySelector('#{name}-dialog').close()")
+    dialogs = page.run("return [...document.querySelectorAll('dialog')].map(({id}) => id)")
+    assert {"save-dialog", "open-dialog", "render-dialog", "help-dialog"} <= set(dialogs)
+    for name in dialogs:
+        page.run("document.getElementById(arguments[0]).showModal()", name)
+        assert not grave_findings(page.browser, f"#{name}"), name
+        widths = page.run("const box = document.getElementById(arguments[0]);"
+                          "return [box.scrollWidth, box.clientWidth]", name)
+        assert widths[0] <= widths[1] < 390, name
+        page.run("document.getElementById(arguments[0]).close()", name)
     look(page.browser, "dark", 1280, 720)
 
 
