@@ -768,6 +768,7 @@ class Editor {
       if (file) await this.load(await file.text(), file.name.replace(/\.json$/, ""));
       target.value = "";
     });
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.timeline.draw());
     window.addEventListener("beforeunload", (event) => { if (!this.keep()) event.preventDefault(); });
     this.connectKeys(actions);
   }
