@@ -29,7 +29,7 @@ from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line, shown
-from util.files import write_text
+from util.files import read_text, write_text
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -148,7 +148,7 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
     try:
         if opt.edit.stat().st_size > 4 * LARGEST:  # bytes of as many characters
             raise UserError(f"--edit {opt.edit}: {opt.edit.stat().st_size} bytes; expected at most {LARGEST} letters")
-        text = opt.edit.read_text(encoding="utf-8-sig")
+        text = read_text(opt.edit)
     except ValueError:
         raise UserError(f"--edit {opt.edit}: no text in UTF-8; expected an edit file in JSON, see "
                         "docs/layered_video/retiming.md") from None

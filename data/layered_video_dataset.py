@@ -107,7 +107,7 @@ class LayeredVideoDataset(BaseDataset):
         use_homographies = (opt.init == "closed_form" and registered if opt.use_homographies is None
                             else opt.use_homographies)
         values["use_homographies"] = use_homographies
-        if not opt.is_train:
+        if "size" in vars(opt):  # test.py's
             values["size"] = export_size(opt)
         if opt.init == "closed_form":
             values |= {"n_frames": len(frames),

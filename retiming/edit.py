@@ -591,10 +591,11 @@ class _Reader:
         for instance in instances:
             begins, ends = instance.unclamped_times(np.array([0, self.length - 1]))
             if instance.behind == 0 and ends < self.facts.length - 1.5 and ends - begins < self.length - 1.5:
-                late[instance.layer] = max(late.get(instance.layer, 0), instance.until_last() or 0)
-        if any(late.values()):
-            layers = listed(layer for layer, needed in late.items() if needed)
-            self.warnings.append(f"layer {layers}: slowed down, ends after the video; \"length\": \"{FIT}\" makes it "
+                needed = instance.until_last() or 0
+                if needed > self.length:
+                    late[instance.layer] = max(late.get(instance.layer, 0), needed)
+        if late:
+            self.warnings.append(f"layer {listed(late)}: slowed down, ends after the video; \"length\": \"{FIT}\" makes it "
                                  f"{max(late.values())} frames long")
 
     def warn_of_shared_layers(self, fields: dict[str, Node]) -> None:

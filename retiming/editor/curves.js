@@ -50,6 +50,7 @@ class Timeline extends FrameAxis {
     const names = rows.map(rowName).join(" ");
     if (!this.selected || !sameRow(selected, this.selected)) Object.assign(this, {picked: [], track: TIME});
     this.selected = selected;
+    this.marker = this.model.markers.find(([at]) => at === this.marker?.[0]) ?? null;
     if (names !== this.names) {
       this.names = names;
       this.views = rows.map((row) => this.makeRow(row));
@@ -343,15 +344,21 @@ class Timeline extends FrameAxis {
         context.strokeStyle = colours.getPropertyValue("--ink");
         context.stroke();
       }
+      const {width} = context.measureText(name), colour = context.fillStyle;
+      context.fillStyle = colours.getPropertyValue("--panel");
+      context.fillRect(x + 6, 0, width + 4, 14);
+      context.fillStyle = colour;
       context.fillText(name, x + 8, 10);
     }
   }
 
   drawRow({row, canvas, face, points: pointsBox}) {
-    const {model} = this, track = this.trackOf(row), room = this.room(row, track), context = prepared(canvas), instance = model.instance(row), {length, clip} = model;
+    const {model} = this, context = prepared(canvas), instance = model.instance(row), {length, clip} = model;
+    const track = this.trackOf(row), room = this.room(row, track);
     const {clientWidth: width, clientHeight: height} = canvas, colours = getComputedStyle(canvas);
-    this.drawStrip(context, row, canvas, instance);
-    const head = this.thumbnails.at(row.layer, clip.length / 2), headContext = prepared(face);
+    const isSeen = row.layer !== OTHERS;  // it has no pictures of its own
+    if (isSeen) this.drawStrip(context, row, canvas, instance);
+    const head = isSeen ? this.thumbnails.at(row.layer, clip.length / 2) : null, headContext = prepared(face);
     if (head) drawInside(headContext, head, 0, 0, face.clientWidth, face.clientHeight, row.layer === BACKGROUND);
 
     if (track === TIME && (row.layer !== BACKGROUND || model.entry(row).time)) {  // as filmed, for comparison

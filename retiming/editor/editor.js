@@ -23,6 +23,7 @@ class Editor {
     this.player = new Player(this.stage(), this.sound);
     this.timeline = new Timeline(this.model, this.thumbnails, this.sound, {
       seek: (frame) => this.seek(frame), select: (row, how) => this.select(row, how),
+      setUnits: (kind) => this.setUnits(kind),
       toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row),
       picked: () => this.soon("panels", () => this.updatePanels())});
     this.names = [];
@@ -134,13 +135,14 @@ class Editor {
     find("#remove").textContent = model.values.remove?.includes(this.row.layer) ? "Bring back" : "Remove";
     find("#fit").hidden = !late;
     if (late) find("#fit").textContent = `Lengthen to ${late.length} frames`;
-    find("#fit").title = late ? `${late.layers.map((layer) => model.title({layer, index: 0})).join(", ")}: slowed down, ends `
-      + "after the video" : "";
+    find("#fit").title = late ? `Until ${this.lateNames(late)} ends` : "";
     find("#lengthen").setAttribute("aria-pressed", model.values.length === "fit");
     find("#align").disabled = !marked;
     find("#align").textContent = marked > 1 ? `Align ${marked} events here` : "Align events here";
     find("#edit-name").textContent = `${this.editName}${model.changed ? " · not saved" : ""}`;
   }
+
+  lateNames({layers}) { return layers.map((layer) => this.model.title({layer, index: 0}).split("\n")[0]).join(", "); }
 
   // Rows that are picked, the one first whose settings are shown.
   get rows() { return [this.row, ...this.added]; }
@@ -207,7 +209,8 @@ class Editor {
   }
 
   showTime() {
-    find("#time").textContent = `of ${this.model.length} · ${(this.output / this.clip.rate).toFixed(2)} s`;
+    const seconds = this.timeline.units.kind === "frames" ? ` · ${(this.output / this.clip.rate).toFixed(2)} s` : "";
+    find("#time").textContent = `of ${this.model.length}${seconds}`;
     this.timeline.movePlayhead(this.output);
     if (this.playing) this.timeline.reveal(this.output);
   }
@@ -277,13 +280,15 @@ class Editor {
   }
 
   async check() {
-    const {model: {values}, notice} = this;
+    const {model: {values}, notice} = this, asked = this.checking = {};  // answers may overtake each other
     this.notice = "";
     try {
-      const {warnings} = await this.source.check(values);
-      if (values === this.model.values) this.tell([notice, ...warnings].filter(Boolean).join("   "), "warning");
+      const {warnings} = await this.source.check(values), late = this.model.cutOff;
+      const told = warnings.filter((text) => !(late && text.includes('"fit"')));  // that is told by names, with a button
+      if (late) told.push(`${this.lateNames(late)}: slowed down, ends after the video.`);
+      if (asked === this.checking) this.tell([notice, ...told].filter(Boolean).join("   "), "warning");
     } catch (error) {
-      if (values === this.model.values) this.tell(error.message, "error");
+      if (asked === this.checking) this.tell(error.message, "error");
     }
   }
 
@@ -474,11 +479,11 @@ class Editor {
 
   // How times are written, remembered by the browser.
   setUnits(kind) {
-    this.timeline.units.kind = find("#units").value = kind;
+    this.timeline.units.kind = kind;
     find("#frame").classList.toggle("wide", kind !== "frames");
     try { localStorage.setItem("retime units", kind); } catch { /* it is asked for again */ }
     this.show();
-    this.timeline.draw();
+    this.soon("panels", () => this.updatePanels());
   }
 
   // The row's next number that has keys, after the last one its time.
@@ -490,7 +495,8 @@ class Editor {
 
   toggleEase() {
     const {model, timeline: {picks, track}} = this;
-    if (picks.length) model.setHandles(this.row, track, picks, picks.every(([, , how]) => how === "ease") ? undefined : "ease");
+    const isEased = picks.every(([, , how]) => how === "ease");
+    if (picks.length) model.setHandles(this.row, track, picks, isEased ? undefined : "ease");
   }
 
   // ---- files --------------------------------------------------------------------------------------------------------
@@ -628,8 +634,10 @@ class Editor {
     const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
     find("#render-state").textContent = "";
     try {
-      await (this.rendersLayers ? source.renderLayers(name, values, format, find("#render-apart input").checked)
+      const begun = await (this.rendersLayers
+        ? source.renderLayers(name, values, format, find("#render-apart input").checked)
         : source.render(`${name}.${format}`, values));
+      if (begun) this.rendering = {...begun, state: "running"};  // its end is told even if it is there already
       this.followRendering();
     } catch (error) {
       find("#render-state").textContent = error.message;
@@ -739,10 +747,9 @@ class Editor {
       if (target.returnValue === "do") this.changeStretch();
       target.returnValue = "";
     });
-    find("#units").addEventListener("change", ({target}) => this.setUnits(target.value));
     let units = null;
     try { units = localStorage.getItem("retime units"); } catch { /* frames, then */ }
-    if (["seconds", "timecode"].includes(units)) this.setUnits(units);
+    if (Object.keys(UNITS).includes(units)) this.setUnits(units);
     find("#render-what").addEventListener("change", () => {
       this.showFormats();
       this.checkRendering();
@@ -787,6 +794,10 @@ class Editor {
       ".": [null, null, () => this.timeline.pickBeside(1)], ";": [null, null, () => this.timeline.goToMarker(-1)],
       ":": [null, null, () => this.timeline.goToMarker(1)], "<": [null, null, () => this.timeline.goToMarker(-1)],
       ">": [null, null, () => this.timeline.goToMarker(1)],
+      u: ["U", "Frames, seconds, timecode", () => {
+        const kinds = Object.keys(UNITS);
+        this.setUnits(kinds[(kinds.indexOf(this.timeline.units.kind) + 1) % kinds.length]);
+      }],
       F2: ["F2", "Name the person", () => find("#inspector .name")?.select()],
       Escape: [null, null, () => { this.timeline.pickMarker(null); this.timeline.pick([]); }],
       "+": ["+ − 0", "Zoom the time in, out, all of it", actions["zoom-in"]], "=": [null, null, actions["zoom-in"]],

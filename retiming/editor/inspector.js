@@ -14,6 +14,7 @@ const STEP_FORMS = {  // what is expected where something else was written
   loop: `${FRAMES}; a third number says how often`, pingpong: `${FRAMES}; a third number says how often`,
   align: "pins [[frame, frame of the clip], ...], each frame later than the one before",
 };
+const UNITS = {frames: "Frames", seconds: "Seconds", timecode: "Timecode"};
 const CURVES_AT = {"": "Smooth", ease: "Eased, flat", linear: "Straight", handles: "By handles"};
 const NUMBERS = {  // key: [label, low, high of the slider, step, as a percentage]
   opacity: ["Opacity", 0, 1, 0.01], effects: ["Effects", 0, 2, 0.01], x: ["Shift right", -1, 1, 0.01],
@@ -237,7 +238,8 @@ class Inspector {
   // How the curve comes to the picked point and leaves it.
   curveControls() {
     const {model, timeline} = this, {track} = timeline, how = () => this.point?.[2];
-    const isNumber = track !== TIME, names = {...CURVES_AT, ...isNumber ? {"": "As the other key says"} : {}};
+    const isNumber = track !== TIME, {linear, ...plain} = CURVES_AT;
+    const names = isNumber ? {...plain, "": linear} : CURVES_AT;  // without handles a number goes straight
     const set = (kind) => model.setHandles(this.row, track, [this.point], kind === "handles"
       ? rounded(model.handlesOf(this.row, track, this.point)) : kind || undefined);
     const rounded = (handles) => Object.fromEntries(Object.entries(handles).map(([side, pair]) =>
@@ -252,7 +254,8 @@ class Inspector {
       }, {step: i && isNumber ? 0.05 : 0.5, min: i || side === "in" ? -LIMITS.longest : 0,
           max: i || side === "out" ? LIMITS.longest : 0})));
     return [this.choice("Curve there", null, Object.entries(names),
-                        () => (how() && typeof how() === "object" ? "handles" : how()), set), ...fields];
+                        () => (how() && typeof how() === "object" ? "handles" : isNumber && how() === "linear" ? "" : how()),
+                        set), ...fields];
   }
 
   // A time step as the edit file has it.
@@ -379,6 +382,7 @@ class Inspector {
                   () => model.values.interpolation ?? "nearest", (value) => set("interpolation", value, "nearest")),
       element("div", {className: "field"}, element("span", {textContent: "Back to front"}), order, asFilmed),
       element("div", {className: "buttons"}, others),
+      this.choice("Times in", null, Object.entries(UNITS), () => this.timeline.units.kind, this.timeline.actions.setUnits),
       ...model.markers.map((_, i) => this.marker(i)),
     ];
   }
@@ -417,8 +421,10 @@ function stepValue(name, text, clipLength) {
       return undefined;
     }
   }
-  const isNumber = (one) => typeof one === "number", isPair = (one) => Array.isArray(one) && one.slice(0, 2).every(isNumber);
-  const isFrames = isPair(value) && value.length >= 2 && value.every(isNumber) && value[0] < value[1] + (name !== "pingpong");
+  const isNumber = (one) => typeof one === "number";
+  const isPair = (one) => Array.isArray(one) && one.slice(0, 2).every(isNumber);
+  const isFrames = isPair(value) && value.length >= 2 && value.every(isNumber)
+    && value[0] < value[1] + (name !== "pingpong");
   const isKeys = Array.isArray(value) && value.length > 0 && value.every((key, i) =>
     isPair(key) && key.length >= 2 && (i === 0 || key[0] > value[i - 1][0]));
   const isInClip = (frame) => frame >= 1 && frame <= clipLength;

@@ -355,7 +355,7 @@ class Model {
     const late = instancesOf(this.values, clip).filter(({behind, warp}) => {
       const [begins, ends] = [warp(0), warp(length - 1)];
       return !behind && ends < clip.length - 1.5 && ends - begins < length - 1.5;
-    }).map(({layer, entry}) => [layer, untilLast(entry.time, clip)]).filter(([, until]) => until);
+    }).map(({layer, entry}) => [layer, untilLast(entry.time, clip)]).filter(([, until]) => until > length);
     return late.length ? {layers: [...new Set(late.map(([layer]) => layer))],
                           length: Math.max(...late.map(([, until]) => until))} : null;
   }
@@ -508,5 +508,6 @@ function tidy(values) {
     if (isEmpty(values.layers[layer]) && (layer === "others" || !values.layers.others)) delete values.layers[layer];
   }
   if (values.background) withoutEmptyTime(values.background);
-  for (const key of ["layers", "remove", "solo", "background", "marks", "names", "markers"]) if (isEmpty(values[key])) delete values[key];
+  for (const key of ["layers", "remove", "solo", "background", "marks", "names", "markers"])
+    if (isEmpty(values[key])) delete values[key];
 }
