@@ -37,8 +37,8 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     parser.set_defaults(dataroot="datasets/Cityscapes/", num_threads=2, display_winsize=512)
     parser.deciding |= {
         "resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only", "label_nc", "input_nc", "use_instance",
-        "output_nc", "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G", "n_scales_spatial", "n_blocks_local", "norm",
-        "fg", "netG_single", "n_local_enhancers", "label_feat", "feat_num", "nef", "n_downsample_E",
+        "output_nc", "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G", "n_scales_spatial", "n_blocks_local",
+        "norm", "fg", "netG_single", "n_local_enhancers", "label_feat", "feat_num", "nef", "n_downsample_E",
         "no_flow", "openpose_only", "densepose_only", "add_face_disc", "num_D", "n_layers_D", "no_ganFeat",
         "n_frames_D", "n_scales_temporal"}
 
