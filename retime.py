@@ -29,7 +29,7 @@ from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line, shown
-from util.files import write_text
+from util.files import read_text, write_text
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -119,11 +119,12 @@ def add_options(parser: ArgumentParser) -> None:
                        help="of that address; 0 takes a free one")
     group.add_argument("--page", type=Path, metavar="FILE.html",
                        help="write the editor as one page with the layers inside, to be sent to somebody")
-    group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")
+    group = parser.add_argument_group("edit", "LAYER is a layer's number, others, background, everybody (all "
+                                               "people) or all (the background, too); frames count from 1.")
     group.add_argument("--edit", type=Path, metavar="FILE", help="edit file")
     for option, form in SHORT_FORMS.items():
         group.add_argument(f"--{option}", action=_Change, metavar=form.form,
-                           help=f"{form.help} (such as {form.example})")
+                           help=f"{form.help} (such as {form.example})".replace("%", "%%"))
     parser.set_defaults(changes=[])
 
 
@@ -147,7 +148,7 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
     try:
         if opt.edit.stat().st_size > 4 * LARGEST:  # bytes of as many characters
             raise UserError(f"--edit {opt.edit}: {opt.edit.stat().st_size} bytes; expected at most {LARGEST} letters")
-        text = opt.edit.read_text(encoding="utf-8-sig")
+        text = read_text(opt.edit)
     except ValueError:
         raise UserError(f"--edit {opt.edit}: no text in UTF-8; expected an edit file in JSON, see "
                         "docs/layered_video/retiming.md") from None

@@ -17,9 +17,12 @@ class BaseDataset(Dataset, ABC):
     Attributes:
         opt: the options it was made with.
         frame_rate: frames per second of videos that are made from its items in order.
+        of_one_dataroot: names of options that say something about the files of the dataroot that they were given with,
+            such as which frames: test.py does not take them over from a training on another one.
     """
 
     frame_rate = DEFAULT_FRAME_RATE
+    of_one_dataroot: frozenset[str] = frozenset()
 
     def __init__(self, opt):
         self.opt = opt

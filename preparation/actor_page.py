@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.actor_dataset import by_number, camera_files, read_cameras, read_pose, world_vertices
-from preparation.actor_check import HEIGHT, Compared
+from data.actor_files import by_number, camera_files, read_cameras, read_pose, world_vertices
+from preparation.actor_overlap import HEIGHT, Compared
 from preparation.page import WORDS, add_commands
 from preparation.steps import Finding
 from util.files import folder_filled_atomically

@@ -3,7 +3,7 @@
 Frames count from 0, layers from 1 (0 is the background). What comes out depends on nothing but layers, edit and frame.
 """
 
-import hashlib
+import filecmp
 import shlex
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -83,8 +83,8 @@ class Compositor:
         self._cache = _Cache(CACHE_BYTES)
         self._person_files: dict[int, tuple[dict[str, Path], Callable[[Path], np.ndarray]]] = {}
         self._videos: dict[Path, PicturesByTime] = {}
-        self._alike: dict[bytes, Path] = {}  # a file for each background, by what is in it
-        self._same: dict[Path, Path] = {}  # and by all files that hold the same
+        self._latest: dict[int, Path] = {}  # the background's file that was seen last, by its size
+        self._same: dict[Path, Path] = {}  # the first of those that hold the same, by each of them
         self.warnings: list[str] = []
         self._lock = Lock()
 
@@ -181,9 +181,10 @@ class Compositor:
         """
         path = self.layers.files[0][self.layers.frames[frame]]
         if path not in self._same:
-            content = hashlib.blake2b(path.read_bytes()).digest()
-            with self._lock:
-                self._same[path] = self._alike.setdefault(content, path)
+            size = path.stat().st_size
+            before = self._latest.get(size)
+            self._same[path] = before if before and filecmp.cmp(before, path, shallow=False) else path
+            self._latest[size] = self._same[path]
         return self._same[path]
 
     def person_weight(self, layer: int, frame: int) -> np.ndarray:

@@ -126,7 +126,7 @@ def picture_files(out: str) -> tuple[Path, str | None]:
 
 def left_from_before(folder: Path, pattern: str, outputs: range) -> list[str]:
     """A warning, where a folder of pictures holds others of the same names, which programs take for frames of it."""
-    before, after = re.fullmatch(r"(.*?)%0?\d*d(.*)", pattern).groups()
+    before, after = re.split(r"%0?\d*d", pattern, maxsplit=1)
     names = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
     found = [match[1] for path in folder.iterdir() if (match := names.fullmatch(path.name))]
     others = sorted({int(number) for number in found} - {output + 1 for output in outputs})

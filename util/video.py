@@ -2,7 +2,7 @@
 
 The ending of a file decides its format. Pictures are uint8 RGB or straight (not premultiplied) RGBA [H, W, C]; what has
 alpha in the pictures has it in the file, straight as well, wherever `holds_alpha` says that the format can. Colours are
-coded by BT.709 and marked so.
+coded by BT.709 and marked so. The file's comment says that it was made: what it shows was not filmed so.
 """
 
 import struct
@@ -20,11 +20,13 @@ from PIL import Image
 
 from util.media import opened_media
 from util.sound import Sound, decodable_track, samples
+from util.version import VERSION
 
 BT709 = 1  # as codecs number primaries, transfer and matrix
 PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 """Its red, green, blue and white as x and y."""
 SOUND_RATE = 48000
+COMMENT = f"made with video-people {VERSION}; not as it was filmed"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class VideoWriter:
         self.format, self.frame_rate, self.frames = FORMATS[path.suffix.lower()], Fraction(frame_rate), 0
         options = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
         self.container = opened_media(path, "w", options=options)
+        self.container.metadata["comment"] = COMMENT
         self.sound = sound if self.format.sound else None
         self.video_stream = self.sound_stream = self.coding = None
         self.warnings: list[str] = []

@@ -54,9 +54,43 @@ function takesKey(target, key) {
   return target.matches("button, input, a, summary") && [" ", "Enter"].includes(key);
 }
 
-// A number as people write it: 0.5, 50%, and in fields of frames 0:01.5 or 1.5 s of `rate` frames per second. NaN for
-// everything else. The first frame is number `first`.
+// How a timecode counts at a rate: so many frames per second, and numbers left out each minute but every tenth
+// (SMPTE 12M: 29.97 and 59.94 frames per second, so that hours are those of the clock).
+function timecodeCounts(rate) {
+  const perSecond = Math.max(Math.round(rate), 1);
+  return [perSecond, perSecond % 30 === 0 && Math.abs(rate * 1.001 - perSecond) < 1e-3 ? perSecond / 15 : 0];
+}
+
+// The timecode HH:MM:SS:FF of a frame from 0; a semicolon before the frames says that numbers are left out.
+function timecode(frame, rate) {
+  const [perSecond, left] = timecodeCounts(rate), tenMinutes = 600 * perSecond - 9 * left, rest = frame % tenMinutes;
+  const number = frame + 9 * left * Math.floor(frame / tenMinutes)
+    + (rest > left ? left * Math.floor((rest - left) / (60 * perSecond - left)) : 0);
+  const two = (value) => `${Math.floor(value)}`.padStart(2, "0"), seconds = Math.floor(number / perSecond);
+  return `${two(seconds / 3600)}:${two(seconds / 60 % 60)}:${two(seconds % 60)}${left ? ";" : ":"}${two(number % perSecond)}`;
+}
+
+// The frame of a timecode's parts.
+function frameOfTimecode([hours, minutes, seconds, frames], rate) {
+  const [perSecond, left] = timecodeCounts(rate), all = 60 * hours + minutes;
+  return (60 * all + seconds) * perSecond + frames - left * (all - Math.floor(all / 10));
+}
+
+// How frames are written, from 0: their number, seconds, or timecodes.
+class TimeUnits {
+  constructor(rate) { Object.assign(this, {rate, kind: "frames"}); }
+
+  text(frame) {
+    return {frames: () => `${frame + 1}`, seconds: () => `${(frame / this.rate).toFixed(2)} s`,
+            timecode: () => timecode(frame, this.rate)}[this.kind]();
+  }
+}
+
+// A number as people write it: 0.5, 50%, and in fields of frames 0:01.5, 1.5 s or the timecode 00:00:01:12 of `rate`
+// frames per second. NaN for everything else. The first frame is number `first`.
 function numberFrom(text, {rate = null, first = 0} = {}) {
+  const parts = text.trim().match(/^(\d+):(\d+):(\d+)[:;](\d+)$/) ?? text.trim().match(/^()(\d+):(\d+);(\d+)$/);
+  if (parts) return rate === null ? NaN : frameOfTimecode(parts.slice(1).map(Number), rate) + first;
   const [whole, sign, hours, minutes, seconds, unit] = text.trim().replace(",", ".")
     .match(/^(-?)(?:(?:(\d+):)?(\d+):)?(\d*\.?\d+|\d+\.)\s*(%|s)?$/) ?? [];
   if (whole === undefined) return NaN;

@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -147,6 +148,11 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "local", ""
     timeout = 60  # seconds that a connection may be silent
 
+    @cached_property
+    def account(self) -> int | None:
+        """Whose the connection is; a handler has one, and to look takes longer than many an answer."""
+        return account_of(self.client_address)
+
     def do_GET(self):
         path, site = unquote(self.path).strip("/"), self.server.site
         file = site.files.get(path)
@@ -196,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
         token = self.headers.get("X-Token", "")
         if not _THIS_MACHINE.fullmatch(self.headers.get("Host", "")):
             self._send_error(HTTPStatus.FORBIDDEN, "this server is for this machine alone")
-        elif hasattr(os, "getuid") and account_of(self.client_address) not in (os.getuid(), 0, None):
+        elif hasattr(os, "getuid") and self.account not in (os.getuid(), 0, None):
             self._send_error(HTTPStatus.FORBIDDEN, "this server is for the account that started it alone")
         elif needs_token and not secrets.compare_digest(token.encode(), self.server.site.token.encode()):
             self._send_error(HTTPStatus.FORBIDDEN,

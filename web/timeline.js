@@ -20,6 +20,7 @@ class FrameAxis {
 
   // From where to where, in frames; all of it until somebody zooms.
   get view() {
+    if (this.held) return this.held;
     const last = Math.max(this.length() - 1, 1);
     if (!this.seen) return [0, last];
     const span = Math.min(this.seen[1] - this.seen[0], last), first = Math.min(Math.max(this.seen[0], 0), last - span);
@@ -31,6 +32,9 @@ class FrameAxis {
     this.draw?.();
     this.movePlayhead(this.frame);
   }
+
+  // While something is dragged the view stays, even where what is dragged makes the video longer.
+  holdView(isHeld) { this.held = isHeld ? this.view : null; }
 
   // See `factor` times as many frames, with the frame `at` staying where it is.
   zoom(factor, at = this.frame) {
@@ -83,8 +87,8 @@ class FrameAxis {
     this.playhead.hidden = frame < first - 0.5 || frame > last + 0.5;
   }
 
-  // The ruler, with the frames from `first` to `last` marked.
-  drawRuler(first, last) {
+  // The ruler, with the frames from `first` to `last` marked; `text(frame)` is what is written at a frame from 0.
+  drawRuler(first, last, text = (frame) => `${frame + 1}`) {
     const {ruler} = this, context = prepared(ruler), colours = getComputedStyle(ruler), [from, until] = this.view;
     context.fillStyle = colours.getPropertyValue("--accent");
     context.globalAlpha = 0.35;
@@ -94,11 +98,12 @@ class FrameAxis {
     context.fillStyle = colours.getPropertyValue("--quiet");
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "center";
-    const room = 44 / Math.max(ruler.clientWidth - 2 * MARGIN, 1) * (until - from + 1);
+    const widest = Math.max(44, context.measureText(text(this.length() - 1)).width + 16);
+    const room = widest / Math.max(ruler.clientWidth - 2 * MARGIN, 1) * (until - from + 1);
     const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000].find((size) => size >= room) ?? 50000;
     for (let frame = Math.max(Math.ceil((from + 1) / step), 1) * step; frame <= until + 1; frame += step)
-      context.fillText(frame, this.x(frame - 1, ruler), 14);
-    if (step > 1 && from < 1) context.fillText(1, this.x(0, ruler), 14);
+      context.fillText(text(frame - 1), this.x(frame - 1, ruler), 14);
+    if (step > 1 && from < 1) context.fillText(text(0), this.x(0, ruler), 14);
   }
 }
 

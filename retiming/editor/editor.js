@@ -22,18 +22,20 @@ class Editor {
     this.sound = new Sound(clip.rate);
     this.player = new Player(this.stage(), this.sound);
     this.timeline = new Timeline(this.model, this.thumbnails, this.sound, {
-      seek: (frame) => this.seek(frame), select: (row) => this.select(row),
+      seek: (frame) => this.seek(frame), select: (row, how) => this.select(row, how),
+      setUnits: (kind) => this.setUnits(kind),
       toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row),
       picked: () => this.soon("panels", () => this.updatePanels())});
     this.names = [];
     this.inspector = new Inspector(find("#inspector"), this.model, this.timeline, this.names, this.source.renders
       ? {folder: clip.folder, add: (file) => this.addBackground(file)} : null);
     this.row = this.model.rows().at(-1);
+    this.added = [];  // rows that are picked beside it
     this.pending = {};
     find("#clip-name").textContent = clip.name;
     this.freezeLength = Math.max(Math.round(clip.rate / 2), 1);
     const fields = {
-      frame: {read: () => this.output + 1, write: (value) => this.seek(value - 1), units: () => ({rate: clip.rate, first: 1})},
+      frame: {read: () => this.timeline.units.text(this.output), write: (value) => this.seek(value - 1), units: () => ({rate: clip.rate, first: 1})},
       "freeze-length": {read: () => this.freezeLength, write: (value) => { this.freezeLength = value; },
                         units: () => ({rate: clip.rate})},
     };
@@ -109,6 +111,7 @@ class Editor {
     const rows = this.model.rows();
     if (!rows.some((row) => sameRow(row, this.row)))
       this.row = rows.findLast(({layer}) => layer === this.row.layer) ?? rows.at(-1);
+    this.added = this.added.filter((added) => rows.some((row) => sameRow(row, added)) && !sameRow(added, this.row));
     this.output = Math.min(this.output, this.model.length - 1);
     this.soon("panels", () => this.updatePanels());
     this.keep();
@@ -118,27 +121,46 @@ class Editor {
   }
 
   updatePanels() {
-    this.timeline.update(this.row, this.output);
-    this.inspector.update(this.row, this.output);
+    this.timeline.update(this.row, this.output, this.rows);
+    this.inspector.update(this.row, this.output, this.rows);
     this.updateButtons();
   }
 
   updateButtons() {
-    const {model} = this, isPerson = this.row.layer !== BACKGROUND, marked = model.marked.length;
+    const {model, rows} = this, isOne = isPerson(this.row), marked = model.marked.length, late = model.cutOff;
+    const cannot = {event: !isOne, duplicate: !isOne, remove: !rows.some(isPerson), backward: !isOne, forward: !isOne};
     find("#undo").disabled = !model.past.length;
     find("#redo").disabled = !model.future.length;
-    for (const id of ["event", "duplicate", "remove", "backward", "forward"]) find(`#${id}`).disabled = !isPerson;
+    for (const [id, isOff] of Object.entries(cannot)) find(`#${id}`).disabled = isOff;
     find("#remove").textContent = model.values.remove?.includes(this.row.layer) ? "Bring back" : "Remove";
+    find("#fit").hidden = !late;
+    if (late) find("#fit").textContent = `Lengthen to ${late.length} frames`;
+    find("#fit").title = late ? `Until ${this.lateNames(late)} ends` : "";
+    find("#lengthen").setAttribute("aria-pressed", model.values.length === "fit");
     find("#align").disabled = !marked;
     find("#align").textContent = marked > 1 ? `Align ${marked} events here` : "Align events here";
     find("#edit-name").textContent = `${this.editName}${model.changed ? " · not saved" : ""}`;
   }
 
-  select(row) {
-    const isOther = !sameRow(row, this.row);
-    this.row = row;
+  lateNames({layers}) { return layers.map((layer) => this.model.title({layer, index: 0}).split("\n")[0]).join(", "); }
+
+  // Rows that are picked, the one first whose settings are shown.
+  get rows() { return [this.row, ...this.added]; }
+
+  // Pick a row: alone, beside the others or no longer ("toggle"), or all from the one that is shown ("until").
+  select(row, how = "alone") {
+    const before = this.row;
+    const without = this.added.filter((added) => !sameRow(added, row)), rows = this.model.rows();
+    if (how === "alone") [this.row, this.added] = [row, []];
+    else if (how === "until") {
+      const [a, b] = [this.row, row].map((one) => rows.findIndex((other) => sameRow(one, other))).sort((x, y) => x - y);
+      this.added = rows.slice(a, b + 1).filter((one) => !sameRow(one, this.row));
+      this.reached = row;
+    } else if (sameRow(row, this.row)) {
+      if (this.added.length) [this.row, ...this.added] = this.added;
+    } else this.added = without.length < this.added.length ? without : [...without, row];
     this.soon("panels", () => this.updatePanels());
-    if (isOther && VIEWS[this.viewer.what][1]) this.show();
+    if (!sameRow(before, this.row) && VIEWS[this.viewer.what][1]) this.show();
   }
 
   seek(output) {
@@ -163,7 +185,7 @@ class Editor {
   show() {
     const {view, viewer, model} = this;
     find("#exact").hidden = true;
-    if (this.playing) this.player.drawn = null;
+    if (this.playing) this.player.refresh();
     else this.draw(this.output);
     this.fields[0].show();
     this.showTime();
@@ -187,7 +209,8 @@ class Editor {
   }
 
   showTime() {
-    find("#time").textContent = `of ${this.model.length} · ${(this.output / this.clip.rate).toFixed(2)} s`;
+    const seconds = this.timeline.units.kind === "frames" ? ` · ${(this.output / this.clip.rate).toFixed(2)} s` : "";
+    find("#time").textContent = `of ${this.model.length}${seconds}`;
     this.timeline.movePlayhead(this.output);
     if (this.playing) this.timeline.reveal(this.output);
   }
@@ -204,11 +227,12 @@ class Editor {
     const box = find("#busy"), isBusy = !this.isDrawn && find("#exact").hidden && !this.playing;
     find("#screen").classList.toggle("waiting", isBusy);
     box.hidden = !isBusy;
-    box.textContent = `loading frame ${this.output + 1} …`;
-    if (this.drawn !== undefined && this.drawn !== this.output) box.textContent += ` this is frame ${this.drawn + 1}`;
+    const isOther = this.drawn !== undefined && this.drawn !== this.output;
+    box.textContent = `loading frame ${this.output + 1} …${isOther ? ` this is frame ${this.drawn + 1}` : ""}`;
   }
 
   pictureCame() {
+    this.player.came();
     if (this.isDrawn || this.playing) return;
     this.soon("came", () => {
       this.draw(this.output);
@@ -256,13 +280,15 @@ class Editor {
   }
 
   async check() {
-    const {model: {values}, notice} = this;
+    const {model: {values}, notice} = this, asked = this.checking = {};  // answers may overtake each other
     this.notice = "";
     try {
-      const {warnings} = await this.source.check(values);
-      if (values === this.model.values) this.tell([notice, ...warnings].filter(Boolean).join("   "), "warning");
+      const {warnings} = await this.source.check(values), late = this.model.cutOff;
+      const told = warnings.filter((text) => !(late && text.includes('"fit"')));  // that is told by names, with a button
+      if (late) told.push(`${this.lateNames(late)}: slowed down, ends after the video.`);
+      if (asked === this.checking) this.tell([notice, ...told].filter(Boolean).join("   "), "warning");
     } catch (error) {
-      if (values === this.model.values) this.tell(error.message, "error");
+      if (asked === this.checking) this.tell(error.message, "error");
     }
   }
 
@@ -350,8 +376,49 @@ class Editor {
     find("#snap").setAttribute("aria-pressed", this.timeline.snaps);
   }
 
+  // Where the video is lengthened as need be, what comes after moves along.
   freeze() {
-    this.model.freeze(this.row, this.output, this.output + this.freezeLength);
+    const {model, output, rows} = this, until = output + this.freezeLength;
+    if (model.values.length === "fit") model.ripple(rows, {freeze: [output + 1, until + 1]});
+    else model.freeze(rows, output, until);
+  }
+
+  toggleLengthening() {
+    const {model} = this;
+    if (model.values.length === "fit") model.setLength(model.clip.length);
+    else model.fitLength();
+  }
+
+  // The dialog that makes a stretch slower, faster, still or leaves it out.
+  stretchDialog() {
+    const {timeline, model} = this, picks = timeline.picks.map((point) =>
+      model.pointOutput(this.row, timeline.track, point)).filter((output) => output !== null);
+    const [first, last] = this.range, isRange = Boolean(model.values.range) && this.output >= first && this.output <= last;
+    const from = picks.length > 1 ? Math.min(...picks) : isRange ? first : this.output;
+    const to = picks.length > 1 ? Math.max(...picks) : isRange ? last : from + Math.max(Math.round(this.clip.rate), 1);
+    this.stretch = {from: from + 1, to: Math.min(to, Math.max(model.length - 1, from + 1)) + 1, speed: 0.5};
+    this.stretchFields.forEach((field) => field.show());
+    find("#stretch-whom").options[0].textContent = this.rows.map((row) => model.title(row).replace("\n", ", ")).join(", ");
+    find("#stretch-dialog").showModal();
+    this.showStretch();
+  }
+
+  showStretch() {
+    const kind = find("#stretch-kind").value, {from, to, speed} = this.stretch;
+    find("#stretch-speed").closest("label").hidden = kind !== "speed";
+    const by = kind === "cut" ? -(to - from + 1) : kind === "freeze" ? to - from : (to - from) / speed - (to - from);
+    find("#stretch-result").textContent = to <= from && kind !== "cut" || to < from
+      ? "The last frame must come after the first one."
+      : `What follows comes ${Math.abs(Math.round(by * 100) / 100)} frames ${by < 0 ? "earlier" : "later"}; the video is as `
+        + "long as it takes to show everybody's end.";
+    find("#stretch-do").disabled = to < from || (to === from && kind !== "cut");
+  }
+
+  changeStretch() {
+    const kind = find("#stretch-kind").value, {from, to, speed} = this.stretch, {model} = this;
+    const whom = find("#stretch-whom").value;
+    const rows = whom === "picked" ? this.rows : model.everybody(whom === "all");
+    model.ripple(rows, kind === "speed" ? {speed, frames: [from, to]} : {[kind]: [from, to]});
   }
 
   duplicate() { this.model.duplicate(this.row, Math.max(Math.round(this.clip.rate / 2), 1)); }
@@ -361,33 +428,75 @@ class Editor {
     if (!count) this.tell("Mark an event of each person first: go to its frame, select the person, press M", "warning");
   }
 
-  // Pins go where they were put last, with the first one at the playhead.
+  // Points go, in all picked rows, where they were put last, with the first one at the playhead.
   paste() {
-    const {model, row} = this;
-    if (!this.copied?.length) return;
-    const by = this.output - this.copied[0].output;
-    const pins = this.copied.map(({output, source}) => model.pinAt(row, output + by, source))
-      .filter(([at]) => at >= 1 && at <= model.length);
-    model.putPins(row, pins, model.pins(row));
-    this.timeline.pick(pins);
+    const {model, timeline} = this, {track, points} = this.copied ?? {};
+    if (!points?.length) return;
+    const by = this.output - points[0].output, picked = [];
+    for (const row of this.rows) {
+      if (track !== TIME && row.layer === BACKGROUND && !["saturation", "gain"].includes(track)) continue;
+      const put = points.map(({output, value, handles}) => [...model.pointAt(row, track, output + by, value), ...handles])
+        .filter(([at]) => at >= 1 && at <= model.length);
+      model.putPoints(row, track, put, model.points(row, track), `paste ${this.output}`);
+      if (sameRow(row, this.row)) picked.push(...put);
+    }
+    model.endMerge();
+    if (timeline.track !== track) timeline.showTrack(track);
+    timeline.pick(picked);
   }
 
   copy() {
-    const {model, row} = this;
-    this.copied = this.timeline.picks.map((pin) => ({output: model.pinOutput(row, pin), source: pin[1] - 1}))
+    const {model, row, timeline: {track, picks}} = this;
+    const points = picks.map((point) => ({output: model.pointOutput(row, track, point), handles: point.slice(2),
+                                          value: model.shownValue(track, point[1])}))
       .filter(({output}) => output !== null).sort((a, b) => a.output - b.output);
-    if (this.copied.length) this.tell(`${this.copied.length} pins copied; Ctrl V sets them from the playhead on`);
+    if (!points.length) return;
+    this.copied = {track, points};
+    this.tell(`${points.length} ${track === TIME ? "pins" : "keys"} copied; Ctrl V sets them from the playhead on`);
   }
 
   delete() {
-    const {picks} = this.timeline;
-    if (picks.length) this.model.deletePins(this.row, picks);
-    else this.model.toggleRemoved(this.row);
+    const {picks, track, marker} = this.timeline;
+    if (marker) {
+      this.timeline.pickMarker(null);
+      this.model.setMarkers(this.model.markers.filter(([at]) => at !== marker[0]));
+    } else if (picks.length) this.model.deletePoints(this.row, track, picks);
+    else this.model.toggleRemoved(this.rows);
   }
 
-  selectBeside(direction) {
-    const rows = this.model.rows(), at = rows.findIndex((row) => sameRow(row, this.row));
-    this.select(rows[Math.min(Math.max(at + direction, 0), rows.length - 1)]);
+  // Select the row above or below; with `adds`, beside those that are picked.
+  selectBeside(direction, adds) {
+    const rows = this.model.rows(), from = adds && this.added.length ? this.reached ?? this.row : this.row;
+    const at = rows.findIndex((row) => sameRow(row, from)) + direction;
+    this.select(rows[Math.min(Math.max(at, 0), rows.length - 1)], adds ? "until" : "alone");
+  }
+
+  selectAll() {
+    this.added = this.model.rows().filter((row) => isPerson(row) && !sameRow(row, this.row));
+    if (!isPerson(this.row) && this.added.length) this.row = this.added.shift();
+    this.soon("panels", () => this.updatePanels());
+  }
+
+  // How times are written, remembered by the browser.
+  setUnits(kind) {
+    this.timeline.units.kind = kind;
+    find("#frame").classList.toggle("wide", kind !== "frames");
+    try { localStorage.setItem("retime units", kind); } catch { /* it is asked for again */ }
+    this.show();
+    this.soon("panels", () => this.updatePanels());
+  }
+
+  // The row's next number that has keys, after the last one its time.
+  showNextTrack() {
+    const {model, timeline} = this;
+    const tracks = [TIME, ...Object.keys(NUMBERS).filter((key) => model.points(this.row, key).length)];
+    timeline.showTrack(tracks[(tracks.indexOf(timeline.track) + 1) % tracks.length]);
+  }
+
+  toggleEase() {
+    const {model, timeline: {picks, track}} = this;
+    const isEased = picks.every(([, , how]) => how === "ease");
+    if (picks.length) model.setHandles(this.row, track, picks, isEased ? undefined : "ease");
   }
 
   // ---- files --------------------------------------------------------------------------------------------------------
@@ -398,7 +507,7 @@ class Editor {
       const files = await this.source.files();
       this.names.splice(0, this.names.length, ...files.backgrounds);
       this.savedEdits = files.edits;
-      this.inspector.update(this.row, this.output);
+      this.inspector.update(this.row, this.output, this.rows);
     } catch (error) {
       this.tell(error.message, "error");
     }
@@ -523,9 +632,12 @@ class Editor {
 
   async startRendering() {
     const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
+    find("#render-state").textContent = "";
     try {
-      await (this.rendersLayers ? source.renderLayers(name, values, format, find("#render-apart input").checked)
+      const begun = await (this.rendersLayers
+        ? source.renderLayers(name, values, format, find("#render-apart input").checked)
         : source.render(`${name}.${format}`, values));
+      if (begun) this.rendering = {...begun, state: "running"};  // its end is told even if it is there already
       this.followRendering();
     } catch (error) {
       find("#render-state").textContent = error.message;
@@ -543,7 +655,8 @@ class Editor {
       return;
     }
     const {state, done, total, file, failure, warnings} = this.rendering, running = state === "running";
-    const name = file?.split(/[\\/]/).at(-1), isVideo = state === "done" && /\.(mp4|webm|mov|gif)$/.test(name);
+    const name = file?.replace(/[\\/]%04d\.\w+$/, "").split(/[\\/]/).at(-1);
+    const isVideo = state === "done" && /\.(mp4|webm|mov|gif)$/.test(name);
     const text = {
       none: "", running: `Rendering ${Math.floor(100 * done / total)} %`, done: `Rendered: ${name}`,
       failed: "Rendering failed", cancelled: "Rendering stopped",
@@ -598,7 +711,8 @@ class Editor {
       "to-start": () => this.seek(0), "step-back": () => this.seek(this.output - 1),
       "step-on": () => this.seek(this.output + 1), "to-end": () => this.seek(model.length - 1),
       freeze: () => this.freeze(), event: () => model.toggleEvent(this.row, this.output), align: () => this.align(),
-      duplicate: () => this.duplicate(), remove: () => model.toggleRemoved(this.row),
+      duplicate: () => this.duplicate(), remove: () => model.toggleRemoved(this.rows),
+      stretch: () => this.stretchDialog(), lengthen: () => this.toggleLengthening(), fit: () => model.fitLength(),
       "zoom-in": () => this.timeline.zoom(0.5), "zoom-out": () => this.timeline.zoom(2),
       "see-all": () => this.timeline.seeAll(), tall: () => this.toggleTall(), snap: () => this.toggleSnapping(),
       backward: () => model.moveInOrder(this.row, -1, this.output),
@@ -619,6 +733,23 @@ class Editor {
       event.preventDefault();
       this.startRendering();
     });
+    const whole = {min: 1, max: LIMITS.longest, units: () => ({rate: this.clip.rate, first: 1})};
+    this.stretchFields = Object.entries({from: whole, to: whole, speed: {min: 0.01, max: 100, step: 0.05}})
+      .map(([key, options]) => {
+        const read = () => (key === "speed" ? `${Math.round(1e4 * this.stretch.speed) / 100}%` : this.stretch[key]);
+        const field = numberField({...options, read, write: (value) => { this.stretch[key] = value; this.showStretch(); }});
+        field.id = `stretch-${key}`;
+        find(`#stretch-${key}`).replaceWith(field);
+        return field;
+      });
+    find("#stretch-kind").addEventListener("change", () => this.showStretch());
+    find("#stretch-dialog").addEventListener("close", ({target}) => {
+      if (target.returnValue === "do") this.changeStretch();
+      target.returnValue = "";
+    });
+    let units = null;
+    try { units = localStorage.getItem("retime units"); } catch { /* frames, then */ }
+    if (Object.keys(UNITS).includes(units)) this.setUnits(units);
     find("#render-what").addEventListener("change", () => {
       this.showFormats();
       this.checkRendering();
@@ -645,28 +776,39 @@ class Editor {
     const keys = {  // name and meaning for the help; without them it stands there with another
       " ": ["Space", "Play, pause", actions.play], ArrowLeft: ["← →", "One frame; ten with Shift", step(-1)],
       ArrowRight: [null, null, step(1)],
-      ArrowUp: ["↑ ↓", "Select a row", () => this.selectBeside(1)],
-      ArrowDown: [null, null, () => this.selectBeside(-1)],
+      ArrowUp: ["↑ ↓", "Select a row; with Shift several", ({shiftKey}) => this.selectBeside(1, shiftKey)],
+      ArrowDown: [null, null, ({shiftKey}) => this.selectBeside(-1, shiftKey)],
       Home: ["Home, End", "To the start, end", actions["to-start"]], End: [null, null, actions["to-end"]],
-      f: ["F", "Freeze", actions.freeze], m: ["M", "Mark event", actions.event],
+      f: ["F", "Freeze", actions.freeze], r: ["R", "Slower, faster, insert, leave out", actions.stretch],
+      m: ["M", "Mark event; with Shift a marker of the video", ({shiftKey}) =>
+        (shiftKey ? model.toggleMarker(this.output) : actions.event())],
       a: ["A", "Align events", actions.align],
       d: ["D", "Duplicate", actions.duplicate],
-      Delete: ["Delete", "Take picked pins away, else the person", () => this.delete()],
-      Backspace: [null, null, () => this.delete()], s: ["S", "Solo", () => model.toggleSolo(this.row)],
-      p: ["P", "Pin here", () => this.timeline.pick([model.setPin(this.row, this.output,
-        model.instance(this.row).sourceTime(this.output) ?? 0)])],
-      ",": [", .", "The pin before, after", () => this.timeline.pickBeside(-1)],
-      ".": [null, null, () => this.timeline.pickBeside(1)],
-      Escape: [null, null, () => this.timeline.pick([])],
+      Delete: ["Delete", "Take picked pins, keys or a marker away, else the people", () => this.delete()],
+      Backspace: [null, null, () => this.delete()], s: ["S", "Solo", () => model.toggleSolo(this.rows)],
+      p: ["P", "Pin or key here", () => this.timeline.pick([model.setPoint(this.row, this.timeline.track, this.output,
+        model.valueAt(this.row, this.timeline.track, this.output) ?? 0)])],
+      c: ["C", "Curve of the next number, of the time", () => this.showNextTrack()],
+      e: ["E", "Ease at picked pins and keys, and back", () => this.toggleEase()],
+      ",": [", .", "The pin or key before, after; with Shift the marker", () => this.timeline.pickBeside(-1)],
+      ".": [null, null, () => this.timeline.pickBeside(1)], ";": [null, null, () => this.timeline.goToMarker(-1)],
+      ":": [null, null, () => this.timeline.goToMarker(1)], "<": [null, null, () => this.timeline.goToMarker(-1)],
+      ">": [null, null, () => this.timeline.goToMarker(1)],
+      u: ["U", "Frames, seconds, timecode", () => {
+        const kinds = Object.keys(UNITS);
+        this.setUnits(kinds[(kinds.indexOf(this.timeline.units.kind) + 1) % kinds.length]);
+      }],
+      F2: ["F2", "Name the person", () => find("#inspector .name")?.select()],
+      Escape: [null, null, () => { this.timeline.pickMarker(null); this.timeline.pick([]); }],
       "+": ["+ − 0", "Zoom the time in, out, all of it", actions["zoom-in"]], "=": [null, null, actions["zoom-in"]],
       "-": [null, null, actions["zoom-out"]], 0: [null, null, actions["see-all"]],
       t: ["T", "Tall rows", actions.tall], n: ["N", "Snapping on, off", actions.snap],
       "[": ["[ ]", "Backward, forward", actions.backward], "]": [null, null, actions.forward],
       b: ["B (hold)", "Before: as filmed", () => this.showOriginal(true)],
-      v: ["V, G", "Picture, mattes, layer, background; its ground", turn("view")], g: [null, null, turn("ground")],
+      v: ["V, G", "Picture, matte, layer, background; its ground", turn("view")],
+      g: ["1 2 4", "Picture at 100, 200, 400 %; again: all of it", turn("ground")],
       w: ["W", "Wipe: original | edit", () => viewer.toggleWipe()],
-      ...Object.fromEntries(ZOOMS.map((zoom, i) => [zoom, [i ? null : "1 2 4", i ? null
-        : "Picture at 100, 200, 400 %; again: all of it", () => viewer.toggleZoom(zoom)]])),
+      ...Object.fromEntries(ZOOMS.map((zoom) => [zoom, [null, null, () => viewer.toggleZoom(zoom)]])),
       j: ["J K L", "Play backwards, stop, forwards; again: faster", () => this.shuttle(-1)],
       k: [null, null, () => { if (this.playing) this.togglePlaying(); }], l: [null, null, () => this.shuttle(1)],
       i: ["I O", "Render from here, to here", () => this.setRange(0)], o: [null, null, () => this.setRange(1)], "?": ["?", "This help", actions.help],
@@ -674,13 +816,14 @@ class Editor {
     const nudge = (outputs, sources) => ({shiftKey}) =>
       this.timeline.nudge((shiftKey ? 10 : 1) * outputs, (shiftKey ? 10 : 1) * sources);
     const withAlt = {
-      ArrowLeft: ["Alt ← →", "Picked pins a frame earlier, later", nudge(-1, 0)], ArrowRight: [null, null, nudge(1, 0)],
-      ArrowUp: ["Alt ↑ ↓", "They show a later, an earlier frame", nudge(0, 1)], ArrowDown: [null, null, nudge(0, -1)],
+      ArrowLeft: ["Alt ← →", "What is picked a frame earlier, later", nudge(-1, 0)], ArrowRight: [null, null, nudge(1, 0)],
+      ArrowUp: ["Alt ↑ ↓", "Pins show a later, an earlier frame; keys more, less", nudge(0, 1)], ArrowDown: [null, null, nudge(0, -1)],
     };
     const withControl = {
       z: ["Ctrl Z", "Undo", (e) => (e.shiftKey ? model.redo() : model.undo())], y: ["Ctrl Y", "Redo", actions.redo],
       s: ["Ctrl S", "Save", actions.save], o: ["Ctrl O", "Open", actions.open],
-      c: ["Ctrl C, V", "Copy, paste pins", () => this.copy()], v: [null, null, () => this.paste()],
+      c: ["Ctrl C, V", "Copy, paste pins or keys", () => this.copy()], v: [null, null, () => this.paste()],
+      a: ["Ctrl A", "Select all people", () => this.selectAll()],
       ArrowLeft: ["Ctrl ← → ↑ ↓", "Move over a picture larger than its place", () => viewer.pan(PAN, 0)],
       ArrowRight: [null, null, () => viewer.pan(-PAN, 0)], ArrowUp: [null, null, () => viewer.pan(0, PAN)],
       ArrowDown: [null, null, () => viewer.pan(0, -PAN)],

@@ -13,9 +13,16 @@ class Player {
   }
 
   restart(output) {
-    Object.assign(this, {clockStart: performance.now(), clockOutput: output, output, drawn: null, coming: []});
+    Object.assign(this, {clockStart: performance.now(), clockOutput: output, output, coming: []});
+    this.refresh();
     this.listen(output);
   }
+
+  // What is drawn is to be drawn anew.
+  refresh() { Object.assign(this, {drawn: null, isNew: true}); }
+
+  // A picture has come.
+  came() { this.isNew = true; }
 
   // What is heard goes with what is shown.
   listen(output) {
@@ -64,6 +71,8 @@ class Player {
   tick() {
     this.nextTick = requestAnimationFrame(() => this.tick());
     const now = performance.now(), {stage, output} = this, wanted = this.wanted(now);
+    if (wanted === output && !this.isNew) return;
+    this.isNew = false;
     if (this.speed === 1 && wanted < output) this.listen(wanted);  // it begins again
     this.output = wanted;
     if (wanted !== output) stage.seek(wanted);

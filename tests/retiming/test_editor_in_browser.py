@@ -466,6 +466,144 @@ def test_a_picture_of_the_users_stands_in_the_background(page, folder):
     assert page.composited()[0, 0].tolist() == [10, 200, 30]
 
 
+def test_curves_of_numbers_are_drawn_in_the_row_and_bent_by_handles(page):
+    page.select("1.0")
+    page.values = {"layers": {"1": {"opacity": [[2, 0.2], [8, 0.8]]}}}
+    page.press("c")
+    page.until("editor.timeline.track === 'opacity' && !editor.pending.panels")
+    view = ("const line = editor.timeline, {canvas} = line.views.find(({row}) => rowName(row) === '1.0'),"
+            "box = canvas.getBoundingClientRect();")
+
+    def place(output, value):
+        return page.run(view + "return [box.x + line.x(arguments[0] - 1, canvas),"
+                        "box.y + line.y(arguments[1], canvas, [0, 1])]", output, value)
+
+    def drag(start, end):
+        actions = ActionChains(page.browser, duration=20)
+        pointer = actions.w3c_actions.pointer_action
+        pointer.move_to_location(*map(round, start)).pointer_down()
+        pointer.move_to_location(*map(round, end)).pointer_up()
+        actions.perform()
+        page.until("!editor.pending.panels")
+
+    drag(place(8, 0.8), place(6, 0.6))
+    (_, first), (frame, value) = page.values["layers"]["1"]["opacity"]
+    assert first == 0.2 and frame == 6 and abs(value - 0.6) < 0.02
+    start = page.run(view + "const [x, y] = line.handles(canvas)[0].place; return [box.x + x, box.y + y]")
+    drag(start, [start[0], start[1] - 20])
+    handles = page.values["layers"]["1"]["opacity"][1][2]
+    assert set(handles) == {"in"} and handles["in"][0] < 0, "the last key has a handle on one side"
+    for label, typed in (("frames", "-2"), ("value", "0.1")):
+        field = page.browser.find_element("xpath", f"//aside//label[span[.='Handle before, {label}']]/input")
+        field.send_keys(Keys.CONTROL + "a" + Keys.NULL, typed, Keys.ENTER)
+        page.until("!editor.pending.panels")
+    assert page.values["layers"]["1"]["opacity"][1][2] == {"in": [-2, 0.1]}
+    edit_from_values(page.values, page.compositor.facts, str, Path())
+    page.press("e")
+    assert page.values["layers"]["1"]["opacity"][1][2] == "ease"
+    page.press(Keys.ALT, Keys.ARROW_DOWN)
+    page.press(Keys.DELETE)
+    assert page.values["layers"]["1"]["opacity"] == [[2, 0.2]]
+
+
+def test_several_rows_are_changed_at_once_and_everybody_else_is_a_row(page):
+    page.select("1.0")
+    page.press(Keys.CONTROL, "a")
+    page.until("editor.rows.length === 2 && !editor.pending.panels")
+    page.go_to(4)
+    page.run("editor.freezeLength = 3")
+    page.press("f")
+    assert page.values == {"layers": {layer: {"time": [{"freeze": [4, 7]}]} for layer in "12"}}
+    page.press(Keys.CONTROL, "z")
+    assert page.values == {}
+    page.select("2.0")
+    ActionChains(page.browser).key_down(Keys.CONTROL).click(
+        page.browser.find_element("css selector", "[data-row='1.0'] .title")).key_up(Keys.CONTROL).perform()
+    page.until("editor.rows.length === 2 && !editor.pending.panels")
+    page.run("const slider = document.querySelector('[data-key=saturation]'); slider.value = 0;"
+             "slider.dispatchEvent(new Event('input')); slider.dispatchEvent(new Event('change'))")
+    assert page.values == {"layers": {"1": {"saturation": 0}, "2": {"saturation": 0}}}
+    page.values = {"layers": {"2": {"opacity": 0.5}}}
+    page.browser.find_element("xpath", "//button[.='Everybody else as one row']").click()
+    page.until("editor.row.layer === 'others' && !editor.pending.panels")
+    page.press("f")
+    assert page.values == {"layers": {"2": {"opacity": 0.5}, "others": {"time": [{"freeze": [4, 7]}]}}}
+    page.run("editor.model.showsOthers = false")
+
+
+def test_a_stretch_is_slowed_down_and_the_video_lengthened(page):
+    page.select("1.0")
+    page.go_to(3)
+    page.press("r")
+    page.until("document.querySelector('#stretch-dialog').open")
+    for name, typed in (("from", "3"), ("to", "6"), ("speed", "50%")):
+        field = page.browser.find_element("id", f"stretch-{name}")
+        field.send_keys(Keys.CONTROL + "a" + Keys.NULL, typed, Keys.TAB)
+    page.click("stretch-do")
+    page.until("editor.model.values.length === 'fit'")
+    assert page.values == {"layers": {"1": {"time": [{"speed": 0.5, "frames": [3, 6]}]}}, "length": "fit"}
+    assert page.run("return editor.model.length") == LENGTH + 3
+    assert not page.browser.find_element("id", "fit").is_displayed()
+    page.go_to(9)
+    assert decibel(page.composited(), page.rendered()) >= 50
+    page.values = {"layers": {"1": {"time": [{"speed": 0.5}]}}}
+    page.until("!editor.pending.panels")
+    button = page.browser.find_element("id", "fit")
+    assert button.text == f"Lengthen to {2 * LENGTH - 1} frames"
+    button.click()
+    assert page.run("return editor.model.length") == 2 * LENGTH - 1
+
+
+def test_a_mistyped_step_is_told_in_words(page):
+    page.select("1.0")
+    page.values = {"layers": {"1": {"time": [{"freeze": [3, 5]}, {"speed": 0.5}]}}}
+    page.until("!editor.pending.panels")
+    for step, typed, words in (("freeze", "40, 30", "two frames, such as 10, 30, the second one after the first"),
+                               ("freeze", "4", "two frames"), ("speed", "fast", "a speed, such as 50% or 2")):
+        field = page.browser.find_element("css selector", f"[data-step={step}]")
+        field.send_keys(Keys.CONTROL + "a" + Keys.NULL, typed, Keys.ENTER)
+        told = page.browser.find_element("xpath", f"//input[@data-step='{step}']/ancestor::div[@class='of-frames']/p")
+        assert words in told.text
+    assert page.values["layers"]["1"]["time"] == [{"freeze": [3, 5]}, {"speed": 0.5}]
+    field.send_keys(Keys.CONTROL + "a" + Keys.NULL, "25%", Keys.ENTER)
+    assert page.values["layers"]["1"]["time"][1] == {"speed": 0.25}
+
+
+def test_pins_and_names_are_had_by_keyboard_alone_and_time_is_written_as_wanted(page):
+    page.select("1.0")
+    page.go_to(4)
+    page.press("p")
+    page.until("!editor.pending.panels")
+    page.press(Keys.ESCAPE)
+    page.browser.find_element("css selector", "[data-row='1.0'] .title").send_keys(Keys.TAB * 3)
+    page.until("document.activeElement.className === 'point' && editor.timeline.picks.length === 1")
+    assert page.run("return document.activeElement.ariaLabel") == "Pin: frame 4 shows frame 4"
+    page.press(Keys.ALT, Keys.ARROW_RIGHT)
+    assert page.values["layers"]["1"]["time"] == [{"align": [[5, 4]]}]
+    page.run("document.activeElement.blur()")
+    page.press(Keys.F2)
+    page.press("Ann")
+    page.press(Keys.ENTER)
+    page.until("document.querySelector('[data-row=\"1.0\"] .title').textContent === 'Ann'")
+    assert page.values["names"] == {"1": "Ann"}
+    page.press(Keys.SHIFT, "m")
+    page.press(Keys.ARROW_RIGHT)
+    page.press("<")
+    page.press(Keys.ALT, Keys.ARROW_LEFT)
+    assert page.values["markers"] == [[4, "Marker 1"]]
+    page.press(Keys.DELETE)
+    assert "markers" not in page.values and "1" in page.values["layers"]
+    page.run("editor.setUnits('timecode')")
+    try:
+        page.until("!editor.pending.panels")
+        frame = page.browser.find_element("id", "frame")
+        assert frame.get_property("value") == "00:00:00:03"
+        frame.send_keys(Keys.CONTROL + "a" + Keys.NULL, "00:00:00:05", Keys.ENTER)
+        assert page.run("return editor.output") == 5
+    finally:
+        page.run("editor.setUnits('frames')")
+
+
 def test_what_the_page_composites_is_what_is_rendered(page):
     write_png(page.results / "wide.png", np.random.default_rng(2).integers(0, 255, (40, 120, 3), np.uint8))
     for name, values in EDITS.items():
@@ -936,10 +1074,15 @@ def test_the_page_is_accessible_in_light_and_dark(page, scheme):
         look(page.browser, scheme, width, 720)
         page.until("!editor.pending.panels")
         assert not grave_findings(page.browser)
-    for name in ("save", "open", "render", "help"):
-        page.run(f"document.querySelector('#{name}-dialog').showModal()")
-        assert not grave_findings(page.browser, f"#{name}-dialog")
-        page.run(f"document.querySelector('#{name}-dialog').close()")
+    dialogs = page.run("return [...document.querySelectorAll('dialog')].map(({id}) => id)")
+    assert {"save-dialog", "open-dialog", "render-dialog", "help-dialog"} <= set(dialogs)
+    for name in dialogs:
+        page.run("document.getElementById(arguments[0]).showModal()", name)
+        assert not grave_findings(page.browser, f"#{name}"), name
+        widths = page.run("const box = document.getElementById(arguments[0]);"
+                          "return [box.scrollWidth, box.clientWidth]", name)
+        assert widths[0] <= widths[1] < 390, name
+        page.run("document.getElementById(arguments[0]).close()", name)
     look(page.browser, "dark", 1280, 720)
 
 

@@ -283,6 +283,8 @@ def test_an_edit_that_was_opened_is_saved_again_without_a_question(session):
     session.folder.mkdir()
     (session.folder / "a.json").write_text("{}")
     assert session.saved_edit("a") == "{}"
+    (session.folder / "a.json").write_text("{}", encoding="utf-8-sig")  # changed with an editor of Windows
+    assert session.saved_edit("a") == "{}"
     assert session.save({"name": "a", "edit": json.dumps(FREEZE)}) == {"file": str(session.folder / "a.json")}
     assert json.loads((session.folder / "a.json").read_text()) == FREEZE
 

@@ -64,6 +64,12 @@ def changed(*arguments, values=None):
     ("--remove 3 --order 2,1", {"remove": [3], "order": [2, 1]}),
     ("--speed others:0.5 --hold background:30 --length 120", {
         "layers": {"others": {"time": [{"speed": 0.5}]}}, "background": {"time": [{"hold": 30}]}, "length": 120}),
+    ("--speed 2:50%@10-30 --length fit --cut all:40-50", {
+        "layers": {"2": {"time": [{"speed": 0.5, "frames": [10, 30]}, {"cut": [40, 50]}]},
+                   "others": {"time": [{"cut": [40, 50]}]}}, "background": {"time": [{"cut": [40, 50]}]},
+        "length": "fit"}),
+    ("--freeze everybody:3-9 --opacity everybody:0.5", {
+        "layers": {"others": {"time": [{"freeze": [3, 9]}], "opacity": 0.5}}}),
     ("--offset 1:-3 --duplicate 1:12 --effects 1:0", {"layers": {"1": [
         {"time": [{"offset": -3}, {"offset": 12}], "effects": 0}, {"time": [{"offset": -3}], "effects": 0}]}}),
     ("--trail 1:5,4,0.6 --reverse 2 --loop 3:1-9", {"layers": {

@@ -136,8 +136,7 @@ def test_the_switch_keeps_off_the_network_but_not_off_what_is_there(folder, serv
         pretrained.may_download()
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", CONTENT[:-300], CONTENT[:20] * 40],
-                         ids=["empty", "a page", "cut", "begun again and again"])
+@pytest.mark.parametrize("content", [b"", b"<html>", CONTENT[:-300], CONTENT[:20] * 40])
 def test_a_broken_file_is_told_also_where_a_package_loads_it(folder, content):
     folder.mkdir(parents=True)
     (folder / NAME).write_bytes(content)

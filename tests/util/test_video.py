@@ -13,7 +13,7 @@ from av.video.reformatter import Colorspace
 from tests.preparation.test_frames import counted, write_video
 from util.errors import UserError
 from util.sound import Sound
-from util.video import FORMATS, PRIMARIES, VideoWriter, extended_colours, holds_alpha, linear_light, write_exr
+from util.video import COMMENT, FORMATS, PRIMARIES, VideoWriter, extended_colours, holds_alpha, linear_light, write_exr
 from util.video_reader import PicturesByTime
 
 RATE = Fraction(30000, 1001)
@@ -79,6 +79,16 @@ def test_opaque_videos_have_their_frames_colours_and_rate(tmp_path, suffix):
         assert np.abs(made[..., :3].astype(int).mean((0, 1)) - true.mean((0, 1))).max() < 1.5
     with av.open(str(path)) as container:
         assert abs(container.streams.video[0].average_rate / RATE - 1) < 0.12 if suffix == ".gif" else 1e-3
+
+
+def test_a_file_says_that_it_was_made(tmp_path):
+    for suffix in FORMATS:
+        writer = VideoWriter(tmp_path / f"a{suffix}", Fraction(25))
+        writer.add(np.zeros((16, 16, 3), np.uint8))
+        writer.close()
+        with av.open(str(tmp_path / f"a{suffix}")) as container:
+            said = {key.lower(): value for key, value in container.metadata.items()}
+        assert suffix == ".gif" or said["comment"] == COMMENT  # FFmpeg writes no comments into a GIF
 
 
 def test_formats_that_hold_no_alpha_say_so():
