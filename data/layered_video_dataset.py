@@ -14,6 +14,8 @@ from data.base_dataset import BaseDataset
 from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from data.decomposition import Decomposition, decompose, scene_canvas
+from data.full_size import FullSizeClip
+from data.layer_folder import LayerFolder
 from data.masks import read_matte
 from util import distributed
 from util.command_line import int_at_least
@@ -79,6 +81,11 @@ class LayeredVideoDataset(BaseDataset):
                            help="register the background by homographies.txt: the camera moves (default: where that "
                                 "file is there, with --init closed_form and the presets that have it)")
         parser.deciding |= {"use_homographies", "n_textures", "width", "height"}
+        if not is_train:
+            group.add_argument("--size", choices=("own", "network"),
+                               help="of the exported layers: own: that of the frames in rgb/, from which colours, "
+                                    "edges and the background's detail are taken; network: that of rgb_256, or rgb_512 "
+                                    "with --do_upsampling (default: own with --init closed_form, where rgb/ is larger)")
         of_models = {"init": "random", "do_upsampling": False} | (
             {"no_zoom": False} if is_train else {"moving_background": False})
         for name, value in of_models.items():
@@ -100,6 +107,8 @@ class LayeredVideoDataset(BaseDataset):
         use_homographies = (opt.init == "closed_form" and registered if opt.use_homographies is None
                             else opt.use_homographies)
         values["use_homographies"] = use_homographies
+        if "size" in vars(opt):  # test.py's
+            values["size"] = export_size(opt)
         if opt.init == "closed_form":
             values |= {"n_frames": len(frames),
                        "canvas_size": list(scene_canvas(Dataroot.open(opt.dataroot), use_homographies).size)}
@@ -128,6 +137,11 @@ class LayeredVideoDataset(BaseDataset):
                 self.loaded[index] = frame, iuvs, masks
         if problems:
             raise several(problems)
+
+    def complete_results(self, folder: Path) -> None:
+        """Make the exported layers again at the size of rgb/, where the options say so."""
+        if self.opt.size == "own":
+            FullSizeClip(self.root, LayerFolder.open(folder)).write(folder)
 
     def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
         """Frame `index`; zoomed and cropped at random where there is an `rng`, except with `do_upsampling`."""
@@ -240,6 +254,23 @@ class LayeredVideoDataset(BaseDataset):
                 problems += root.require(f"mask/{layer:02d}")
         if problems:
             raise several(problems)
+
+
+def export_size(opt) -> str:
+    """--size as it is where it is not given.
+
+    Raises:
+        UserError: it is given as own, and another option asks for another size.
+    """
+    small = opt.do_upsampling or opt.aspect_ratio != 1
+    if opt.size == "own" and small:
+        other = "--do_upsampling" if opt.do_upsampling else "--aspect_ratio"
+        raise UserError(f"--size own: given with {other}, which makes layers of another size; expected one of the two")
+    if opt.size or small or opt.init != "closed_form":
+        return opt.size or "network"
+    root = Dataroot.open(opt.dataroot)
+    own = root.own_size()
+    return "own" if own and own[0] > root.metadata.size[0] else "network"
 
 
 def _data_id(frames: list[Path]) -> str:
