@@ -54,12 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f"\nlook at: {page}")
     if opt.serve:
         correct_in_browser(opt)
-    elif not actor and (opt.dataroot / "keypoints.json").exists():
-        print(f"correct: {shlex.join(['python', 'prepare.py', '--dataroot', str(opt.dataroot), '--serve'])}")
-    if status < 2:
-        others = shlex.join(["python", "prepare.py", "--dataroot", str(opt.dataroot)])
-        train = actor_train_command if actor else train_command
-        print(f"then:    {others if (unfinished(opt) or opt.serve) and not actor else train(opt.dataroot)}")
+    for name, command in next_commands(opt, status).items():
+        print(f"{name + ':':<8} {command}")
     return 2 if status == 2 else 0
 
 
@@ -76,13 +72,16 @@ def prepare(opt: Namespace) -> tuple[list[Finding], Path | None]:
             raise UserError(f"--dataroot: {opt.dataroot} is an actor's (it has a body or transform/), which is not "
                             "made of a video; give another folder, or no video to check this one")
         findings, compared = actor_check.check(opt.dataroot)
-        return findings, None if opt.check else actor_page.make_page(opt.dataroot, findings, compared)
+        if opt.check:
+            return findings, None
+        commands = next_commands(opt, exit_status(findings))
+        return findings, actor_page.make_page(opt.dataroot, findings, compared, commands)
     if opt.check:
         return checked(opt, {}), None
     with own_dataroot(opt.dataroot):
         outcomes = run_steps(opt)
         findings = checked(opt, outcomes)
-        return findings, make_page(opt.dataroot, outcomes, findings)
+        return findings, make_page(opt.dataroot, outcomes, findings, next_commands(opt, exit_status(findings)))
 
 
 @contextlib.contextmanager
@@ -126,6 +125,20 @@ def correct_in_browser(opt: Namespace) -> None:
         serve(session.site, opt.port,
               lambda address: print(f"correct: {address}  (saved at once; Ctrl-C ends it)", flush=True))
         session.clip.close()
+
+
+def next_commands(opt: Namespace, status: int) -> dict[str, str]:
+    """What can be done with the dataroot, `correct` and `then` to their commands; `status` is that of its check."""
+    prepare_again = ["python", "prepare.py", "--dataroot", str(opt.dataroot)]
+    actor, commands = actor_check.is_actor(opt.dataroot), {}
+    if not actor and not opt.serve and (opt.dataroot / "keypoints.json").exists():
+        commands["correct"] = shlex.join([*prepare_again, "--serve"])
+    if status < 2 and actor:
+        commands["then"] = actor_train_command(opt.dataroot)
+    elif status < 2:
+        again = unfinished(opt) or opt.serve
+        commands["then"] = shlex.join(prepare_again) if again else train_command(opt.dataroot)
+    return commands
 
 
 def unfinished(opt: Namespace) -> bool:

@@ -10,7 +10,6 @@ import argparse
 import json
 import sys
 from argparse import Action, ArgumentParser, Namespace
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,18 +19,17 @@ from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from options.result_options import add_result_options, resolve_result_options
 from retiming.compositor import Compositor
-from retiming.edit import TRANSPARENT, ClipFacts, Edit, edit_from_values
+from retiming.edit import ClipFacts, Edit, alone, edit_from_values
 from retiming.editor.page import write_page
 from retiming.editor.server import Session, serve
 from retiming.layer_files import FORMATS as LAYER_FORMATS
 from retiming.layer_files import write_layers
 from retiming.rendering import render
 from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
-from retiming.timelines import library
 from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line, shown
-from util.files import write_text
+from util.files import read_text, write_text
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -49,7 +47,7 @@ def retime(opt: Namespace) -> str:
     """Render the edit; returns where the result is."""
     compositor, edit, values = opened(opt)
     if opt.layer is not None:
-        edit = alone(edit, opt.layer, compositor)
+        edit = alone(edit, opt.layer, compositor.facts.layers, "--layer")
     for warning in render(compositor, edit, opt.out, partial(tqdm, desc="retime", unit="frame")):
         warn(warning)
     if opt.save_edit is not None:
@@ -59,7 +57,6 @@ def retime(opt: Namespace) -> str:
 
 def layers_out(opt: Namespace) -> Path:
     """Write the retimed layers, each on its own; returns their folder."""
-    library()  # missing: before the work
     compositor, edit, values = opened(opt)
     for warning in write_layers(compositor, edit, opt.layers_out, opt.layers_format, opt.effects_apart,
                                 values.get("marks"), partial(tqdm, desc="layers", unit="frame")):
@@ -122,11 +119,12 @@ def add_options(parser: ArgumentParser) -> None:
                        help="of that address; 0 takes a free one")
     group.add_argument("--page", type=Path, metavar="FILE.html",
                        help="write the editor as one page with the layers inside, to be sent to somebody")
-    group = parser.add_argument_group("edit", "LAYER is a layer's number, others or background; frames count from 1.")
+    group = parser.add_argument_group("edit", "LAYER is a layer's number, others, background, everybody (all "
+                                               "people) or all (the background, too); frames count from 1.")
     group.add_argument("--edit", type=Path, metavar="FILE", help="edit file")
     for option, form in SHORT_FORMS.items():
         group.add_argument(f"--{option}", action=_Change, metavar=form.form,
-                           help=f"{form.help} (such as {form.example})")
+                           help=f"{form.help} (such as {form.example})".replace("%", "%%"))
     parser.set_defaults(changes=[])
 
 
@@ -150,7 +148,7 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
     try:
         if opt.edit.stat().st_size > 4 * LARGEST:  # bytes of as many characters
             raise UserError(f"--edit {opt.edit}: {opt.edit.stat().st_size} bytes; expected at most {LARGEST} letters")
-        text = opt.edit.read_text(encoding="utf-8-sig")
+        text = read_text(opt.edit)
     except ValueError:
         raise UserError(f"--edit {opt.edit}: no text in UTF-8; expected an edit file in JSON, see "
                         "docs/layered_video/retiming.md") from None
@@ -167,22 +165,11 @@ def edit_in_browser(opt: Namespace) -> None:
     values = json.loads(json.dumps(values, default=str))
     edit_from_values(values, compositor.facts, dotted, folder)  # a background must be in this folder here
     if opt.page:
-        write_page(opt.page, compositor, name, values, folder)
+        write_page(opt.page, compositor, name, values, folder, partial(tqdm, desc="page", unit="frame"))
         print(f"editor: {opt.page}")
     else:
         serve(Session(compositor, name, values, folder), opt.port,
               lambda address: print(f"editor: {address}  (results: {folder}; Ctrl-C ends it)", flush=True))
-
-
-def alone(edit: Edit, layer: int, compositor: Compositor) -> Edit:
-    """The edit with one layer alone: with alpha, but for the background."""
-    if layer == 0:
-        return replace(edit, instances=())
-    if layer not in compositor.facts.layers:
-        raise UserError(f"--layer {layer}: no such layer; expected one of {list(compositor.facts.layers)}, or 0 for "
-                        "the background")
-    return replace(edit, instances=tuple(one for one in edit.instances if one.layer == layer),
-                   replacement=TRANSPARENT)
 
 
 def warn(text: str) -> None:

@@ -9,6 +9,7 @@ results/<name>/test_<epoch>/; where the data have several sequences, each has a 
 from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
 
 # isort: split
+import shlex
 from argparse import Namespace
 from fractions import Fraction
 from pathlib import Path, PurePath
@@ -21,14 +22,19 @@ from data.base_dataset import BaseDataset
 from data.loading import create_dataset, create_test_loader, resolved
 from models import create_model
 from models.base_model import BaseModel, Export
+from options.result_options import result_arguments
 from options.test_options import TestOptions
 from util.allocator import keep_freed_memory
+from util.clips import evenly_spread
 from util.errors import UserError, reported_in_one_line
 from util.files import results_added, written_atomically
 from util.html import Media, Page
 from util.images import write_image
 from util.tensors import to_pixels
 from util.video import VideoWriter
+
+ON_A_SHEET, SHEET_WIDTH = 6, 150
+"""Items on the contact sheet of a page, and CSS pixels of each picture: two beside each other on a telephone."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -73,10 +79,12 @@ def export(model: BaseModel, dataset: BaseDataset, folder: Path, title: str, opt
     finally:
         if current is not None:
             current.close()
+    dataset.complete_results(folder)
     for name, results in made.items():
-        results.write_page(f"{title}, {name}" if name else title)
+        results.write_page(f"{title}, {name}" if name else title, {} if name else next_commands(model, opt))
     if "" not in made:
         page = Page(title)
+        add_commands(page, next_commands(model, opt))
         for name, results in made.items():
             page.add_header(name)
             page.add_link(f"{name}/index.html", f"{len(results.items)} items")
@@ -143,16 +151,39 @@ class SequenceResults:
         """The videos, for a page in front of `folder`."""
         return [Media(f"{folder}videos/{name}.webm", name, self.captions.get(name, "")) for name in self.videos]
 
-    def write_page(self, title: str) -> None:
-        """A page with all videos, and for each item a row of its pictures."""
+    def write_page(self, title: str, commands: dict[str, str]) -> None:
+        """A page with all videos, what to do next, a contact sheet, and folded away a row of pictures for each item."""
         page = Page(title)
         if self.videos:
             page.add_header("Videos")
             page.add_videos(self.videos_on_page(), self.opt.display_winsize)
-        for stem, pictures in self.items.items():
-            page.add_header(stem)
-            page.add_images([Media(path, title) for path, title in pictures], self.opt.display_winsize)
+        add_commands(page, commands)
+        stems = list(self.items)
+        chosen = [stems[i] for i in evenly_spread(len(stems), ON_A_SHEET)]
+        page.add_header("Pictures")
+        for kind in dict.fromkeys(name for stem in chosen for _, name in self.items[stem]):
+            page.add_subheader(kind)
+            page.add_images([Media(path, stem) for stem in chosen for path, name in self.items[stem] if name == kind],
+                            SHEET_WIDTH)
+        with page.folded(f"All pictures of {len(stems)} items"):
+            for stem, pictures in self.items.items():
+                page.add_subheader(stem)
+                page.add_images([Media(path, name) for path, name in pictures], self.opt.display_winsize)
         page.save(self.folder / "index.html")
+
+
+def next_commands(model: BaseModel, opt: Namespace) -> dict[str, str]:
+    """What the model says to do with its results: sentence to command, with the options that name them."""
+    return {sentence: f"python {program} {shlex.join(result_arguments(opt))}{options and ' '}{options}"
+            for sentence, program, options in model.next_steps}
+
+
+def add_commands(page: Page, commands: dict[str, str]) -> None:
+    """Add what to do next, if there is anything."""
+    if commands:
+        page.add_header("Next")
+    for sentence, command in commands.items():
+        page.add_command(sentence, command)
 
 
 def inside(name: str, item: str) -> str:

@@ -4,11 +4,9 @@
     transform/000000.json  tex/000000.png  rgb/000000/0000.png                 of each frame
     intrinsic/0000.txt  and  pose/0000.txt  or  extrinsic/0000.txt             of each camera
 
-Frames are matched by the number in their names. Cameras are OpenCV's; `pose` is camera-to-world, `extrinsic` its
-inverse.
+data/actor_files.py reads them.
 """
 
-import json
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -21,23 +19,35 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from data.actor_files import (
+    PICTURES,
+    by_number,
+    camera_files,
+    has_cameras,
+    pictures_of_cameras,
+    read_cameras,
+    read_matrix,
+    read_pose,
+    world_vertices,
+)
 from data.actor_views import View, add_view_options, views_to_render
 from data.base_dataset import BaseDataset
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError
 from util.files import mark_of_files
+from util.images import image_size
 from vision.geometry.rays import bounding_sphere, draw_pixels, pixel_grid, pixel_rays, sphere_bounds, sphere_hits
-from vision.people.body_files import read_body, read_transforms
-from vision.people.skinning import Body, posed_vertices, to_world
+from vision.people.body_files import read_body
 
 RAYS_AT_ONCE = 2048
-PICTURES = (".png", ".jpg")
 MEMORY = 1 << 30
 """Bytes of poses, textures and photographs that are kept, of all processes together."""
 
 
 class ActorDataset(BaseDataset):
     """In training random pixels of random views of each frame; for test.py whole views, frame by frame."""
+
+    of_one_dataroot = frozenset({"start_end", "subsample"})
 
     def __init__(self, opt):
         super().__init__(opt)
@@ -59,7 +69,8 @@ class ActorDataset(BaseDataset):
         self.camera_files, self.cameras = camera_files(camera_root), read_cameras(camera_root)
         option = "train_views" if opt.is_train else "test_views"
         self.views = wanted_views(getattr(opt, option), f"--{option}", len(self.cameras), root)
-        self.size = size_of(opt.view_resolution) if opt.view_resolution else self.full_size()
+        self.filmed_size = size_of_pictures(root / opt.load_rgb_name) or size_of_pictures(base / opt.load_rgb_name)
+        self.size = size_of(opt.view_resolution) if opt.view_resolution else self.default_size(camera_root == base)
         self.memory = Memory(MEMORY // max(1, opt.num_threads))
         if opt.is_train:
             self.check_cameras()
@@ -145,11 +156,13 @@ class ActorDataset(BaseDataset):
         else:
             view = self.to_render[index]
         item: dict[str, Any] = self.pose(view.frame)
-        photograph, full_size = self.photograph(view.frame, self.views[0] if view.camera is None else view.camera)
+        photograph, full_size = None, self.size_of_intrinsics(view.intrinsics)
+        if view.camera is not None and view.frame in self.photographs:
+            photograph, full_size = self.photograph(view.frame, view.camera)
         item |= {"size": self.size, "image_path": f"{view.name}.png", "camera_to_world": view.camera_to_world}
         origins, item["rays_d"] = pixel_rays(pixel_grid(self.size, full_size), view.intrinsics, view.camera_to_world)
         item["rays_o"] = origins.clone()
-        if photograph is not None and view.camera is not None:
+        if photograph is not None:
             item |= colours_of(photograph.reshape(-1, 4))
         del item["vertices"]
         return item
@@ -163,7 +176,6 @@ class ActorDataset(BaseDataset):
         for view in rng.permutation(len(self.views))[:self.opt.view_per_batch]:
             intrinsics, pose = self.cameras[self.views[view]]
             photograph, full_size = self.photograph(number, self.views[view])
-            assert photograph is not None  # training has looked for them
             chosen = self.choose(item | {"camera_to_world": pose}, intrinsics, full_size, rng)
             pixels = torch.from_numpy(chosen * [full_size[1] / self.size[1], full_size[0] / self.size[0]]).float()
             origins, directions = pixel_rays(pixels, intrinsics, pose)
@@ -186,19 +198,32 @@ class ActorDataset(BaseDataset):
                                 "behind this camera; expected an OpenCV camera that looks along z, camera-to-world in "
                                 "pose/, world-to-camera in extrinsic/")
 
-    def full_size(self) -> tuple[int, int]:
-        """Height and width of the photographs; without any, of pictures whose middle is that of the first camera."""
-        for folder in self.photographs.values():
-            for path in sorted(folder.iterdir()):
-                if path.suffix.lower() in PICTURES:
-                    with Image.open(path) as picture:
-                        return picture.height, picture.width
+    def default_size(self, with_base: bool) -> tuple[int, int]:
+        """Height and width of the photographs; without any, of pictures whose middle is that of the first camera.
+
+        Args:
+            with_base: cameras are those of --base_root, so its photographs count too.
+        """
+        if self.filmed_size and (self.photographs or with_base):
+            return self.filmed_size
         x, y = self.cameras[self.views[0]][0][:2, 2].tolist()
         height, width = round(2 * y), round(2 * x)
         if min(height, width) < 1:
             raise UserError("--view_resolution: missing, and there are no photographs whose size could be taken; "
                             "give height and width such as 512x512")
         return height, width
+
+    def size_of_intrinsics(self, intrinsics: Tensor) -> tuple[int, int]:
+        """Height and width of the pictures that a camera's intrinsics are for, where it has filmed nothing.
+
+        They may be for photographs (of the actor elsewhere, which views are smaller than), or for the views as they
+        are: those whose middle is nearer to the camera's.
+        """
+        if not self.filmed_size or self.photographs:
+            return self.filmed_size or self.size
+        middle = intrinsics[[1, 0], 2]
+        away = [float((middle - torch.tensor(size) / 2).norm()) for size in (self.size, self.filmed_size)]
+        return self.filmed_size if away[1] < away[0] else self.size
 
     def pose(self, number: int) -> dict[str, Tensor]:
         """What is known of a frame's body."""
@@ -219,13 +244,8 @@ class ActorDataset(BaseDataset):
             pose["texture"] = torch.from_numpy(texture).permute(2, 0, 1) / 127.5 - 1
         return pose
 
-    def photograph(self, number: int, camera: int) -> tuple[np.ndarray | None, tuple[int, int]]:
-        """Colours and alpha [H, W, 4] of a view, in front of the background, and its size before it was reduced.
-
-        Without photographs the size is that of the views themselves.
-        """
-        if number not in self.photographs:
-            return None, self.size
+    def photograph(self, number: int, camera: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """Colours and alpha [H, W, 4] of a view, in front of the background, and its size before it was reduced."""
         return self.memory.get((number, camera), lambda: self.read_photograph(number, camera))
 
     def read_photograph(self, number: int, camera: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -330,45 +350,18 @@ def colours_of(rgba: np.ndarray) -> dict[str, Tensor]:
     return {"rgb": torch.from_numpy(rgba[:, :3]), "alpha": torch.from_numpy(rgba[:, 3])}
 
 
-def read_pose(path: Path, joints: int) -> dict[str, Tensor]:
-    """`joints_RT` [J, 4, 4], `rotation` [3, 3], `translation` [3] and `joints` [J, 3] of a transform file.
+def size_of_pictures(folder: Path) -> tuple[int, int] | None:
+    """Height and width of the first picture in folders of a folder, where there is one.
 
     Raises:
-        UserError: it holds something else.
+        UserError: it cannot be read.
     """
-    transforms = torch.from_numpy(read_transforms(path, joints))
-    content = json.loads(path.read_text(encoding="utf-8"))
-    try:
-        rotation, translation, places = (
-            torch.tensor(content[name], dtype=torch.float32).reshape(shape)
-            for name, shape in (("rotation", (3, 3)), ("translation", (3,)), ("joints", (-1, 3))))
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"{path}: {type(error).__name__}: {error}; expected rotation [3, 3], translation [1, 3] "
-                        "and joints [J, 3]") from None
-    if not all(values.isfinite().all() for values in (rotation, translation, places)):
-        raise UserError(f"{path}: holds numbers that are not finite; expected those of a body in metres")
-    return {"joints_RT": transforms, "rotation": rotation, "translation": translation, "joints": places}
-
-
-def world_vertices(body: Body, pose: dict[str, Tensor]) -> Tensor:
-    """A body's vertices [V, 3] in the world, in a pose as `read_pose` returns it."""
-    return to_world(posed_vertices(body, pose["joints_RT"]), pose["rotation"], pose["translation"])
-
-
-def by_number(folder: Path, pattern: str) -> dict[int, Path]:
-    """Files or folders by the last number in their names.
-
-    Raises:
-        UserError: there are none, or two have the same number.
-    """
-    found: dict[int, Path] = {}
-    for path in sorted(folder.glob(pattern)):
-        numbers = re.findall(r"\d+", path.stem)
-        if numbers and found.setdefault(int(numbers[-1]), path) != path:
-            raise UserError(f"{path}: has the number of {found[int(numbers[-1])]}; expected one file for each frame")
-    if not found:
-        raise UserError(f"{folder}: nothing like {pattern} with a number in its name; expected one for each frame")
-    return found
+    for inner in sorted(path for path in folder.glob("*") if path.is_dir()):
+        for path in sorted(inner.iterdir()):
+            if path.suffix.lower() in PICTURES:
+                width, height = image_size(path)
+                return height, width
+    return None
 
 
 def wanted_frames(numbers: list[int], start_end: str, subsample: int) -> list[int]:
@@ -427,81 +420,3 @@ def size_of(text: str) -> tuple[int, int]:
         raise UserError(f"--view_resolution: found '{text}'; expected height and width such as 512x512")
     height, width = map(int, text.split("x"))
     return height, width
-
-
-def has_cameras(root: Path) -> bool:
-    """Whether a folder has any camera."""
-    return any((root / name).is_dir() for name in ("pose", "extrinsic"))
-
-
-def read_cameras(root: Path) -> list[tuple[Tensor, Tensor]]:
-    """Intrinsics and camera-to-world matrix of each camera, in the order of their names.
-
-    Raises:
-        UserError: files are missing or wrong.
-    """
-    return [(read_matrix(intrinsics, legacy=True), read_matrix(place).inverse() if place.parent.name == "extrinsic"
-             else read_matrix(place)) for intrinsics, place in camera_files(root)]
-
-
-def camera_files(root: Path) -> list[tuple[Path, Path]]:
-    """The files of intrinsics and of the place of each camera, in the order of the latter's names.
-
-    Raises:
-        UserError: files are missing.
-    """
-    places = sorted((root / "extrinsic").glob("*.txt")) or sorted((root / "pose").glob("*.txt"))
-    if not places:
-        raise UserError(f"{root}: no camera in pose/ or extrinsic/; expected a text file of a matrix for each")
-    folder = next((root / name for name in ("intrinsic", "intrinisc") if (root / name).is_dir()), None)
-    if folder is None:
-        return [(root / "intrinsics.txt", place) for place in places]
-    inner = of_cameras(sorted(folder.glob("*.txt")), places)
-    without = [place for place, intrinsics in zip(places, inner) if intrinsics is None]
-    if without:
-        raise UserError(f"{folder}: nothing for camera {without[0]} ({len(without)} of {len(places)} cameras); "
-                        f"expected a file for each in {places[0].parent.name}/, with the same number in its name")
-    return list(zip(filter(None, inner), places))
-
-
-def pictures_of_cameras(folder: Path, cameras: list[Path]) -> list[Path | None]:
-    """Pictures of a frame, in the order of cameras, as `of_cameras`."""
-    return of_cameras(sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES), cameras)
-
-
-def of_cameras(files: list[Path], cameras: list[Path]) -> list[Path | None]:
-    """Files for cameras: as many are in the same order; else the number in the name says which is which; None: none."""
-    if len(files) == len(cameras):
-        return list(files)
-    numbers = [(re.findall(r"\d+", path.stem) or [path.stem])[-1].lstrip("0") for path in files]
-    by_camera = dict(zip(numbers, files))
-    return [by_camera.get((re.findall(r"\d+", path.stem) or [path.stem])[-1].lstrip("0")) for path in cameras]
-
-
-def read_matrix(path: Path, legacy: bool = False) -> Tensor:
-    """A camera's matrix as [4, 4], from 4x4, 3x4, 3x3 or 1x16 numbers; `legacy`: also from `f cx cy` in the first line.
-
-    Raises:
-        UserError: it holds something else.
-    """
-    try:
-        rows = [[float(word) for word in line.split()] for line in path.read_text().splitlines() if line.split()]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not readable ({error}); expected the numbers of a matrix") from None
-    rows = rows[1:] if len(rows) > 3 and len(rows[0]) == 2 else rows
-    rows = rows[:-1] if len(rows) > 3 and len(rows[-1]) == 2 and len({len(row) for row in rows[:-1]}) == 1 else rows
-    widths, matrix = {len(row) for row in rows}, torch.eye(4)
-    if legacy and rows and len(rows[0]) in (3, 4) and (len(widths) > 1 or len(rows) == 1):
-        focal, x, y = rows[0][:3]
-        matrix[0, 0] = matrix[1, 1] = focal
-        matrix[0, 2], matrix[1, 2] = x, y
-        return matrix
-    if len(widths) == 1:
-        shape = (len(rows), widths.pop())
-        if shape == (1, 16):
-            return torch.tensor(rows).reshape(4, 4)
-        if shape in ((3, 3), (3, 4), (4, 4)):
-            matrix[:shape[0], :shape[1]] = torch.tensor(rows)
-            return matrix
-    raise UserError(f"{path}: {len(rows)} lines of {sorted(len(row) for row in rows)} numbers; expected a matrix of "
-                    "4x4, 3x4 or 3x3 numbers, or all 16 in one line")

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from torch.utils.data import Dataset, default_collate
@@ -16,9 +17,12 @@ class BaseDataset(Dataset, ABC):
     Attributes:
         opt: the options it was made with.
         frame_rate: frames per second of videos that are made from its items in order.
+        of_one_dataroot: names of options that say something about the files of the dataroot that they were given with,
+            such as which frames: test.py does not take them over from a training on another one.
     """
 
     frame_rate = DEFAULT_FRAME_RATE
+    of_one_dataroot: frozenset[str] = frozenset()
 
     def __init__(self, opt):
         self.opt = opt
@@ -61,6 +65,9 @@ class BaseDataset(Dataset, ABC):
     def collate(self, items: Sequence[dict]) -> dict:
         """A batch of items; by default tensors are stacked and strings listed."""
         return default_collate(list(items))
+
+    def complete_results(self, folder: Path) -> None:
+        """Add to what test.py made of all items, in their folder, what takes all of them; called once, at the end."""
 
     def __getitem__(self, key: int | ItemKey) -> dict:
         """Item by its key in training; or by its index, without augmentation."""

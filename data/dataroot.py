@@ -17,6 +17,8 @@ from PIL import Image
 
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of
 from util.errors import UserError, several
+from util.files import read_text
+from util.images import image_size
 from vision.geometry.homography import Registration
 
 SIDE_MULTIPLE = 16
@@ -42,6 +44,7 @@ class Metadata:
         frame_rate: frames per second of the source.
         audio: file with the sound of the frames; None: there is none.
         original_size: (width, height) of the source as it is displayed; None: not known.
+        people_names: what people are called, by person id.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class Metadata:
     frame_rate: Fraction = DEFAULT_FRAME_RATE
     audio: Path | None = None
     original_size: tuple[int, int] | None = None
+    people_names: dict[int, str] = field(default_factory=dict)
 
     @property
     def n_people(self) -> int:
@@ -109,6 +113,11 @@ class Dataroot:
     def file(self, folder: str, frame: int) -> Path:
         """The image of a frame in a folder that was required before."""
         return self.folders[folder][self.frames[frame]]
+
+    def own_size(self) -> tuple[int, int] | None:
+        """(width, height) of the frames in rgb/, which are as large as the video; None where there are none."""
+        files = list_images(self.path / "rgb") if (self.path / "rgb").is_dir() else {}
+        return image_size(files[self.frames[0]]) if self.frames[0] in files else None
 
     def layer_numbers(self) -> list[int]:
         """Numbers of the person layers: those of people_layers, else the folders in iuv/.
@@ -173,7 +182,7 @@ def read_metadata(path: Path) -> Metadata:
         UserError: it is missing or broken, or a value is not of its form.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        values = json.loads(read_text(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; see docs/layered_video/data.md for what it holds") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -188,7 +197,8 @@ def read_metadata(path: Path) -> Metadata:
     n_textures = checks.n_textures()
     metadata = Metadata(path, checks.network_size("size_LR"), checks.size("alphapose_input_size"), n_textures,
                         checks.people_layers((n_textures - 1) // 24), checks.composite_order(), checks.frame_rate(),
-                        checks.audio(), checks.size("original_size") if "original_size" in values else None)
+                        checks.audio(), checks.size("original_size") if "original_size" in values else None,
+                        checks.people_names())
     if checks.problems:
         raise several(checks.problems)
     return metadata
@@ -268,6 +278,12 @@ class _MetadataChecks:
                                           f"Set n_textures to {24 * max(ids) + 1}")
         return layers
 
+    def people_names(self) -> dict[int, str]:
+        """What people are called, by id; what is no name is none."""
+        names = self.values.get("people_names")
+        return {int(person): name for person, name in (names.items() if isinstance(names, dict) else ())
+                if person.isdecimal() and isinstance(name, str) and name.isprintable() and name.strip()}
+
     def composite_order(self) -> list[list[int]] | None:
         """Per frame, layer numbers from back to front; None: not given."""
         order = self.values.get("composite_order")
@@ -315,7 +331,7 @@ def read_homographies(path: Path) -> Registration:
         UserError: it is missing, a line is not of its form, or a matrix cannot be inverted.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; leave --use_homographies out for a camera that stands still") from None
     except (OSError, ValueError) as error:

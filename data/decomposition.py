@@ -5,6 +5,7 @@ frame.
 """
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,23 +13,25 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.camera_check import said_of, wrong_convention
+from data.camera_check import canvas_of, said_of, wrong_convention
 from data.dataroot import Dataroot
 from data.masks import read_matte
 from util import distributed
 from util.errors import UserError, several
 from util.images import read_image
 from vision.geometry.canvas import Canvas
-from vision.geometry.panorama import LARGEST_PANORAMA
-from vision.layers import filling
+from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import solve
+from vision.layers.standing_still import left_out
 from vision.people.iuv import is_body
+from vision.people.person_mask import PERSON_MARGIN
 
 EDGE = 3  # pixels of a moving camera's frame, into which small motions would bring what it does not show
 BARELY = 5  # of 255: what covers no more than this leaves a pixel as it is
 MOST_WARPED = 40  # frames, each way, in which a moving camera's background is looked for
 NEIGHBOURS = (1, 2, 4, 8, 16, 32)  # frames that are registered to one that shares no scene with them
+MUCH_HIDDEN = 0.002  # of a frame: scene behind people that is worth a word where nobody ever sees it
 NO_PLATE = 0.05
 """Unexplained brightness from which on there is no one plate: the camera moves, and is not registered."""
 
@@ -38,6 +41,17 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
 
     Raises:
         UserError: there is neither, or a picture is missing.
+    """
+    layers, matte = matte_reader(root, root.metadata.size)
+    return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}
+
+
+def matte_reader(root: Dataroot, size: tuple[int, int]) -> tuple[list[int], Callable[..., np.ndarray]]:
+    """The layers of people, and what reads the matte of a layer in a frame: uint8 [H, W] of `size` (width, height), or
+    of another one that it is given.
+
+    Raises:
+        UserError: as `read_mattes`.
     """
     source = "mask" if (root.path / "mask").is_dir() else "iuv"
     layers = sorted(int(path.name) for path in (root.path / source).glob("[0-9][0-9]"))
@@ -49,40 +63,24 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
     if problems:
         raise several(problems)
 
-    def matte(layer: int, frame: int) -> np.ndarray:
+    def matte(layer: int, frame: int, size: tuple[int, int] = size) -> np.ndarray:
         picture = root.file(f"{source}/{layer:02d}", frame)
         if source == "mask":
-            return read_matte(picture, root.metadata.size)
+            return read_matte(picture, size)
         covered = 255 * is_body(read_image(picture, "RGBA")).astype(np.uint8)
-        return cv2.resize(covered, root.metadata.size, interpolation=cv2.INTER_AREA)
+        return cv2.resize(covered, size, interpolation=cv2.INTER_AREA)
 
-    return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}
+    return layers, matte
 
 
-def scene_canvas(root: Dataroot, use_homographies: bool) -> Canvas:
-    """Where all frames of a clip lie, in pixels of the low resolution.
+def scene_canvas(root: Dataroot, use_homographies: bool, density: float = 1) -> Canvas:
+    """Where all frames of a clip lie, in pixels of the low resolution, `density` of them for one of a frame each way.
 
     Raises:
         UserError: homographies.txt is missing or broken, or puts frames so far from each other that it must be wrong.
     """
-    canvas = Canvas.of(root.registration() if use_homographies else None, root.metadata.size)
-    area = np.prod(canvas.size, dtype=float) / np.prod(root.metadata.size)
-    if canvas.matrices is None:
-        return canvas
-    right, bottom = root.metadata.size
-    depths = canvas.matrices[:, 2] @ np.array([[0, 0, 1], [right, 0, 1], [0, bottom, 1], [right, bottom, 1]]).T
-    endless = depths.min(axis=1) * depths.max(axis=1) <= 0  # the horizon goes through the frame
-    if area <= LARGEST_PANORAMA and not endless.any():
-        return canvas
-    middle = np.array([[root.metadata.size]], float) / 2
-    away = [cv2.perspectiveTransform(middle, matrix)[0, 0] for matrix in canvas.matrices]
-    farthest = np.linalg.norm(away - np.median(away, axis=0), axis=1).argmax()
-    if endless.any():
-        area, farthest = np.inf, endless.argmax()
-    raise UserError(f"{root.path / 'homographies.txt'}: the frames lie on a panorama {area:.3g} times as large as a "
-                    f"frame, frame {root.frames[farthest]} farthest from the others; expected up to {LARGEST_PANORAMA} "
-                    "times. Where its registration has failed, mend that line; else take a part of the clip, or train "
-                    "without --use_homographies")
+    registration = root.registration() if use_homographies else None
+    return canvas_of(registration, root.path / "homographies.txt", root.frames, root.metadata.size, density)
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,8 @@ class Decomposition:
         people: by layer, uint8 [F, H, W], mattes of its people.
         effects: by layer, uint8 [F, h, w] on the canvas, alpha of their shadows and reflections.
         frames: uint8 [H, W, 3] each, as they were filmed.
+        bodies: by layer, the IUV pictures of its people, hidden or not; none where there are no such files.
+        orders: of the layers in each frame, back to front.
         backgrounds: where no one plate explains the frames, the background of each; None: the plate does.
         shows_hidden: the mattes of people go on behind others (amodal), as those that people draw; those that programs
             find end there.
@@ -106,6 +106,8 @@ class Decomposition:
     effects: dict[int, np.ndarray]
     frames: list[np.ndarray]
     shows_hidden: bool
+    bodies: dict[int, list[Path]]
+    orders: list[list[int]]
     backgrounds: list[np.ndarray] | None = None
 
     def background(self, frame: int) -> np.ndarray:
@@ -122,6 +124,36 @@ class Decomposition:
     def effect_alpha(self, number: int, frame: int) -> np.ndarray:
         """Alpha of their shadows and reflections in it: float32 [H, W] in [0, 1]."""
         return self.canvas.seen(self.effects[number][frame], frame) * LEVEL
+
+    def hidden_part(self, number: int, frame: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What others hide of a layer's people, as the nearest frames show it.
+
+        Returns:
+            colours uint8 [H, W, 3] and alpha uint8 [H, W] of its people, and where they were found: bool [H, W].
+        """
+        cover, own = self._in_front(number, frame), self.people[number][frame]
+        nothing = np.zeros((*own.shape, 3), np.uint8), own, np.zeros(own.shape, bool)
+        if number not in self.bodies or not (cover > 127).any():
+            return nothing
+        side = 2 * int(own.shape[0] * PERSON_MARGIN) + 1
+        body = is_body(read_image(self.bodies[number][frame], "RGBA"))
+        near = cv2.dilate(np.maximum(own > 127, body).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+        wanted = near & (cover > 127)
+        if not wanted.any():
+            return nothing
+
+        def part(other: int) -> hidden_parts.Part:
+            return self.frames[other], self.people[number][other], 255 - self._in_front(number, other)
+
+        return hidden_parts.copied(frame, len(self.frames), wanted, lambda other: body_in(self.bodies[number][other]),
+                                   part)
+
+    def _in_front(self, number: int, frame: int) -> np.ndarray:
+        """What others cover who are in front of a layer, and a pixel around: uint8 [H, W]."""
+        order = self.orders[frame]
+        others = [self.people[other][frame] for other in order[order.index(number) + 1:]]
+        return cv2.dilate(np.max([np.zeros_like(self.people[number][frame]), *others], axis=0),
+                          np.ones((3, 3), np.uint8))
 
     def moving_background(self, frame: int) -> np.ndarray:
         """The background as it is in a frame, uint8 [H, W, 3]: what the frame shows, and what people and their effects
@@ -155,6 +187,12 @@ class Decomposition:
         return cv2.dilate(hidden.astype(np.uint8), np.ones((7, 7), np.uint8)) == 0
 
 
+@lru_cache(maxsize=256)
+def body_in(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """`hidden_parts.places_of_body` of an IUV picture."""
+    return hidden_parts.places_of_body(read_image(path, "RGBA"))
+
+
 @lru_cache(maxsize=1)
 def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
     """Decompose the first `length` frames of the clip in folder `path`. The latest result is kept.
@@ -172,8 +210,12 @@ def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
     laid = np.stack([canvas.lay(image, frame, cv2.INTER_CUBIC) for frame, image in enumerate(frames)])
     in_view = np.stack([canvas.in_view(frame, EDGE) for frame in range(length)])
     masks = np.stack([[canvas.lay(mask, frame) for frame, mask in enumerate(mattes)] for mattes in people.values()])
+    people, masks = with_what_was_left_out(people, laid, masks, in_view, canvas)
     solution = solve(laid, in_view, masks)
     shows_hidden = overlap(list(people.values()))
+    bodies = {layer: [root.file(f"iuv/{layer:02d}", frame) for frame in range(length)] for layer in people
+              if not root.require(f"iuv/{layer:02d}")}
+    orders = [root.composite_order(frame, sorted(people)) for frame in range(length)]
     if solution.unexplained > NO_PLATE:
         verdict = use_homographies and wrong_convention(root.path, root.registration(), root.folders["rgb_256"])
         remedy = (said_of(root.path, verdict) if verdict else
@@ -189,10 +231,39 @@ def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
                   "background, and somebody who is shifted far in time stands before what the camera sees now; "
                   f"{remedy}", flush=True)
         nothing = {layer: np.zeros((length, *canvas.size[::-1]), np.uint8) for layer in people}
-        return Decomposition(canvas, laid[0], people, nothing, frames, shows_hidden,
+        return Decomposition(canvas, laid[0], people, nothing, frames, shows_hidden, bodies, orders,
                              backgrounds_of_their_own(frames, people))
+    for layer, share in never_seen_behind(people, masks, in_view).items():
+        if distributed.rank() == 0:
+            print(f"NOTE: what lies behind the people of layer {layer} is never seen, {share:.1%} of the picture: "
+                  "where they are removed or moved away, a guess is shown", flush=True)
     plate = (255 * solution.plate).clip(0, 255).round().astype(np.uint8)
-    return Decomposition(canvas, plate, people, dict(zip(people, solution.effects)), frames, shows_hidden)
+    return Decomposition(canvas, plate, people, dict(zip(people, solution.effects)), frames, shows_hidden, bodies,
+                         orders)
+
+
+def with_what_was_left_out(people: dict[int, np.ndarray], laid: np.ndarray, masks: np.ndarray, in_view: np.ndarray,
+                           canvas: Canvas) -> tuple[dict[int, np.ndarray], np.ndarray]:
+    """Mattes in frames and on the canvas, with what they leave out of people who hardly move (standing_still.py)."""
+    missed = left_out(laid, masks, in_view)
+    if not missed.any():
+        return people, masks
+    shown = {layer: np.stack([canvas.seen(255 * one.astype(np.uint8), frame) for frame, one in enumerate(mine)])
+             for layer, mine in zip(people, missed)}
+    return ({layer: np.maximum(mattes, shown[layer]) for layer, mattes in people.items()},
+            np.maximum(masks, 255 * missed.astype(np.uint8)))
+
+
+def never_seen_behind(people: dict[int, np.ndarray], masks: np.ndarray, in_view: np.ndarray) -> dict[int, float]:
+    """How much of the scene, as a share of a frame, nobody ever sees because a layer's people stand before it for most
+    of the time; of layers with whom it is more than `MUCH_HIDDEN`."""
+    hidden = in_view.any(axis=0) & ~((masks.max(axis=0) <= 127) & in_view).any(axis=0)
+    if not hidden.any():
+        return {}
+    frame_pixels = np.prod(next(iter(people.values())).shape[1:])
+    shares = {layer: ((mask > 127).mean(axis=0)[hidden] > 0.5).sum() / frame_pixels
+              for layer, mask in zip(people, masks)}
+    return {layer: float(share) for layer, share in shares.items() if share > MUCH_HIDDEN}
 
 
 def backgrounds_of_their_own(frames: list[np.ndarray], people: dict[int, np.ndarray]) -> list[np.ndarray]:

@@ -112,6 +112,10 @@ def _exported_files(folder: Path) -> dict[int, dict[str, Path]]:
         match = re.fullmatch(r"(.+)_rgba_l(\d+)\.png", path.name, re.DOTALL)
         if match:
             files.setdefault(int(match[2]), {})[match[1]] = path
+    same: dict[tuple[int, int], Path] = {}
+    for frame, path in files.get(0, {}).items():  # a background at rest is one file with many names
+        status = path.stat()
+        files[0][frame] = same.setdefault((status.st_dev, status.st_ino), path) if status.st_ino else path
     if 0 not in files:
         raise UserError(f"{folder}: no layers of the model lnr; expected 0001_rgba_l0.png, 0001_rgba_l1.png, .... "
                         "Export first: python test.py --name NAME")

@@ -14,6 +14,8 @@ from data.base_dataset import BaseDataset
 from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot, list_images, read_metadata, wrong_sizes
 from data.decomposition import Decomposition, decompose, scene_canvas
+from data.full_size import FullSizeClip
+from data.layer_folder import LayerFolder
 from data.masks import read_matte
 from util import distributed
 from util.command_line import int_at_least
@@ -45,6 +47,8 @@ class LayeredVideoDataset(BaseDataset):
         place [2, H, W] in [-1, 1], where on the canvas of the whole clip each pixel of a low-resolution frame looks,
         plate [3, H, W] in [-1, 1], the clean plate: what it would see there without people,
         shown [3, H, W], with --moving_background: the background as the frame shows it,
+        hidden [L, 4, H, W] in [-1, 1], for export, of several layers: people as other frames show them where others
+            are in front of them; alpha says where that is known,
         people, effects [L, H, W] in [0, 1], alpha of each layer's people and of their shadows and reflections, and
         shows_hidden, whether `people` holds also behind other people.
     """
@@ -77,6 +81,11 @@ class LayeredVideoDataset(BaseDataset):
                            help="register the background by homographies.txt: the camera moves (default: where that "
                                 "file is there, with --init closed_form and the presets that have it)")
         parser.deciding |= {"use_homographies", "n_textures", "width", "height"}
+        if not is_train:
+            group.add_argument("--size", choices=("own", "network"),
+                               help="of the exported layers: own: that of the frames in rgb/, from which colours, "
+                                    "edges and the background's detail are taken; network: that of rgb_256, or rgb_512 "
+                                    "with --do_upsampling (default: own with --init closed_form, where rgb/ is larger)")
         of_models = {"init": "random", "do_upsampling": False} | (
             {"no_zoom": False} if is_train else {"moving_background": False})
         for name, value in of_models.items():
@@ -98,6 +107,8 @@ class LayeredVideoDataset(BaseDataset):
         use_homographies = (opt.init == "closed_form" and registered if opt.use_homographies is None
                             else opt.use_homographies)
         values["use_homographies"] = use_homographies
+        if "size" in vars(opt):  # test.py's
+            values["size"] = export_size(opt)
         if opt.init == "closed_form":
             values |= {"n_frames": len(frames),
                        "canvas_size": list(scene_canvas(Dataroot.open(opt.dataroot), use_homographies).size)}
@@ -126,6 +137,11 @@ class LayeredVideoDataset(BaseDataset):
                 self.loaded[index] = frame, iuvs, masks
         if problems:
             raise several(problems)
+
+    def complete_results(self, folder: Path) -> None:
+        """Make the exported layers again at the size of rgb/, where the options say so."""
+        if self.opt.size == "own":
+            FullSizeClip(self.root, LayerFolder.open(folder)).write(folder)
 
     def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
         """Frame `index`; zoomed and cropped at random where there is an `rng`, except with `do_upsampling`."""
@@ -167,8 +183,28 @@ class LayeredVideoDataset(BaseDataset):
                            for alpha in (known.person_alpha, known.effect_alpha))
         moving = not self.opt.is_train and self.opt.moving_background
         shown = {"shown": to_tensor(cv2.resize(known.moving_background(index), size))} if moving else {}
+        if not self.opt.is_train and len(order) > 1:
+            people, shown["hidden"] = self._with_hidden_parts(index, order, people)
         return {**shown, "frame": index, "place": torch.from_numpy(known.canvas.place(index)),
                 "plate": to_tensor(plate), "people": people, "effects": effects, "shows_hidden": known.shows_hidden}
+
+    def _with_hidden_parts(self, index: int, order: list[int],
+                           people: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Alpha of people [L, H, W] that goes on behind others, and `hidden`."""
+        size, whole = people.shape[:0:-1], people.clone()
+        hidden = torch.full((len(people), 4, *people.shape[1:]), -1.0)
+        for place, layer in enumerate(order, 1):
+            colours, alpha, found = self.decomposition.hidden_part(layer, index)
+            if not found.any():
+                continue
+            there = cv2.resize((found & (alpha > 250)).astype(np.float32), size)
+            hidden[place, :3] = to_tensor(cv2.resize(colours, size))
+            hidden[place, 3] = torch.from_numpy(2 * there - 1)
+            if not self.decomposition.shows_hidden:
+                view = (1 - people[place + 1:]).prod(dim=0)
+                copy = torch.from_numpy(cv2.resize((alpha * found).astype(np.float32) / 255, size))
+                whole[place] = torch.maximum(people[place], (1 - view) * copy)
+        return whole, hidden
 
     def _read(self, index: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, np.ndarray]]:
         """Frame, and by layer number its IUV picture and (with --use_mask_images) mask; all uint8."""
@@ -218,6 +254,23 @@ class LayeredVideoDataset(BaseDataset):
                 problems += root.require(f"mask/{layer:02d}")
         if problems:
             raise several(problems)
+
+
+def export_size(opt) -> str:
+    """--size as it is where it is not given.
+
+    Raises:
+        UserError: it is given as own, and another option asks for another size.
+    """
+    small = opt.do_upsampling or opt.aspect_ratio != 1
+    if opt.size == "own" and small:
+        other = "--do_upsampling" if opt.do_upsampling else "--aspect_ratio"
+        raise UserError(f"--size own: given with {other}, which makes layers of another size; expected one of the two")
+    if opt.size or small or opt.init != "closed_form":
+        return opt.size or "network"
+    root = Dataroot.open(opt.dataroot)
+    own = root.own_size()
+    return "own" if own and own[0] > root.metadata.size[0] else "network"
 
 
 def _data_id(frames: list[Path]) -> str:

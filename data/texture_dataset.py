@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.actor_dataset import by_number
+from data.actor_files import by_number
 from data.image_sequences import Draws, Sequence
 from data.temporal_dataset import TemporalDataset
 from util.errors import UserError, several

@@ -5,8 +5,9 @@
 The folder is a dataroot (rgb_256/, rgb_512/, keypoints.json, metadata.json, mask/ and, when the camera moves,
 homographies.txt) and in gt/ what it was composited from: the background, and per person the layer (straight RGBA: the
 person over his reflection over his shadow), the matte and the shadow's opacity. Leaves that sway, a crowd, a camera
-that shakes and light that flickers are in gt/ as they are in the frames; noise is in the frames only. The same options
-and seed give the same clip.
+that shakes and light that flickers are in gt/ as they are in the frames; noise is in the frames only. With --own_scale
+frames are in rgb/, too, several times as large, as from a video of that size, and so are gt/ and mask/. The same
+options and seed give the same clip.
 
 A shadow that falls on somebody belongs to the layer of whoever casts it, which therefore must be in front: layers are
 in the order of people's distances, and have no other. So with --shadow_on_people the sun is low and behind the camera,
@@ -44,11 +45,11 @@ RATE = 25  # frames per second
 SHORTEST = 1.6  # seconds of action: a clip with fewer frames shows it in quick motion
 CROWD = 8.1  # distance of the crowd, metres
 BETWEEN_JUMPS = 3.6  # seconds from one to the next of the same person
-DENSITY = 2  # drawn pixels per pixel of the double-size frame, each way
+DENSITY = 2  # drawn pixels per pixel of what is written largest, each way
 DARKEST = 0.55  # opacity of a shadow
 MIRRORED = 0.4  # opacity of a reflection at the feet
 SUN = np.array([-0.55, 0.78, 0.14]) / np.linalg.norm([-0.55, 0.78, 0.14])  # towards it
-OF_A_CLIP = re.compile(r"(rgb_256|rgb_512|mask/\d\d|iuv/\d\d|gt(/(bg|(layer|person|shadow)_\d\d))?)/\w+\.png|"
+OF_A_CLIP = re.compile(r"(rgb|rgb_256|rgb_512|mask/\d\d|iuv/\d\d|gt(/(bg|(layer|person|shadow)_\d\d))?)/\w+\.png|"
                        r"(prepare|kp2uv)/.*|keypoints\.json|metadata\.json|homographies\.txt|\.made_by_make_iuv\.json")
 """Files that this program makes, and those that others make of a clip of it."""
 LOW_SUN = np.array([-0.57, 0.63, -0.53]) / np.linalg.norm([-0.57, 0.63, -0.53])  # behind the camera
@@ -69,6 +70,9 @@ def parse(argv: list[str] | None = None) -> Namespace:
     add("--frames", type=int_at_least(1), default=40, metavar="N", help="length, at 25 frames per second (default: 40)")
     add("--width", type=int_at_least(1), default=448, metavar="PX", help="of rgb_256, a multiple of 16 (default: 448)")
     add("--height", type=int_at_least(1), default=256, metavar="PX", help="of rgb_256, a multiple of 16 (default: 256)")
+    add("--own_scale", type=int_at_least(2), metavar="N",
+        help="frames in rgb/, too, N times as large as rgb_256, as from a video of that size, and true layers and "
+             "masks as large (default: no rgb/; true layers and masks have the size of rgb_256)")
     add("--seed", type=int_at_least(0), default=1, metavar="N", help="another seed, another clip (default: 1)")
     add("--people", type=int, choices=range(1, 5), default=2, help="how many, a layer each (default: 2)")
     add("--build", choices=tuple(GIRTHS), default="mixed", help="of the people (default: mixed)")
@@ -98,7 +102,7 @@ def parse(argv: list[str] | None = None) -> Namespace:
 
 
 def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, height: int = 256,
-                overwrite: bool = False, **content) -> Path:
+                own_scale: int | None = None, overwrite: bool = False, **content) -> Path:
     """Make a sample clip; the arguments are the options of the command line.
 
     Args:
@@ -115,7 +119,8 @@ def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, hei
             raise UserError(f"{name}: {size} is not a multiple of 16; the nearest is {max(round(size / 16), 1) * 16}")
     dataroot = Path(dataroot).resolve()
     check_place(dataroot, overwrite)
-    clip = SampleClip(View(2 * width, 2 * height), frames, Content(**content))
+    scale = own_scale or 2
+    clip = SampleClip(View(scale * width, scale * height), frames, Content(**content), own_scale)
     with folder_replaced_atomically(dataroot) as new:
         clip.write(new)
     return dataroot
@@ -253,10 +258,20 @@ def camera_motion(view: View, frames: int, rng: np.random.Generator) -> np.ndarr
 
 
 class SampleClip:
-    """Everything that decides what is in a clip; draws and writes it frame by frame."""
+    """Everything that decides what is in a clip; draws and writes it frame by frame.
 
-    def __init__(self, view: View, frames: int, content: Content):
-        self.view, self.content = view, content
+    Args:
+        view: the camera, and the size of what is drawn.
+        frames: how many.
+        content: what is to be seen.
+        own_scale: by how much it is larger than rgb_256, where frames, layers and masks of that size are wanted; None:
+            it is twice as large, and layers and masks are halved.
+    """
+
+    def __init__(self, view: View, frames: int, content: Content, own_scale: int | None = None):
+        self.view, self.content, self.scale = view, content, own_scale or 2
+        self.small = (view.width // self.scale, view.height // self.scale)
+        self.known_size = (view.width, view.height) if own_scale else self.small
         self.sun = LOW_SUN if content.shadow_on_people else SUN
         seconds = max(frames / RATE, SHORTEST)
         self.times = np.arange(frames) * seconds / frames
@@ -266,7 +281,7 @@ class SampleClip:
         self.moving = content.camera == "moving"
         self.registered = camera_motion(view, frames, content.rng(1)) if self.moving else still
         jitter = still.copy()
-        jitter[:, :2, 2] = content.rng(4).normal(0, 2 * content.shake, (frames, 2))
+        jitter[:, :2, 2] = content.rng(4).normal(0, self.scale * content.shake, (frames, 2))
         self.homographies = jitter @ self.registered
         self.gains = 1 + content.rng(5).normal(0, content.flicker / 100, frames)
         xmin, xmax, ymin, ymax = self.bounds(self.homographies)
@@ -297,25 +312,45 @@ class SampleClip:
             frame = background
             for layer in order:
                 frame = over(shots[layer].layer, frame)
-            write_frame(folder, name, frame + rng.normal(0, self.content.noise / 255, frame.shape))
+            self.write_frame(folder, name, frame + rng.normal(0, self.content.noise / 255, frame.shape))
             uncovered = np.ones_like(shots[1].matte)
             for layer in reversed(order):
-                write_layer(folder, f"{layer:02d}", name, shots[layer], uncovered)
+                self.write_layer(folder, f"{layer:02d}", name, shots[layer], uncovered)
                 if self.content.masks == "visible":
                     uncovered = uncovered * (1 - shots[layer].matte)
             if self.changing or k == 0:
-                write_png(folder / "gt" / (f"bg/{name}" if self.changing else "bg.png"), _bytes(_halved(background)))
+                write_png(folder / "gt" / (f"bg/{name}" if self.changing else "bg.png"),
+                          _bytes(_shrunk(background, self.known_size)))
             poses[name] = [{"keypoints": shot.keypoints, "scores": 0.95, "idx": layer}
                            for layer, shot in sorted(shots.items())]
             orders.append(order)
         self.write_tables(folder, poses, orders)
+
+    def write_frame(self, folder: Path, name: str, frame: np.ndarray) -> None:
+        """Write a frame [H, W, 3] in [0, 1] at double and at single size, and as large as it is if that is wanted."""
+        pixels = _bytes(frame)
+        if self.known_size != self.small:
+            write_png(folder / "rgb" / name, pixels)
+        double = _shrunk(pixels, (2 * self.small[0], 2 * self.small[1]))
+        write_png(folder / "rgb_512" / name, double)
+        write_png(folder / "rgb_256" / name, _shrunk(double, self.small))
+
+    def write_layer(self, folder: Path, layer: str, name: str, shot: "RenderedPerson", uncovered: np.ndarray) -> None:
+        """Write one person's layer, matte, shadow and mask; the mask is what of the matte is `uncovered`."""
+        rgba, matte, shadow, mask = (_shrunk(picture, self.known_size) for picture in (
+            shot.layer, shot.matte, shot.shadow, shot.matte * uncovered))
+        rgba[..., :3] /= np.maximum(rgba[..., 3:], 1e-6)
+        write_png(folder / f"gt/layer_{layer}" / name, _bytes(rgba))
+        write_png(folder / f"gt/person_{layer}" / name, _bytes(matte))
+        write_png(folder / f"gt/shadow_{layer}" / name, _bytes(shadow))
+        write_png(folder / "mask" / layer / name, _bytes(mask))
 
     def write_tables(self, folder: Path, poses: dict, orders: list[list[int]]) -> None:
         """Write keypoints.json, metadata.json and, when the camera moves, homographies.txt."""
         size = [self.view.width, self.view.height]
         write_text(folder / "keypoints.json", json.dumps(poses) + "\n")
         write_text(folder / "metadata.json", json.dumps({
-            "alphapose_input_size": size, "size_LR": [size[0] // 2, size[1] // 2],
+            "alphapose_input_size": size, "size_LR": self.small,
             "n_textures": 24 * len(self.actors) + 1, "composite_order": orders, "frame_rate": f"{RATE}/1"}) + "\n")
         if self.moving:
             bounds = " ".join(f"{n:.6f}" for n in self.bounds(self.registered))
@@ -332,7 +367,7 @@ class SampleClip:
         """The scene without people in frame k, float32 [H, W, 3] in [0, 1]."""
         scene, sway = self.scene, self.content.sway
         if sway:
-            scene = swayed(scene, self.leaves, 2 * DENSITY * sway, self.times[k], self.content.rng(6))
+            scene = swayed(scene, self.leaves, self.scale * DENSITY * sway, self.times[k], self.content.rng(6))
         picture = self._filmed(scene, self.area[:2], k)
         for actor, phase in self.crowd:
             moment = self.seconds / 2 + 0.08 * np.sin(4 * self.times[k] + phase)
@@ -446,7 +481,7 @@ class SampleClip:
         return *low.tolist(), *np.maximum(high, low + 1).tolist()
 
     def _filmed(self, picture: np.ndarray, corner: tuple[int, int], k: int) -> np.ndarray:
-        """A picture of the plane of frame 1, DENSITY times as dense, as frame k shows it at double size.
+        """A picture of the plane of frame 1, DENSITY times as dense, as frame k shows it.
 
         For a camera that stands still each sample is the mean of 2 x 2 drawn pixels.
         """
@@ -457,7 +492,7 @@ class SampleClip:
 
 @dataclass(frozen=True)
 class RenderedPerson:
-    """One person in one frame at double size: float32 [H, W] or [H, W, 4] in [0, 1], the layer premultiplied."""
+    """One person in one frame as it is drawn: float32 [H, W] or [H, W, 4] in [0, 1], the layer premultiplied."""
 
     layer: np.ndarray
     matte: np.ndarray
@@ -466,23 +501,6 @@ class RenderedPerson:
 
 
 # ---- pictures -------------------------------------------------------------------------------------------------------
-
-def write_frame(folder: Path, name: str, frame: np.ndarray) -> None:
-    """Write a frame [H, W, 3] in [0, 1] at double and at single size."""
-    pixels = _bytes(frame)
-    write_png(folder / "rgb_512" / name, pixels)
-    write_png(folder / "rgb_256" / name, _halved(pixels))
-
-
-def write_layer(folder: Path, layer: str, name: str, shot: RenderedPerson, uncovered: np.ndarray) -> None:
-    """Write one person's layer, matte, shadow and mask at single size; the mask is what of the matte is `uncovered`."""
-    rgba = _halved(shot.layer)
-    rgba[..., :3] /= np.maximum(rgba[..., 3:], 1e-6)
-    write_png(folder / f"gt/layer_{layer}" / name, _bytes(rgba))
-    write_png(folder / f"gt/person_{layer}" / name, _bytes(_halved(shot.matte)))
-    write_png(folder / f"gt/shadow_{layer}" / name, _bytes(_halved(shot.shadow)))
-    write_png(folder / "mask" / layer / name, _bytes(_halved(shot.matte * uncovered)))
-
 
 def _sight(ground: np.ndarray) -> np.ndarray:
     """Direction [3] in which the camera sees a place on the ground, z component 1."""
@@ -494,8 +512,9 @@ def _softened(picture: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(picture, (3, 3), 0.6)
 
 
-def _halved(picture: np.ndarray) -> np.ndarray:
-    return cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+def _shrunk(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture by area at a size (width, height); a copy, where it has that already."""
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _bytes(picture: np.ndarray) -> np.ndarray:

@@ -1,10 +1,11 @@
-"""Make a small dataroot for video-to-video synthesis from nothing: a street, a face that talks, or a dancer.
+"""Make small data for video-to-video synthesis from nothing: a street, a face that talks, a dancer, or two clips.
 
     python datasets/make_vid2vid_sample.py dancer --dataroot datasets/dancer
 
 The folders are those of docs/vid2vid/data.md: sequences to train on, one to test on, and, of faces and dancers, one of
 somebody else, --phase other, whose motion the first may take on. The test sequence of a dancer is the dance going on
-where the training ends. The same options and seed give the same files.
+where the training ends. `dance` makes clips as prepare.py makes them: `her`, `driver`, and `truth`, where she dances
+as the driver does. The same options and seed give the same files.
 """
 
 import json
@@ -28,7 +29,7 @@ from util.files import folder_filled_atomically, write_text
 from util.images import write_image, write_png
 
 NOTE = "sample.json"
-SIZES = {"street": (256, 128), "face": (256, 256), "dancer": (448, 256)}
+SIZES = {"street": (256, 128), "face": (256, 256), "dancer": (448, 256), "dance": (448, 256)}
 
 
 def main() -> None:
@@ -136,7 +137,37 @@ def make_dancer(folder: Path, size: tuple[int, int], sequences: int, frames: int
     write("other", "dance_01", dances[1], 0)
 
 
-MAKERS: dict[str, Callable[..., None]] = {"street": make_street, "face": make_face, "dancer": make_dancer}
+def make_dance(folder: Path, size: tuple[int, int], sequences: int, frames: int, seed: int) -> None:
+    """Two clips as prepare.py makes them, `her` and `driver`, and the true layers of her dancing as the driver does.
+
+    A clip has as many frames as all sequences together; `truth` is a gt folder for evaluate.py, and a clip as well.
+    """
+    stage = Stage(np.random.default_rng([seed, 3]), size)
+    yard = Stage(np.random.default_rng([seed, 6]), size)
+    her, driver = dressed(2, "mixed", np.random.default_rng([seed, 5]))
+    moves = [(stage, Dance(np.random.default_rng([seed, 4, 0]), her), "her", frames * sequences),
+             (yard, Dance(np.random.default_rng([seed, 4, 1]), driver), "driver", frames),
+             (stage, Dance(np.random.default_rng([seed, 4, 1]), her), "truth", frames)]
+    for place, dance, name, count in moves:
+        root, people = folder / name, []
+        for k in _counted(count, name):
+            pose, stem = dance.skeleton(k / RATE), f"{k + 1:04d}"
+            layer, matte = place.layer(dance.person, pose)
+            write_png(root / "rgb_256" / f"{stem}.png", place.photograph(dance.person, pose))
+            write_png(root / "mask" / "01" / f"{stem}.png", matte)
+            write_png(root / "layer_01" / f"{stem}.png", layer)
+            joints = dance.person.keypoints(pose)
+            points = np.column_stack([place.places(joints), np.full(len(joints), 0.9)])
+            people.append({"image_id": f"{stem}.png", "idx": 1, "score": 0.9,
+                           "keypoints": points.round(3).ravel().tolist()})
+        write_png(root / "bg.png", place.empty)
+        write_text(root / "keypoints.json", json.dumps(people) + "\n")
+        facts = {"size_LR": list(size), "alphapose_input_size": list(size), "n_textures": 25, "frame_rate": str(RATE)}
+        write_text(root / "metadata.json", json.dumps(facts) + "\n")
+
+
+MAKERS: dict[str, Callable[..., None]] = {"street": make_street, "face": make_face, "dancer": make_dancer,
+                                          "dance": make_dance}
 
 
 def _counted(frames: int, name: str):

@@ -22,6 +22,7 @@ from vision.geometry.canvas import Canvas
 
 KEPT = 256 * 2 ** 20  # bytes of layer pictures in memory, for each size and folder
 BARELY_COVERED = 5  # of 255
+MOST_STRETCH = 0.03  # by which the form of small layers may differ from the truth's: sides are multiples of 16
 LARGEST_PANORAMA = 4096  # pixels of a side
 
 
@@ -151,15 +152,17 @@ class Clip:
         large = (2 * small[0], 2 * small[1])
         if layers.size == tuple(small):
             return "rgb_256"
-        if layers.size != large:
+        folder, size = ("rgb_512", large) if layers.size == large else ("rgb", self.dataroot.own_size())
+        if layers.size != size:
+            own = f", {size[0]}x{size[1]} in rgb" if size else ""
             raise UserError(f"{layers.path}: layers of {layers.size[0]}x{layers.size[1]} pixels; the frames have "
-                            f"{small[0]}x{small[1]} in rgb_256 and {large[0]}x{large[1]} in rgb_512. Export again, "
+                            f"{small[0]}x{small[1]} in rgb_256, {large[0]}x{large[1]} in rgb_512{own}. Export again, "
                             "without --aspect_ratio")
-        problems = self.dataroot.require("rgb_512")
-        problems = problems or wrong_sizes(self.dataroot.folders["rgb_512"].values(), large, "the size of the layers")
+        problems = self.dataroot.require(folder)
+        problems = problems or wrong_sizes(self.dataroot.folders[folder].values(), size, "the size of the layers")
         if problems:
             raise several(problems)
-        return "rgb_512"
+        return folder
 
 
 def _check_truth(layers: LayerFolder, truth: LayerFolder) -> None:
@@ -169,7 +172,7 @@ def _check_truth(layers: LayerFolder, truth: LayerFolder) -> None:
         problem = f"true layers {truth.numbers}; {layers.path} has {layers.numbers}"
     elif missing:
         problem = f"no true layers of frame {missing[0]} ({len(missing)} such frames)"
-    elif abs(truth.size[0] * layers.size[1] - truth.size[1] * layers.size[0]) > 0.01 * truth.size[0] * layers.size[1]:
+    elif abs(truth.size[0] * layers.size[1] / (truth.size[1] * layers.size[0]) - 1) > MOST_STRETCH:
         problem = f"{truth.size[0]}x{truth.size[1]} pixels; {layers.path} has {layers.size[0]}x{layers.size[1]}"
     else:
         return

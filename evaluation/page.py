@@ -191,5 +191,5 @@ def _drawing(curves: Mapping[str, np.ndarray], plot: Plot) -> str:
     chart.set_xlabel("frame", fontsize=8)
     chart.set_ylabel(plot.unit, fontsize=8)
     svg = io.StringIO()
-    figure.savefig(svg, format="svg")
+    figure.savefig(svg, format="svg", transparent=True)
     return svg.getvalue()

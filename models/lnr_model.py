@@ -67,6 +67,8 @@ class LnrModel(BaseModel):
     epoch_options = ("n_epochs_coarse", "n_epochs", "n_epochs_decay", "n_epochs_upsample", "alpha_l1_rolloff_epoch",
                      "mask_loss_rolloff_epoch", "jitter_epochs")
     brief_epoch_options = ("n_epochs_background",)
+    next_steps = (("Retime the people, in the browser:", "retime.py", "--serve"),
+                  ("Measure the layers:", "evaluate.py", ""))
     captions = {
         "target_image": "The frame that the network shall reproduce.",
         "reconstruction": "All layers composited: what it reproduces.",

@@ -122,10 +122,11 @@ class Guidance:
             batch = self.with_learned_scene(batch)
         if "shown" in batch:
             batch = {**batch, "plate": batch["shown"]}
-        layers = prior = layers_from_mattes(batch["plate"], batch["image"], batch["people"], batch["effects"])
+        layers = prior = layers_from_mattes(batch["plate"], batch["image"], batch["people"], batch["effects"],
+                                            batch.get("hidden"))
         if not self.renderer.is_untrained():
             learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
-            layers = fill_hidden(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()))
+            layers = fill_hidden(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()), batch.get("hidden"))
         return {"layers": layers, "reconstruction": composite_over(layers)}
 
     def with_learned_scene(self, batch: dict) -> dict:
@@ -144,25 +145,57 @@ class Guidance:
         return {**batch, "plate": plate.clamp(-1, 1), "effects": torch.from_numpy(effects).to(shown)}
 
 
-def fill_hidden(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool) -> Tensor:
+def fill_hidden(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool,
+                hidden: Tensor | None = None) -> Tensor:
     """Layers as expected where they are in view, and as learned where another one hides them: [B, L, 4, H, W].
 
     By how much the learned colours miss those in view is continued into what is hidden. That is a person's body:
-    elsewhere behind others nothing could be learned, and nothing is.
+    elsewhere behind others nothing could be learned, and nothing is. Where other frames show what is hidden, it is both
+    their copy and what was learned, each by how well it knows what is in view around.
 
     Args:
         prior, learned: [B, L, 4, H, W].
         pids: [B, L, h, w] person ids of the UV maps, where bodies are, hidden or not.
         shows_hidden: the expected alpha holds also where another layer hides it; only the colours are learned there.
+        hidden: as for `layers_from_mattes`.
     """
     view, alpha = transmittance_in_front(prior), prior[:, 1:, 3:]
-    error = (prior - learned)[:, 1:, :3]
     known = view * opacity(prior[:, 1:])
-    error = pull_push(error.flatten(0, 1), known.flatten(0, 1)).unflatten(0, error.shape[:2])
-    colour = view * prior[:, 1:, :3] + (1 - view) * (learned[:, 1:, :3] + error).clamp(-1, 1)
+    error = continued((prior - learned)[:, 1:, :3], known)
+    guess, copied = (learned[:, 1:, :3] + error).clamp(-1, 1), None
+    if hidden is not None:
+        copied = opacity(hidden[:, 1:])
+        missed, by_copy = (uneven(prior[:, 1:, :3] - one[:, 1:, :3], where) for one, where in
+                           ((learned, known), (hidden, known * copied)))
+        share = copied * missed / (missed + by_copy).clamp(min=1e-6)
+        guess = share * prior[:, 1:, :3] + (1 - share) * guess
+    colour = view * prior[:, 1:, :3] + (1 - view) * guess
     if not shows_hidden:
         side = 2 * int(pids.shape[-2] * PERSON_MARGIN) + 1
         near = F.max_pool2d((pids[:, 1:] > 0).to(prior.dtype), side, stride=1, padding=side // 2)
         body = F.interpolate(near, size=prior.shape[-2:], mode="nearest")[:, :, None] > 0
-        alpha = view * alpha + (1 - view) * torch.where(body, learned[:, 1:, 3:], alpha)
+        guess = torch.where(body, learned[:, 1:, 3:], alpha)
+        alpha = view * alpha + (1 - view) * (guess if copied is None else copied * alpha + (1 - copied) * guess)
     return torch.cat((prior[:, :1], torch.cat((colour, alpha), dim=2)), dim=1)
+
+
+def continued(values: Tensor, known: Tensor) -> Tensor:
+    """Values [B, L, C, H, W] continued smoothly to where they are not known, [B, L, 1, H, W] in [0, 1]."""
+    return pull_push(values.flatten(0, 1), known.flatten(0, 1)).unflatten(0, values.shape[:2])
+
+
+def uneven(error: Tensor, known: Tensor) -> Tensor:
+    """How large the variance of errors [B, L, 3, H, W] is around each pixel, over what is known: [B, L, 1, H, W].
+
+    The mean around does not count: it is continued from what is in view.
+    """
+    weight = known.flatten(0, 1)
+    side = 2 * (error.shape[-2] // 32) + 1
+
+    def around(values: Tensor) -> Tensor:
+        return (F.avg_pool2d(values * weight, side, stride=1, padding=side // 2)
+                / F.avg_pool2d(weight, side, stride=1, padding=side // 2).clamp(min=1e-6))
+
+    flat = error.flatten(0, 1)
+    variance = (flat - around(flat)).square().mean(dim=1, keepdim=True)
+    return continued(variance.unflatten(0, error.shape[:2]), known)

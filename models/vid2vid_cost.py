@@ -77,12 +77,12 @@ def frame_cost(opt, size: tuple[int, int]) -> FrameCost:
         judges = make_discriminators(opt)
         channels = (opt.label_nc or opt.input_nc) + opt.use_instance
         maps = torch.zeros(1, opt.n_frames_G, channels, height, width)
-        previous = [torch.zeros(1, opt.n_frames_G - 1, 3, height // 2**level, width // 2**level)
+        previous = [torch.zeros(1, opt.n_frames_G - 1, opt.output_nc, height // 2**level, width // 2**level)
                     for level in range(opt.n_scales_spatial)]
         made = {"generators": forward_part(frames, maps, previous)}
         side = min(opt.fine_size // 32 * 8, height, width)
-        of_images = torch.zeros(1, channels + 3, height, width)
-        stack = torch.zeros(1, 3 * opt.n_frames_D + 2 * (opt.n_frames_D - 1), height, width)
+        of_images = torch.zeros(1, channels + opt.output_nc, height, width)
+        stack = torch.zeros(1, opt.output_nc * opt.n_frames_D + 2 * (opt.n_frames_D - 1), height, width)
         inputs = {"D": of_images, "D_f": of_images[..., :side, :side]}
         judged = {name: forward_part(network, inputs.get(name, stack)) for name, network in judges.items()}
         perceptual = Part(0, 0) if opt.no_vgg else forward_part(VggFeatures(), torch.zeros(1, 3, height, width,

@@ -28,9 +28,10 @@ from models.vid2vid_first_frame import (
     write_features,
 )
 from models.vid2vid_generation import ClipState, FrameGenerators, Load, loads
+from models.vid2vid_layers import exported_layer
 from models.vid2vid_maps import check_clip, encoded, face_box, pyramid
 from models.vid2vid_networks import FLOW_SCALE
-from models.vid2vid_options import add_options, check_options
+from models.vid2vid_options import PRESETS, add_options, check_options
 from models.vid2vid_pictures import as_tensor, image_bytes, map_picture, pictures, written_map
 from models.vid2vid_setup import (
     frame_gpus,
@@ -48,12 +49,14 @@ from vision.geometry.warp import warp
 
 FINEST, ALL, SINGLE = "finest generator", "training", "first frames"
 FACE_WEIGHT = 2.0
+COLOURS, LAYER = 3, 4  # channels of a frame, and of a layer with its alpha
 
 
 class Vid2VidModel(BaseModel):
     """Generators G0 (the coarsest), G1, ...; discriminators D, D_T0, ... and D_f; of first frames <G|D|E>_single."""
 
     dataset_mode = "temporal"
+    presets = PRESETS
     epoch_options = ("n_epochs", "n_epochs_decay", "niter_step", "niter_fix_global", "niter_single")
     epoch_label = "{epoch}"
     to_save_memory = "smaller frames, a smaller --max_frames_per_gpu, or --checkpoint_activations"
@@ -270,7 +273,8 @@ class Vid2VidModel(BaseModel):
     def given_first_frames(self, real: Tensor, maps: Tensor) -> list[Tensor]:
         """The frames before the first one that is generated, of each resolution: real ones, or nothing."""
         n = self.opt.n_frames_G - 1
-        first = maps.new_zeros(maps.shape[0], n, 3, *maps.shape[3:]) if self.opt.no_first_img else real[:, :n]
+        nothing = maps.new_zeros(maps.shape[0], n, self.opt.output_nc, *maps.shape[3:])
+        first = nothing if self.opt.no_first_img else real[:, :n]
         return pyramid(first, self.opt.n_scales_spatial)
 
     def train_load(self, maps: Tensor, real: Tensor, clip: "ClipState") -> tuple[dict[str, Tensor], Load]:
@@ -289,7 +293,7 @@ class Vid2VidModel(BaseModel):
         target, before = real[:, n - 1:], real[:, n - 2:-1]
         made_before = clip.made_before(before, load.images)
         numbers = range(first + n - 1, first + n - 1 + target.shape[1])
-        flow_ref, sure = self.teacher(target, before, [[(i, i - 1) for i in numbers]])
+        flow_ref, sure = self.taught_flow(target, before, [[(i, i - 1) for i in numbers]])
 
         losses = {"G_VGG": self.perceptual(target.flatten(0, 1), *(kind.flatten(0, 1) for kind in load.kinds),
                                            counted=load.counted)}
@@ -307,12 +311,17 @@ class Vid2VidModel(BaseModel):
         clip.go_on(load, target, flow_ref)
         return {name: loss.detach() for name, loss in losses.items()}, load
 
+    def taught_flow(self, current: Tensor, previous: Tensor, pairs: list) -> tuple[Tensor, Tensor]:
+        """Flow and confidence by the teacher, which sees colours alone."""
+        return self.teacher(current[:, :, :COLOURS], previous[:, :, :COLOURS], pairs)
+
     def perceptual(self, target: Tensor, *made: Tensor, counted: int = 1) -> Tensor:
         """The perceptual loss of images that were made [N, 3, H, W], summed over `made`, and so often counted."""
         if self.vgg is None:
             return target.new_zeros(())
         with self.autocast():
-            return counted * self.opt.lambda_feat * perceptual_loss(self.vgg, target, *made)
+            return counted * self.opt.lambda_feat * perceptual_loss(
+                self.vgg, target[:, :COLOURS], *(images[:, :COLOURS] for images in made))
 
     def judged(self, name: str, real: Tensor, *made: Tensor) -> list[Tensor]:
         """What a discriminator says of real things and of things that were made.
@@ -383,7 +392,7 @@ class Vid2VidModel(BaseModel):
             else:
                 shift = self.opt.n_frames_G - 1
                 pairs = [[(i + shift, j + shift) for i, j in zip(group[1:], group)] for group in groups]
-                flows = self.teacher(real_groups[:, 1:], real_groups[:, :-1], pairs)[0]
+                flows = self.taught_flow(real_groups[:, 1:], real_groups[:, :-1], pairs)[0]
             stacks = [torch.cat([frames.flatten(1, 2), flows.flatten(1, 2) / FLOW_SCALE], 1)
                       for frames in (real_groups, made_groups)]
             names = (f"G_T_GAN{k}", f"G_T_GAN_Feat{k}", f"D_T_real{k}", f"D_T_fake{k}")
@@ -414,7 +423,7 @@ class Vid2VidModel(BaseModel):
                 carried = load.carried
                 made.append(load.images)
             last = maps.shape[1] - 1
-            flow_ref, sure = self.teacher(real[:, -1:], real[:, -2:-1], [[(last, last - 1)]])
+            flow_ref, sure = self.taught_flow(real[:, -1:], real[:, -2:-1], [[(last, last - 1)]])
         box = face_box(maps[0, start + n - 1:], opt.fine_size, opt.openpose_only) if opt.add_face_disc else None
         return pictures(opt, maps[0, -1], made[0][0, 0], load, real[0, -1], flow_ref[0, -1], sure[0, -1], box)
 
@@ -435,9 +444,11 @@ class Vid2VidModel(BaseModel):
         on_device = self.to_device(batch)
         if sequence != self.sequence:
             self.sequence, self.carried = sequence, []
-        maps = self.encode(on_device)
+        maps, is_first = self.encode(on_device), not self.carried
         image = self.next_frame(maps, on_device)
         stem = Path(batch["image_path"][0]).stem
+        if self.opt.output_nc == LAYER:
+            return exported_layer(on_device, image, as_tensor(map_picture(maps[0, -1], self.opt))[None], stem, is_first)
         picture = as_tensor(written_map(maps[0, -1], self.opt.label_nc))[None]
         image = as_tensor(image_bytes(image[0]))[None]
         suffix = "png" if self.opt.label_nc else "jpg"
@@ -465,7 +476,7 @@ class Vid2VidModel(BaseModel):
         """
         opt, n = self.opt, self.opt.n_frames_G - 1
         if opt.no_first_img:
-            return maps.new_zeros(1, n, 3, *maps.shape[3:])
+            return maps.new_zeros(1, n, opt.output_nc, *maps.shape[3:])
         real = batch["B"].to(self.number_type) if "B" in batch else None
         if opt.use_real_img:
             if real is None:

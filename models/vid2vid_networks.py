@@ -129,7 +129,7 @@ class Frame(NamedTuple):
     """What a generator makes of one frame; all at its own resolution.
 
     Attributes:
-        image: [B, 3, H, W], the frame.
+        image: [B, 3, H, W], the frame; 4 channels where it is a layer.
         flow: [B, 2, H, W] in pixels, to the frame before; None without flow.
         weight: [B, 1, H, W] in (0, 1), of `raw` against the warped frame before; None without flow.
         raw: [B, 3, H, W], the frame as it is hallucinated, foreground included; `image` itself where nothing is warped.
@@ -179,7 +179,7 @@ class _Generator(nn.Module):
             flow, weight = head(flow_feat, self.model_final_flow, self.model_final_w).to(full).split((2, 1), 1)
             flow, weight = flow * self.flow_scale, weight.sigmoid()
             if not use_raw_only:
-                image = weight * raw + (1 - weight) * warp(previous[:, -3:], flow)
+                image = weight * raw + (1 - weight) * warp(previous[:, -raw.shape[1]:], flow)
         if self.fg:
             fg = head(fg_feat, self.indv_final).to(full).tanh()
             behind, image = image, mask * fg + (1 - mask) * image
@@ -199,9 +199,11 @@ class CoarseGenerator(_Generator):
         kind: normalisation, `batch` or `instance`.
         fg: whether a foreground is made apart, from the maps alone.
         flow: whether the frame before is warped.
+        image_nc: channels of a frame: 3, or 4 with an alpha channel.
     """
 
-    def __init__(self, maps_nc, previous_nc, ngf, n_downsample, n_blocks, kind="batch", fg=False, flow=True):
+    def __init__(self, maps_nc, previous_nc, ngf, n_downsample, n_blocks, kind="batch", fg=False, flow=True,
+                 image_nc=3):
         super().__init__()
         self.fg, self.has_flow, self.flow_scale = fg, flow, FLOW_SCALE
         top = ngf * 2**n_downsample
@@ -210,7 +212,7 @@ class CoarseGenerator(_Generator):
             self.indv_down = nn.Sequential(*_first(maps_nc, ngf_fg, kind), *_downs(ngf_fg, n_downsample, kind))
             self.indv_res = nn.Sequential(*_blocks(ngf_fg * 2**n_downsample, n_blocks, kind))
             self.indv_up = nn.Sequential(*_ups(ngf_fg, n_downsample, kind))
-            self.indv_final = nn.Sequential(*_wide(ngf_fg, 3), nn.Tanh())
+            self.indv_final = nn.Sequential(*_wide(ngf_fg, image_nc), nn.Tanh())
 
         def encoder(channels):
             return nn.Sequential(*_first(channels, ngf, kind), *_downs(ngf, n_downsample, kind),
@@ -220,7 +222,7 @@ class CoarseGenerator(_Generator):
         self.model_down_img = encoder(previous_nc)
         self.model_res_img = nn.Sequential(*_blocks(top, n_blocks // 2, kind))
         self.model_up_img = nn.Sequential(*_ups(ngf, n_downsample, kind))
-        self.model_final_img = nn.Sequential(*_wide(ngf, 3), nn.Tanh())
+        self.model_final_img = nn.Sequential(*_wide(ngf, image_nc), nn.Tanh())
         if flow:
             self.model_res_flow = nn.Sequential(*_blocks(top, n_blocks // 2, kind))
             self.model_up_flow = nn.Sequential(*_ups(ngf, n_downsample, kind))
@@ -258,9 +260,11 @@ class FineGenerator(_Generator):
         narrow_fg: whether the foreground's layers are half as wide.
         fg: whether a foreground is made apart.
         flow: whether the frame before is warped.
+        image_nc: channels of a frame: 3, or 4 with an alpha channel.
     """
 
-    def __init__(self, maps_nc, previous_nc, ngf, scale, n_blocks, kind="batch", narrow_fg=True, fg=False, flow=True):
+    def __init__(self, maps_nc, previous_nc, ngf, scale, n_blocks, kind="batch", narrow_fg=True, fg=False, flow=True,
+                 image_nc=3):
         super().__init__()
         self.fg, self.has_flow, self.flow_scale = fg, flow, FLOW_SCALE * 2**scale
         ngf = ngf // 2**scale
@@ -275,11 +279,11 @@ class FineGenerator(_Generator):
             ngf_fg = ngf // 2 if narrow_fg else ngf
             self.indv_down = encoder(maps_nc, ngf_fg)
             self.indv_up = decoder(ngf_fg)
-            self.indv_final = nn.Sequential(*_wide(ngf_fg, 3), nn.Tanh())
+            self.indv_final = nn.Sequential(*_wide(ngf_fg, image_nc), nn.Tanh())
         self.model_down_seg = encoder(maps_nc, ngf)
         self.model_down_img = encoder(previous_nc, ngf)
         self.model_up_img = decoder(ngf)
-        self.model_final_img = nn.Sequential(*_wide(ngf, 3), nn.Tanh())
+        self.model_final_img = nn.Sequential(*_wide(ngf, image_nc), nn.Tanh())
         if flow:
             self.model_up_flow = decoder(ngf)
             self.model_final_flow = nn.Sequential(*_wide(ngf, 2))

@@ -10,6 +10,13 @@ from util.command_line import OneLineParser, float_at_least, int_at_least
 from util.errors import UserError
 
 FLOW_NETS = ("raft", "flownet2", "dis", "files", "still")
+PRESETS = {
+    "published": {},
+    "fast": {"ngf": 16, "ndf": 16, "n_blocks": 6, "no_vgg": True, "flow_net": "dis", "n_frames_total": 6,
+             "niter_step": 100000, "n_scales_temporal": 1, "random_drop_prob": 0.0, "lr": 0.0005, "n_epochs": 100,
+             "n_epochs_decay": 100, "save_by_epoch": False, "amp": "bf16", "budget": "15m"},
+}
+
 UNUSED: dict[str, str | None] = {"load_features": None, "debug": None, "netE": "simple", "local_rank": "0"}
 """Published options that change nothing, with their defaults; None: a flag."""
 UNUSED_IN_TRAINING: dict[str, str | None] = {"pool_size": "1"}
@@ -30,8 +37,8 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     parser.set_defaults(dataroot="datasets/Cityscapes/", num_threads=2, display_winsize=512)
     parser.deciding |= {
         "resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only", "label_nc", "input_nc", "use_instance",
-        "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G", "n_scales_spatial", "n_blocks_local", "norm", "fg",
-        "netG_single", "n_local_enhancers", "label_feat", "feat_num", "nef", "n_downsample_E",
+        "output_nc", "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G", "n_scales_spatial", "n_blocks_local",
+        "norm", "fg", "netG_single", "n_local_enhancers", "label_feat", "feat_num", "nef", "n_downsample_E",
         "no_flow", "openpose_only", "densepose_only", "add_face_disc", "num_D", "n_layers_D", "no_ganFeat",
         "n_frames_D", "n_scales_temporal"}
 
@@ -42,7 +49,8 @@ def _add_generators(parser: OneLineParser) -> None:
                        help="channels of a map without labels")
     group.add_argument("--label_nc", type=int_at_least(0), default=0, metavar="N",
                        help="labels of a label map; 0: maps are no label maps")
-    group.add_argument("--output_nc", type=int, default=3, choices=(3,), help="channels of a frame")
+    group.add_argument("--output_nc", type=int, default=3, choices=(3, 4),
+                       help="channels of a frame: 3, or 4 for a layer with alpha (--dataset_mode dance)")
     group.add_argument("--use_instance", action="store_true", help="instances too: their edges are one more channel")
     group.add_argument("--netG", default="composite", choices=("composite",), help="kind of generator")
     group.add_argument("--ngf", type=int_at_least(1), default=128, metavar="N", help="width of the coarsest generator")

@@ -35,8 +35,9 @@ def palette(label_nc: int) -> np.ndarray:
 
 
 def image_bytes(image: Tensor) -> np.ndarray:
-    """[3 or 1, H, W] in [-1, 1] as bytes."""
-    return _bytes((image + 1) / 2)
+    """[3 or 1, H, W] in [-1, 1] as bytes; premultiplied RGBA [4, H, W] over grey."""
+    image = (image + 1) / 2
+    return _bytes(image[:3] + 0.5 * (1 - image[3:]) if len(image) == 4 else image)
 
 
 def unit_bytes(image: Tensor) -> np.ndarray:
@@ -77,7 +78,7 @@ def map_picture(maps: Tensor, opt, box: tuple[int, int, int, int] | None = None)
         picture = label_picture(maps, opt.label_nc)
         if opt.use_instance:
             picture[maps[-1].cpu().numpy() > 0] = 255
-    elif opt.dataset_mode == "pose":
+    elif opt.dataset_mode in ("pose", "dance"):
         picture = image_bytes(maps[:3]).copy()
         if len(maps) == 6:
             skeleton = image_bytes(maps[3:])

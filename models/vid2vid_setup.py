@@ -22,11 +22,11 @@ from util.errors import UserError
 def make_generators(opt, has_flow: bool) -> list[nn.Module]:
     """The generators from the coarsest to the finest, with fresh weights."""
     maps_nc = opt.n_frames_G * ((opt.label_nc or opt.input_nc) + opt.use_instance)
-    previous_nc = 3 * (opt.n_frames_G - 1)
+    previous_nc = opt.output_nc * (opt.n_frames_G - 1)
     coarse = CoarseGenerator(maps_nc, previous_nc, opt.ngf, opt.n_downsample_G, opt.n_blocks, opt.norm, opt.fg,
-                             has_flow)
+                             has_flow, opt.output_nc)
     fine = [FineGenerator(maps_nc, previous_nc, opt.ngf, scale, opt.n_blocks_local, opt.norm, opt.n_downsample_G > 2,
-                          opt.fg, has_flow) for scale in range(1, opt.n_scales_spatial)]
+                          opt.fg, has_flow, opt.output_nc) for scale in range(1, opt.n_scales_spatial)]
     return [initialise(network) for network in (coarse, *fine)]
 
 
@@ -36,10 +36,10 @@ def make_discriminators(opt) -> dict[str, nn.Module]:
         return initialise(MultiScaleDiscriminator(channels, opt.ndf, opt.n_layers_D, num_D, opt.norm,
                                                   not opt.no_ganFeat))
 
-    image_nc = (opt.label_nc or opt.input_nc) + opt.use_instance + 3
+    image_nc = (opt.label_nc or opt.input_nc) + opt.use_instance + opt.output_nc
     networks = {"D": make(image_nc, opt.num_D)}
     for k in range(opt.n_scales_temporal):
-        networks[f"D_T{k}"] = make(3 * opt.n_frames_D + 2 * (opt.n_frames_D - 1), opt.num_D)
+        networks[f"D_T{k}"] = make(opt.output_nc * opt.n_frames_D + 2 * (opt.n_frames_D - 1), opt.num_D)
     if opt.add_face_disc:
         networks["D_f"] = make(image_nc, max(1, opt.num_D - 2))
     return networks

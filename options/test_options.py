@@ -4,6 +4,7 @@ import math
 from argparse import Namespace
 from pathlib import Path
 
+from data.loading import find_dataset
 from options.base_options import BaseOptions
 from options.saved import saved_options
 from util.command_line import OneLineParser, float_at_least, folder_name
@@ -38,6 +39,10 @@ class TestOptions(BaseOptions):
     def earlier_options(self, own: Namespace) -> dict:
         """Those options that the run was trained with that describe it, where it was trained here."""
         saved = saved_options(Path(own.checkpoints_dir) / own.name)
+        if own.dataroot and "dataset_mode" in saved and Path(own.dataroot).resolve() != Path(
+                saved.get("dataroot", "")).resolve():
+            of_another = find_dataset(saved["dataset_mode"]).of_one_dataroot
+            saved = {name: value for name, value in saved.items() if name not in of_another}
         return {name: value for name, value in saved.items() if name in INHERITED or name not in vars(own)}
 
 

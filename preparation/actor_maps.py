@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.actor_dataset import by_number, pictures_of_cameras, read_pose, world_vertices
+from data.actor_files import by_number, pictures_of_cameras, read_pose, world_vertices
 from util.errors import UserError
 from util.images import read_image, write_png
 from vision.geometry.raster import Raster

@@ -4,15 +4,15 @@ The posed body drawn over photographs, by how well they agree: wrong cameras, un
 glance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from data.actor_dataset import by_number, camera_files, read_cameras, read_pose, world_vertices
-from preparation.actor_check import HEIGHT, Compared
-from preparation.page import WORDS
+from data.actor_files import by_number, camera_files, read_cameras, read_pose, world_vertices
+from preparation.actor_overlap import HEIGHT, Compared
+from preparation.page import WORDS, add_commands
 from preparation.steps import Finding
 from util.files import folder_filled_atomically
 from util.html import Media, Page
@@ -29,13 +29,15 @@ BODY_SHARE = 0.5
 OUTLINE = (230, 30, 30)
 
 
-def make_page(root: Path, findings: Sequence[Finding], compared: Sequence[Compared]) -> Path:
+def make_page(root: Path, findings: Sequence[Finding], compared: Sequence[Compared],
+              commands: Mapping[str, str] | None = None) -> Path:
     """Write the page and its pictures.
 
     Args:
         root: the dataroot.
         findings: on it, the worst first.
         compared: photographs, with how well the body lies over the person.
+        commands: what can be done next, `then` to its command.
 
     Returns:
         the page.
@@ -46,6 +48,7 @@ def make_page(root: Path, findings: Sequence[Finding], compared: Sequence[Compar
         page.add_table(("", "what", "means"), [(WORDS[f.severity], f.text, MEANING[f.severity]) for f in findings])
     else:
         page.add_text("Nothing found.")
+    add_commands(page, commands or {})
     with folder_filled_atomically(folder) as temporary:
         if compared:
             page.add_header("The posed body over the photographs")

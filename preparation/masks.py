@@ -7,6 +7,7 @@
     a JSON file                          COCO annotations, YouTube-VIS or SA-V: polygons and run lengths
 
 Pictures are matched with frames by name, or in order where there are as many; videos frame by frame, or by time.
+Masks for few frames go to mask_given/ instead: they guide the step "mattes" (mattes.py), which makes those of all.
 """
 
 import re
@@ -37,7 +38,8 @@ def add_options(group) -> None:
     """Options of this step."""
     group.add_argument("--masks", type=Path, metavar="PATH",
                        help="masks of people or things: a folder for each, index pictures, videos or COCO annotations, "
-                            "recognised by content. They bound the UV maps, and need no poses")
+                            "recognised by content. They bound the UV maps, and need no poses; those of a few "
+                            "frames guide the others'")
 
 
 def run(job: Job) -> Outcome:
@@ -60,9 +62,7 @@ def run(job: Job) -> Outcome:
         masks = pictures(frame)
         if masks is None:
             missing.append(frame)
-            masks = {}
-        for number in numbers:
-            mask = masks.get(number, np.zeros_like(first))
+        for number, mask in (masks or {}).items():
             if not fits_form(mask.shape[::-1], forms):
                 raise UserError(f"{path}: masks of {mask.shape[1]}x{mask.shape[0]} pixels; expected the form of the "
                                 f"frames, {first.shape[1]}x{first.shape[0]}{turned_remedy(mask.shape[::-1], forms)}. "
@@ -73,6 +73,20 @@ def run(job: Job) -> Outcome:
             filled[number] += (mask > 127).mean() / len(files)
             write_png(job.made / "mask" / f"{number:02d}" / f"{frame}.png", mask)
     findings.append(Finding(0, f"masks: {path} read as {form}"))
+    given = len(files) - len(missing)
+    guides_only = given < MOST_GUIDES * len(files)
+    if guides_only:
+        (job.made / "mask").rename(job.made / GUIDES)
+        findings.append(Finding(1, f"masks: {given} of {len(files)} frames have some; they guide those that are found "
+                                   "in the others, and are carried on as far as they can be followed. Look at the "
+                                   "page, and give more where it goes wrong"))
+        return Outcome(f"of {given} frames ({form})", findings)
+    for number in numbers:
+        for frame in files:
+            whole = job.made / "mask" / f"{number:02d}" / f"{frame}.png"
+            if not whole.exists():
+                empty[number] += 1
+                write_png(whole, np.zeros_like(first))
     if missing:
         findings.append(Finding(2, f"masks: {len(missing)} of {len(files)} frames have none, first {missing[0]}; they "
                                    "count as empty. Add them, named like the frames"))
@@ -85,9 +99,11 @@ def run(job: Job) -> Outcome:
     return Outcome(f"{len(numbers)} {'layer' if len(numbers) == 1 else 'layers'} ({form})", findings)
 
 
+GUIDES, MOST_GUIDES = "mask_given", 0.5
+"""The folder of masks that are given for few frames; from this share of the frames on they are all."""
 GIVEN = "mask!mattes"
 """What steps read that come before the step "mattes", which makes masks from what they make."""
-STEP = Step("masks", run, ("rgb", f"{METADATA}#source"), ("mask",), add_options)
+STEP = Step("masks", run, ("rgb", f"{METADATA}#source"), ("mask", GUIDES), add_options)
 
 
 def given_masks(root: Path) -> dict[int, dict[str, Path]]:

@@ -1,24 +1,31 @@
 """Step "mattes": mask/01/0001.png ..., masks of the people in keypoints.json, where the user has none.
 
 A network says roughly what is whom (segmenters.py); scene, colours and the frames around say the rest
-(vision/layers/matte_refinement.py). Where no network can be had there are no masks, which is said.
+(vision/layers/matte_refinement.py). Where no network can be had there are no masks, which is said. Masks that are given
+for few frames (mask_given/) stay as they are there, and what they correct is carried on to the frames around.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
+from data.camera_check import canvas_of
 from data.dataroot import list_images, read_homographies
+from data.masks import read_matte
 from data.tracked_poses import TrackedPose, poses_of_frames
 from preparation import segmenters
+from preparation.masks import GUIDES
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from util.errors import UserError
 from util.images import read_image, write_png
 from vision.geometry.canvas import Canvas
 from vision.layers.matte_refinement import refined_mattes
 from vision.people.drawn_body import draw_body
+from vision.people.mask_correction import carried_on, painted
 
 SEGMENTERS = ("mask_rcnn", "mediapipe", "none")
 _DRAWN, _SOFT = 0.8, 0.015
@@ -27,6 +34,10 @@ _EDGE_ERROR = 1 / 1000
 """Of the frames' height, of what networks find: they say by themselves how sure they are."""
 _UNSEEN = 0.2
 """Share of the frames with somebody's pose in which nothing of him may be found before it is told."""
+_LIKE = 0.2
+"""Overlap (intersection over union) from which on a mask that is given is that of somebody who was found."""
+Guides = dict[int, dict[int, np.ndarray]]
+"""Masks that are given, uint8 [H, W], by layer (from 0) and frame."""
 
 
 def add_options(group) -> None:
@@ -39,40 +50,152 @@ def add_options(group) -> None:
 
 def run(job: Job) -> Outcome:
     """Find masks of the tracked people, and refine them."""
-    if job.opt.segmenter == "none":
-        return Outcome("none", [Finding(2, _WITHOUT.format("asked for with --segmenter none"))])
     files = list_images(job.root / "rgb")
-    people = poses_of_frames(job.root / "keypoints.json", list(files))
-    if not any(people):
+    people = poses_of_frames(job.root / "keypoints.json", list(files)) if (job.root / "keypoints.json").exists() else []
+    guides = given_guides(job.root, list(files))
+    if job.opt.segmenter == "none" and not guides:
+        return Outcome("none", [Finding(2, _WITHOUT.format("asked for with --segmenter none"))])
+    if not any(people) and not guides:
         return Outcome("nobody has a pose, so there are none")
-    try:
-        chosen = segmenters.best_at_hand(job.opt.segmenter)
-    except UserError as error:
-        if job.opt.segmenter is not None:
-            raise
-        return Outcome("none", [Finding(2, _WITHOUT.format(str(error)))])
-    layers = layers_of(job.root, people)
-    priors = found_masks(job, files, people, layers, chosen.segment)
-    path = job.root / "homographies.txt"
-    canvas = Canvas.of(read_homographies(path) if path.exists() else None, priors.shape[:1:-1])
     frames = np.stack([read_image(file, "RGB") for file in list_images(job.root / "rgb_256").values()])
+    findings, values = [], {}
+    if any(people):
+        try:
+            chosen = segmenters.best_at_hand(job.opt.segmenter) if job.opt.segmenter != "none" else None
+        except UserError as error:
+            if job.opt.segmenter is not None:
+                raise
+            if not guides:
+                return Outcome("none", [Finding(2, _WITHOUT.format(str(error)))])
+            chosen = None
+        layers = layers_of(job.root, people)
+        priors = found_masks(job, files, people, layers, chosen.segment if chosen else nothing_found)
+        findings, values = said_of(chosen), {"segmenter": chosen.name if chosen else "none"}
+        findings += unseen(people, layers, priors)
+        guides, told = matched(guides, priors)
+        findings += told
+        what = f"{chosen.name if chosen else 'limbs'}, refined"
+    else:
+        priors = np.stack([followed(frames, guide) for guide in guides.values()])
+        what = "followed from those given"
+    path = job.root / "homographies.txt"
+    canvas = canvas_of(read_homographies(path) if path.exists() else None, path, list(files), priors.shape[:1:-1])
+    mattes = guided(frames, priors, guides, canvas)
+    for f, name in enumerate(files):
+        for number, matte in enumerate(mattes[:, f], start=1):
+            write_png(job.made / "mask" / f"{number:02d}" / f"{name}.png", matte)
+    return Outcome(f"masks of {len(mattes)} {'layer' if len(mattes) == 1 else 'layers'} ({what})", findings, values)
+
+
+def said_of(chosen: segmenters.AtHand | None) -> list[Finding]:
+    """By what masks were found, and what is worse for it."""
+    if chosen is None:
+        return [Finding(2, "mattes: no network; beside the frames with masks they are the limbs that poses draw")]
+    if chosen.lacking:
+        return [Finding(1, f"mattes: found by {chosen.name}'s small network, which knows bodies better than what "
+                           f"they hold, and one of several who overlap better than the others; {chosen.lacking}")]
+    return [Finding(0, f"mattes: found by {chosen.name}, refined against scene, colours and neighbouring frames")]
+
+
+def given_guides(root: Path, frames: list[str]) -> Guides:
+    """The masks in mask_given/, in the size of rgb_256, by their order."""
+    folder = root / GUIDES
+    if not folder.is_dir():
+        return {}
+    size = tuple(facts_of_frames(root, "size_LR")["size_LR"])
+    numbered = {name: f for f, name in enumerate(frames)}
+    return {index: {numbered[name]: read_matte(file, size) for name, file in list_images(one).items()
+                    if name in numbered} for index, one in enumerate(sorted(folder.iterdir()))}
+
+
+def matched(guides: Guides, priors: np.ndarray) -> tuple[Guides, list[Finding]]:
+    """Whose masks those that are given are, by their overlap with what was found: guides by layer, and what to say.
+
+    Args:
+        guides: by their own order.
+        priors: uint8 [L, F, H, W].
+    """
+    if not guides:
+        return {}, []
+    likeness = np.array([[np.mean([overlap(mask > 127, prior[f] > 127) for f, mask in guide.items()])
+                          for prior in priors] for guide in guides.values()])
+    pairs = zip(*linear_sum_assignment(-likeness))
+    found = {int(guide): int(layer) for guide, layer in pairs if likeness[guide, layer] >= _LIKE}
+    findings = [Finding(2, f"mattes: mask {guide + 1} of those given is of nobody who was found; it was left out. A "
+                           "thing needs masks in all frames, a person a pose")
+                for guide in guides if guide not in found]
+    findings += [Finding(0, f"mattes: mask {guide + 1} of those given is person {layer + 1}'s")
+                 for guide, layer in found.items() if guide != layer]
+    return {layer: guides[guide] for guide, layer in found.items()}, findings
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Intersection over union of two masks, bool [H, W]."""
+    return float((one & other).sum() / max((one | other).sum(), 1))
+
+
+def guided(frames: np.ndarray, found: np.ndarray, guides: Guides, canvas: Canvas) -> np.ndarray:
+    """Refined mattes, where masks are given those, and what they correct of the found ones carried on from there.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        found: uint8 [L, F, H, W].
+        guides: by layer.
+        canvas: where the frames lie in the scene.
+
+    Returns:
+        uint8 [L, F, H, W].
+    """
+    priors = found.copy()
+    for layer, guide in guides.items():
+        for f, mask in guide.items():
+            priors[layer, f] = mask
     mattes = refined_mattes(frames, priors, canvas, _EDGE_ERROR)
     for matte, prior in zip(mattes, priors):
         if matte.max() < 128:  # nothing in sight where the poses are
             matte[:] = prior
-    for f, name in enumerate(files):
-        for number, matte in enumerate(mattes[:, f], start=1):
-            write_png(job.made / "mask" / f"{number:02d}" / f"{name}.png", matte)
-    findings = [Finding(0, f"mattes: found by {chosen.name}, refined against scene, colours and neighbouring frames")]
-    if chosen.lacking:
-        findings = [Finding(1, f"mattes: found by {chosen.name}'s small network, which knows bodies better than what "
-                               f"they hold, and one of several who overlap better than the others; {chosen.lacking}")]
-    findings += unseen(people, layers, priors)
-    return Outcome(f"masks of {len(layers)} {'layer' if len(layers) == 1 else 'layers'} ({chosen.name}, refined)",
-                   findings, {"segmenter": chosen.name})
+    for layer, guide in guides.items():
+        corrections: dict[int, list[tuple[int, np.ndarray, bool]]] = {}
+        for f, mask in guide.items():
+            for stroke, adds in ((np.where(found[layer, f] > 127, 0, mask), True),
+                                 (np.where(mask > 127, 0, found[layer, f]), False)):
+                stroke = cv2.morphologyEx(stroke, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+                for g, moved in carried_to_the_next(frames, stroke, f, guide):
+                    corrections.setdefault(g, []).append((abs(g - f), moved, adds))
+        for g, several in corrections.items():
+            for _, stroke, adds in sorted(several, key=lambda one: -one[0]):  # the nearest frame has the last word
+                mattes[layer, g] = painted(mattes[layer, g], stroke, adds)
+        for f, mask in guide.items():
+            mattes[layer, f] = mask
+    return mattes
 
 
-STEP = Step("mattes", run, ("rgb", "rgb_256", "keypoints.json", "homographies.txt",
+def followed(frames: np.ndarray, guide: dict[int, np.ndarray]) -> np.ndarray:
+    """Masks of all frames from those of few alone, as far as they can be followed: uint8 [F, H, W]."""
+    masks, nearest = np.zeros(frames.shape[:3], np.uint8), np.full(len(frames), len(frames))
+    for f, mask in guide.items():
+        masks[f], nearest[f] = mask, 0
+        for g, moved in carried_to_the_next(frames, mask, f, guide):
+            if abs(g - f) < nearest[g]:
+                masks[g], nearest[g] = moved, abs(g - f)
+    return masks
+
+
+def carried_to_the_next(frames: np.ndarray, stroke: np.ndarray, f: int, guide: dict[int, np.ndarray],
+                        ) -> Iterator[tuple[int, np.ndarray]]:
+    """What is painted in frame f on the frames before and after, up to the next that has a mask: (frame, stroke)."""
+    before = max((g for g in guide if g < f), default=-1)
+    after = min((g for g in guide if g > f), default=len(frames))
+    for way in (range(f, before, -1), range(f, after)):
+        yield from zip(way[1:], carried_on(stroke, (frames[g] for g in way)))
+
+
+def nothing_found(picture: np.ndarray, skeletons: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """A segmenter where there is no network."""
+    return [np.zeros(picture.shape[:2], np.float32) for _ in skeletons]
+
+
+STEP = Step("mattes", run, ("rgb", "rgb_256", "keypoints.json", "homographies.txt", GUIDES,
                             f"{METADATA}#alphapose_input_size", f"{METADATA}#people_layers!layers"),
             ("mask",), add_options, steps_back=True)
 _WITHOUT = ("mattes: no masks: {}. Layers are the limbs that poses draw, so hair, clothes, hands and all that people "

@@ -4,7 +4,7 @@ A contact sheet with skeletons, numbers of people, masks and UV maps, the regist
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -29,16 +29,20 @@ MOST_FRAMES, MOST_IN_PANORAMA = 12, 9
 WIDTH, PANORAMA_WIDTH = 360, 1180
 WORDS = ("note", "warning", "WARNING", "ERROR")
 MEANING = ("good to know", "may cost quality", "layers will be visibly wrong", "training cannot run")
+NEXT = {"correct": "Correct who is who, who belongs to the clip, and the masks, in the browser:",
+        "then": "When all is well:"}
 _COLOURS = (matplotlib.colormaps["tab10"](np.arange(10))[:, :3] * 255).astype(int).tolist()
 
 
-def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding]) -> Path:
+def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding],
+              commands: Mapping[str, str] | None = None) -> Path:
     """Write the page and its pictures.
 
     Args:
         root: the dataroot, with rgb_256 at least.
         outcomes: what each step said.
         findings: on the clip, the worst first.
+        commands: what can be done next, `correct` and `then` to their commands.
 
     Returns:
         the page.
@@ -50,6 +54,7 @@ def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding])
         page.add_table(("", "what", "means"), [(WORDS[f.severity], f.text, MEANING[f.severity]) for f in findings])
     else:
         page.add_text("Nothing found.")
+    add_commands(page, commands or {})
     page.add_header("Steps")
     page.add_table(("step", "result"), [(name, outcome.summary) for name, outcome in outcomes.items()])
     with folder_filled_atomically(folder) as temporary:
@@ -73,6 +78,14 @@ def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding])
             page.add_drawings([(residual_plot(outcomes["camera"].report), "registration", "by frame")], PANORAMA_WIDTH)
         page.save(temporary / "index.html")
     return folder / "index.html"
+
+
+def add_commands(page: Page, commands: Mapping[str, str]) -> None:
+    """Add what can be done next, `correct` and `then` to their commands."""
+    if commands:
+        page.add_header("Next")
+    for name, command in commands.items():
+        page.add_command(NEXT[name], command)
 
 
 def contact_sheet(root: Path, names: list[str]) -> Iterator[tuple[str, np.ndarray]]:
@@ -143,5 +156,5 @@ def residual_plot(report: dict) -> str:
     right.set_ylim(0, max(20, 110 * max(report["unexplained"])))
     right.set_ylabel("unexplained, %", color="C3")
     text = io.StringIO()
-    figure.savefig(text, format="svg")
+    figure.savefig(text, format="svg", transparent=True)
     return text.getvalue()

@@ -3,6 +3,7 @@
 Frames count from 0, layers from 1 (0 is the background). What comes out depends on nothing but layers, edit and frame.
 """
 
+import filecmp
 import shlex
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -82,6 +83,8 @@ class Compositor:
         self._cache = _Cache(CACHE_BYTES)
         self._person_files: dict[int, tuple[dict[str, Path], Callable[[Path], np.ndarray]]] = {}
         self._videos: dict[Path, PicturesByTime] = {}
+        self._latest: dict[int, Path] = {}  # the background's file that was seen last, by its size
+        self._same: dict[Path, Path] = {}  # the first of those that hold the same, by each of them
         self.warnings: list[str] = []
         self._lock = Lock()
 
@@ -156,12 +159,33 @@ class Compositor:
 
     def source(self, layer: int, frame: int, effects: float = 1) -> Patch | None:
         """A layer in a source frame; None where it is empty."""
-        part = self._cache.get(self.layers.files[layer][self.layers.frames[frame]],
-                               lambda path: pixels.covered_part(self.layers.layer(layer, frame)))
+        part = self.covered(layer, frame)
         if not part[2].size:
             return None
         patch = pixels.premultiplied(*part)
         return patch if effects == 1 else scaled_effects(patch, self.person_weight(layer, frame), effects)
+
+    def covered(self, layer: int, frame: int) -> tuple[int, int, np.ndarray]:
+        """The part of a layer that is not empty, straight RGBA [h, w, 4], and (x, y) of its first pixel."""
+        return self._cache.get(self.layers.files[layer][self.layers.frames[frame]],
+                               lambda path: pixels.covered_part(self.layers.layer(layer, frame)))
+
+    def background(self, frame: int) -> np.ndarray:
+        """The background of a source frame, RGB [H, W, 3]."""
+        return self._cache.get(self.background_file(frame), lambda path: (0, 0, self.layers.background(frame)))[2]
+
+    def background_file(self, frame: int) -> Path:
+        """The file of the background of a source frame: the same one for all frames in which it is the same picture.
+
+        An export has a file for each frame, byte for byte the same where the camera stands still.
+        """
+        path = self.layers.files[0][self.layers.frames[frame]]
+        if path not in self._same:
+            size = path.stat().st_size
+            before = self._latest.get(size)
+            self._same[path] = before if before and filecmp.cmp(before, path, shallow=False) else path
+            self._latest[size] = self._same[path]
+        return self._same[path]
 
     def person_weight(self, layer: int, frame: int) -> np.ndarray:
         """How much of each pixel of a source frame is the person of a layer, not an effect: uint8 [H, W]."""
@@ -209,8 +233,7 @@ class Compositor:
 
     def _own_background(self, instance: LayerInstance, output: int, camera: int) -> np.ndarray:
         def filmed(frame: int) -> Patch:
-            return pixels.premultiplied(*self._cache.get(self.layers.files[0][self.layers.frames[frame]],
-                                                         lambda path: (0, 0, self.layers.background(frame))))
+            return pixels.premultiplied(0, 0, self.background(frame))
 
         def at(frame: int) -> Patch | None:
             matrix = self._camera_motion(frame, camera)

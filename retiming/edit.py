@@ -6,7 +6,7 @@ reported with its line and key. Nothing here reads layers or makes pictures.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,12 @@ import numpy as np
 from util.checked_json import Mistake, Node, Place, dotted, listed, places, values_from_text
 from util.errors import UserError
 from vision.layers import time_warps
+from vision.layers.time_warps import Handle, eased
 
 LIMITS = json.loads((Path(__file__).parent / "limits.json").read_text(encoding="utf-8"))
 """What numbers may be, and what there is to choose from. The editor's page has the same."""
 LONGEST: int = LIMITS["longest"]  # frames
+FIT = "fit"  # as long as it takes to show everybody's last frame
 MOST_INSTANCES: int = LIMITS["most_instances"]  # in one frame, copies of trails included
 INTERPOLATIONS = tuple(LIMITS["interpolations"])
 TRANSPARENT = "transparent"
@@ -75,14 +77,32 @@ class ClipFacts:
 
 @dataclass(frozen=True)
 class Curve:
-    """A number that changes between keys: linear between two of them, constant outside."""
+    """A number that changes between keys: linear between two of them, or by their handles; constant outside.
+
+    Attributes:
+        frames: of the keys, ascending.
+        values: at the keys.
+        handles: at each key, before and after it; empty: there are none.
+        low, high: what it stays between, where handles would take it further.
+        factor: of all of it.
+    """
 
     frames: tuple[float, ...]
     values: tuple[float, ...]
+    handles: tuple[tuple[Handle, Handle], ...] = ()
+    low: float = -np.inf
+    high: float = np.inf
+    factor: float = 1.0
 
     def at(self, output: float) -> float:
         """Its value at an output frame."""
-        return self.values[0] if len(self.values) == 1 else float(np.interp(output, self.frames, self.values))
+        if output >= self.frames[-1]:
+            return self.factor * self.values[-1]
+        if len(self.values) == 1 or not any(handle for pair in self.handles for handle in pair):
+            return self.factor * float(np.interp(output, self.frames, self.values))
+        keys = [(frame, value, *pair) for frame, value, pair in zip(self.frames, self.values, self.handles)]
+        found = float(eased(np.array([max(output, self.frames[0])], dtype=float), keys)[0])
+        return self.factor * min(max(found, self.low), self.high)
 
 
 def _default(key: str) -> Curve:
@@ -144,6 +164,17 @@ class LayerInstance:
         clamped[np.asarray(output) < self.begins] = np.nan
         return clamped
 
+    def until_last(self) -> int | None:
+        """How many output frames it takes to show the clip's last frame; None: it is never shown."""
+        start, size = 0, 1024
+        while start < LONGEST:
+            outputs = np.arange(start, min(start + size, LONGEST))
+            reached = np.flatnonzero(self.unclamped_times(outputs) >= self.clip_length - 1 - 1e-6)
+            if len(reached):
+                return int(outputs[reached[0]]) + 1
+            start, size = start + size, 4 * size
+        return None
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -157,6 +188,7 @@ class Edit:
         replacement: what stands in its place: `TRANSPARENT`, a colour, a picture or video; None: nothing.
         order: (output frame, layers from back to front), each from its frame on; None: as filmed.
         warnings: what is probably not meant, a line each.
+        names: what the people of a layer are called, by layer.
     """
 
     length: int
@@ -167,11 +199,31 @@ class Edit:
     replacement: str | Colour | Path | None = None
     order: tuple[tuple[float, tuple[int, ...]], ...] | None = None
     warnings: tuple[str, ...] = ()
+    names: dict[int, str] = field(default_factory=dict, compare=False)
 
     @property
     def transparent(self) -> bool:
         """Whether its pictures have alpha."""
         return self.replacement == TRANSPARENT
+
+
+def alone(edit: Edit, layer: int, layers: Sequence[int], option: str) -> Edit:
+    """An edit with one layer alone: with alpha, but for the background.
+
+    Args:
+        edit: the edit.
+        layer: a layer's number; 0 is the background.
+        layers: those of the clip.
+        option: what to call the number where it is wrong.
+
+    Raises:
+        UserError: there is no such layer.
+    """
+    if isinstance(layer, bool) or layer not in (0, *layers):
+        raise UserError(f"{option} {layer}: no such layer; expected one of {list(layers)}, or 0 for the background")
+    if layer == 0:
+        return replace(edit, instances=())
+    return replace(edit, instances=tuple(one for one in edit.instances if one.layer == layer), replacement=TRANSPARENT)
 
 
 def edit_from_text(text: str, name: str, facts: ClipFacts, folder: Path | str) -> Edit:
@@ -222,33 +274,56 @@ def frame(node: Node) -> float:
     return node.number() - 1
 
 
-def keys(node: Node, member: Callable[[Node], Member], meaning: str) -> list[tuple[float, Member]]:
-    """Keys [[output frame, value], ...], frames ascending."""
-    found = []
+def keys(node: Node, member: Callable[[Node], Member], meaning: str,
+         has_handles: bool = False) -> list[tuple[float, Member, Handle, Handle]]:
+    """Keys [[output frame, value], ...], frames ascending; where they may have handles, those stand third."""
+    found: list[tuple[float, Member, Handle, Handle]] = []
     for key in node.items(f"keys [[output frame, {meaning}], ...]"):
         pair = key.items(f"[output frame, {meaning}]")
-        if len(pair) != 2:
+        if len(pair) != 2 and not (has_handles and len(pair) == 3):
             raise key.mistake(f"[output frame, {meaning}]")
-        found.append((frame(pair[0]), member(pair[1])))
+        before, after = handles(pair[2]) if len(pair) == 3 else (None, None)
+        found.append((frame(pair[0]), member(pair[1]), before, after))
         if len(found) > 1 and found[-1][0] <= found[-2][0]:
             raise pair[0].mistake(f"a later frame than {found[-2][0] + 1:g}, that of the key before")
     return found
 
 
-def curve(node: Node, low: float, high: float) -> Curve:
+def handles(node: Node) -> tuple[Handle, Handle]:
+    """How a curve comes to a key and leaves it."""
+    if node.value == "ease" or node.value == "linear":
+        return node.value, node.value
+    expected = '"ease", "linear", or handles {"in": [frames, number], "out": [frames, number]}'
+    if not isinstance(node.value, dict):
+        raise node.mistake(expected)
+    found: dict[str, Handle] = {}
+    for key, handle in node.fields(("in", "out")).items():
+        pair = handle.items("[frames, number]", most=2)
+        if len(pair) != 2:
+            raise handle.mistake("[frames, number] beside the key")
+        low, high = (-LONGEST, 0) if key == "in" else (0, LONGEST)
+        found[key] = pair[0].number(low, high), pair[1].number()
+    return found.get("in"), found.get("out")
+
+
+def curve(node: Node, low: float, high: float, has_handles: bool = True) -> Curve:
     """A number that may change: one, or keys."""
     if not isinstance(node.value, list):
         return Curve((0.0,), (node.number(low, high, ", or keys [[output frame, number], ...]"),))
-    return Curve(*zip(*keys(node, lambda value: value.number(low, high), "number")))
+    frames, values, before, after = zip(*keys(node, lambda value: value.number(low, high), "number", has_handles))
+    return Curve(frames, values, tuple(zip(before, after)), low, high)
 
 
 # ---- what stands where ----------------------------------------------------------------------------------------------
 
-EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "order", "background", "marks")
+EDIT_KEYS = ("length", "range", "interpolation", "layers", "remove", "solo", "order", "background", "marks", "names",
+             "markers")
 PICTURE_KEYS = ("time", "interpolation", "saturation", "gain", "tint")
 LAYER_KEYS = ("time", "ends", "interpolation", "opacity", "effects", "x", "y", "scale", "flip", "anchor", "saturation",
               "gain", "tint", "trail")
-STEP_KEYS = ("offset", "freeze", "hold", "speed", "reverse", "loop", "pingpong", "align")
+STEP_KEYS = ("offset", "freeze", "hold", "speed", "cut", "reverse", "loop", "pingpong", "align")
+STEP_DETAILS = ("ease", "frames")  # beside "speed"
+LONGEST_NAME = 60  # letters
 
 
 @dataclass
@@ -264,19 +339,34 @@ class _Reader:
 
     def edit(self) -> Edit:
         fields = self.root.fields(EDIT_KEYS)
-        self.length = fields["length"].whole(1, LONGEST) if "length" in fields else self.facts.length
+        fits = "length" in fields and fields["length"].value == FIT
+        self.length = LONGEST if fits else fields["length"].whole(1, LONGEST, f', or "{FIT}"') if "length" in fields \
+            else self.facts.length
         if "interpolation" in fields:
             self.interpolation = fields["interpolation"].choice(*INTERPOLATIONS)
-        first, last = self.range(fields["range"]) if "range" in fields else (0, self.length - 1)
         removed = self.layer_list(fields["remove"]) if "remove" in fields else []
         kept = self.layer_list(fields["solo"]) if "solo" in fields else self.facts.layers
         instances = tuple(one for one in self.layers(fields.get("layers", Node({}, ("layers",))))
                           if one.layer in kept and one.layer not in removed)
-        order = self.order(fields["order"], {one.layer for one in instances}) if "order" in fields else None
         background, replacement = self.background(fields.get("background", Node({}, ("background",))))
+        if fits:
+            moving = [one for one in instances if one.behind == 0]
+            moving += [background] if replacement is None or isinstance(replacement, Path) else []
+            self.length = max(filter(None, (one.until_last() for one in moving)), default=self.facts.length)
+        first, last = self.range(fields["range"]) if "range" in fields else (0, self.length - 1)
+        order = self.order(fields["order"], {one.layer for one in instances}) if "order" in fields else None
         self.check_marks(fields.get("marks", Node({}, ("marks",))))
+        names = {int(layer): self.name(node) for layer, node in fields.get("names", Node({}, ("names",))).fields(
+            tuple(map(str, self.facts.layers))).items()}
+        if "markers" in fields:
+            keys(fields["markers"], self.name, "name")
         self.warn_of_shared_layers(fields)
-        return Edit(self.length, first, last, instances, background, replacement, order, tuple(self.warnings))
+        if "range" not in fields:  # that somebody has chosen
+            self.warn_of_ends(instances)
+        if "solo" in fields and set(kept) & set(removed):
+            both = listed(sorted(set(kept) & set(removed)))
+            self.warnings.append(f"remove and solo both name layer {both}, which is not shown then")
+        return Edit(self.length, first, last, instances, background, replacement, order, tuple(self.warnings), names)
 
     def range(self, node: Node) -> tuple[int, int]:
         pair = node.items("[first, last]", most=2)
@@ -312,6 +402,12 @@ class _Reader:
             self.source_frame(Node(mark, (*node.path, key)))
         if not isinstance(node.value, dict):
             raise node.mistake(expected)
+
+    def name(self, node: Node) -> str:
+        """What somebody or something is called."""
+        if not isinstance(node.value, str) or not 0 < len(node.value) <= LONGEST_NAME or not node.value.isprintable():
+            raise node.mistake(f"a name of up to {LONGEST_NAME} letters")
+        return node.value
 
     def layers(self, node: Node) -> list[LayerInstance]:
         known = (*map(str, self.facts.layers), "others")
@@ -371,7 +467,7 @@ class _Reader:
         for copy in range(copies, 0, -1):
             # The offset comes last of all steps: the copy does what the layer did that many output frames ago.
             late = partial(time_warps.offset, frames=copy * spacing)
-            opacity = Curve(layer.opacity.frames, tuple(value * fade ** copy for value in layer.opacity.values))
+            opacity = replace(layer.opacity, factor=fade ** copy)
             trail.append(replace(layer, warps=(*layer.warps, late), begins=max(copy * spacing, 0), opacity=opacity,
                                  behind=copy))
         return trail
@@ -381,12 +477,14 @@ class _Reader:
         if node.value == []:
             return ()
         for step in node.items("a list of time steps, such as [{\"offset\": 12}]", most=100):
-            fields = step.fields((*STEP_KEYS, "ease"))
-            names = [key for key in fields if key != "ease"]
+            fields = step.fields((*STEP_KEYS, *STEP_DETAILS))
+            names = [key for key in fields if key not in STEP_DETAILS]
             if len(names) != 1:
                 raise step.mistake(f"one step: one of {listed(STEP_KEYS)}")
             if "ease" in fields and (names != ["speed"] or not isinstance(fields["ease"].value, bool)):
                 raise fields["ease"].mistake("true or false, beside speed")
+            if "frames" in fields and names != ["speed"]:
+                raise fields["frames"].mistake("it beside speed")
             warps.append(self.warp(names[0], fields, tuple(warps)))
         return tuple(warps)
 
@@ -397,20 +495,24 @@ class _Reader:
         if name == "hold":
             return partial(time_warps.hold, source=self.source_frame(node))
         if name == "speed":
-            speeds = curve(node, -100, 100)
+            if "frames" in fields:
+                first, last = self.first_and_last(fields["frames"].items("[first, last]"), fields["frames"],
+                                                  "[first, last]")
+                return partial(time_warps.stretch, first=first, last=last, speed=node.number(0.01, 100))
+            speeds = curve(node, -100, 100, has_handles=False)
             ease = "ease" in fields and fields["ease"].value
             return partial(time_warps.speed, keys=tuple(zip(speeds.frames, speeds.values)), ease=ease)
         if name == "align":
-            return partial(time_warps.align, pins=tuple(keys(node, self.source_frame, "source frame")))
+            return partial(time_warps.align, pins=tuple(keys(node, self.source_frame, "source frame", True)))
         if name == "reverse" and node.value is True:
             return partial(_backwards, last=self.facts.length - 1)
-        expected = {"freeze": "[first, last]", "reverse": "true, or [first, last]",
-                    "loop": "[first, last] or [first, last, times]"}[name if name != "pingpong" else "loop"]
+        expected = {"reverse": "true, or [first, last]", "loop": "[first, last] or [first, last, times]",
+                    "pingpong": "[first, last] or [first, last, times]"}.get(name, "[first, last]")
         values = node.items(expected)
-        if len(values) not in ((2,) if name in ("freeze", "reverse") else (2, 3)):
+        if len(values) == 3 and name not in ("loop", "pingpong"):
             raise node.mistake(expected)
-        first, last = frame(values[0]), frame(values[1])
-        if last < first or (name == "pingpong" and last == first):
+        first, last = self.first_and_last(values, node, expected)
+        if name == "pingpong" and last == first:
             raise node.mistake(f"{expected} with last after first")
         if name == "freeze":
             self.warn_of_freeze(node, first, last, before)
@@ -418,6 +520,15 @@ class _Reader:
         if len(values) == 3:
             frames["times"] = values[2].whole(1, LONGEST)
         return partial(getattr(time_warps, name), **frames)
+
+    def first_and_last(self, values: list[Node], node: Node, expected: str) -> tuple[float, float]:
+        """Two frames, and perhaps a third number."""
+        if len(values) not in (2, 3):
+            raise node.mistake(expected)
+        first, last = frame(values[0]), frame(values[1])
+        if last < first:
+            raise node.mistake(f"{expected} with last after first")
+        return first, last
 
     def source_frame(self, node: Node) -> float:
         return node.number(1, self.facts.length) - 1
@@ -434,7 +545,7 @@ class _Reader:
     def order(self, node: Node, shown: set[int]) -> tuple[tuple[float, tuple[int, ...]], ...]:
         first = node.items("layers from back to front, such as [2, 1], or keys [[output frame, [2, 1]], ...]")[0]
         if isinstance(first.value, list):
-            return tuple(keys(node, lambda layers: self.whole_order(layers, shown), "layers"))
+            return tuple(key[:2] for key in keys(node, lambda layers: self.whole_order(layers, shown), "layers"))
         return ((0.0, self.whole_order(node, shown)),)
 
     def whole_order(self, node: Node, shown: set[int]) -> tuple[int, ...]:
@@ -471,6 +582,21 @@ class _Reader:
         if not is_file:
             raise node.mistake(f"a picture or video; there is no such file in {self.folder}")
         return path
+
+    def warn_of_ends(self, instances: tuple[LayerInstance, ...]) -> None:
+        """Of people who go slower than they were filmed, and whose end comes after that of the video."""
+        if any(": frozen until" in warning for warning in self.warnings):
+            return
+        late: dict[int, int] = {}
+        for instance in instances:
+            begins, ends = instance.unclamped_times(np.array([0, self.length - 1]))
+            if instance.behind == 0 and ends < self.facts.length - 1.5 and ends - begins < self.length - 1.5:
+                needed = instance.until_last() or 0
+                if needed > self.length:
+                    late[instance.layer] = max(late.get(instance.layer, 0), needed)
+        if late:
+            self.warnings.append(f"layer {listed(late)}: slowed down, ends after the video; \"length\": \"{FIT}\" makes it "
+                                 f"{max(late.values())} frames long")
 
     def warn_of_shared_layers(self, fields: dict[str, Node]) -> None:
         named = {str(number) for key in ("remove", "solo") if key in fields for number in fields[key].value}

@@ -7,61 +7,27 @@ gives the retimed video. In which order they lie over each other, frame by frame
 import json
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from retiming.compositor import Compositor
-from retiming.edit import TRANSPARENT, Curve, Edit, LayerInstance
+from retiming.edit import LIMITS, TRANSPARENT, Curve, Edit, LayerInstance
+from retiming.groups import Group, groups_of
+from retiming.project_files import write_project_files
 from retiming.rendering import displayed_size, in_order
-from retiming.timelines import Sequence, baked_timeline, source_timeline, write_timeline
+from retiming.timelines import Sequence, baked_timeline, library, source_timeline, write_timeline
 from util.errors import UserError
 from util.files import results_added
 from util.images import png
-from util.video import VideoWriter
+from util.video import PRIMARIES, VideoWriter
 from util.video import linear_light as linear
 from vision.layers.patches import resized, to_straight
 
-FORMATS = ("png", "exr", "mov")
+FORMATS = tuple(LIMITS["layer_formats"])
 BACKGROUND = "background"
-
-
-@dataclass(frozen=True)
-class Group:
-    """What is one layer for other programs: an instance of a layer with the copies of its trail.
-
-    Attributes:
-        name: of its files.
-        layer: its number.
-        instances: in an edit, back to front.
-    """
-
-    name: str
-    layer: int
-    instances: tuple[LayerInstance, ...]
-
-
-def groups_of(edit: Edit, people: list[list[int]] | None) -> list[Group]:
-    """The layers of an edit in the order of their numbers.
-
-    Args:
-        edit: what is shown.
-        people: per layer, its people; None: layer N shows person N.
-    """
-    groups: list[Group] = []
-    trail: list[LayerInstance] = []
-    for instance in edit.instances:
-        trail.append(instance)
-        if instance.behind > 0:
-            continue
-        who = people[instance.layer - 1] if people else [instance.layer]
-        copies = sum(group.layer == instance.layer for group in groups)
-        name = "person" + "_".join(map(str, who)) + (f"_copy{copies}" if copies else "")
-        groups.append(Group(name, instance.layer, tuple(trail)))
-        trail = []
-    return groups
 
 
 def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "png", apart: bool = False,
@@ -74,7 +40,8 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
         edit: made for `compositor.facts`.
         folder: to fill: `person1/person1.0001.png` and the like (form png), `person1.mov` (mov, ProRes 4444), or
             `layers.0001.exr` with all layers in it (exr: half floats of linear light, premultiplied; the composite is
-            the plain R, G, B, A); `layers.json`; `retimed.otio`, `source.otio`.
+            the plain R, G, B, A); `layers.json`; `retimed.otio`, `source.otio`; what opens them in other programs
+            (`project_files`).
         form: one of `FORMATS`.
         apart: shadows, reflections and whatever else is not the person are layers of their own, `person1_effects`.
         marks: source frames from 1 that become markers, by layer, as an edit file has them.
@@ -86,6 +53,7 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
     Raises:
         UserError: a library is missing, or it is not known where the person is in a layer.
     """
+    library()  # missing: before the work
     groups, outputs = groups_of(edit, compositor.facts.people_layers), range(edit.first, edit.last + 1)
     names = [BACKGROUND] * (edit.replacement != TRANSPARENT)
     names += spread([group.name for group in groups], apart)
@@ -105,14 +73,22 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
         sequences = {name: Sequence(name, form, edit.first + 1, len(outputs)) for name in names}
         facts = {"frame_rate": str(metadata.frame_rate), "size": list(shown), "first": edit.first + 1,
                  "last": edit.last + 1, "composited": "over, in the coded values (not in linear light), back to front",
+                 "files": {name: file_pattern(form, name) for name in names},
+                 "sound": str(Path(metadata.audio).resolve()) if metadata.audio else None,
                  "order": order_keys(described, edit.first)}
         (temporary / "layers.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         if form != "exr":
+            write_project_files(temporary, facts)
             write_timeline(temporary / "retimed.otio", baked_timeline(
                 sequences, described, metadata.frame_rate, metadata.audio, edit, groups, marks))
         write_timeline(temporary / "source.otio", source_timeline(
             compositor, edit, groups, metadata.frame_rate, metadata.audio))
     return compositor.warnings
+
+
+def file_pattern(form: str, name: str) -> str:
+    """The files of a layer in their folder, `####` for the number of the output frame."""
+    return {"png": f"{name}/{name}.####.png", "mov": f"{name}.mov", "exr": "layers.####.exr"}[form]
 
 
 def writer(form: str, folder: Path, names: list[str], rate: Fraction,
@@ -226,6 +202,6 @@ def write_layered_exr(path: Path, layers: dict[str, np.ndarray], rate: Fraction)
         colours = (composite[..., :3] / np.maximum(alpha, 1e-6)).clip(0, 255)
         channels = {"RGBA": np.concatenate([linear(colours) * alpha, alpha], axis=2).astype(np.float16), **channels}
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, "framesPerSecond": rate,
-              "chromaticities": (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)}
+              "chromaticities": PRIMARIES}
     with OpenEXR.File(header, channels) as file:
         file.write(str(path))

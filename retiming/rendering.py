@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -52,7 +53,7 @@ def render(compositor: Compositor, edit: Edit, out: str,
     outputs = range(edit.first, edit.last + 1)
     shown = displayed_size(compositor.size, compositor.root.metadata.original_size)
     warnings: list[str] = []
-    uncovered = Uncovered(compositor, edit) if edit.replacement is None and edit.instances else None
+    uncovered = Uncovered(compositor, edit) if edit.replacement is None and not edit.transparent else None
 
     def picture(output: int) -> np.ndarray:
         patches = compositor.patches(edit, output)
@@ -62,11 +63,12 @@ def render(compositor: Compositor, edit: Edit, out: str,
         return pixels if shown == compositor.size else resized(pixels, shown)
 
     if pattern is not None:
-        write = write_exr if pattern.lower().endswith(".exr") else _write_png
+        write = partial(write_exr, frame_rate=rate) if pattern.lower().endswith(".exr") else _write_png
         with folder_filled_atomically(folder) as temporary:
             for _ in in_order(lambda output: write(temporary / (pattern % (output + 1)), picture(output)), outputs,
                               progress):
                 pass
+        warnings += left_from_before(folder, pattern, outputs)
     else:
         audio = compositor.root.metadata.audio
         sound = Sound(audio, float(edit.first / rate), float(len(outputs) / rate)) if audio else None
@@ -120,6 +122,18 @@ def picture_files(out: str) -> tuple[Path, str | None]:
         raise UserError(f"--out {out}: one name for all frames; expected a place for their number: "
                         f"%04d{name[-4:]}")
     return folder, name
+
+
+def left_from_before(folder: Path, pattern: str, outputs: range) -> list[str]:
+    """A warning, where a folder of pictures holds others of the same names, which programs take for frames of it."""
+    before, after = re.split(r"%0?\d*d", pattern, maxsplit=1)
+    names = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
+    found = [match[1] for path in folder.iterdir() if (match := names.fullmatch(path.name))]
+    others = sorted({int(number) for number in found} - {output + 1 for output in outputs})
+    if not others:
+        return []
+    return [f"{folder}: holds {len(others)} more pictures, of frames {others[0]} to {others[-1]}, from before; other "
+            f"programs take them for part of this sequence. Remove them, or render to an empty folder"]
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from retiming.edit import ClipFacts, Edit, edit_from_text, edit_from_values
+from retiming.edit import FIT, ClipFacts, Edit, edit_from_text, edit_from_values
 from util.checked_json import Place, dotted, values_from_text
 from util.errors import UserError
+
+EVERYBODY, ALL = "everybody", "all"  # for LAYER: all people, named in the edit or not; and the background, too
 
 Change = Callable[[str, str, dict], list[Place]]
 """Of an option, the text given with it, and the values of an edit file, which it changes; returns keys and indices of
@@ -82,6 +84,14 @@ def _frames(text: str) -> list[float]:
     return [_number(word) for word in _parts(r"([^-]+)-([^-]+)", text)]
 
 
+def _length(text: str) -> float | str:
+    return text if text == FIT else _number(text)
+
+
+def _factor(text: str) -> float:
+    return round(_number(text[:-1]) / 100, 9) if text.endswith("%") else _number(text)
+
+
 def _frames_or_all(text: str) -> list[float] | bool:
     return _frames(text) if text else True
 
@@ -125,6 +135,11 @@ def _time_step(value: Callable[[str], object]) -> Change:
     return apply
 
 
+def _speed(option: str, given: str, values: dict) -> list[Place]:
+    layer, speed, frames = _parts(r"([^:]+):([^@]+)(?:@(.+))?", given)
+    return _add_step(values, layer, {option: _factor(speed), **({"frames": _frames(frames)} if frames else {})})
+
+
 def _align(option: str, given: str, values: dict) -> list[Place]:
     pins, output = _parts(r"(.+)@([^@]+)", given)
     changed = []
@@ -136,6 +151,8 @@ def _align(option: str, given: str, values: dict) -> list[Place]:
 
 def _duplicate(option: str, given: str, values: dict) -> list[Place]:
     layer, late = _layer_and_rest(given)
+    if layer == EVERYBODY:
+        raise ValueError(given)
     instances = _instances(values, layer)
     copied = copy.deepcopy(instances[0][1])
     copied.setdefault("time", []).append({"offset": _number(late)})
@@ -150,7 +167,7 @@ def _replace_background(option: str, given: str, values: dict) -> list[Place]:
 
 def _layer_and_rest(given: str) -> tuple[str, ...]:
     layer, rest = _parts(r"([^:]+):?(.*)", given)
-    if layer == "background":
+    if layer in ("background", ALL):
         raise ValueError(given)
     return layer, rest
 
@@ -160,11 +177,15 @@ def _add_step(values: dict, layer: str, step: dict) -> list[Place]:
     for path, instance in _instances(values, layer):
         instance.setdefault("time", []).append(step)
         changed.append((*path, "time", len(instance["time"]) - 1))
-    return [*changed, ("layers", layer)]
+    return changed if layer in (EVERYBODY, ALL) else [*changed, ("layers", layer)]
 
 
 def _instances(values: dict, layer: str) -> list[tuple[Place, dict]]:
     """How a layer is shown, and where that stands in the edit file; made where it is not there yet."""
+    if layer in (EVERYBODY, ALL):
+        each = [*(one for one in values.get("layers", {}) if one != "others"), "others",
+                *(["background"] if layer == ALL else [])]
+        return [instance for one in each for instance in _instances(values, one)]
     if layer == "background":
         return [(("background",), values.setdefault("background", {}))]
     layers = values.setdefault("layers", {})
@@ -192,13 +213,17 @@ SHORT_FORMS = {option: ShortForm(form, example, help, change) for option, form, 
     ("freeze", "LAYER:FIRST-LAST", "2:30-60", "let a layer stand still at frame FIRST until frame LAST, then go on",
      _time_step(_frames)),
     ("hold", "LAYER:FRAME", "background:30", "show one frame of a layer all the while", _time_step(_number)),
-    ("speed", "LAYER:FACTOR", "1:0.5", "show a layer slower or faster", _time_step(_number)),
+    ("speed", "LAYER:FACTOR[@FIRST-LAST]", "1:50%@10-30", "show a layer slower or faster; of some frames: what follows "
+     "comes as much later or earlier", _speed),
+    ("cut", "LAYER:FIRST-LAST", "all:10-30", "leave frames of a layer out: what follows comes earlier",
+     _time_step(_frames)),
     ("reverse", "LAYER[:FIRST-LAST]", "1:10-30", "show a layer, or some frames of it, backwards",
      _time_step(_frames_or_all)),
     ("loop", "LAYER:FIRST-LAST", "1:10-30", "repeat frames of a layer", _time_step(_frames)),
     ("pingpong", "LAYER:FIRST-LAST", "1:10-30", "repeat frames of a layer forwards and backwards",
      _time_step(_frames)),
-    ("align", "LAYER:SOURCE,...@FRAME", "1:40,2:55,3:31@45", "show these source frames of layers together, at FRAME",
+    ("align", "LAYER:SOURCE,...@FRAME", "1:40,2:55,3:31@45", "show these source frames of layers together, at FRAME "
+     "(in edit files the other way round: [FRAME, SOURCE])",
      _align),
     ("remove", "LAYER,...", "3", "leave layers out, with their shadows and reflections", _of_edit(_numbers)),
     ("solo", "LAYER,...", "1", "leave all other layers out", _of_edit(_numbers)),
@@ -209,7 +234,8 @@ SHORT_FORMS = {option: ShortForm(form, example, help, change) for option, form, 
      _of_layer(_number)),
     ("order", "LAYER,...", "2,1", "layers from back to front", _of_edit(_numbers)),
     ("background", "WHAT", "beach.jpg", "transparent, a colour #rrggbb, or a picture or video", _replace_background),
-    ("length", "FRAMES", "60", "frames of the retimed video", _of_edit(_number)),
+    ("length", "FRAMES", "60", "frames of the retimed video; fit: until everybody's last one is shown",
+     _of_edit(_length)),
     ("range", "FIRST-LAST", "1-30", "render only these frames", _of_edit(_frames)),
     ("interpolation", "HOW", "flow", "between two source frames: nearest, blend or flow", _of_edit(str)),
 )}

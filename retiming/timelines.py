@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from retiming.compositor import Compositor
 from retiming.edit import Edit
+from retiming.groups import Group
 from util.errors import UserError
-
-if TYPE_CHECKING:
-    from retiming.layer_files import Group
 
 EXACT = 1e-3  # frames
 LEAST_EXACT = 4  # frames in a row for a stretch of exactly even speed
@@ -99,7 +97,7 @@ def _even_stretch(times: np.ndarray) -> tuple[int, float]:
 
 
 def baked_timeline(sequences: dict[str, Sequence], orders: list[list[str]], rate: Fraction, audio: Path | None,
-                   edit: Edit, groups: "list[Group]", marks: dict[str, int] | None) -> Any:
+                   edit: Edit, groups: list[Group], marks: dict[str, int] | None) -> Any:
     """The retimed layers one over the other, a track each; where their order changes, they change tracks.
 
     Args:
@@ -136,7 +134,7 @@ def baked_timeline(sequences: dict[str, Sequence], orders: list[list[str]], rate
     return timeline
 
 
-def source_timeline(compositor: Compositor, edit: Edit, groups: "list[Group]", rate: Fraction,
+def source_timeline(compositor: Compositor, edit: Edit, groups: list[Group], rate: Fraction,
                     audio: Path | None) -> Any:
     """The layers as they were filmed, cut and sped up as the edit says; what else it says is not in it."""
     otio = library()
@@ -220,7 +218,7 @@ def _add_sound(otio: Any, timeline: Any, audio: Path | None, first: int, length:
     timeline.tracks.append(track)
 
 
-def _marked(edit: Edit, groups: "list[Group]", marks: dict[str, int] | None, name: str) -> Iterator[int]:
+def _marked(edit: Edit, groups: list[Group], marks: dict[str, int] | None, name: str) -> Iterator[int]:
     """Output frames, from 0, in which a marked source frame of a layer is first seen."""
     numbers: dict[int, int] = {}
     for group in groups:

@@ -24,6 +24,7 @@ class Uncovered:
     LARGEST = 1024  # side of what is looked at: the picture, or the panorama
     SEEN = 0.5  # share of the background that comes through where it is seen
     NEGLIGIBLE = 0.001  # share of the picture
+    HIDES = 0.5  # share of what is hidden from which on somebody is named
 
     def __init__(self, compositor: Compositor, edit: Edit):
         self.compositor, self.edit, self.lock = compositor, edit, Lock()
@@ -42,17 +43,25 @@ class Uncovered:
     def warning(self) -> str | None:
         """What to tell the user, if anything. Source frames are read until all of the background has been seen."""
         hidden = self.first_shown < self.edit.length
+        hides = {number: np.zeros(hidden.shape, np.int32) for number in self.compositor.layers.numbers}
         frames = range(len(self.compositor.layers.frames))
         for frame in sorted(frames, key=lambda frame: frame * 0.618 % 1):  # far apart: neighbours hide the same places
-            layers = [self.compositor.source(layer, frame) for layer in self.compositor.layers.numbers]
-            hidden &= ~self._seen(frame, [(patch, 1.0) for patch in layers if patch is not None])
+            layers = {number: self.compositor.source(number, frame) for number in hides}
+            hidden &= ~self._seen(frame, [(patch, 1.0) for patch in layers.values() if patch is not None])
+            for number, patch in layers.items():
+                if patch is not None:
+                    hides[number] += ~self._seen(frame, [(patch, 1.0)])
             # A line one pixel wide is the edge of a layer that was moved.
             inner = cv2.erode(hidden.astype(np.uint8), np.ones((3, 3), np.uint8))
             if inner.sum() <= self.NEGLIGIBLE * self.pixels_of_picture:
                 return None
         share = hidden.sum() / self.pixels_of_picture
-        return (f"from output frame {self.first_shown[hidden].min() + 1} on, {share:.1%} of the picture is background "
-                "that people hide in every frame of the clip: what is shown there is a guess")
+        often = {number: times[hidden].mean() / len(frames) for number, times in hides.items()}
+        who = [number for number in often if often[number] >= self.HIDES] or [max(often, key=lambda n: often[n])]
+        people = f"{'person' if len(who) == 1 else 'people'} {' and '.join(map(str, who))}"
+        return (f"what lies behind {people} is never seen: from output frame {self.first_shown[hidden].min() + 1} on, "
+                f"{share:.1%} of the picture is background that people hide in every frame of the clip, and what is "
+                "shown there is a guess")
 
     def _seen(self, camera: int, patches: list[tuple[Patch, float]]) -> np.ndarray:
         through = transmittance(patches, self.compositor.size)

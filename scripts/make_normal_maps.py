@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from data.actor_dataset import by_number  # noqa: E402
+from data.actor_files import by_number  # noqa: E402
 from preparation.actor_maps import NormalMaps, body_raster, make_maps, map_files  # noqa: E402
 from util.command_line import OneLineParser, int_at_least  # noqa: E402
 from util.errors import UserError, reported_in_one_line  # noqa: E402

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import test as test_program  # noqa: E402
 import train  # noqa: E402
-from data.actor_dataset import by_number  # noqa: E402
+from data.actor_files import by_number  # noqa: E402
 from scripts import make_normal_maps  # noqa: E402
 from util.command_line import OneLineParser, folder_name  # noqa: E402
 from util.errors import UserError, reported_in_one_line  # noqa: E402

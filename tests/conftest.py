@@ -17,6 +17,11 @@ hypothesis.settings.load_profile("any_machine")
 GOLDEN = Path(os.environ.get("LNR_GOLDEN", Path(__file__).parent / "golden"))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Tests have the same names in every process: bytes, such as archives with the time in them, do not name them."""
+    return argname if isinstance(val, bytes) else None  # by pytest 8 they would
+
+
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """The folder of figures that the published program computed; LNR_GOLDEN may name another of the same form."""

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from models.neural_actor_model import NeuralActorModel
-from util.command_line import OneLineParser
+from options.train_options import TrainOptions
 from vision.people.skinning import Body
 
 OWN = Path(__file__).with_name("golden_neural_actor")
@@ -46,21 +45,19 @@ def frame(index: int) -> dict:
 
 
 def options(case: dict | None = None) -> Namespace:
-    """Options of the model, from those of an entry under their published names; those of the recipe without one."""
-    parser = OneLineParser()
-    for name in ("dataroot", "amp", "model", "lr_policy", "batch_statistics"):
-        parser.add_argument(f"--{name}")
-    parser.add_argument("--lr", type=float)
-    parser.set_defaults(gpu_ids=[], is_train=True)
-    NeuralActorModel.add_options(parser, is_train=True)
-    arguments = ["--dataroot", str(GOLDEN / "dataroot"), "--no_pretrained", "--amp", "off"]
+    """Options of a training, from those of an entry under their published names; those of the recipe without one.
+
+    Raises:
+        UserError: an entry has an option that nobody knows.
+    """
+    arguments = ["--model", "neural_actor", "--dataroot", str(GOLDEN / "dataroot"), "--gpu_ids", "-1",
+                 "--no_pretrained"]
     if case is not None:
-        parser.set_defaults(**NeuralActorModel.presets[case.get("arch", "joint_nerf_coarse")])
-        known = {action.dest for action in parser._actions}
-        given = {name: value for name, value in case["options"].items() if name.replace("-", "_") in known}
-        arguments += [f"--{name}" if value is True else f"--{name}={value}"
-                      for name, value in given.items() if value is not None and value is not False]
-    return parser.parse_args(arguments)
+        given = {name: value for name, value in case["options"].items()
+                 if value is not None and value is not False and name != "canonical_pose"}
+        arguments += ["--arch", case.get("arch", "joint_nerf_coarse"),
+                      *(f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items())]
+    return TrainOptions().parse(arguments)
 
 
 def camera(view: int) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "evaluation": {"util", *VISION, "data", "web"},
     "preparation": {"util", *VISION, "data", "web"},
     "preparation.correction": {"util", *VISION, "data", "web", "preparation"},
-    "datasets": {"util", *VISION, "data", "datasets.synthetic", "preparation"},
+    "datasets": {"util", *VISION, "data", "datasets.synthetic", "preparation", "prepare"},
     "datasets.synthetic": {"util", "vision.geometry", "vision.people"},
     "video_people": {"util", "data", "options", "preparation", "datasets", *VERBS},
 }

@@ -137,10 +137,10 @@ class Node:
             raise self.mistake(f"a number from {low:g} to {high:g}{otherwise}")
         return float(self.value)
 
-    def whole(self, low: int, high: int) -> int:
-        """A whole number in a range."""
+    def whole(self, low: int, high: int, otherwise: str = "") -> int:
+        """A whole number in a range; `otherwise` says what else could stand here."""
         if not isinstance(self.value, int) or isinstance(self.value, bool) or not low <= self.value <= high:
-            raise self.mistake(f"a whole number from {low} to {high}")
+            raise self.mistake(f"a whole number from {low} to {high}{otherwise}")
         return self.value
 
     def choice(self, *choices: str) -> str:

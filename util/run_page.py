@@ -40,7 +40,7 @@ def remove_images(folder: Path, first: int = 0) -> None:
 
 
 def write_run_page(folder: Path, history: list[dict], captions: Mapping[str, str], status: str, width: int,
-                   refresh: int | None) -> None:
+                   refresh: int | None, commands: Mapping[str, str] | None = None) -> None:
     """Write `web/index.html`, atomically.
 
     Args:
@@ -50,9 +50,12 @@ def write_run_page(folder: Path, history: list[dict], captions: Mapping[str, str
         status: what the run is doing, in words.
         width: of each picture, in CSS pixels.
         refresh: seconds after which a browser loads the page again; None: never.
+        commands: what to do next, sentence to command.
     """
     page = Page(folder.absolute().name, refresh)
     page.add_text(f"{status} (as of {datetime.now():%Y-%m-%d %H:%M:%S})")
+    for sentence, command in (commands or {}).items():
+        page.add_command(sentence, command)
     if history:
         _add_losses(page, history, captions)
     _add_images(page, folder, captions, width)
@@ -92,10 +95,15 @@ def _add_images(page: Page, folder: Path, captions: Mapping[str, str], width: in
     rank = {_file_name(label): place for place, label in enumerate(captions)}
     notes = {_file_name(label): sentence for label, sentence in captions.items()}
     images = sorted(_saved_images(folder), key=lambda image: (-image[0], rank.get(image[1], len(rank)), image[1]))
-    for epoch, group in groupby(images, key=lambda image: image[0]):
+    epochs = [(epoch, list(group)) for epoch, group in groupby(images, key=lambda image: image[0])]
+    for epoch, group in epochs[:1]:
         page.add_header(f"Epoch {epoch}")
         page.add_images([Media(f"images/{path.name}", label, notes.get(label, "")) for _, label, path in group], width)
-        notes = {}
+    if epochs[1:]:
+        with page.folded(f"Earlier pictures ({len(epochs) - 1})"):
+            for epoch, group in epochs[1:]:
+                page.add_subheader(f"Epoch {epoch}")
+                page.add_images([Media(f"images/{path.name}", label) for _, label, path in group], width)
 
 
 def _saved_images(folder: Path) -> Iterator[tuple[int, str, Path]]:
@@ -151,5 +159,5 @@ def _draw_curve(epochs: np.ndarray, values: np.ndarray, phases: list[tuple[str, 
     chart.tick_params(labelsize=8, color="#b9c2cc", which="both")
     chart.set_xlabel("epoch", fontsize=8)
     svg = io.StringIO()
-    figure.savefig(svg, format="svg")
+    figure.savefig(svg, format="svg", transparent=True)
     return svg.getvalue()

@@ -2,9 +2,10 @@
 
 The ending of a file decides its format. Pictures are uint8 RGB or straight (not premultiplied) RGBA [H, W, C]; what has
 alpha in the pictures has it in the file, straight as well, wherever `holds_alpha` says that the format can. Colours are
-coded by BT.709 and marked so.
+coded by BT.709 and marked so. The file's comment says that it was made: what it shows was not filmed so.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,14 +15,18 @@ import av
 import cv2
 import numpy as np
 from av.filter import Graph
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange
 from PIL import Image
 
 from util.media import opened_media
 from util.sound import Sound, decodable_track, samples
+from util.version import VERSION
 
 BT709 = 1  # as codecs number primaries, transfer and matrix
+PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+"""Its red, green, blue and white as x and y."""
 SOUND_RATE = 48000
+COMMENT = f"made with video-people {VERSION}; not as it was filmed"
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,9 @@ class VideoWriter:
         self.format, self.frame_rate, self.frames = FORMATS[path.suffix.lower()], Fraction(frame_rate), 0
         options = {"movflags": "+faststart"} if path.suffix.lower() in (".mp4", ".mov") else {}
         self.container = opened_media(path, "w", options=options)
+        self.container.metadata["comment"] = COMMENT
         self.sound = sound if self.format.sound else None
-        self.video_stream = self.sound_stream = self.marks = None
+        self.video_stream = self.sound_stream = self.coding = None
         self.warnings: list[str] = []
 
     def add(self, pixels: np.ndarray) -> None:
@@ -92,12 +98,12 @@ class VideoWriter:
         if self.video_stream is None:
             self._start(width, height, pixels.shape[2] == 4)
         stream = self.video_stream
-        frame = _gif_frame(pixels) if self.format.codec == "gif" else _coded_frame(pixels, stream.pix_fmt)
+        frame = _gif_frame(pixels) if self.format.codec == "gif" else _rgb_frame(pixels)
         frame.pts, frame.time_base = self.frames, 1 / self.frame_rate
         self.frames += 1
-        if self.marks is not None:
-            self.marks.push(frame)
-            frame = self.marks.pull()
+        if self.coding is not None:
+            self.coding.push(frame)
+            frame = self.coding.pull()
         self.container.mux(stream.encode(frame))
         self._add_sound_until(self.frames / self.frame_rate)
 
@@ -118,13 +124,7 @@ class VideoWriter:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = BT709
             context.color_range = ColorRange.MPEG
-            # ProRes has them in the header of each frame too, and asks the frames.
-            self.marks = Graph()
-            source = self.marks.add_buffer(width=width, height=height, format=pixel_format,
-                                           time_base=1 / self.frame_rate)
-            self.marks.link_nodes(source, self.marks.add("setparams", "colorspace=bt709:color_primaries=bt709:"
-                                                         "color_trc=bt709:range=tv"),
-                                  self.marks.add("buffersink")).configure()
+            self.coding = _coding(width, height, alpha, pixel_format, 1 / self.frame_rate)
         if alpha and self.format.codec == "libvpx-vp9":
             stream.metadata["alpha_mode"] = "1"
         self.video_stream = stream
@@ -156,11 +156,27 @@ class VideoWriter:
             self._take_sound()
 
 
-def _coded_frame(pixels: np.ndarray, pixel_format: str) -> av.VideoFrame:
+def _coding(width: int, height: int, alpha: bool, pixel_format: str, time_base: Fraction) -> Graph:
+    """What makes coded frames of pictures: by BT.709, with halved colour planes where H.264 and VP9 say that they are.
+
+    That is between two rows and at the left one of two columns. ProRes has the marks in the header of each frame too,
+    and asks the frames.
+    """
+    graph = Graph()
+    source = graph.add_buffer(width=width, height=height, format="rgba" if alpha else "rgb24", time_base=time_base)
+    scale = "flags=bilinear:out_color_matrix=bt709:out_range=tv"
+    if "420p" in pixel_format:
+        scale += ":out_h_chr_pos=0:out_v_chr_pos=128"
+    graph.link_nodes(source, graph.add("scale", scale), graph.add("format", f"pix_fmts={pixel_format}"),
+                     graph.add("setparams", "colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"),
+                     graph.add("buffersink")).configure()
+    return graph
+
+
+def _rgb_frame(pixels: np.ndarray) -> av.VideoFrame:
     if pixels.shape[2] == 4:
-        pixels = extended_colours(pixels)
-    frame = av.VideoFrame.from_ndarray(pixels, format="rgba" if pixels.shape[2] == 4 else "rgb24")
-    return frame.reformat(format=pixel_format, dst_colorspace=Colorspace.ITU709)
+        return av.VideoFrame.from_ndarray(extended_colours(pixels), format="rgba")
+    return av.VideoFrame.from_ndarray(pixels, format="rgb24")
 
 
 def _gif_frame(pixels: np.ndarray) -> av.VideoFrame:
@@ -205,12 +221,13 @@ def linear_light(coded: np.ndarray) -> np.ndarray:
     return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def write_exr(path: Path, pixels: np.ndarray) -> None:
+def write_exr(path: Path, pixels: np.ndarray, frame_rate: Fraction | None = None) -> None:
     """Write one picture as OpenEXR: half floats of linear light, premultiplied where there is alpha.
 
     Args:
         path: the file.
         pixels: uint8 RGB [H, W, 3] or straight RGBA [H, W, 4], coded as sRGB.
+        frame_rate: frames per second, for the header.
     """
     linear = linear_light(pixels[..., :3])
     planes = [linear[..., 1], linear[..., 2], linear[..., 0]]  # FFmpeg's order
@@ -226,4 +243,18 @@ def write_exr(path: Path, pixels: np.ndarray) -> None:
     encoder = av.CodecContext.create("exr", "w")
     encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = frame.width, frame.height, name, Fraction(1)
     encoder.options = {"format": "half", "compression": "zip16"}
-    path.write_bytes(b"".join(map(bytes, [*encoder.encode(frame), *encoder.encode()])))
+    if frame_rate is not None:
+        encoder.framerate = frame_rate
+    path.write_bytes(_with_primaries(b"".join(map(bytes, [*encoder.encode(frame), *encoder.encode()]))))
+
+
+def _with_primaries(exr: bytes) -> bytes:
+    """An EXR file of one part whose header names its primaries, which FFmpeg leaves out."""
+    end = 8  # of the header's entries: behind the magic number and the version
+    while exr[end]:
+        size_at = exr.index(b"\0", exr.index(b"\0", end) + 1) + 1  # behind name and kind
+        end = size_at + 4 + struct.unpack_from("<I", exr, size_at)[0]
+    entry = b"chromaticities\0chromaticities\0" + struct.pack("<I8f", 32, *PRIMARIES)
+    first = struct.unpack_from("<Q", exr, end + 1)[0]  # where the first block lies; the table of all ends there
+    places = np.frombuffer(exr[end + 1:first], "<u8") + len(entry)
+    return exr[:end] + entry + b"\0" + places.tobytes() + exr[first:]

@@ -5,6 +5,7 @@ Written to the run folder `<checkpoints_dir>/<name>/`: `loss_log.txt` and `loss_
 """
 
 import contextlib
+import shlex
 import sys
 import time
 from argparse import Namespace
@@ -170,7 +171,13 @@ class Visualizer:
 
     def _write_page(self, state: str, refresh: int | None) -> None:
         write_run_page(self._folder, self._log.history, self._captions, f"{state}: {self._status}",
-                       self._opt.display_winsize, refresh)
+                       self._opt.display_winsize, refresh, self._commands() if state == "Finished" else None)
+
+    def _commands(self) -> dict[str, str]:
+        """What to do with a run that has come to its end."""
+        place = self._opt.checkpoints_dir
+        elsewhere = ["--checkpoints_dir", str(place)] if Path(place) != Path("checkpoints") else []
+        return {"Export what it has learned:": shlex.join(["python", "test.py", "--name", self._opt.name, *elsewhere])}
 
 
 def tensorboard_writer() -> Callable[[Path], Any]:

@@ -50,13 +50,47 @@ const TEXT_FIELDS = "input:not([type=range], [type=checkbox], [type=color], [typ
 function takesKey(target, key) {
   if (target.matches(TEXT_FIELDS)) return true;
   if (!target.matches(":focus-visible")) return false;
-  if (target.matches("input[type=range]")) return /^(Arrow|Home|End|Page)/.test(key);
+  if (target.matches("input[type=range], [role=slider]")) return /^(Arrow|Home|End|Page)/.test(key);
   return target.matches("button, input, a, summary") && [" ", "Enter"].includes(key);
 }
 
-// A number as people write it: 0.5, 50%, and in fields of frames 0:01.5 or 1.5 s of `rate` frames per second. NaN for
-// everything else. The first frame is number `first`.
+// How a timecode counts at a rate: so many frames per second, and numbers left out each minute but every tenth
+// (SMPTE 12M: 29.97 and 59.94 frames per second, so that hours are those of the clock).
+function timecodeCounts(rate) {
+  const perSecond = Math.max(Math.round(rate), 1);
+  return [perSecond, perSecond % 30 === 0 && Math.abs(rate * 1.001 - perSecond) < 1e-3 ? perSecond / 15 : 0];
+}
+
+// The timecode HH:MM:SS:FF of a frame from 0; a semicolon before the frames says that numbers are left out.
+function timecode(frame, rate) {
+  const [perSecond, left] = timecodeCounts(rate), tenMinutes = 600 * perSecond - 9 * left, rest = frame % tenMinutes;
+  const number = frame + 9 * left * Math.floor(frame / tenMinutes)
+    + (rest > left ? left * Math.floor((rest - left) / (60 * perSecond - left)) : 0);
+  const two = (value) => `${Math.floor(value)}`.padStart(2, "0"), seconds = Math.floor(number / perSecond);
+  return `${two(seconds / 3600)}:${two(seconds / 60 % 60)}:${two(seconds % 60)}${left ? ";" : ":"}${two(number % perSecond)}`;
+}
+
+// The frame of a timecode's parts.
+function frameOfTimecode([hours, minutes, seconds, frames], rate) {
+  const [perSecond, left] = timecodeCounts(rate), all = 60 * hours + minutes;
+  return (60 * all + seconds) * perSecond + frames - left * (all - Math.floor(all / 10));
+}
+
+// How frames are written, from 0: their number, seconds, or timecodes.
+class TimeUnits {
+  constructor(rate) { Object.assign(this, {rate, kind: "frames"}); }
+
+  text(frame) {
+    return {frames: () => `${frame + 1}`, seconds: () => `${(frame / this.rate).toFixed(2)} s`,
+            timecode: () => timecode(frame, this.rate)}[this.kind]();
+  }
+}
+
+// A number as people write it: 0.5, 50%, and in fields of frames 0:01.5, 1.5 s or the timecode 00:00:01:12 of `rate`
+// frames per second. NaN for everything else. The first frame is number `first`.
 function numberFrom(text, {rate = null, first = 0} = {}) {
+  const parts = text.trim().match(/^(\d+):(\d+):(\d+)[:;](\d+)$/) ?? text.trim().match(/^()(\d+):(\d+);(\d+)$/);
+  if (parts) return rate === null ? NaN : frameOfTimecode(parts.slice(1).map(Number), rate) + first;
   const [whole, sign, hours, minutes, seconds, unit] = text.trim().replace(",", ".")
     .match(/^(-?)(?:(?:(\d+):)?(\d+):)?(\d*\.?\d+|\d+\.)\s*(%|s)?$/) ?? [];
   if (whole === undefined) return NaN;
@@ -121,6 +155,56 @@ function dragged(target, {start, move, end, cancel = end}) {
   }, true);
 }
 
+// Loads things, each once, a few at a time: first what is looked at (rank 0), then what soon will be (1), then the rest
+// (2). Nothing begins while something of a lower rank is under way.
+class Loads {
+  // `atOnce` of each rank.
+  constructor(atOnce) { Object.assign(this, {atOnce, asked: new Map(), failed: new Set()}); }
+
+  // Ask for what `load()` gives in time, under a key; `take(value)` or `refuse(error)` is called then. What is asked for
+  // already, or failed, is not begun again, but has the lowest rank that anybody asked for.
+  ask(key, rank, load, take, refuse = () => {}) {
+    const found = this.asked.get(key);
+    if (found) found.rank = Math.min(found.rank, rank);
+    else if (!this.failed.has(key)) this.asked.set(key, {rank, load, take, refuse, isUnderWay: false});
+    this.begin();
+  }
+
+  get waiting() { return [...this.asked.values()].filter(({isUnderWay}) => !isUnderWay); }
+
+  // Leave aside what has not begun, of these ranks.
+  forget(...ranks) {
+    for (const [key, {rank, isUnderWay}] of this.asked) if (!isUnderWay && ranks.includes(rank)) this.asked.delete(key);
+  }
+
+  // What could not be had may be had now.
+  retry() { this.failed.clear(); }
+
+  begin() {
+    const all = [...this.asked], rank = Math.min(...all.map(([, one]) => one.rank));
+    const next = all.find(([, one]) => one.rank === rank && !one.isUnderWay);
+    const underWay = all.filter(([, one]) => one.isUnderWay).length;
+    if (!next || underWay >= this.atOnce[rank]) return;
+    next[1].isUnderWay = true;
+    this.finish(...next);
+    this.begin();
+  }
+
+  async finish(key, {load, take, refuse}) {
+    let value, error = null;
+    try {
+      value = await load();
+    } catch (found) {
+      error = found;
+      this.failed.add(key);
+    }
+    this.asked.delete(key);
+    if (error) refuse(error);
+    else take(value);
+    this.begin();
+  }
+}
+
 const bitmapOf = (blob) => createImageBitmap(blob, {premultiplyAlpha: "premultiply", colorSpaceConversion: "none"});
 
 class LocalServer {
@@ -132,7 +216,8 @@ class LocalServer {
 
   // Answers in JSON are values; mistakes are errors whose message says what is wrong.
   async ask(path, body, isFirst = true) {
-    const options = body === undefined ? {} : {method: "POST", body: JSON.stringify(body)};
+    const options = body === undefined ? {}
+      : {method: "POST", body: body instanceof Blob ? body : JSON.stringify(body)};
     let answer;
     try {
       answer = await fetch(path, {...options, headers: this.headers});

@@ -6,7 +6,6 @@ const MARGIN = 10;            // pixels beside the first and the last frame
 const LEAST_SEEN = 8;         // frames, however far it is zoomed in
 const THUMBNAILS = 14;        // frames of a row that strips are made of
 const THUMBNAIL_HEIGHT = 40;
-const AT_ONCE = 2;            // thumbnails that are loaded
 
 class FrameAxis {
   // `length()` is how many frames there are; `seek(frame)` goes to one.
@@ -21,6 +20,7 @@ class FrameAxis {
 
   // From where to where, in frames; all of it until somebody zooms.
   get view() {
+    if (this.held) return this.held;
     const last = Math.max(this.length() - 1, 1);
     if (!this.seen) return [0, last];
     const span = Math.min(this.seen[1] - this.seen[0], last), first = Math.min(Math.max(this.seen[0], 0), last - span);
@@ -32,6 +32,9 @@ class FrameAxis {
     this.draw?.();
     this.movePlayhead(this.frame);
   }
+
+  // While something is dragged the view stays, even where what is dragged makes the video longer.
+  holdView(isHeld) { this.held = isHeld ? this.view : null; }
 
   // See `factor` times as many frames, with the frame `at` staying where it is.
   zoom(factor, at = this.frame) {
@@ -84,8 +87,8 @@ class FrameAxis {
     this.playhead.hidden = frame < first - 0.5 || frame > last + 0.5;
   }
 
-  // The ruler, with the frames from `first` to `last` marked.
-  drawRuler(first, last) {
+  // The ruler, with the frames from `first` to `last` marked; `text(frame)` is what is written at a frame from 0.
+  drawRuler(first, last, text = (frame) => `${frame + 1}`) {
     const {ruler} = this, context = prepared(ruler), colours = getComputedStyle(ruler), [from, until] = this.view;
     context.fillStyle = colours.getPropertyValue("--accent");
     context.globalAlpha = 0.35;
@@ -95,54 +98,36 @@ class FrameAxis {
     context.fillStyle = colours.getPropertyValue("--quiet");
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "center";
-    const room = 44 / Math.max(ruler.clientWidth - 2 * MARGIN, 1) * (until - from + 1);
+    const widest = Math.max(44, context.measureText(text(this.length() - 1)).width + 16);
+    const room = widest / Math.max(ruler.clientWidth - 2 * MARGIN, 1) * (until - from + 1);
     const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000].find((size) => size >= room) ?? 50000;
     for (let frame = Math.max(Math.ceil((from + 1) / step), 1) * step; frame <= until + 1; frame += step)
-      context.fillText(frame, this.x(frame - 1, ruler), 14);
-    if (step > 1 && from < 1) context.fillText(1, this.x(0, ruler), 14);
+      context.fillText(text(frame - 1), this.x(frame - 1, ruler), 14);
+    if (step > 1 && from < 1) context.fillText(text(0), this.x(0, ruler), 14);
   }
 }
 
 // Small pictures of rows, scaled to one height.
 class Thumbnails {
-  // `load(row, frame)` gives {bitmap}, or null where there is nothing to show, in time; `onLoaded()` is called then.
-  constructor(length, load, onLoaded) {
-    Object.assign(this, {load, onLoaded, made: new Map(), waiting: [], failed: [], loading: 0});
+  // `load(row, frame)` gives {bitmap}, or null where there is nothing to show, in time, by `loads`; `onLoaded()` is called
+  // then. `same(row, frame)` is the frame in which a row looks alike.
+  constructor(length, loads, load, onLoaded, same = (row, frame) => frame) {
+    Object.assign(this, {loads, load, onLoaded, same, made: new Map()});
     const count = Math.min(THUMBNAILS, length);
     this.frames = Array.from({length: count}, (_, i) => Math.round(i * (length - 1) / Math.max(count - 1, 1)));
   }
 
-  // The one nearest to a time, or null while there is none.
+  // The one nearest to a time, or null while there is none. Pictures in large come first.
   at(row, time) {
-    const frame = this.frames.reduce((a, b) => (Math.abs(b - time) < Math.abs(a - time) ? b : a));
-    const key = `${row} ${frame}`;
+    const frame = this.same(row, this.frames.reduce((a, b) => (Math.abs(b - time) < Math.abs(a - time) ? b : a)));
+    const key = `thumbnail ${row} ${frame}`;
     if (!this.made.has(key)) {
-      this.made.set(key, null);
-      this.waiting.push([key, row, frame]);
-      this.loadNext();
+      this.loads.ask(key, 2, () => this.load(row, frame), (picture) => {
+        this.made.set(key, picture && this.scaled(picture.bitmap));
+        this.onLoaded();
+      });  // what could not be had is told by whoever shows the whole picture
     }
-    return this.made.get(key);
-  }
-
-  // What could not be had may be had now.
-  retry() {
-    for (const key of this.failed.splice(0)) this.made.delete(key);
-  }
-
-  // A few at a time: what is looked at, in large, comes first.
-  async loadNext() {
-    if (this.loading >= AT_ONCE || !this.waiting.length) return;
-    const [key, row, frame] = this.waiting.shift();
-    this.loading++;
-    try {
-      const picture = await this.load(row, frame);
-      if (picture) this.made.set(key, this.scaled(picture.bitmap));
-    } catch {
-      this.failed.push(key);  // whoever shows the whole picture tells
-    }
-    this.loading--;
-    this.onLoaded();
-    this.loadNext();
+    return this.made.get(key) ?? null;
   }
 
   scaled(bitmap) {

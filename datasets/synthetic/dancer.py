@@ -120,6 +120,26 @@ class Stage:
 
     def photograph(self, person: Person, skeleton: Skeleton) -> np.ndarray:
         """The person in the yard: uint8 [H, W, 3]."""
+        picture, shade = self._fine(person, skeleton)
+        frame = picture[..., :3] + self.scene * ((1 - shade[..., None]) * (1 - picture[..., 3:]))
+        return _levels(cv2.resize(frame, self.size, interpolation=cv2.INTER_AREA))
+
+    @property
+    def empty(self) -> np.ndarray:
+        """The yard without anybody: uint8 [H, W, 3]."""
+        return _levels(cv2.resize(self.scene, self.size, interpolation=cv2.INTER_AREA))
+
+    def layer(self, person: Person, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+        """The person with her shadow, straight RGBA uint8 [H, W, 4]; and the matte of the person alone [H, W]."""
+        picture, shade = self._fine(person, skeleton)
+        alpha = 1 - (1 - picture[..., 3]) * (1 - shade)
+        small = cv2.resize(np.dstack([picture[..., :3], alpha, picture[..., 3]]), self.size,
+                           interpolation=cv2.INTER_AREA)
+        straight = small[..., :3] / np.maximum(small[..., 3:4], 1e-6)
+        return _levels(np.dstack([straight, small[..., 3]])), _levels(small[..., 4])
+
+    def _fine(self, person: Person, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+        """The person, premultiplied [h, w, 4], and the opacity of her shadow [h, w]; `FINE` times as fine as frames."""
         parts = person.parts(skeleton)
         shape = self.scene.shape[:2]
         shadow = np.zeros(shape, np.uint8)
@@ -128,11 +148,7 @@ class Stage:
             cv2.fillConvexPoly(shadow, cv2.convexHull(np.round(outline * 16).astype(np.int32)), 255, cv2.LINE_AA, 4)
         shade = cv2.GaussianBlur(shadow.astype(np.float32), (0, 0), 0.03 * self.scale * FINE) * (DARKEST / 255)
         picture = render(parts, self.ray, self.left, self.top, shape, self.scale * FINE, SUN)
-        picture = cv2.GaussianBlur(picture, (3, 3), 0.6)
-        frame = self.scene * (1 - shade[..., None])
-        frame = picture[..., :3] + frame * (1 - picture[..., 3:])
-        frame = cv2.resize(frame, self.size, interpolation=cv2.INTER_AREA)
-        return np.round(np.clip(frame, 0, 1) * 255).astype(np.uint8)
+        return cv2.GaussianBlur(picture, (3, 3), 0.6), shade
 
     def iuv(self, person: Person, skeleton: Skeleton) -> np.ndarray:
         """Where the body is seen: uint8 [H, W, 3], U along each part, V round it, and the part, 1 to 24."""
@@ -153,6 +169,10 @@ class Stage:
         places = {name: self.places(points) for name, points in key_points(person, skeleton).items()}
         return {name: np.column_stack([xy, np.full(len(xy), 0.9)]).round(3).ravel().tolist()
                 for name, xy in places.items()}
+
+
+def _levels(picture: np.ndarray) -> np.ndarray:
+    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
 def body_coordinates(points: np.ndarray, skeleton: Skeleton, height: float) -> np.ndarray:

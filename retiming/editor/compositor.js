@@ -4,73 +4,74 @@
 "use strict";
 
 const CACHE_BYTES = 384 * 2 ** 20;
-const LOADING_AT_ONCE = 6;
+const MOST_KNOWN = 1000;  // output frames
 
-// Pictures of layers on the graphics card, the latest used of them. `source` fetches them (sources.js).
+// Pictures of layers on the graphics card, as many as there is room for. `source` gives them (sources.js).
 class Pictures {
-  constructor(gl, source, onLoaded, onError) {
-    Object.assign(this, {gl, source, onLoaded, onError, kept: new Map(), waiting: new Map(), failed: [], loading: 0,
-                         bytes: 0});
+  constructor(gl, source, loads, onLoaded, onError) {
+    Object.assign(this, {gl, source, loads, onLoaded, onError, kept: new Map(), bytes: 0, most: CACHE_BYTES, turn: 0,
+                         bytesOfTurn: 0, loops: false});
     this.nothing = {empty: true, texture: this.texture(new ImageData(1, 1)), x: 0, y: 0, bytes: 0};
   }
 
-  // The picture, or undefined while it is on its way.
-  get(kind, layer, frame) {
+  // From here on something else is looked at: what has not begun to load for it is left aside.
+  begin() {
+    this.turn++;
+    this.bytesOfTurn = 0;
+    this.loads.forget(0, 1);
+  }
+
+  // The picture, or undefined while it is on its way. Rank 0: it is looked at; 1: it soon will be; null: it is not asked
+  // for.
+  get(kind, layer, frame, rank) {
     const key = `${kind} ${layer} ${frame}`, found = this.kept.get(key);
     if (found) {
       this.kept.delete(key);
       this.kept.set(key, found);
-    } else if (!this.waiting.has(key)) {
-      this.waiting.set(key, () => this.source[kind](layer, frame));
-      this.loadNext();
+      if (found.turn !== this.turn) this.bytesOfTurn += found.bytes;
+      found.turn = this.turn;
+      return found;
     }
-    return found;
-  }
-
-  // Leave aside what has not begun to load: something else is looked at now.
-  forget() {
-    for (const [key, load] of this.waiting) if (load) this.waiting.delete(key);
-  }
-
-  // What could not be had may be had now.
-  retry() {
-    for (const key of this.failed.splice(0)) this.kept.delete(key);
-  }
-
-  async loadNext() {
-    const next = [...this.waiting].find(([, load]) => load);
-    if (!next || this.loading >= LOADING_AT_ONCE) return;
-    const [key, load] = next;
-    this.waiting.set(key, null);
-    this.loading++;
-    try {
-      this.keep(key, await load());
-    } catch (error) {
-      this.kept.set(key, this.nothing);
-      this.failed.push(key);
+    if (this.loads.failed.has(key)) return this.nothing;
+    if (rank === null) return undefined;
+    this.loads.ask(key, rank, () => this.source[kind](layer, frame), (picture) => {
+      this.keep(key, picture);
+      this.onLoaded();
+    }, (error) => {
       this.onError(error);
-    }
-    this.waiting.delete(key);
-    this.loading--;
-    this.loadNext();
-    this.onLoaded();
+      this.onLoaded();
+    });
   }
+
+  // Whether there is room for more that is not looked at yet.
+  get hasRoom() { return this.bytesOfTurn < this.most / 2; }
 
   keep(key, picture) {
     if (!picture) {
-      this.kept.set(key, this.nothing);
+      this.kept.set(key, {...this.nothing});
       return;
     }
-    const {bitmap, x, y} = picture, {width, height} = bitmap;
-    this.kept.set(key, {texture: this.texture(bitmap), x, y, width, height, bytes: 4 * width * height});
-    this.bytes += 4 * width * height;
+    const {bitmap, x, y} = picture, {width, height} = bitmap, bytes = 4 * width * height;
+    this.kept.set(key, {texture: this.texture(bitmap), x, y, width, height, bytes, turn: this.turn});
+    this.bytes += bytes;
+    this.bytesOfTurn += bytes;
     bitmap.close();
-    for (const [oldest, old] of this.kept) {
-      if (this.bytes <= CACHE_BYTES || oldest === key) break;
+    for (const oldest of this.bytes > this.most ? this.spared(key) : []) {
+      const old = this.kept.get(oldest);
       this.kept.delete(oldest);
       this.bytes -= old.bytes;
       if (!old.empty) this.gl.deleteTexture(old.texture);
+      if (this.bytes <= this.most) break;
     }
+  }
+
+  // Keys in the order in which they are done without: those first that were not looked at for longest; while all is played
+  // over and over, those that were shown just now, since it takes longest until they are shown again. What is in use now
+  // comes last.
+  spared(newest) {
+    const keys = [...this.kept.keys()].filter((key) => key !== newest);
+    const isUsed = (key) => this.kept.get(key).turn === this.turn, free = keys.filter((key) => !isUsed(key));
+    return [...this.loops ? free.reverse() : free, ...keys.filter(isUsed)];
   }
 
   texture(image) {
@@ -146,16 +147,23 @@ void main() {
 #ifdef COLOURS
   value.rgb = clamp(colour * value.rgb, 0., value.a);
 #endif
+#ifdef MATTE
+  value.rgb = value.aaa;
+#endif
   result = value * opacity;
 }`;
 
+const WHOLE = {layer: null, matte: false};  // a view: everything, in colour
+
 class WebGLCompositor {
   // `onLoaded()` is called when a picture has come, `onError(error)` when one could not be had.
-  constructor(canvas, clip, source, onLoaded, onError) {
+  constructor(canvas, clip, source, loads, onLoaded, onError) {
     [canvas.width, canvas.height] = clip.size;
-    const gl = canvas.getContext("webgl2", {premultipliedAlpha: true, antialias: false, depth: false});
+    const gl = canvas.getContext("webgl2", {premultipliedAlpha: true, antialias: false, depth: false,
+                                            preserveDrawingBuffer: true});
     if (!gl) throw new Error("this browser has no WebGL 2; switch hardware or software rendering on");
-    Object.assign(this, {canvas, clip, gl, pictures: new Pictures(gl, source, onLoaded, onError), programs: {}});
+    Object.assign(this, {canvas, clip, gl, pictures: new Pictures(gl, source, loads, onLoaded, onError), programs: {},
+                         known: new Map()});
     gl.enable(gl.BLEND);
     gl.enable(gl.SCISSOR_TEST);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
@@ -188,48 +196,68 @@ class WebGLCompositor {
     return this.programs[key].at;
   }
 
-  // Draws an output frame if all of its pictures are there, else asks for them; tells whether it has. What moves with
-  // the camera is sampled bilinearly where it is to go quickly.
-  draw(values, output, quick = false) {
-    const {gl, clip} = this, {camera, draws, background} = drawsOf(values, clip, output);
-    const {replace, colour} = background;
-    const parts = [];
-    this.pictures.forget();
-    if (!replace) {
-      const part = {layer: 0, opacity: 1, effects: 1, colour};
-      parts.push({...part, time: camera});
-      if (background.time !== camera) parts.push({...part, time: background.time});
-    } else if (replace !== "transparent" && !replace.startsWith("#")) {
-      parts.push({layer: replace, kind: "replacement", time: 0, opacity: 1, effects: 1, colour});
-    }
-    const ready = [...parts, ...draws].map((draw) => this.prepared(draw, camera));
-    if (ready.some((draw) => !draw)) return false;
-    const isColour = replace?.startsWith("#"), [r, g, b] = isColour ? colourOf(replace) : [0, 0, 0];
-    const ground = [0, 3, 6].map((i) => Math.min(colour[i] * r + colour[i + 1] * g + colour[i + 2] * b, 1));
-    gl.scissor(0, 0, this.canvas.width, this.canvas.height);
-    gl.clearColor(...ground, isColour ? 1 : 0);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    ready.forEach((draw) => this.put(draw, quick));
+  // Draws what is looked at if all of its pictures are there, else asks for them; tells whether it has.
+  //
+  // `parts`: [{values, output, left, right}], each an edit's output frame, in the columns from `left` to `right`, which
+  // need not be given. `view`: {layer, matte}: the number of a layer (0 is the background) that is shown alone, and whether
+  // its alpha is; both are for all people where `layer` is null. What moves with the camera is sampled bilinearly where it
+  // is to go quickly.
+  draw(parts, view = WHOLE, quick = false) {
+    this.pictures.begin();
+    const prepared = parts.map(({values, output}) => this.prepared(values, output, view, 0));
+    if (prepared.some((part) => !part)) return false;
+    prepared.forEach((part, i) => this.drawPart(part, view, quick, parts[i]));
     return true;
   }
 
-  // Asks for the pictures of an output frame that will soon be shown.
-  prepare(values, output) {
-    const {camera, draws, background} = drawsOf(values, this.clip, output);
-    if (!background.replace) this.picture("picture", 0, camera);
-    draws.forEach((draw) => this.prepared(draw, camera));
+  drawPart({ground, draws}, {matte}, quick, {left = 0, right = this.canvas.width}) {
+    const {gl} = this;
+    gl.scissor(left, 0, right - left, this.canvas.height);
+    gl.clearColor(...ground);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    draws.forEach((draw) => this.put(draw, quick, matte, [left, right]));
   }
 
-  picture(kind, layer, frame) {
-    return this.pictures.get(kind, layer, layer === 0 && this.clip.still_background ? 0 : frame);
+  // Whether the pictures of what soon will be looked at are there; else they may be asked for.
+  isReady(parts, view = WHOLE, asks = true) {
+    return parts.map(({values, output}) => this.prepared(values, output, view, asks ? 1 : null)).every(Boolean);
+  }
+
+  // What an edit's output frame is made of, kept for the last edits that were shown.
+  drawsOf(values, output) {
+    const {known} = this, draws = known.get(values)?.size < MOST_KNOWN ? known.get(values) : new Map();
+    known.set(values, draws);
+    if (known.size > 2) known.delete(known.keys().next().value);
+    if (!draws.has(output)) draws.set(output, drawsOf(values, this.clip, output));
+    return draws.get(output);
+  }
+
+  // The colour that lies behind all, and the draws with their pictures; null while they are on their way.
+  prepared(values, output, {layer, matte}, rank) {
+    const {camera, draws, background} = this.drawsOf(values, output), {replace, colour} = background;
+    const hasGround = layer === 0 || (layer === null && !matte), parts = [];
+    if (hasGround && !replace) {
+      const part = {layer: 0, opacity: 1, effects: 1, colour};
+      parts.push({...part, time: camera});
+      if (background.time !== camera) parts.push({...part, time: background.time});
+    } else if (hasGround && replace !== "transparent" && !replace.startsWith("#")) {
+      parts.push({layer: replace, kind: "replacement", time: 0, opacity: 1, effects: 1, colour});
+    }
+    parts.push(...draws.filter((draw) => layer === null || draw.layer === layer));
+    const ready = parts.map((draw) => this.withPictures(draw, camera, rank));
+    if (ready.some((draw) => !draw)) return null;
+    const isColour = hasGround && replace?.startsWith("#"), [r, g, b] = isColour ? colourOf(replace) : [0, 0, 0];
+    const ground = [0, 3, 6].map((i) => Math.min(colour[i] * r + colour[i + 1] * g + colour[i + 2] * b, 1));
+    return {draws: ready, ground: [...ground, isColour || matte ? 1 : 0]};
   }
 
   // A draw with its one or two pictures and where they go; null while they are on their way.
-  prepared(draw, camera) {
+  withPictures(draw, camera, rank) {
     const first = Math.floor(draw.time), share = draw.time - first, frames = share ? [first, first + 1] : [first];
-    const affects = draw.effects !== 1, kind = draw.kind ?? "picture";
-    const pictures = frames.map((frame) => this.picture(kind, draw.layer, frame));
-    const people = affects ? frames.map((frame) => this.picture("person", draw.layer, frame)) : [];
+    const affects = draw.effects !== 1, kind = draw.kind ?? "picture", {layer} = draw;
+    const pictures = frames.map((frame) =>
+      this.pictures.get(kind, layer, layer === 0 ? this.clip.backgrounds[frame] : frame, rank));
+    const people = affects ? frames.map((frame) => this.pictures.get("person", layer, frame, rank)) : [];
     if ([...pictures, ...people].some((picture) => !picture)) return null;
     const matrices = frames.map((frame) => {
       const motion = kind === "picture" ? cameraMotion(this.clip, frame, camera) : null;
@@ -238,15 +266,18 @@ class WebGLCompositor {
     return {...draw, share, affects, pictures, people, matrices};
   }
 
-  put({pictures, people, matrices, share, affects, effects, opacity, colour}, quick) {
+  // Draws between two columns.
+  put({pictures, people, matrices, share, affects, effects, opacity, colour}, quick, matte, [from, until]) {
     const {gl} = this;
     const boxes = pictures.map((picture, i) => this.box(picture, matrices[i])).filter((box) => box);
     if (!boxes.length) return;
-    const [left, top] = [0, 1].map((i) => Math.min(...boxes.map((box) => box[i])));
-    const [right, bottom] = [2, 3].map((i) => Math.max(...boxes.map((box) => box[i])));
+    const left = Math.max(Math.min(...boxes.map((box) => box[0])), from);
+    const right = Math.min(Math.max(...boxes.map((box) => box[2])), until);
+    const [top, bottom] = [Math.min(...boxes.map((box) => box[1])), Math.max(...boxes.map((box) => box[3]))];
+    if (left >= right) return;
     const moves = matrices.some((matrix) => matrix);
     const needs = {MOVES: moves, QUICK: moves && quick, MIXES: pictures.length > 1, AFFECTS: affects,
-                   COLOURS: colour.some((value, i) => value !== IDENTITY[i])};
+                   COLOURS: colour.some((value, i) => value !== IDENTITY[i]), MATTE: matte};
     const at = this.use(Object.keys(needs).filter((need) => needs[need]));
     gl.scissor(left, this.canvas.height - bottom, right - left, bottom - top);
     pictures.forEach((picture, i) => {
@@ -280,5 +311,13 @@ class WebGLCompositor {
     }
     box = box.map((value, i) => Math.min(Math.max(value, 0), size[i % 2]));
     return box[0] < box[2] && box[1] < box[3] ? box : null;
+  }
+
+  // What is drawn in a pixel: straight RGBA.
+  colourAt(x, y) {
+    const {gl} = this, pixel = new Uint8Array(4);
+    gl.readPixels(x, this.canvas.height - 1 - y, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel);
+    const [r, g, b, a] = pixel;
+    return a ? [...[r, g, b].map((value) => Math.min(Math.round(value / a * 255), 255)), a] : [0, 0, 0, 0];
   }
 }

@@ -13,23 +13,25 @@ const BACKGROUND = "background";
 const fileText = (values) => `${JSON.stringify(values, null, 2)}\n`.replace(/\[[-\d.eE+[\],\s]*\]/g, (list) =>
   list.replace(/,\s*\n\s*/g, ", ").replace(/\s*\n\s*/g, ""));
 
-// A number that may change, at an output frame.
-function curveAt(value, frame) {
+// A number that may change, at an output frame; where handles would take it out of its limits it stays there.
+function curveAt(value, frame, {low, high} = {low: -Infinity, high: Infinity}) {
   if (!Array.isArray(value)) return value;
-  const keys = value.map(([at, number]) => [at - 1, number]);
+  const keys = value.map(([at, ...rest]) => [at - 1, ...rest]);
   const next = keys.findIndex(([at]) => at > frame);
   if (next === 0) return keys[0][1];
   if (next < 0) return keys[keys.length - 1][1];
+  if (keys.some(([, , handles]) => handles)) return Math.min(Math.max(eased(keys)(frame), low), high);
   const [[from, a], [to, b]] = [keys[next - 1], keys[next]];
-  return a + (b - a) * (frame - from) / (to - from);
+  return (b - a) / (to - from) * (frame - from) + a;
 }
 
 const defaultOf = (key) => LIMITS.curves[key].default;
 
 // A number of a layer that may change, or what it is where nothing is said.
-const numberAt = (entry, key, frame) => curveAt(entry[key] ?? defaultOf(key), frame);
+const numberAt = (entry, key, frame) => curveAt(entry[key] ?? defaultOf(key), frame, LIMITS.curves[key]);
 
-const stepName = (step) => Object.keys(step).find((key) => key !== "ease");
+const STEP_DETAILS = ["ease", "frames"];  // beside "speed"
+const stepName = (step) => Object.keys(step).find((key) => !STEP_DETAILS.includes(key));
 
 function warpOf(step, clipLength) {
   const name = stepName(step), value = step[name];
@@ -38,8 +40,9 @@ function warpOf(step, clipLength) {
     case "offset": return timeWarps.offset(value);
     case "hold": return timeWarps.hold(value - 1);
     case "speed":
+      if (step.frames) return timeWarps.stretch(step.frames[0] - 1, step.frames[1] - 1, value);
       return timeWarps.speed(frames ? value.map(([at, speed]) => [at - 1, speed]) : [[0, value]], step.ease);
-    case "align": return timeWarps.align(value.map(([at, source]) => [at - 1, source - 1]));
+    case "align": return timeWarps.align(value.map(([at, source, handles]) => [at - 1, source - 1, handles]));
     case "reverse": return value === true ? timeWarps.backwards(clipLength - 1) : timeWarps.reverse(...frames);
     case "freeze": return timeWarps.freeze(...frames);
     default: return timeWarps[name](frames[0], frames[1], value[2]);
@@ -87,7 +90,36 @@ function instancesOf(values, clip) {
   return instances;
 }
 
-const lengthOf = (values, clip) => values.length ?? clip.length;
+// How many output frames it takes to show the clip's last frame by time steps; null: it is never shown.
+const untilLast = (() => {
+  const known = new Map();
+  return (steps, clip) => {
+    if (!steps?.length) return clip.length;
+    const key = `${clip.length} ${JSON.stringify(steps)}`;
+    if (!known.has(key)) {
+      const warp = warpOfSteps(steps, clip.length);
+      let output = 0;
+      while (output < LIMITS.longest && !(warp(output) >= clip.length - 1 - 1e-6)) output++;
+      known.set(key, output < LIMITS.longest ? output + 1 : null);
+    }
+    return known.get(key);
+  };
+})();
+
+// As many frames as the edit says, or as it takes to show everybody's last one.
+const fittingLengths = new WeakMap();
+function lengthOf(values, clip) {
+  if (values.length !== "fit") return values.length ?? clip.length;
+  if (!fittingLengths.has(values)) {
+    const {background} = values, replace = background?.replace;
+    const moving = instancesOf(values, clip).filter(({behind}) => !behind).map(({entry}) => entry.time);
+    if (!replace || !(replace === "transparent" || replace.startsWith("#"))) moving.push(background?.time);
+    const lengths = moving.map((steps) => untilLast(steps, clip)).filter((length) => length !== null);
+    fittingLengths.set(values, lengths.length ? Math.max(...lengths) : clip.length);
+  }
+  return fittingLengths.get(values);
+}
+
 const nearest = (time) => Math.floor(time + 0.5);
 const orderAsFilmed = (clip, frame) => clip.order?.[frame] ?? clip.layers;
 

@@ -3,32 +3,39 @@
 "use strict";
 
 const SETTLED = 120;     // milliseconds without a change before the rendered picture is asked for
-const AHEAD = 12;        // frames that are fetched before they are shown
+const AT_ONCE = [6, 6, 2];  // pictures that are loaded, by rank (see Loads)
+const AS_FILMED = {};    // an edit
 
 class Editor {
   constructor({clip, edit}) {
-    Object.assign(this, {clip, output: 0, playing: false, speed: 1, original: false, shownTimes: []});
+    Object.assign(this, {clip, output: 0, original: false});
     this.source = clip.pictures ? new Embedded(clip) : new Server(clip);
-    this.compositor = new WebGLCompositor(find("#picture"), clip, this.source, () => this.pictureCame(),
+    this.loads = new Loads(AT_ONCE);
+    this.compositor = new WebGLCompositor(find("#picture"), clip, this.source, this.loads, () => this.pictureCame(),
                                           (error) => this.tell(error.message, "error"));
+    this.viewer = new Viewer(clip.size, {show: () => this.show(), colourAt: (x, y) => this.colourAt(x, y)});
     this.model = new Model(clip, edit, () => this.changed());
     this.thumbnails = new Thumbnails(
-      clip.length, (layer, frame) => this.source.thumbnail(layer === BACKGROUND ? 0 : layer, frame),
-      () => this.soon("thumbnails", () => this.timeline.draw()));
+      clip.length, this.loads, (layer, frame) => this.source.thumbnail(layer === BACKGROUND ? 0 : layer, frame),
+      () => this.soon("thumbnails", () => this.timeline.draw()),
+      (layer, frame) => (layer === BACKGROUND ? clip.backgrounds[frame] : frame));
     this.sound = new Sound(clip.rate);
+    this.player = new Player(this.stage(), this.sound);
     this.timeline = new Timeline(this.model, this.thumbnails, this.sound, {
-      seek: (frame) => this.seek(frame), select: (row) => this.select(row),
+      seek: (frame) => this.seek(frame), select: (row, how) => this.select(row, how),
+      setUnits: (kind) => this.setUnits(kind),
       toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row),
       picked: () => this.soon("panels", () => this.updatePanels())});
     this.names = [];
-    this.inspector = new Inspector(find("#inspector"), this.model, this.timeline, this.names);
+    this.inspector = new Inspector(find("#inspector"), this.model, this.timeline, this.names, this.source.renders
+      ? {folder: clip.folder, add: (file) => this.addBackground(file)} : null);
     this.row = this.model.rows().at(-1);
+    this.added = [];  // rows that are picked beside it
     this.pending = {};
-    find("#screen").style.setProperty("--aspect", clip.size[0] / clip.size[1]);
     find("#clip-name").textContent = clip.name;
     this.freezeLength = Math.max(Math.round(clip.rate / 2), 1);
     const fields = {
-      frame: {read: () => this.output + 1, write: (value) => this.seek(value - 1), units: () => ({rate: clip.rate, first: 1})},
+      frame: {read: () => this.timeline.units.text(this.output), write: (value) => this.seek(value - 1), units: () => ({rate: clip.rate, first: 1})},
       "freeze-length": {read: () => this.freezeLength, write: (value) => { this.freezeLength = value; },
                         units: () => ({rate: clip.rate})},
     };
@@ -39,9 +46,11 @@ class Editor {
       return field;
     });
     find("#render").hidden = !this.source.renders;
-    find("#render-format").append(...Object.entries(LIMITS.formats).map(([value, textContent]) =>
-      element("option", {value, textContent})));
-    for (const input of document.querySelectorAll("[data-file-name]")) input.pattern = LIMITS.file_name;
+    this.showFormats();
+    for (const input of document.querySelectorAll("[data-file-name]")) {
+      input.pattern = LIMITS.file_name;
+      input.addEventListener("input", () => this.checkName(input));
+    }
     this.editName = clip.edit_name ?? "edit";
     this.ownName = clip.edit_name;  // of the file that is written again without a question
     this.start = JSON.stringify(edit);
@@ -50,6 +59,7 @@ class Editor {
     this.changed();
     this.readFiles();
     this.readSound();
+    if (this.source.renders) this.followRendering();
     if (unsaved && unsaved.start === this.start) this.takeBack(unsaved);
     else this.earlier = unsaved;
   }
@@ -101,96 +111,168 @@ class Editor {
     const rows = this.model.rows();
     if (!rows.some((row) => sameRow(row, this.row)))
       this.row = rows.findLast(({layer}) => layer === this.row.layer) ?? rows.at(-1);
+    this.added = this.added.filter((added) => rows.some((row) => sameRow(row, added)) && !sameRow(added, this.row));
     this.output = Math.min(this.output, this.model.length - 1);
     this.soon("panels", () => this.updatePanels());
     this.keep();
-    this.retry();
+    this.loads.retry();
     this.show();
     this.check();
   }
 
   updatePanels() {
-    this.timeline.update(this.row, this.output);
-    this.inspector.update(this.row, this.output);
+    this.timeline.update(this.row, this.output, this.rows);
+    this.inspector.update(this.row, this.output, this.rows);
     this.updateButtons();
   }
 
   updateButtons() {
-    const {model} = this, isPerson = this.row.layer !== BACKGROUND, marked = model.marked.length;
+    const {model, rows} = this, isOne = isPerson(this.row), marked = model.marked.length, late = model.cutOff;
+    const cannot = {event: !isOne, duplicate: !isOne, remove: !rows.some(isPerson), backward: !isOne, forward: !isOne};
     find("#undo").disabled = !model.past.length;
     find("#redo").disabled = !model.future.length;
-    for (const id of ["event", "duplicate", "remove", "backward", "forward"]) find(`#${id}`).disabled = !isPerson;
+    for (const [id, isOff] of Object.entries(cannot)) find(`#${id}`).disabled = isOff;
     find("#remove").textContent = model.values.remove?.includes(this.row.layer) ? "Bring back" : "Remove";
+    find("#fit").hidden = !late;
+    if (late) find("#fit").textContent = `Lengthen to ${late.length} frames`;
+    find("#fit").title = late ? `Until ${this.lateNames(late)} ends` : "";
+    find("#lengthen").setAttribute("aria-pressed", model.values.length === "fit");
     find("#align").disabled = !marked;
     find("#align").textContent = marked > 1 ? `Align ${marked} events here` : "Align events here";
     find("#edit-name").textContent = `${this.editName}${model.changed ? " · not saved" : ""}`;
   }
 
-  select(row) {
-    this.row = row;
+  lateNames({layers}) { return layers.map((layer) => this.model.title({layer, index: 0}).split("\n")[0]).join(", "); }
+
+  // Rows that are picked, the one first whose settings are shown.
+  get rows() { return [this.row, ...this.added]; }
+
+  // Pick a row: alone, beside the others or no longer ("toggle"), or all from the one that is shown ("until").
+  select(row, how = "alone") {
+    const before = this.row;
+    const without = this.added.filter((added) => !sameRow(added, row)), rows = this.model.rows();
+    if (how === "alone") [this.row, this.added] = [row, []];
+    else if (how === "until") {
+      const [a, b] = [this.row, row].map((one) => rows.findIndex((other) => sameRow(one, other))).sort((x, y) => x - y);
+      this.added = rows.slice(a, b + 1).filter((one) => !sameRow(one, this.row));
+      this.reached = row;
+    } else if (sameRow(row, this.row)) {
+      if (this.added.length) [this.row, ...this.added] = this.added;
+    } else this.added = without.length < this.added.length ? without : [...without, row];
     this.soon("panels", () => this.updatePanels());
+    if (!sameRow(before, this.row) && VIEWS[this.viewer.what][1]) this.show();
   }
 
   seek(output) {
     this.output = Math.min(Math.max(output, 0), this.model.length - 1);
-    this.restartClock();
-    if (this.playing) this.listen();
+    if (this.playing) this.player.restart(this.output);
     this.timeline.reveal(this.output);
-    this.retry();
+    this.loads.retry();
     this.show();
   }
 
-  // Ask again for what could not be had: the server may be there now.
-  retry() {
-    this.compositor.pictures.retry();
-    this.thumbnails.retry();
+  // What is drawn of an output frame: the edit, the original while that is asked for, or both beside each other.
+  parts(output) {
+    const edit = {values: this.model.values, output}, column = this.viewer.wipeColumn;
+    const original = {values: AS_FILMED, output: Math.min(output, this.clip.length - 1)};
+    if (this.original) return [original];
+    return column === null ? [edit] : [{...original, right: column}, {...edit, left: column}];
   }
 
-  // The edit that is shown: none while the original is.
-  get values() { return this.original ? {} : this.model.values; }
+  get view() { return this.viewer.view(this.row); }
 
   // Show the frame by what is there; what is missing comes later.
   show() {
+    const {view, viewer, model} = this;
     find("#exact").hidden = true;
-    const output = this.original ? Math.min(this.output, this.clip.length - 1) : this.output;
+    if (this.playing) this.player.refresh();
+    else this.draw(this.output);
+    this.fields[0].show();
+    this.showTime();
+    if (!this.playing) {
+      this.soon("seek", () => this.inspector.seek(this.output));
+      this.showQuality();
+      this.showBusy();
+    }
+    viewer.update(!view.matte && (view.layer > 0 || model.values.background?.replace === "transparent"));
+    this.askForExact();
+  }
+
+  draw(output) {
     try {
-      this.isDrawn = this.compositor.draw(this.values, output, this.playing);
+      this.isDrawn = this.compositor.draw(this.parts(output), this.view, this.playing);
+      if (this.isDrawn) this.drawn = output;
     } catch (error) {
       this.isDrawn = true;
       this.tell(`this edit cannot be shown (${error.message})`, "error");
     }
-    this.fields[0].show();
-    find("#time").textContent = `of ${this.model.length} · ${(this.output / this.clip.rate).toFixed(2)} s`;
-    find("#screen").classList.toggle("waiting", !this.isDrawn);
+  }
+
+  showTime() {
+    const seconds = this.timeline.units.kind === "frames" ? ` · ${(this.output / this.clip.rate).toFixed(2)} s` : "";
+    find("#time").textContent = `of ${this.model.length}${seconds}`;
     this.timeline.movePlayhead(this.output);
     if (this.playing) this.timeline.reveal(this.output);
-    else {
-      this.soon("seek", () => this.inspector.seek(this.output));
-      find("#quality").textContent = `${Math.round(this.clip.rate * 100) / 100} fps`;
-    }
-    this.askForExact(output);
+  }
+
+  // How what is seen was made.
+  showQuality() {
+    const {player, source} = this, rate = `${Math.round(this.clip.rate * 100) / 100}`;
+    find("#quality").textContent = this.playing ? `${player.shownTimes.length} of ${rate} frames/s`
+      : `${rate} fps · ${!find("#exact").hidden ? "as rendered" : source.renders ? "preview" : "composited here"}`;
+  }
+
+  // Say so where another frame is seen than the one that is asked for.
+  showBusy() {
+    const box = find("#busy"), isBusy = !this.isDrawn && find("#exact").hidden && !this.playing;
+    find("#screen").classList.toggle("waiting", isBusy);
+    box.hidden = !isBusy;
+    const isOther = this.drawn !== undefined && this.drawn !== this.output;
+    box.textContent = `loading frame ${this.output + 1} …${isOther ? ` this is frame ${this.drawn + 1}` : ""}`;
   }
 
   pictureCame() {
-    if (!this.isDrawn && !this.playing) this.soon("came", () => this.show());
+    this.player.came();
+    if (this.isDrawn || this.playing) return;
+    this.soon("came", () => {
+      this.draw(this.output);
+      this.showBusy();
+      this.viewer.readPixel();
+    });
+  }
+
+  // The straight RGBA of what is seen in a pixel, null where that is nothing yet.
+  colourAt(x, y) {
+    const exact = find("#exact"), {wipeColumn} = this.viewer;
+    if (exact.hidden || (wipeColumn !== null && x < wipeColumn))
+      return this.isDrawn ? this.compositor.colourAt(x, y) : null;
+    this.probe ??= element("canvas", {width: 1, height: 1}).getContext("2d", {willReadFrequently: true});
+    this.probe.clearRect(0, 0, 1, 1);
+    this.probe.drawImage(exact, x, y, 1, 1, 0, 0, 1, 1);
+    return [...this.probe.getImageData(0, 0, 1, 1).data];
   }
 
   // The rendered picture takes the place of the composited one once nothing changes any more.
-  askForExact(output) {
+  askForExact() {
     clearTimeout(this.exactTimer);
     this.exactAsked = null;
     if (this.playing || this.original || !this.source.renders) return;
+    const {output, view} = this;
     this.exactTimer = setTimeout(async () => {
       const asked = this.exactAsked = {};
       try {
-        const blob = await this.source.frame(this.model.values, output), image = find("#exact");
+        const blob = await this.source.frame(this.model.values, output, view), image = find("#exact");
         if (this.exactAsked !== asked) return;
         URL.revokeObjectURL(image.src);
         image.src = URL.createObjectURL(blob);
         await image.decode();
         if (this.exactAsked !== asked) return;
+        const column = this.viewer.wipeColumn;
+        image.style.clipPath = column === null ? "" : `inset(0 0 0 ${100 * column / this.clip.size[0]}%)`;
         image.hidden = false;
-        find("#quality").textContent = "as rendered";
+        this.showBusy();
+        this.showQuality();
+        this.viewer.readPixel();
       } catch (error) {
         if (this.exactAsked === asked) this.tell(error.message, "error");
       }
@@ -198,13 +280,15 @@ class Editor {
   }
 
   async check() {
-    const {model: {values}, notice} = this;
+    const {model: {values}, notice} = this, asked = this.checking = {};  // answers may overtake each other
     this.notice = "";
     try {
-      const {warnings} = await this.source.check(values);
-      if (values === this.model.values) this.tell([notice, ...warnings].filter(Boolean).join("   "), "warning");
+      const {warnings} = await this.source.check(values), late = this.model.cutOff;
+      const told = warnings.filter((text) => !(late && text.includes('"fit"')));  // that is told by names, with a button
+      if (late) told.push(`${this.lateNames(late)}: slowed down, ends after the video.`);
+      if (asked === this.checking) this.tell([notice, ...told].filter(Boolean).join("   "), "warning");
     } catch (error) {
-      if (values === this.model.values) this.tell(error.message, "error");
+      if (asked === this.checking) this.tell(error.message, "error");
     }
   }
 
@@ -222,68 +306,44 @@ class Editor {
     }
   }
 
-  // What is heard goes with what is shown.
-  listen() {
-    if (this.playing && this.speed === 1) this.sound.play(this.output);
-    else this.sound.stop();
-  }
+  get playing() { return this.player.playing; }
+  get speed() { return this.player.speed; }
+  get range() { return (this.model.values.range ?? [1, this.model.length]).map((frame) => frame - 1); }
 
-  restartClock() { Object.assign(this, {clockStart: performance.now(), clockOutput: this.output}); }
-
-  // Play at a speed, negative backwards; again in the same direction: twice as fast.
-  shuttle(direction) {
-    const isFaster = this.playing && Math.sign(this.speed) === direction && Math.abs(this.speed) < 8;
-    this.speed = isFaster ? 2 * this.speed : direction;
-    this.restartClock();
-    if (!this.playing) this.togglePlaying(this.speed);
-    else this.listen();
+  // What the player plays on.
+  stage() {
+    const {pictures} = this.compositor;
+    return {
+      rate: this.clip.rate, range: () => this.range,
+      begin: () => pictures.begin(),
+      isReady: (frame, asks) => this.compositor.isReady(this.parts(frame), this.view, asks),
+      canAsk: () => pictures.hasRoom && !this.loads.waiting.some(({rank}) => rank < 2),
+      draw: (frame) => {
+        this.draw(frame);
+        this.showQuality();
+      },
+      seek: (frame) => {
+        this.output = frame;
+        this.fields[0].show();
+        this.showTime();
+      },
+    };
   }
 
   togglePlaying(speed = 1) {
-    this.playing = !this.playing;
-    this.speed = speed;
-    find("#play").textContent = this.playing ? "Pause" : "Play";
-    if (this.playing) {
-      const [first, last] = this.range;
-      if (speed > 0 && (this.output < first || this.output >= last)) this.output = first;
-      if (speed < 0 && (this.output <= first || this.output > last)) this.output = last;
-      this.shownTimes = [];
-      this.restartClock();
-      this.tick();
-    } else {
-      cancelAnimationFrame(this.nextTick);
-    }
-    this.listen();
-    this.show();
+    this.player.toggle(this.output, speed);
+    this.playingChanged();
   }
 
-  get range() { return (this.model.values.range ?? [1, this.model.length]).map((frame) => frame - 1); }
+  shuttle(direction) {
+    this.player.shuttle(direction, this.output);
+    this.playingChanged();
+  }
 
-  tick() {
-    this.nextTick = requestAnimationFrame(() => this.tick());
-    const [first, last] = this.range, now = performance.now();
-    const passed = Math.trunc((now - this.clockStart) / 1000 * this.clip.rate * this.speed);
-    const length = Math.max(last - first + 1, 1), around = (frame) => first + ((frame - first) % length + length) % length;
-    const wanted = around(Math.max(this.clockOutput, first) + passed);
-    if (wanted === this.output && this.isDrawn) return;
-    const before = this.output;
-    this.output = wanted;
-    if (this.speed === 1 && wanted < before) this.listen();  // it begins again
+  playingChanged() {
+    find("#play").textContent = this.playing ? "Pause" : "Play";
+    this.compositor.pictures.loops = this.playing;
     this.show();
-    if (!this.isDrawn) {  // wait for it, rather than leave it out
-      this.output = before;
-      this.isDrawn = false;
-      Object.assign(this, {clockStart: now - 1000 / this.clip.rate, clockOutput: before, isLate: true});
-      return;
-    }
-    if (this.isLate) {
-      this.isLate = false;
-      this.listen();
-    }
-    for (let ahead = 1; ahead <= AHEAD; ahead++)
-      this.compositor.prepare(this.values, around(wanted + Math.sign(this.speed) * ahead));
-    this.shownTimes = [...this.shownTimes.filter((time) => time > now - 1000), now];
-    find("#quality").textContent = `playing, ${this.shownTimes.length} frames/s`;
   }
 
   showOriginal(isOn) {
@@ -316,8 +376,49 @@ class Editor {
     find("#snap").setAttribute("aria-pressed", this.timeline.snaps);
   }
 
+  // Where the video is lengthened as need be, what comes after moves along.
   freeze() {
-    this.model.freeze(this.row, this.output, this.output + this.freezeLength);
+    const {model, output, rows} = this, until = output + this.freezeLength;
+    if (model.values.length === "fit") model.ripple(rows, {freeze: [output + 1, until + 1]});
+    else model.freeze(rows, output, until);
+  }
+
+  toggleLengthening() {
+    const {model} = this;
+    if (model.values.length === "fit") model.setLength(model.clip.length);
+    else model.fitLength();
+  }
+
+  // The dialog that makes a stretch slower, faster, still or leaves it out.
+  stretchDialog() {
+    const {timeline, model} = this, picks = timeline.picks.map((point) =>
+      model.pointOutput(this.row, timeline.track, point)).filter((output) => output !== null);
+    const [first, last] = this.range, isRange = Boolean(model.values.range) && this.output >= first && this.output <= last;
+    const from = picks.length > 1 ? Math.min(...picks) : isRange ? first : this.output;
+    const to = picks.length > 1 ? Math.max(...picks) : isRange ? last : from + Math.max(Math.round(this.clip.rate), 1);
+    this.stretch = {from: from + 1, to: Math.min(to, Math.max(model.length - 1, from + 1)) + 1, speed: 0.5};
+    this.stretchFields.forEach((field) => field.show());
+    find("#stretch-whom").options[0].textContent = this.rows.map((row) => model.title(row).replace("\n", ", ")).join(", ");
+    find("#stretch-dialog").showModal();
+    this.showStretch();
+  }
+
+  showStretch() {
+    const kind = find("#stretch-kind").value, {from, to, speed} = this.stretch;
+    find("#stretch-speed").closest("label").hidden = kind !== "speed";
+    const by = kind === "cut" ? -(to - from + 1) : kind === "freeze" ? to - from : (to - from) / speed - (to - from);
+    find("#stretch-result").textContent = to <= from && kind !== "cut" || to < from
+      ? "The last frame must come after the first one."
+      : `What follows comes ${Math.abs(Math.round(by * 100) / 100)} frames ${by < 0 ? "earlier" : "later"}; the video is as `
+        + "long as it takes to show everybody's end.";
+    find("#stretch-do").disabled = to < from || (to === from && kind !== "cut");
+  }
+
+  changeStretch() {
+    const kind = find("#stretch-kind").value, {from, to, speed} = this.stretch, {model} = this;
+    const whom = find("#stretch-whom").value;
+    const rows = whom === "picked" ? this.rows : model.everybody(whom === "all");
+    model.ripple(rows, kind === "speed" ? {speed, frames: [from, to]} : {[kind]: [from, to]});
   }
 
   duplicate() { this.model.duplicate(this.row, Math.max(Math.round(this.clip.rate / 2), 1)); }
@@ -327,33 +428,75 @@ class Editor {
     if (!count) this.tell("Mark an event of each person first: go to its frame, select the person, press M", "warning");
   }
 
-  // Pins go where they were put last, with the first one at the playhead.
+  // Points go, in all picked rows, where they were put last, with the first one at the playhead.
   paste() {
-    const {model, row} = this;
-    if (!this.copied?.length) return;
-    const by = this.output - this.copied[0].output;
-    const pins = this.copied.map(({output, source}) => model.pinAt(row, output + by, source))
-      .filter(([at]) => at >= 1 && at <= model.length);
-    model.putPins(row, pins, model.pins(row));
-    this.timeline.pick(pins);
+    const {model, timeline} = this, {track, points} = this.copied ?? {};
+    if (!points?.length) return;
+    const by = this.output - points[0].output, picked = [];
+    for (const row of this.rows) {
+      if (track !== TIME && row.layer === BACKGROUND && !["saturation", "gain"].includes(track)) continue;
+      const put = points.map(({output, value, handles}) => [...model.pointAt(row, track, output + by, value), ...handles])
+        .filter(([at]) => at >= 1 && at <= model.length);
+      model.putPoints(row, track, put, model.points(row, track), `paste ${this.output}`);
+      if (sameRow(row, this.row)) picked.push(...put);
+    }
+    model.endMerge();
+    if (timeline.track !== track) timeline.showTrack(track);
+    timeline.pick(picked);
   }
 
   copy() {
-    const {model, row} = this;
-    this.copied = this.timeline.picks.map((pin) => ({output: model.pinOutput(row, pin), source: pin[1] - 1}))
+    const {model, row, timeline: {track, picks}} = this;
+    const points = picks.map((point) => ({output: model.pointOutput(row, track, point), handles: point.slice(2),
+                                          value: model.shownValue(track, point[1])}))
       .filter(({output}) => output !== null).sort((a, b) => a.output - b.output);
-    if (this.copied.length) this.tell(`${this.copied.length} pins copied; Ctrl V sets them from the playhead on`);
+    if (!points.length) return;
+    this.copied = {track, points};
+    this.tell(`${points.length} ${track === TIME ? "pins" : "keys"} copied; Ctrl V sets them from the playhead on`);
   }
 
   delete() {
-    const {picks} = this.timeline;
-    if (picks.length) this.model.deletePins(this.row, picks);
-    else this.model.toggleRemoved(this.row);
+    const {picks, track, marker} = this.timeline;
+    if (marker) {
+      this.timeline.pickMarker(null);
+      this.model.setMarkers(this.model.markers.filter(([at]) => at !== marker[0]));
+    } else if (picks.length) this.model.deletePoints(this.row, track, picks);
+    else this.model.toggleRemoved(this.rows);
   }
 
-  selectBeside(direction) {
-    const rows = this.model.rows(), at = rows.findIndex((row) => sameRow(row, this.row));
-    this.select(rows[Math.min(Math.max(at + direction, 0), rows.length - 1)]);
+  // Select the row above or below; with `adds`, beside those that are picked.
+  selectBeside(direction, adds) {
+    const rows = this.model.rows(), from = adds && this.added.length ? this.reached ?? this.row : this.row;
+    const at = rows.findIndex((row) => sameRow(row, from)) + direction;
+    this.select(rows[Math.min(Math.max(at, 0), rows.length - 1)], adds ? "until" : "alone");
+  }
+
+  selectAll() {
+    this.added = this.model.rows().filter((row) => isPerson(row) && !sameRow(row, this.row));
+    if (!isPerson(this.row) && this.added.length) this.row = this.added.shift();
+    this.soon("panels", () => this.updatePanels());
+  }
+
+  // How times are written, remembered by the browser.
+  setUnits(kind) {
+    this.timeline.units.kind = kind;
+    find("#frame").classList.toggle("wide", kind !== "frames");
+    try { localStorage.setItem("retime units", kind); } catch { /* it is asked for again */ }
+    this.show();
+    this.soon("panels", () => this.updatePanels());
+  }
+
+  // The row's next number that has keys, after the last one its time.
+  showNextTrack() {
+    const {model, timeline} = this;
+    const tracks = [TIME, ...Object.keys(NUMBERS).filter((key) => model.points(this.row, key).length)];
+    timeline.showTrack(tracks[(tracks.indexOf(timeline.track) + 1) % tracks.length]);
+  }
+
+  toggleEase() {
+    const {model, timeline: {picks, track}} = this;
+    const isEased = picks.every(([, , how]) => how === "ease");
+    if (picks.length) model.setHandles(this.row, track, picks, isEased ? undefined : "ease");
   }
 
   // ---- files --------------------------------------------------------------------------------------------------------
@@ -364,7 +507,29 @@ class Editor {
       const files = await this.source.files();
       this.names.splice(0, this.names.length, ...files.backgrounds);
       this.savedEdits = files.edits;
-      this.inspector.update(this.row, this.output);
+      this.inspector.update(this.row, this.output, this.rows);
+    } catch (error) {
+      this.tell(error.message, "error");
+    }
+  }
+
+  // Say in words what a name may be.
+  checkName(input) {
+    input.setCustomValidity("");
+    if (input.validity.patternMismatch)
+      input.setCustomValidity(`Letters, digits, spaces, _ and - alone; the ending is added`);
+    const hint = input.closest("form").querySelector(".hint");
+    hint.textContent = input.validity.customError ? input.validationMessage : "";
+  }
+
+  // Put a picture or video of the user's into the background's place.
+  async addBackground(file) {
+    this.tell(`Taking ${file.name} over …`);
+    try {
+      const {name} = await this.source.addBackground(file);
+      this.names.push(name);
+      this.model.set({layer: BACKGROUND, index: 0}, "replace", name, undefined);
+      this.tell(`The background is ${name}`);
     } catch (error) {
       this.tell(error.message, "error");
     }
@@ -440,37 +605,100 @@ class Editor {
 
   renderDialog() {
     find("#render-dialog").showModal();
+    this.checkRendering();
     this.followRendering();
   }
 
+  // Say before it is tried that an edit cannot be written in a format.
+  checkRendering() {
+    const format = find("#render-format").value, {replace} = this.model.values.background ?? {};
+    this.checkName(find("#render-name"));
+    const isLost = !this.rendersLayers && replace === "transparent" && LIMITS.without_alpha.includes(format);
+    if (isLost) {
+      find("#render-hint").textContent = `${format.toUpperCase()} has no transparency, and this edit no background: choose `
+        + "another format, or give it a background";
+    }
+    find("#render-start").disabled = isLost || this.rendering?.state === "running";
+  }
+
+  get rendersLayers() { return find("#render-what").value === "layers"; }
+
+  showFormats() {
+    const formats = this.rendersLayers ? LIMITS.layer_formats : LIMITS.formats;
+    find("#render-format").replaceChildren(...Object.entries(formats).map(([value, textContent]) =>
+      element("option", {value, textContent})));
+    find("#render-apart").hidden = !this.rendersLayers;
+  }
+
   async startRendering() {
+    const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
+    find("#render-state").textContent = "";
     try {
-      await this.source.render(`${find("#render-name").value}.${find("#render-format").value}`, this.model.values);
+      const begun = await (this.rendersLayers
+        ? source.renderLayers(name, values, format, find("#render-apart input").checked)
+        : source.render(`${name}.${format}`, values));
+      if (begun) this.rendering = {...begun, state: "running"};  // its end is told even if it is there already
       this.followRendering();
     } catch (error) {
       find("#render-state").textContent = error.message;
     }
   }
 
+  // Show how far the rendering is, in its dialog and, while that is closed, at the top; there is a word at its end, too.
   async followRendering() {
     clearTimeout(this.renderTimer);
-    let progress;
+    const before = this.rendering?.state;
     try {
-      progress = await this.source.progress();
+      this.rendering = await this.source.progress();
     } catch (error) {
       find("#render-state").textContent = error.message;
       return;
     }
-    const {state, done, total, file, failure, warnings} = progress, running = state === "running";
+    const {state, done, total, file, failure, warnings} = this.rendering, running = state === "running";
+    const name = file?.replace(/[\\/]%04d\.\w+$/, "").split(/[\\/]/).at(-1);
+    const isVideo = state === "done" && /\.(mp4|webm|mov|gif)$/.test(name);
+    const text = {
+      none: "", running: `Rendering ${Math.floor(100 * done / total)} %`, done: `Rendered: ${name}`,
+      failed: "Rendering failed", cancelled: "Rendering stopped",
+    }[state];
     find("#render-bar").value = state === "done" ? 1 : running ? done / total : 0;
     find("#render-state").textContent = {
       none: `Into ${this.clip.folder}, with the clip's frame rate and sound.`, running: `${done} of ${total} frames`,
       done: [`Ready: ${file}`, ...warnings ?? []].join("\n"), failed: failure,
       cancelled: "Stopped; nothing was written.",
     }[state];
-    find("#render-start").disabled = running;
     find("#render-cancel").hidden = !running;
+    for (const id of ["render-play", "rendering-play"]) find(`#${id}`).hidden = !isVideo;
+    if (running || before === "running") {
+      find("#rendering").hidden = false;
+      find("#rendering-text").textContent = text;
+      find("#rendering-text").title = failure || file;
+    }
+    this.checkRendering();
     if (running) this.renderTimer = setTimeout(() => this.followRendering(), 200);
+  }
+
+  // Play what was rendered last, or give it to be kept where browsers cannot play it.
+  async playRendered() {
+    const name = this.rendering.file.split(/[\\/]/).at(-1), dialog = find("#result-dialog");
+    try {
+      const url = URL.createObjectURL(await this.source.rendered());
+      const result = name.endsWith(".gif") ? element("img", {src: url, alt: name})
+        : name.endsWith(".mov") ? element("p", {textContent: "Browsers do not play ProRes: save a copy, or open "
+            + this.rendering.file})
+          : element("video", {src: url, controls: true, autoplay: true, loop: true});
+      find("#result-title").textContent = name;
+      find("#result").replaceChildren(result);
+      Object.assign(find("#result-save"), {href: url, download: name});
+      find("#render-dialog").close();
+      dialog.showModal();
+      dialog.addEventListener("close", () => {
+        find("#result").replaceChildren();
+        URL.revokeObjectURL(url);
+      }, {once: true});
+    } catch (error) {
+      this.tell(error.message, "error");
+    }
   }
 
   // ---- buttons and keys ---------------------------------------------------------------------------------------------
@@ -483,12 +711,15 @@ class Editor {
       "to-start": () => this.seek(0), "step-back": () => this.seek(this.output - 1),
       "step-on": () => this.seek(this.output + 1), "to-end": () => this.seek(model.length - 1),
       freeze: () => this.freeze(), event: () => model.toggleEvent(this.row, this.output), align: () => this.align(),
-      duplicate: () => this.duplicate(), remove: () => model.toggleRemoved(this.row),
+      duplicate: () => this.duplicate(), remove: () => model.toggleRemoved(this.rows),
+      stretch: () => this.stretchDialog(), lengthen: () => this.toggleLengthening(), fit: () => model.fitLength(),
       "zoom-in": () => this.timeline.zoom(0.5), "zoom-out": () => this.timeline.zoom(2),
       "see-all": () => this.timeline.seeAll(), tall: () => this.toggleTall(), snap: () => this.toggleSnapping(),
       backward: () => model.moveInOrder(this.row, -1, this.output),
       forward: () => model.moveInOrder(this.row, 1, this.output),
-      "render-cancel": () => this.source.cancel(),
+      "render-cancel": () => this.source.cancel(), "render-play": () => this.playRendered(),
+      "rendering-text": () => this.renderDialog(), "rendering-play": () => this.playRendered(),
+      "rendering-close": () => { find("#rendering").hidden = true; },
       "save-file": () => { find("#save-dialog").close(); this.saveToFile(); },
       "open-new": () => this.load("{}", "edit"),
     };
@@ -497,9 +728,31 @@ class Editor {
     }
     for (const button of document.querySelectorAll("[data-close]"))
       button.addEventListener("click", () => button.closest("dialog").close());
+    find("#render-format").addEventListener("change", () => this.checkRendering());
     find("#render-dialog form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.startRendering();
+    });
+    const whole = {min: 1, max: LIMITS.longest, units: () => ({rate: this.clip.rate, first: 1})};
+    this.stretchFields = Object.entries({from: whole, to: whole, speed: {min: 0.01, max: 100, step: 0.05}})
+      .map(([key, options]) => {
+        const read = () => (key === "speed" ? `${Math.round(1e4 * this.stretch.speed) / 100}%` : this.stretch[key]);
+        const field = numberField({...options, read, write: (value) => { this.stretch[key] = value; this.showStretch(); }});
+        field.id = `stretch-${key}`;
+        find(`#stretch-${key}`).replaceWith(field);
+        return field;
+      });
+    find("#stretch-kind").addEventListener("change", () => this.showStretch());
+    find("#stretch-dialog").addEventListener("close", ({target}) => {
+      if (target.returnValue === "do") this.changeStretch();
+      target.returnValue = "";
+    });
+    let units = null;
+    try { units = localStorage.getItem("retime units"); } catch { /* frames, then */ }
+    if (Object.keys(UNITS).includes(units)) this.setUnits(units);
+    find("#render-what").addEventListener("change", () => {
+      this.showFormats();
+      this.checkRendering();
     });
     const original = find("#original");
     dragged(original, {start: () => this.showOriginal(true), move: () => {}, end: () => this.showOriginal(false)});
@@ -518,28 +771,44 @@ class Editor {
   }
 
   connectKeys(actions) {
-    const {model} = this, step = (frames) => ({shiftKey}) => this.seek(this.output + (shiftKey ? 10 : 1) * frames);
+    const {model, viewer} = this, step = (frames) => ({shiftKey}) => this.seek(this.output + (shiftKey ? 10 : 1) * frames);
+    const turn = (list) => ({shiftKey}) => viewer.turn(list, shiftKey ? -1 : 1);
     const keys = {  // name and meaning for the help; without them it stands there with another
       " ": ["Space", "Play, pause", actions.play], ArrowLeft: ["← →", "One frame; ten with Shift", step(-1)],
       ArrowRight: [null, null, step(1)],
-      ArrowUp: ["↑ ↓", "Select a row", () => this.selectBeside(1)],
-      ArrowDown: [null, null, () => this.selectBeside(-1)],
+      ArrowUp: ["↑ ↓", "Select a row; with Shift several", ({shiftKey}) => this.selectBeside(1, shiftKey)],
+      ArrowDown: [null, null, ({shiftKey}) => this.selectBeside(-1, shiftKey)],
       Home: ["Home, End", "To the start, end", actions["to-start"]], End: [null, null, actions["to-end"]],
-      f: ["F", "Freeze", actions.freeze], m: ["M", "Mark event", actions.event],
+      f: ["F", "Freeze", actions.freeze], r: ["R", "Slower, faster, insert, leave out", actions.stretch],
+      m: ["M", "Mark event; with Shift a marker of the video", ({shiftKey}) =>
+        (shiftKey ? model.toggleMarker(this.output) : actions.event())],
       a: ["A", "Align events", actions.align],
       d: ["D", "Duplicate", actions.duplicate],
-      Delete: ["Delete", "Take picked pins away, else the person", () => this.delete()],
-      Backspace: [null, null, () => this.delete()], s: ["S", "Solo", () => model.toggleSolo(this.row)],
-      p: ["P", "Pin here", () => this.timeline.pick([model.setPin(this.row, this.output,
-        model.instance(this.row).sourceTime(this.output) ?? 0)])],
-      ",": [", .", "The pin before, after", () => this.timeline.pickBeside(-1)],
-      ".": [null, null, () => this.timeline.pickBeside(1)],
-      Escape: [null, null, () => this.timeline.pick([])],
+      Delete: ["Delete", "Take picked pins, keys or a marker away, else the people", () => this.delete()],
+      Backspace: [null, null, () => this.delete()], s: ["S", "Solo", () => model.toggleSolo(this.rows)],
+      p: ["P", "Pin or key here", () => this.timeline.pick([model.setPoint(this.row, this.timeline.track, this.output,
+        model.valueAt(this.row, this.timeline.track, this.output) ?? 0)])],
+      c: ["C", "Curve of the next number, of the time", () => this.showNextTrack()],
+      e: ["E", "Ease at picked pins and keys, and back", () => this.toggleEase()],
+      ",": [", .", "The pin or key before, after; with Shift the marker", () => this.timeline.pickBeside(-1)],
+      ".": [null, null, () => this.timeline.pickBeside(1)], ";": [null, null, () => this.timeline.goToMarker(-1)],
+      ":": [null, null, () => this.timeline.goToMarker(1)], "<": [null, null, () => this.timeline.goToMarker(-1)],
+      ">": [null, null, () => this.timeline.goToMarker(1)],
+      u: ["U", "Frames, seconds, timecode", () => {
+        const kinds = Object.keys(UNITS);
+        this.setUnits(kinds[(kinds.indexOf(this.timeline.units.kind) + 1) % kinds.length]);
+      }],
+      F2: ["F2", "Name the person", () => find("#inspector .name")?.select()],
+      Escape: [null, null, () => { this.timeline.pickMarker(null); this.timeline.pick([]); }],
       "+": ["+ − 0", "Zoom the time in, out, all of it", actions["zoom-in"]], "=": [null, null, actions["zoom-in"]],
       "-": [null, null, actions["zoom-out"]], 0: [null, null, actions["see-all"]],
       t: ["T", "Tall rows", actions.tall], n: ["N", "Snapping on, off", actions.snap],
       "[": ["[ ]", "Backward, forward", actions.backward], "]": [null, null, actions.forward],
       b: ["B (hold)", "Before: as filmed", () => this.showOriginal(true)],
+      v: ["V, G", "Picture, matte, layer, background; its ground", turn("view")],
+      g: ["1 2 4", "Picture at 100, 200, 400 %; again: all of it", turn("ground")],
+      w: ["W", "Wipe: original | edit", () => viewer.toggleWipe()],
+      ...Object.fromEntries(ZOOMS.map((zoom) => [zoom, [null, null, () => viewer.toggleZoom(zoom)]])),
       j: ["J K L", "Play backwards, stop, forwards; again: faster", () => this.shuttle(-1)],
       k: [null, null, () => { if (this.playing) this.togglePlaying(); }], l: [null, null, () => this.shuttle(1)],
       i: ["I O", "Render from here, to here", () => this.setRange(0)], o: [null, null, () => this.setRange(1)], "?": ["?", "This help", actions.help],
@@ -547,13 +816,17 @@ class Editor {
     const nudge = (outputs, sources) => ({shiftKey}) =>
       this.timeline.nudge((shiftKey ? 10 : 1) * outputs, (shiftKey ? 10 : 1) * sources);
     const withAlt = {
-      ArrowLeft: ["Alt ← →", "Picked pins a frame earlier, later", nudge(-1, 0)], ArrowRight: [null, null, nudge(1, 0)],
-      ArrowUp: ["Alt ↑ ↓", "They show a later, an earlier frame", nudge(0, 1)], ArrowDown: [null, null, nudge(0, -1)],
+      ArrowLeft: ["Alt ← →", "What is picked a frame earlier, later", nudge(-1, 0)], ArrowRight: [null, null, nudge(1, 0)],
+      ArrowUp: ["Alt ↑ ↓", "Pins show a later, an earlier frame; keys more, less", nudge(0, 1)], ArrowDown: [null, null, nudge(0, -1)],
     };
     const withControl = {
       z: ["Ctrl Z", "Undo", (e) => (e.shiftKey ? model.redo() : model.undo())], y: ["Ctrl Y", "Redo", actions.redo],
       s: ["Ctrl S", "Save", actions.save], o: ["Ctrl O", "Open", actions.open],
-      c: ["Ctrl C, V", "Copy, paste pins", () => this.copy()], v: [null, null, () => this.paste()],
+      c: ["Ctrl C, V", "Copy, paste pins or keys", () => this.copy()], v: [null, null, () => this.paste()],
+      a: ["Ctrl A", "Select all people", () => this.selectAll()],
+      ArrowLeft: ["Ctrl ← → ↑ ↓", "Move over a picture larger than its place", () => viewer.pan(PAN, 0)],
+      ArrowRight: [null, null, () => viewer.pan(-PAN, 0)], ArrowUp: [null, null, () => viewer.pan(0, PAN)],
+      ArrowDown: [null, null, () => viewer.pan(0, -PAN)],
     };
     find("#keys").append(...[keys, withAlt, withControl].flatMap(Object.values).filter(([name]) => name)
       .flatMap(([name, text]) => [element("dt", {textContent: name}), element("dd", {textContent: text})]));

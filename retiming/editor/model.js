@@ -1,8 +1,15 @@
 // The edit that is being made: the values of an edit file themselves, undo, and the commands that change them. A row is
-// {layer, index}: one instance of a layer, or of the background. Output frames count from 0 here.
+// {layer, index}: one instance of a layer, of the background, or what the file says of all "others". Where a command takes
+// rows, it takes one or a list of them. Output frames count from 0 here.
+//
+// A track is what changes over time in a row: TIME, by pins, or a number, by keys. Both are points, [frame, value,
+// handles], as in the edit file.
 "use strict";
 
 const isKeyed = Array.isArray;
+const OTHERS = "others";
+const TIME = "time";
+const isPerson = ({layer}) => typeof layer === "number";
 const sameRow = (a, b) => a.layer === b.layer && a.index === b.index;
 const samePin = (a, b) => a[0] === b[0] && a[1] === b[1];
 const rowName = (row) => `${row.layer}.${row.index}`;
@@ -11,7 +18,7 @@ const markName = ({layer, index}) => (index ? `${layer}.${index + 1}` : `${layer
 class Model {
   // `onChange()` is called after every change.
   constructor(clip, values, onChange) {
-    Object.assign(this, {clip, values, past: [], future: [], onChange, merging: null});
+    Object.assign(this, {clip, values, past: [], future: [], onChange, merging: null, showsOthers: false});
     this.saved = JSON.stringify(values);
   }
 
@@ -64,7 +71,9 @@ class Model {
     const ordered = [...layers.filter((layer) => !order.includes(layer)),
                      ...order.filter((layer) => layers.includes(layer))];
     const rows = ordered.flatMap((layer) => entriesOf(this.values, layer).map((_, index) => ({layer, index})));
-    return [{layer: BACKGROUND, index: 0}, ...rows];
+    const others = this.showsOthers || this.values.layers?.others
+      ? entriesOf(this.values, OTHERS).map((_, index) => ({layer: OTHERS, index})) : [];
+    return [{layer: BACKGROUND, index: 0}, ...others, ...rows];
   }
 
   entry({layer, index}) {
@@ -75,54 +84,107 @@ class Model {
     return layerInstance(this.entry(row), row.layer, this.clip, this.values.interpolation ?? "nearest");
   }
 
-  isHidden({layer}) {
+  isHidden(row) {
     const {remove, solo} = this.values;
-    return layer !== BACKGROUND && (remove?.includes(layer) || (solo && !solo.includes(layer))) === true;
+    return isPerson(row) && (remove?.includes(row.layer) || (solo && !solo.includes(row.layer))) === true;
   }
 
-  changeEntry(row, action, merge = null) {
-    this.change((values) => action(editable(values, row), values), merge);
+  // Change what the file says of rows, by `action(entry, values)`.
+  changeEntry(rows, action, merge = null) {
+    // Others come last: who is not named is shown as they were until then.
+    const ordered = [rows].flat().sort((a, b) => (a.layer === OTHERS) - (b.layer === OTHERS));
+    this.change((values) => ordered.forEach((row) => action(editable(values, row), values)), merge);
   }
 
-  // A value of a row; what is the default is left out of the file.
-  set(row, key, value, fallback, merge = null) {
-    this.changeEntry(row, (entry) => {
-      if (value === fallback) delete entry[key];
-      else entry[key] = value;
-    }, merge);
+  // A value of rows; what is the default is left out of the file.
+  set(rows, key, value, fallback, merge = null) {
+    this.changeEntry(rows, (entry) => put(entry, key, value, fallback), merge);
   }
 
   // A number that may change: at this frame where it has keys, else everywhere.
-  setNumber(row, key, value, frame, merge = null) {
-    const found = this.entry(row)[key];
-    if (!isKeyed(found)) return this.set(row, key, value, defaultOf(key), merge);
-    this.set(row, key, withKey(found, frame + 1, value), undefined, merge);
+  setNumber(rows, key, value, frame, merge = null) {
+    this.changeEntry(rows, (entry) => put(
+      entry, key, isKeyed(entry[key]) ? withKey(entry[key], frame + 1, value) : value, defaultOf(key)), merge);
   }
 
-  // Give a number a key at this frame, or take that one away; the last one leaves its value everywhere.
-  toggleKey(row, key, frame) {
-    const found = this.entry(row)[key] ?? defaultOf(key), value = curveAt(found, frame);
-    if (!isKeyed(found)) return this.set(row, key, [[frame + 1, found]]);
-    if (!found.some(([at]) => at === frame + 1)) return this.set(row, key, withKey(found, frame + 1, value));
-    const rest = found.filter(([at]) => at !== frame + 1);
-    this.set(row, key, rest.length ? rest : value, defaultOf(key));
+  // Give a number a key at this frame, or take that one away, as it is in the first of the rows; the last one leaves its
+  // value everywhere.
+  toggleKey(rows, key, frame) {
+    const isThere = (found) => isKeyed(found) && found.some(([at]) => at === frame + 1);
+    const goes = isThere(this.entry([rows].flat()[0])[key]);
+    this.changeEntry(rows, (entry) => {
+      const found = entry[key] ?? defaultOf(key);
+      if (goes) setPoints(entry, key, isKeyed(found) ? found.filter(([at]) => at !== frame + 1) : []);
+      else if (!isThere(found)) {
+        entry[key] = withKey(isKeyed(found) ? found : [], frame + 1, numberAt(entry, key, frame));
+      }
+    });
   }
 
-  addStep(row, step) { this.changeEntry(row, (entry) => { entry.time = [...entry.time ?? [], step]; }); }
+  addStep(rows, step) { this.changeEntry(rows, (entry) => { entry.time = [...entry.time ?? [], step]; }); }
 
-  freeze(row, frame, until) { this.addStep(row, {freeze: [frame + 1, until + 1]}); }
+  freeze(rows, frame, until) { this.addStep(rows, {freeze: [frame + 1, until + 1]}); }
 
-  toggleRemoved({layer}) {
-    if (layer !== BACKGROUND) this.change((values) => { values.remove = toggled(values.remove ?? [], layer); });
+  // Add a time step that makes a stretch longer or shorter, and lengthen the video by it: keys, markers and orders that
+  // come after it move along.
+  ripple(rows, step) {
+    const isAll = this.rows().every((row) => [rows].flat().some((other) => sameRow(row, other)));
+    const moved = movedBy(step), move = (keys) => keys.flatMap(([at, ...rest]) => {
+      const to = moved(at - 1);
+      return to === null ? [] : [[Math.round(100 * to) / 100 + 1, ...rest]];
+    });
+    this.change((values) => {
+      for (const row of [rows].flat()) {
+        const entry = editable(values, row);
+        entry.time = [...entry.time ?? [], structuredClone(step)];
+        for (const key of Object.keys(LIMITS.curves)) {
+          if (isKeyed(entry[key])) setPoints(entry, key, move(entry[key]), numberAt(entry, key, 0));
+        }
+      }
+      values.length = "fit";
+      if (isAll && values.markers) values.markers = move(values.markers);
+      if (isAll && isKeyed(values.order?.[0])) values.order = move(values.order);
+    });
   }
 
-  toggleSolo({layer}) {
-    if (layer !== BACKGROUND) this.change((values) => { values.solo = toggled(values.solo ?? [], layer); });
+  // All instances of all people, and what is said of others; with the background where `isAll`.
+  everybody(isAll = false) { return this.rows().filter(({layer}) => isAll || layer !== BACKGROUND); }
+
+  toggleRemoved(rows) { this.toggleLayers("remove", rows); }
+
+  toggleSolo(rows) { this.toggleLayers("solo", rows); }
+
+  // Take the layers of rows into a list, or out of it where all are in it.
+  toggleLayers(key, rows) {
+    const layers = [...new Set([rows].flat().filter(isPerson).map(({layer}) => layer))];
+    this.change((values) => {
+      const listed = values[key] ?? [], rest = listed.filter((layer) => !layers.includes(layer));
+      values[key] = layers.every((layer) => listed.includes(layer)) ? rest
+        : [...listed, ...layers.filter((layer) => !listed.includes(layer))];
+    });
+  }
+
+  rename({layer}, name) {
+    this.change((values) => {
+      values.names = {...values.names, [layer]: name};
+      if (!name || name === this.clip.names?.[layer]) delete values.names[layer];
+    });
+  }
+
+  // What a row is called.
+  title({layer, index}) {
+    if (layer === BACKGROUND) return "Background";
+    if (layer === OTHERS) return "Everybody else";
+    const people = this.clip.people?.[layer - 1] ?? [layer];
+    const name = this.values.names?.[layer] ?? this.clip.names?.[layer]
+      ?? `${people.length > 1 ? "People" : "Person"} ${people.join(", ")}`;
+    const count = entriesOf(this.values, layer).length, copy = count - 1 - index;
+    return `${name}${copy ? `\ncopy ${copy}` : ""}`;
   }
 
   // Once more, `late` frames later, behind itself.
   duplicate(row, late) {
-    if (row.layer === BACKGROUND) return;
+    if (!isPerson(row)) return;
     this.change((values) => {
       const entry = editable(values, row), {layer, index} = row;
       const copied = structuredClone(entry);
@@ -142,9 +204,23 @@ class Model {
     });
   }
 
-  // ---- pins: the first time step, so that they name frames of the clip, whatever the steps after it do --------------
+  // ---- points of a track: pins, in the first time step, so that they name frames of the clip, whatever the steps after it
+  // do with them; and keys of numbers --------------------------------------------------------------------------------
 
-  pins(row) { return this.entry(row).time?.[0]?.align ?? []; }
+  points(row, track) {
+    const entry = this.entry(row), found = track === TIME ? entry.time?.[0]?.align : entry[track];
+    return isKeyed(found) ? found : [];
+  }
+
+  pins(row) { return this.points(row, TIME); }
+
+  // What a track shows at an output time; null: nothing is shown.
+  valueAt(row, track, output) {
+    return track === TIME ? this.instance(row).sourceTime(output) : numberAt(this.entry(row), track, output);
+  }
+
+  // A track's value as the edit file has it, to what `valueAt` gives.
+  shownValue(track, value) { return track === TIME ? value - 1 : value; }
 
   // Output frame to the place of a pin: what the steps after the pins make of it.
   beforePins(row) {
@@ -152,50 +228,95 @@ class Model {
     return warpOfSteps(steps[0]?.align ? steps.slice(1) : steps, this.clip.length);
   }
 
-  // The output frame where a pin is seen, or null.
-  pinOutput(row, pin) {
-    const warp = this.beforePins(row);
+  // The output frame where a point is seen, or null.
+  pointOutput(row, track, point) {
+    if (track !== TIME) return point[0] - 1 < this.length ? point[0] - 1 : null;
+    const warp = this.beforePins(row), {length} = this;
     let best = null, nearest = 0.75;
-    for (let output = 0; output < this.length; output++) {
-      const distance = Math.abs(warp(output) - (pin[0] - 1));
+    for (let output = 0; output < length; output++) {
+      const distance = Math.abs(warp(output) - (point[0] - 1));
       if (distance < nearest) [best, nearest] = [output, distance];
     }
     return best;
   }
 
-  // Show a source time at an output frame; the pin.
-  setPin(row, output, source) {
-    const pin = this.pinAt(row, output, source);
-    this.putPins(row, [pin], this.pins(row));
-    return pin;
+  pinOutput(row, pin) { return this.pointOutput(row, TIME, pin); }
+
+  // The point that shows a value at an output frame.
+  pointAt(row, track, output, value) {
+    if (track === TIME) {
+      const limited = Math.min(Math.max(Math.round(value), 0), this.clip.length - 1);
+      return [Math.round(100 * this.beforePins(row)(output)) / 100 + 1, limited + 1];
+    }
+    const {low, high} = LIMITS.curves[track];
+    return [output + 1, Math.min(Math.max(Math.round(1000 * value) / 1000, low), high)];
   }
 
-  // Move pins by output and by source frames, beside the pins `others`; where they are then.
-  movePins(row, pins, outputs, sources, others, merge = null) {
+  pinAt(row, output, source) { return this.pointAt(row, TIME, output, source); }
+
+  // Let a track show a value at an output frame; the point.
+  setPoint(row, track, output, value) {
+    const point = this.pointAt(row, track, output, value);
+    this.putPoints(row, track, [point], this.points(row, track));
+    return point;
+  }
+
+  setPin(row, output, source) { return this.setPoint(row, TIME, output, source); }
+
+  // Move points by output frames and in value, beside the points `others`; where they are then.
+  movePoints(row, track, points, outputs, by, others, merge = null) {
     const last = this.length - 1;
-    const moved = pins.map((pin) => {
-      const output = this.pinOutput(row, pin);
-      return output === null ? pin
-        : this.pinAt(row, Math.min(Math.max(output + outputs, 0), last), pin[1] - 1 + sources);
+    const moved = points.map((point) => {
+      const output = this.pointOutput(row, track, point);
+      return output === null ? point
+        : [...this.pointAt(row, track, Math.min(Math.max(output + outputs, 0), last),
+                           this.shownValue(track, point[1]) + by), ...point.slice(2)];
     });
-    this.putPins(row, moved, others, merge);
+    this.putPoints(row, track, moved, others, merge);
     return moved;
   }
 
-  putPins(row, pins, others, merge = null) {
-    const taken = new Set(pins.map(([at]) => at));
-    this.changeEntry(row, (entry) => setPins(entry, [...others.filter(([at]) => !taken.has(at)), ...pins]), merge);
+  putPoints(row, track, points, others, merge = null) {
+    const taken = new Set(points.map(([at]) => at));
+    this.changeEntry(row, (entry) =>
+      setPoints(entry, track, [...others.filter(([at]) => !taken.has(at)), ...points]), merge);
   }
 
-  pinAt(row, output, source) {
-    const limited = Math.min(Math.max(Math.round(source), 0), this.clip.length - 1);
-    return [Math.round(100 * this.beforePins(row)(output)) / 100 + 1, limited + 1];
-  }
-
-  deletePins(row, pins) {
+  deletePoints(row, track, points) {
     this.changeEntry(row, (entry) => {
-      setPins(entry, this.pins(row).filter((pin) => !pins.some((other) => samePin(pin, other))));
+      const rest = this.points(row, track).filter((point) => !points.some((other) => samePin(point, other)));
+      setPoints(entry, track, rest, points.at(-1)?.[1]);
     });
+  }
+
+  // How the curve comes to points and leaves them: undefined, "ease", "linear", or handles.
+  setHandles(row, track, points, handles, merge = null) {
+    this.changeEntry(row, (entry) => setPoints(entry, track, this.points(row, track).map((point) =>
+      (points.some((other) => samePin(point, other)) ? [...point.slice(0, 2), ...handles ? [handles] : []] : point))),
+                     merge);
+  }
+
+  // The handles of a point as they are, given or not: {in: [frames, value], out: ...}, without the side where no other
+  // point is.
+  handlesOf(row, track, point) {
+    const points = [...this.points(row, track)].sort((a, b) => a[0] - b[0]), i = points.findIndex((one) =>
+      samePin(one, point)), slopes = track === TIME && points.length ? slopesOf(points) : null, found = {};
+    for (const [name, side] of [["in", -1], ["out", 1]]) {
+      const other = points[i + side];
+      if (i < 0 || !other) continue;
+      const length = side * (other[0] - point[0]), rise = side * (other[1] - point[1]);
+      const [x, y] = controlPoint(points[i][2], side, length, rise, slopes ? slopes[i] : rise / length);
+      found[name] = [side * x, side * y];
+    }
+    return found;
+  }
+
+  // Put one handle of a point somewhere; the other one stays where it is.
+  setHandle(row, track, point, side, [frames, value], merge = null) {
+    const rounded = [side === "in" ? Math.min(frames, 0) : Math.max(frames, 0), value]
+      .map((number) => Math.round(1000 * number) / 1000);
+    const handles = {...this.handlesOf(row, track, point), [side]: rounded};
+    this.setHandles(row, track, [point], handles, merge);
   }
 
   // Show what lies between a pin and the next one (without a next one, the rest of the clip) at a speed, 1 as filmed;
@@ -204,32 +325,70 @@ class Model {
     const pins = this.pins(row), end = this.clip.length;
     const later = pins.filter(([at]) => at > pin[0]), next = later[0] ?? [pin[0] + end - pin[1], end];
     const by = (next[1] - pin[1]) / speed - (next[0] - pin[0]);
-    const moved = (later.length ? later : [next]).map(([at, source]) => [Math.round(100 * (at + by)) / 100, source]);
-    if (next[1] !== pin[1] && moved[0][0] > pin[0]) this.putPins(row, moved, pins.filter(([at]) => at <= pin[0]));
+    const moved = (later.length ? later : [next]).map(([at, ...rest]) => [Math.round(100 * (at + by)) / 100, ...rest]);
+    if (next[1] !== pin[1] && moved[0][0] > pin[0])
+      this.putPoints(row, TIME, moved, pins.filter(([at]) => at <= pin[0]));
   }
 
-  // As many frames as it takes to show everybody's last one.
-  fitLength() {
-    const until = (row) => {
-      const {sourceTime} = this.instance(row);
-      for (let output = 0; output < LIMITS.longest; output++) {
-        const source = sourceTime(output);
-        if (source !== null && source >= this.clip.length - 1) return output + 1;
-      }
-      return this.clip.length;
-    };
-    const length = Math.max(this.clip.length, ...this.rows().map(until));
+  // How fast it goes on average from a pin to the next one, or to the clip's end.
+  speedAfter(row, pin) {
+    const next = this.pins(row).find(([at]) => at > pin[0]);
+    return next ? (next[1] - pin[1]) / (next[0] - pin[0]) : 1;
+  }
+
+  // As many frames as it takes to show everybody's last one, whatever is changed from now on.
+  fitLength() { this.change((values) => { values.length = "fit"; }); }
+
+  setLength(length) {
     this.change((values) => {
       values.length = length;
       if (length === this.clip.length) delete values.length;
+      if (values.range?.[1] > length) delete values.range;
     });
+  }
+
+  // People who go slower than they were filmed and whose end comes after that of the video, and how long it must be to
+  // show it; null: there are none. As retiming/edit.py warns of them.
+  get cutOff() {
+    if (this.values.range) return null;
+    const {length, clip} = this;
+    const late = instancesOf(this.values, clip).filter(({behind, warp}) => {
+      const [begins, ends] = [warp(0), warp(length - 1)];
+      return !behind && ends < clip.length - 1.5 && ends - begins < length - 1.5;
+    }).map(({layer, entry}) => [layer, untilLast(entry.time, clip)]).filter(([, until]) => until > length);
+    return late.length ? {layers: [...new Set(late.map(([layer]) => layer))],
+                          length: Math.max(...late.map(([, until]) => until))} : null;
+  }
+
+  // ---- markers: named frames of the video ---------------------------------------------------------------------------
+
+  get markers() { return this.values.markers ?? []; }
+
+  setMarkers(markers) {
+    this.change((values) => { values.markers = [...markers].sort((a, b) => a[0] - b[0]); });
+  }
+
+  // A marker at an output frame, or the one that is there taken away.
+  toggleMarker(output) {
+    const rest = this.markers.filter(([at]) => at !== output + 1);
+    if (rest.length < this.markers.length) return this.setMarkers(rest);
+    const taken = new Set(this.markers.map(([, name]) => name));
+    let number = 1;
+    while (taken.has(`Marker ${number}`)) number++;
+    this.setMarkers([...rest, [output + 1, `Marker ${number}`]]);
+  }
+
+  moveMarker(marker, frame) {
+    const at = Math.min(Math.max(frame, 1), this.length);
+    if (this.markers.some(([other]) => other === at)) return;
+    this.setMarkers(this.markers.map((one) => (one[0] === marker[0] ? [at, one[1]] : one)));
   }
 
   // ---- events: a source frame of a row that is to be aligned --------------------------------------------------------
 
   toggleEvent(row, output) {
     const source = this.instance(row).sourceTime(output);
-    if (source === null || row.layer === BACKGROUND) return;
+    if (source === null || !isPerson(row)) return;
     this.change((values) => {
       const marks = values.marks ??= {}, frame = nearest(source) + 1;
       if (marks[markName(row)] === frame) delete marks[markName(row)];
@@ -262,7 +421,7 @@ class Model {
     this.change((values) => {
       for (const [row, pin] of pinned) {
         const kept = this.pins(row).filter(([at, source]) => at !== pin[0] && source !== pin[1]);
-        setPins(editable(values, row), [...kept, pin]);
+        setPoints(editable(values, row), TIME, [...kept, pin]);
       }
     });
     return pinned.length;
@@ -296,15 +455,40 @@ function editable(values, {layer, index}) {
   return Array.isArray(values.layers[layer]) ? values.layers[layer][index] : values.layers[layer];
 }
 
-function setPins(entry, pins) {
+function put(entry, key, value, fallback) {
+  if (value === fallback) delete entry[key];
+  else entry[key] = value;
+}
+
+// Points of a track; a number that has none stays at the value that is `left`, or what its keys show first.
+function setPoints(entry, track, points, left = null) {
+  const sorted = [...points].sort((a, b) => a[0] - b[0]);
+  if (track !== TIME) {
+    return put(entry, track, sorted.length ? sorted : left ?? numberAt(entry, track, 0), defaultOf(track));
+  }
   const steps = entry.time ?? [], rest = steps[0]?.align ? steps.slice(1) : steps;
-  const sorted = [...pins].sort((a, b) => a[0] - b[0]);
   entry.time = sorted.length ? [{align: sorted}, ...rest] : rest;
 }
 
+// Where output times go when a step makes a stretch longer or shorter; null: nowhere, it is cut.
+function movedBy(step) {
+  if (step.cut) {
+    const [first, last] = step.cut.map((at) => at - 1);
+    return (output) => (output < first ? output : output > last ? output - (last - first + 1) : null);
+  }
+  if (step.freeze) {
+    const [first, last] = step.freeze.map((at) => at - 1);
+    return (output) => (output <= first ? output : output + last - first);
+  }
+  const [first, last] = step.frames.map((at) => at - 1), {speed} = step;
+  return (output) => (output <= first ? output : output < last ? first + (output - first) / speed
+    : output + (last - first) / speed - (last - first));
+}
+
+// Keys with another one, whose handles stay where it was there before.
 const withKey = (keys, at, value) =>
-  [...keys.filter(([frame]) => frame !== at), [at, value]].sort((a, b) => a[0] - b[0]);
-const toggled = (list, item) => (list.includes(item) ? list.filter((other) => other !== item) : [...list, item]);
+  [...keys.filter(([frame]) => frame !== at), [at, value, ...keys.find(([frame]) => frame === at)?.slice(2) ?? []]]
+    .sort((a, b) => a[0] - b[0]);
 
 // Keep marks with their rows when an instance of a layer was put in or taken out at `index`.
 function moveMarks(values, layer, index, by) {
@@ -324,5 +508,6 @@ function tidy(values) {
     if (isEmpty(values.layers[layer]) && (layer === "others" || !values.layers.others)) delete values.layers[layer];
   }
   if (values.background) withoutEmptyTime(values.background);
-  for (const key of ["layers", "remove", "solo", "background", "marks"]) if (isEmpty(values[key])) delete values[key];
+  for (const key of ["layers", "remove", "solo", "background", "marks", "names", "markers"])
+    if (isEmpty(values[key])) delete values[key];
 }

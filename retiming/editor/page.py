@@ -6,6 +6,7 @@ beside it, and those of web/.
 
 import base64
 import io
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,15 @@ from PIL import Image
 
 from retiming.compositor import Compositor
 from retiming.edit import LIMITS, edit_from_values
+from retiming.rendering import in_order
 from util.checked_json import dotted
 from util.files import write_text
-from vision.layers.patches import covered_part
 from web.page import SCRIPTS, STYLES, Template
 from web.server import Crop
 
 FOLDER = Path(__file__).parent
-OWN_SCRIPTS = ("time_warps", "edit", "sources", "compositor", "model", "sound", "curves", "inspector", "editor")
+OWN_SCRIPTS = ("time_warps", "edit", "sources", "compositor", "model", "sound", "player", "viewer", "curves",
+               "inspector", "editor")
 TEMPLATE = Template(FOLDER / "editor.html", (*STYLES, FOLDER / "style.css"),
                     (*SCRIPTS, *(FOLDER / f"{name}.js" for name in OWN_SCRIPTS)))
 QUALITY = 97  # of JPEG
@@ -34,16 +36,31 @@ def clip_values(compositor: Compositor, name: str) -> dict:
         cameras = compositor.registration.to_world(compositor.size)[compositor.indices].reshape(-1, 9).tolist()
     orders = compositor.orders if compositor.root.metadata.composite_order is not None else None
     return {"name": name, "length": len(frames), "size": compositor.size, "layers": compositor.facts.layers,
-            "people": compositor.facts.people_layers, "rate": float(compositor.root.metadata.frame_rate),
+            "names": layer_names(compositor), "people": compositor.facts.people_layers,
+            "rate": float(compositor.root.metadata.frame_rate),
             "order": orders, "cameras": cameras,
-            "still_background": len(set(compositor.layers.files[0].values())) == 1}
+            "backgrounds": backgrounds(compositor)}
+
+
+def backgrounds(compositor: Compositor) -> list[int]:
+    """Per frame, the first frame that has the same background."""
+    first: dict[Path, int] = {}
+    return [first.setdefault(compositor.background_file(frame), frame) for frame in range(compositor.facts.length)]
+
+
+def layer_names(compositor: Compositor) -> dict[int, str]:
+    """What the people of layers are called in the dataset, by layer, where all of them have names."""
+    known, groups = compositor.root.metadata.people_names, compositor.facts.people_layers
+    people = {layer: groups[layer - 1] if groups else [layer] for layer in compositor.facts.layers}
+    return {layer: ", ".join(known[person] for person in ids) for layer, ids in people.items()
+            if all(person in known for person in ids)}
 
 
 def picture(compositor: Compositor, layer: int, frame: int) -> Crop | None:
     """A layer in a source frame, only what is covered; None: it is empty."""
     if layer == 0:
-        return 0, 0, compositor.layers.background(frame)
-    crop = covered_part(compositor.layers.layer(layer, frame))
+        return 0, 0, compositor.background(frame)
+    crop = compositor.covered(layer, frame)
     return crop if crop[2].size else None
 
 
@@ -77,7 +94,8 @@ def page(values: dict, edit: dict) -> str:
     return TEMPLATE.page(_data(values, edit))
 
 
-def write_page(path: Path, compositor: Compositor, name: str, edit: dict, folder: Path) -> None:
+def write_page(path: Path, compositor: Compositor, name: str, edit: dict, folder: Path,
+               progress: Callable[[range], Iterable[int]] = lambda frames: frames) -> None:
     """Write the page as one file with everything inside.
 
     Args:
@@ -86,15 +104,21 @@ def write_page(path: Path, compositor: Compositor, name: str, edit: dict, folder
         name: what the clip is called.
         edit: the edit that it starts with.
         folder: where a background that the edit names is.
+        progress: goes through the frames.
     """
-    numbers, frames = compositor.facts.layers, range(len(compositor.layers.frames))
-    n_backgrounds = len(set(compositor.layers.files[0].values()))
-    layers = {0: [_embedded(picture(compositor, 0, frame)) for frame in frames[:n_backgrounds]]}
-    people = {}
-    for layer in numbers:
-        layers[layer] = [_embedded(picture(compositor, layer, frame)) for frame in frames]
-        if compositor.knows_person(layer):
-            people[layer] = [_embedded(person(compositor, layer, frame)) for frame in frames]
+    numbers, own = compositor.facts.layers, set(backgrounds(compositor))
+    known = [layer for layer in numbers if compositor.knows_person(layer)]
+    layers: dict[int, dict] = {layer: {} for layer in (0, *numbers)}
+    people: dict[int, dict] = {layer: {} for layer in known}
+
+    def add(frame: int) -> None:
+        for layer in (*([0] if frame in own else []), *numbers):
+            layers[layer][frame] = _embedded(picture(compositor, layer, frame))
+        for layer in known:
+            people[layer][frame] = _embedded(person(compositor, layer, frame))
+
+    for _ in in_order(add, range(compositor.facts.length), progress):
+        pass
     replaced = edit.get("background", {}).get("replace", "transparent")
     replacements = {}
     if replaced != "transparent" and not replaced.startswith("#"):

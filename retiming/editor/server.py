@@ -1,6 +1,7 @@
 """What the editor's page may ask this machine for: pictures of the layers, rendered frames, saved edits, rendering.
 
-Names that come from the browser are letters, digits, spaces, _ and -, of files in one folder.
+Names that come from the browser are letters, digits, spaces, _ and -, of files in one folder. What is rendered is sent
+as a file, and no other.
 """
 
 import json
@@ -8,19 +9,25 @@ import re
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from retiming.compositor import Compositor
-from retiming.edit import LIMITS, Edit, edit_from_text, edit_from_values
+from retiming.edit import LIMITS, TRANSPARENT, Edit, alone, edit_from_text, edit_from_values
 from retiming.editor import page
 from retiming.editor.page import clip_values
+from retiming.layer_files import FORMATS as LAYER_FORMATS
+from retiming.layer_files import write_layers
 from retiming.rendering import render
 from util.checked_json import dotted
 from util.errors import UserError
-from util.files import write_text
-from util.pictures import PICTURE_SUFFIXES
+from util.files import read_text, write_text, written_atomically
+from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.sound import wav
+from util.video_reader import PicturesByTime
 from web.server import Crop, Site
 from web.server import serve as serve_site
 
@@ -45,10 +52,10 @@ class Rendering:
     warnings: list[str] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, compositor: Compositor, edit: Edit) -> None:
-        """Render; what goes wrong is kept for the page."""
+    def run(self, work: Callable[[Callable], list[str]]) -> None:
+        """Do the work, which goes through its output frames by `followed`; what goes wrong is kept for the page."""
         try:
-            self.warnings = [*edit.warnings, *render(compositor, edit, self.file, self.followed)]
+            self.warnings += work(self.followed)
             self.state = "done"
         except Cancelled:
             self.state = "cancelled"
@@ -88,13 +95,14 @@ class Session:
             self.page, page.TEMPLATE.files,
             {("picture", 2): self.picture, ("person", 2): self.person, ("replacement", 1): self.replacement,
              ("thumbnail", 2): self.thumbnail, ("sound", 0): self.sound,
-             ("edit", 1): self.saved_edit, ("files", 0): self.files, ("progress", 0): self.progress},
+             ("edit", 1): self.saved_edit, ("files", 0): self.files, ("progress", 0): self.progress,
+             ("rendered", 0): self.rendered},
             {"check": self.check, "frame": self.frame, "save": self.save, "render": self.render,
-             "cancel": self.cancel})
+             "cancel": self.cancel}, {"background": self.add_background})
         self.values = {**clip_values(compositor, name), "token": self.site.token, "folder": str(folder)}
         self.rendering: Rendering | None = None
         self.own: set[Path] = set()  # what this session has opened or made: it is written again without a question
-        self.lock = threading.Lock()
+        self.lock, self.taking = threading.Lock(), threading.Lock()
 
     def edit(self, asked: dict) -> Edit:
         """The edit of a request: values, or the text of a file."""
@@ -136,11 +144,17 @@ class Session:
         return {"warnings": self.edit(asked).warnings}
 
     def frame(self, asked: dict) -> Crop:
-        """An output frame, as retime.py renders it."""
+        """An output frame, as retime.py renders it; with a "layer" that one alone, with "matte" the alpha, as grey."""
         edit, frame = self.edit(asked), asked.get("frame")
         if not isinstance(frame, int) or not 0 <= frame < edit.length:
             raise UserError(f"frame: found {frame}; expected one from 0 to {edit.length - 1}")
-        return 0, 0, self.compositor.frame(edit, frame)
+        layer, matte = asked.get("layer"), asked.get("matte") is True
+        if layer is not None:
+            edit = alone(edit, layer, self.compositor.facts.layers, "layer")
+        if matte:
+            edit = replace(edit, replacement=TRANSPARENT)
+        pixels = self.compositor.frame(edit, frame)
+        return 0, 0, np.ascontiguousarray(pixels[..., 3]) if matte else pixels
 
     def files(self) -> dict:
         """Names of what is in the folder: edits, what may stand in the background's place, and what was rendered."""
@@ -149,11 +163,33 @@ class Session:
                 "backgrounds": [path.name for path in found
                                 if path.suffix.lower() in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)]}
 
+    def add_background(self, name: str, chunks: Iterator[bytes]) -> dict:
+        """Take a picture or video that may stand in the background's place; its name here, under which nothing was."""
+        stem, ending = safe_stem(name), Path(name).suffix.lower()
+        if ending not in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES):
+            raise UserError(f"{name[-60:]}: neither a picture nor a video; expected "
+                            f"{', '.join((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))}")
+        with self.taking:
+            path, number = self.folder / f"{stem}{ending}", 2
+            while path.exists():
+                path, number = self.folder / f"{stem} {number}{ending}", number + 1
+            with written_atomically(path) as temporary:
+                with temporary.open("wb") as file:
+                    file.writelines(chunks)
+                try:
+                    if ending in PICTURE_SUFFIXES:
+                        read_picture(temporary)
+                    else:
+                        PicturesByTime(temporary, lambda picture: picture).at(0)
+                except UserError as error:
+                    raise UserError(str(error).replace(str(temporary), name[-60:])) from None
+        return {"name": path.name}
+
     def saved_edit(self, name: str) -> str:
         """The text of a saved edit."""
         path = self.folder / f"{safe_name(name)}.json"
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = read_text(path)
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not readable ({error})") from None
         self.own.add(path)
@@ -174,7 +210,13 @@ class Session:
         return {"file": str(path)}
 
     def render(self, asked: dict) -> dict:
-        """Start to render, under a name and in a format, or answer what is in the way (`_in_the_way`)."""
+        """Start to render, under a name and in a format, or answer what is in the way (`_in_the_way`).
+
+        With `layers`, one of `LAYER_FORMATS`, the layers are written into a folder of that name (see
+        `retiming/layer_files.py`), with `apart` their effects apart.
+        """
+        if asked.get("layers") is not None:
+            return self._render_layers(asked)
         name, _, ending = str(asked.get("name")).rpartition(".")
         if ending not in FORMATS:
             raise UserError(f"found .{ending[:20]}; expected one of {', '.join(FORMATS)}")
@@ -183,19 +225,37 @@ class Session:
         edit, place = self.edit(asked), out.parent if ending in ("png", "exr") else out
         if edit.replacement != place and self._in_the_way(place, asked):  # that is refused, not asked about
             return {"exists": place.name}
+        return self._start(edit, out, place, partial(render, self.compositor, edit, str(out)))
+
+    def _render_layers(self, asked: dict) -> dict:
+        form, folder, edit = asked["layers"], self.folder / safe_name(asked.get("name")), self.edit(asked)
+        if form not in LAYER_FORMATS:
+            raise UserError(f"found layers as {str(form)[:20]}; expected one of {', '.join(LAYER_FORMATS)}")
+        if self._in_the_way(folder, asked):
+            return {"exists": folder.name}
+        marks = asked["edit"].get("marks") if isinstance(asked["edit"], dict) else None
+        return self._start(edit, folder, folder, partial(write_layers, self.compositor, edit, folder, form,
+                                                         asked.get("apart") is True, marks))
+
+    def _start(self, edit: Edit, out: Path, place: Path, work: Callable[[Callable], list[str]]) -> dict:
         with self.lock:
             if self.rendering is not None and self.rendering.state == "running":
                 raise UserError(f"{self.rendering.file} is being rendered; wait for it, or cancel it")
-            self.rendering = Rendering(str(out), edit.last + 1 - edit.first)
+            self.rendering = Rendering(str(out), edit.last + 1 - edit.first, warnings=list(edit.warnings))
             self.own.add(place)
         # Not a daemon, as the thread of a request is: at the end it is waited for, so that nothing unfinished stays.
-        threading.Thread(target=self.rendering.run, args=(self.compositor, edit), name="rendering",
-                         daemon=False).start()
+        threading.Thread(target=self.rendering.run, args=(work,), name="rendering", daemon=False).start()
         return self.progress()
 
     def progress(self) -> dict:
         """How far the rendering is."""
         return self.rendering.values() if self.rendering is not None else {"state": "none"}
+
+    def rendered(self) -> Path:
+        """The video that was rendered last."""
+        if self.rendering is None or self.rendering.state != "done" or not Path(self.rendering.file).is_file():
+            raise UserError("there is no video; render one first")
+        return Path(self.rendering.file)
 
     def cancel(self, _: dict | None = None) -> dict:
         """Stop the rendering; nothing of it stays."""
@@ -214,6 +274,12 @@ class Session:
                 and int(layer) in layers and int(frame) < length):
             raise UserError(f"layer {layer[:20]}, frame {frame[:20]}: no such picture")
         return int(layer), int(frame)
+
+
+def safe_stem(name: str) -> str:
+    """A name that is safe, as like that of somebody's file as it can be."""
+    stem = re.sub(r"[^\w \-]", "_", Path(name).stem)[:40].lstrip(" -")
+    return stem if FILE_NAME.fullmatch(stem) else "background"
 
 
 def safe_name(name) -> str:

@@ -21,11 +21,14 @@ class Sound {
     });
   }
 
+  // Browsers let a page be heard only after somebody has done something there; waking up takes a moment.
+  get isAwake() { return !this.buffer || this.context.state === "running"; }
+  wake() { return this.context.resume(); }
+
   // Play from an output frame on.
   play(output) {
     this.stop();
     if (!this.buffer || output / this.rate >= this.buffer.duration) return;
-    this.context.resume();
     this.node = this.context.createBufferSource();
     this.node.buffer = this.buffer;
     this.node.connect(this.context.destination);

@@ -17,11 +17,15 @@ class Server extends LocalServer {
   thumbnail(layer, frame) { return this.placedPicture(`/thumbnail/${layer}/${frame}`); }
 
   check(values) { return this.ask("/check", {edit: values}); }  // {warnings: [...]}
-  // The very picture that retime.py renders.
-  async frame(values, output) { return (await this.ask("/frame", {edit: values, frame: output})).blob(); }
-  // These two give null where something of that name is there, and the user wants to keep it.
+  // The very picture that retime.py renders, or what a view (see WebGLCompositor.draw) shows of it.
+  async frame(values, output, view) { return (await this.ask("/frame", {edit: values, frame: output, ...view})).blob(); }
+  // These give null where something of that name is there, and the user wants to keep it.
   save(name, values, overwrite) { return this.unlessItExists("/save", {name, edit: fileText(values), overwrite}); }
   render(name, values) { return this.unlessItExists("/render", {name, edit: values}); }
+  // All layers for other programs, into a folder; `apart`: their effects apart.
+  renderLayers(name, values, layers, apart) {
+    return this.unlessItExists("/render", {name, edit: values, layers, apart});
+  }
   async unlessItExists(path, body) {
     const answer = await this.ask(path, body);
     if (!answer.exists) return answer;
@@ -29,6 +33,10 @@ class Server extends LocalServer {
   }
 
   files() { return this.ask("/files"); }
+  // A picture or video for the background's place; {name} is what it is called there.
+  addBackground(file) { return this.ask(`/background/${encodeURIComponent(file.name)}`, file); }
+  // What was rendered last.
+  async rendered() { return (await this.ask("/rendered")).blob(); }
   // The clip's sound as a file's bytes; null: it has none.
   async sound() {
     const answer = await this.ask("/sound");
@@ -52,7 +60,7 @@ class Embedded {
     return {bitmap: await bitmapOf(new Blob([bytes], {type})), x, y};
   }
 
-  picture(layer, frame) { return this.decode(this.pictures.layers[layer][frame % this.pictures.layers[layer].length]); }
+  picture(layer, frame) { return this.decode(this.pictures.layers[layer][frame]); }
   person(layer, frame) { return this.decode(this.pictures.people[layer]?.[frame]); }
   thumbnail(layer, frame) { return this.picture(layer, frame); }
   replacement(name) { return this.decode(this.pictures.replacements[name]); }

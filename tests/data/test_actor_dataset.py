@@ -1,23 +1,28 @@
 import json
+import re
+import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 import test as test_program
 import train
-from data.actor_dataset import Memory, parse_views, read_matrix
-from data.loading import create_dataset, resolved
+from data.actor_dataset import Memory, parse_views
+from data.actor_files import pictures_of_cameras, read_cameras
+from data.loading import create_dataset, find_dataset, resolved
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from tests.golden_actor import GOLDEN, figures
 from tests.program import ROOT
 from util.errors import UserError
 from util.images import read_image
-from vision.geometry.rays import pixel_rays
+from vision.geometry.rays import pixel_grid, pixel_rays
 from vision.geometry.trajectories import camera_on_path
 
 SMALL = ("--model", "neural_actor", "--dataroot", str(GOLDEN / "dataroot"), "--gpu_ids", "-1", "--num_threads", "0",
@@ -47,11 +52,18 @@ def test_training_takes_as_many_steps_as_asked_for_and_exports_held_out_views(tm
     assert names == [f"{i:06d}.png" for i in range(len(names))] and names
 
 
-def test_matrices_of_cameras_are_read_as_published():
-    for name, case in figures("camera_forms.pt").items():
-        matrix = read_matrix(GOLDEN / "camera_forms" / f"{name}.txt", legacy=case["kind"] == "intrinsics")
-        matrix = matrix.inverse() if case["kind"] == "extrinsic" else matrix
-        torch.testing.assert_close(matrix, case["matrix"].float(), atol=1e-5, rtol=1e-6)
+@pytest.mark.parametrize("name", figures("camera_forms.pt"))
+def test_matrices_of_cameras_are_read_as_published(name, tmp_path):
+    case = figures("camera_forms.pt")[name]
+    kind = {"intrinsics": "intrinsic", "pose": "pose", "extrinsic": "extrinsic"}[case["kind"]]
+    for folder in {"intrinsic", "pose", kind}:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "0000.txt").write_text("1 0 0 0\n0 1 0 0\n0 0 1 0\n0 0 0 1\n")
+    shutil.copy(GOLDEN / "camera_forms" / f"{name}.txt", tmp_path / kind / "0000.txt")
+    (intrinsics, pose), = read_cameras(tmp_path)
+    read, other = (intrinsics, pose) if case["kind"] == "intrinsics" else (pose, intrinsics)
+    torch.testing.assert_close(read, case["matrix"], atol=1e-5, rtol=1e-6)
+    assert torch.equal(other, torch.eye(4)) and not torch.equal(read, other)
 
 
 @pytest.mark.parametrize("name", figures("dataset.pt"))
@@ -70,8 +82,18 @@ def test_items_are_as_published(name, tmp_path):
     assert len(dataset) == len(case["items"])
     frames = {}
     for item, expected in zip((dataset[i] for i in range(len(dataset))), case["items"]):
-        frames.setdefault(expected["frame"], expected)
-        frame = frames[expected["frame"]]
+        frame = frames.setdefault(expected["frame"], expected)
+        view = wanted["views"][expected["position_in_views"]]
+        assert item["image_path"] == (f"v{view:03d}_f" if len(wanted["views"]) > 1 else "") \
+            + f"{expected['frame']:06d}.png"
+        places = [place for _, place in dataset.camera_files]
+        files = pictures_of_cameras(dataset.photographs[expected["frame"]], places)
+        assert files[view] == GOLDEN / case["dataroot"] / expected["file"]
+        height, width, rows, columns = expected["size"].tolist()
+        assert item["size"] == (height, width)
+        close(pixel_grid(item["size"], (height * rows, width * columns)), expected["uv"].T.float())
+        for ours, theirs in zip(dataset.cameras[view], ("intrinsics", "camera_to_world")):
+            close(ours, expected[theirs])
         close(item["rgb"], expected["colors"])
         close(item["alpha"], expected["alpha"])
         close(item["camera_to_world"], expected["camera_to_world"])
@@ -83,6 +105,9 @@ def test_items_are_as_published(name, tmp_path):
         close(item["joints_RT"], frame["joints_RT"].permute(2, 0, 1))
         close(item["rotation"], frame["rotation"])
         close(item["translation"], frame["translation"][0])
+        angles = json.loads(dataset.transforms[expected["frame"]].read_text())["pose"]  # that nobody reads
+        root = torch.from_numpy(Rotation.from_matrix(item["rotation"].T.numpy()).as_rotvec()).float()
+        close(frame["pose"], torch.cat((root[None], torch.tensor(angles)[:, 3:]), -1))
 
 
 def close(found, expected):
@@ -106,17 +131,25 @@ def test_pixels_to_train_on_see_the_body_and_are_as_likely_with_and_without_a_ma
     assert abs(counts[False] - counts[True]).max() < 40
 
 
-def test_two_processes_with_a_frame_each_do_what_one_does_with_both(tmp_path, monkeypatch):
+FEATURES = ("--use_texture_encoder", "--texture_encoder_layers", "1", "--inputs_to_texture",
+            "feat:0:16,attnout:0:12,texture:0:64,ray:2:3:b")
+
+
+@pytest.mark.parametrize("kind", [(), FEATURES], ids=["raw", "features"])
+def test_two_processes_with_a_frame_each_do_what_one_does_with_both(tmp_path, monkeypatch, kind):
+    """Each frame has its own statistics of batch normalisation; their averages are those of what a process has seen."""
     monkeypatch.chdir(tmp_path)
-    options = [*SMALL, "--max_update", "4", "--batch_size", "2", "--discrete_regularization"]
+    options = [*SMALL, *kind, "--max_update", "4", "--batch_size", "2", "--discrete_regularization"]
     train.main(["--name", "one", *options])
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", str(ROOT / "train.py"),
                "--name", "two", *options]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     one, two = (torch.load(f"checkpoints/{name}/latest_net_actor.pth", weights_only=True) for name in ("one", "two"))
-    for name, weights in one.items():
-        torch.testing.assert_close(two[name], weights, atol=1e-5, rtol=1e-4)
+    seen = {name for name in one if name.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked")}
+    for name in one.keys() - seen:
+        torch.testing.assert_close(two[name], one[name], atol=1e-5, rtol=1e-4)
+    assert all(int(two[name]) == 4 and int(one[name]) == 8 for name in seen if "bn1.num" in name and "layer" not in name)
 
 
 def render(monkeypatch, tmp_path, *arguments):
@@ -222,3 +255,79 @@ def test_what_does_not_fit_into_memory_is_read_again():
         memory.get(("b",), reader("b", 60))
         memory.get(("c",), reader("c", 40))
     assert read == ["a", "b", "c", "b"]
+
+
+def test_views_that_nobody_filmed_show_as_much_as_the_photographs_did(monkeypatch, tmp_path):
+    """Views are half as large as photographs, of which the second folder has none; intrinsics are for photographs."""
+    size = figures("training.pt")["plain"]["options"]["view-resolution"]
+    for other, names in (("poses", ("transform", "tex")), ("cameras", ("transform", "tex", "intrinsic", "pose"))):
+        (tmp_path / other).mkdir()
+        for name in names:
+            (tmp_path / other / name).symlink_to(GOLDEN / "dataroot" / name)
+    own = create_dataset(options_of_a_view(monkeypatch, tmp_path, "--test_views", "1"))
+    assert own.filmed_size != own.size == tuple(int(side) for side in size.split("x"))
+    for other in ("poses", "cameras"):
+        dataset = create_dataset(options_of_a_view(monkeypatch, tmp_path, "--test_views", "1", "--dataroot",
+                                                   str(tmp_path / other)))
+        assert torch.equal(dataset.item(1, None, 1)["rays_d"], own.item(1, None, 1)["rays_d"])
+    scaled = "".join(f"{value / own.filmed_size[0] * own.size[0]:.6f} " for value in own.cameras[1][0][:3].flatten())
+    (tmp_path / "small.txt").write_text("\n".join(" ".join(scaled.split()[i:i + 4]) for i in (0, 4, 8)))
+    dataset = create_dataset(options_of_a_view(
+        monkeypatch, tmp_path, "--dataroot", str(tmp_path / "poses"), "--render_camera_poses",
+        str(GOLDEN / "dataroot/pose"), "--render_camera_intrinsics", str(tmp_path / "small.txt")))
+    torch.testing.assert_close(dataset.item(1, None, 1)["rays_d"], own.item(1, None, 1)["rays_d"])
+
+
+def options_of_a_view(monkeypatch, tmp_path, *arguments):
+    """Options of test.py, for a run without training."""
+    monkeypatch.chdir(tmp_path)
+    if not Path("checkpoints").exists():
+        train.main(["--name", "run", *SMALL, "--n_epochs", "0", "--subsample", "1", "--start_end", "0,100"])
+    return resolved(TestOptions().parse(["--name", "run", *arguments]))
+
+
+def test_which_frames_were_trained_on_says_nothing_of_another_dataroot(monkeypatch, tmp_path):
+    (tmp_path / "other").symlink_to(GOLDEN / "dataroot")
+    shutil.copytree(GOLDEN / "dataroot", tmp_path / "copy")
+    monkeypatch.chdir(tmp_path)
+    train.main(["--name", "run", *SMALL, "--n_epochs", "0", "--start_end", "1,2"])
+    every = len(list((GOLDEN / "dataroot/transform").iterdir()))
+    for root, frames in (("other", 1), (str(GOLDEN / "dataroot"), 1), ("copy", every)):
+        opt = TestOptions().parse(["--name", "run", "--dataroot", root])
+        assert len(create_dataset(resolved(opt)).frames) == frames
+
+
+def test_one_file_of_intrinsics_serves_all_cameras(tmp_path):
+    for name in ("pose", "extrinsic"):
+        (tmp_path / name).mkdir()
+    for camera in range(2):
+        (tmp_path / f"pose/{camera}.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1")
+    with pytest.raises(UserError, match="no intrinsics of cameras"):
+        read_cameras(tmp_path)
+    for name in ("intrinsic.txt", "intrinsics.txt"):
+        (tmp_path / name).write_text(f"{len(name)} 32 24 0\n")
+        assert [float(inner[0, 0]) for inner, _ in read_cameras(tmp_path)] == [len(name)] * 2
+
+
+def test_frames_textures_or_photographs_of_others_are_other_data(tmp_path):
+    """A continued run knows by this text that it sees what it saw; what systems leave in folders does not count."""
+    root = shutil.copytree(GOLDEN / "dataroot", tmp_path / "actor")
+
+    def identity():
+        return find_dataset("actor").resolve_options(Namespace(dataroot=str(root), load_rgb_name="rgb", is_train=False,
+                                                               base_root="", max_update=0))["data_id"]
+
+    begun = identity()
+    assert re.fullmatch(r"3 frames, 000000.json to 000002.json, \w{8}", begun)
+    (root / "rgb/000000/.DS_Store").write_bytes(b"")
+    (root / "notes.txt").write_text("of tuesday")
+    assert identity() == begun
+    seen = {begun}
+    for change in ("tex/000001.png", "rgb/000001/*", "transform/000001.json"):
+        path = sorted(root.glob(change))[-1]
+        path.write_bytes(path.read_bytes() + b" ")
+        seen.add(identity())
+    path.rename(root / "000001.json")
+    assert len(seen) == 4 and re.fullmatch(r"2 frames, 000000.json to 000002.json, \w{8}", identity())
+    shutil.rmtree(root / "transform")
+    assert identity() == "no frames"

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +24,12 @@ def test_alpha_regularization_is_the_published_one(figures, l1, l0, name):
 
 def test_mask_loss_is_the_published_one(figures):
     torch.testing.assert_close(mask_loss(figures["pred"], figures["trimap"]), figures["mask_loss"])
+
+
+def test_reconstruction_is_measured_by_its_colours_alone():
+    reconstruction, target = torch.zeros(1, 4, 2, 3), torch.zeros(1, 3, 2, 3)
+    reconstruction[:, 3], target[:, 0], target[0, 2, 1, 2] = 1, 0.5, -0.6
+    assert float(reconstruction_loss(reconstruction, target)) == pytest.approx((6 * 0.5 + 0.6) / 18)
 
 
 def test_unknown_pixels_do_not_count_in_the_mask_loss():
@@ -65,6 +72,23 @@ def test_layers_are_completed_only_where_others_hide_them():
     assert torch.where(hidden[:, None], 0, layers[:, 1, :3] - prior[:, 1, :3]).abs().max() < 1e-6
     assert (layers[:, 1, 3] == torch.where(hidden & (body[:, 1] > 0), learned[:, 1, 3], prior[:, 1, 3])).all()
     assert (fill_hidden(prior, learned, body, shows_hidden=True)[:, :, 3] == prior[:, :, 3]).all()
+
+
+@pytest.mark.parametrize("learned_error", [0.0, 0.5])
+def test_behind_others_what_knows_the_view_better_counts_more(learned_error):
+    true = torch.rand(1, 3, 3, 32, 32) - 0.5
+    prior = torch.cat((true, torch.ones(1, 3, 1, 32, 32)), dim=2)
+    prior[:, 2, 3] = -1
+    prior[:, 2, 3, :, 16:] = 1
+    learned, hidden = prior.clone(), prior.clone()
+    learned[:, :, :3] += learned_error * (torch.rand(true.shape) - 0.5)
+    hidden[:, :, :3] += (0.5 - learned_error) * (torch.rand(true.shape) - 0.5)
+    hidden[:, 1, 3] = 1
+    behind = np.s_[:, 1, :3, :, 18:]
+    prior[behind] = hidden[behind]  # as `layers_from_mattes` takes it over
+    layers = fill_hidden(prior, learned, torch.ones(1, 3, 32, 32), shows_hidden=False, hidden=hidden)
+    assert (layers[:, 1, :3] - true[:, 1])[..., 18:].abs().mean() < 0.02
+    assert (layers[:, 1, 3] == 1).all()
 
 
 def test_by_how_much_learned_colours_miss_what_is_seen_is_continued_behind_others():

@@ -175,6 +175,21 @@ def test_who_is_hidden_keeps_the_colours_that_are_seen_of_him():
     assert torch.allclose(layers[0, 2, :3, 5:45, 30:60], image[0, :, 5:45, 30:60], atol=1e-6)
 
 
+def test_who_is_hidden_looks_as_other_frames_show_him_in_the_light_of_this_one():
+    person = tensor(texture()) / 2
+    image, people, in_front = person.clone(), torch.zeros(1, 3, HEIGHT, WIDTH), torch.zeros(1, 1, HEIGHT, WIDTH)
+    people[:, 1, 5:40, 5:45], people[:, 2, 5:45, 30:60], in_front[..., 5:45, 30:60] = 1, 1, 1
+    image = torch.where(in_front > 0, -0.9, image)
+    hidden = torch.cat((person - 0.2, torch.ones_like(in_front)), dim=1)[:, None].repeat(1, 3, 1, 1, 1)
+    layers = layers_from_mattes(torch.zeros_like(image), image, people, torch.zeros_like(people), hidden)
+    behind = np.s_[..., 5:40, 5:45]
+    assert torch.allclose(layers[:, 1, :3][behind], person[behind], atol=0.01)
+    hidden[:, :, 3] = -1  # nothing known: as without
+    unknown = layers_from_mattes(torch.zeros_like(image), image, people, torch.zeros_like(people), hidden)
+    without = layers_from_mattes(torch.zeros_like(image), image, people, torch.zeros_like(people))
+    assert torch.allclose(unknown, without, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 3), (48, 64)])
 def test_colours_go_on_where_they_are_not_known(shape):
     colours, known = torch.rand(2, 3, *shape), torch.zeros(2, 1, *shape)

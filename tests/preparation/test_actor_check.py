@@ -6,9 +6,10 @@ import pytest
 import torch
 
 import prepare
-from data.actor_dataset import by_number, read_cameras, read_pose, world_vertices
-from preparation import actor_check
-from preparation.actor_check import View, body_in_view, check
+from data.actor_files import by_number, read_cameras, read_pose, world_vertices
+from preparation import actor_check, actor_overlap
+from preparation.actor_check import check
+from preparation.actor_overlap import View, body_in_view
 from tests.golden_actor import OWN, figures
 from util.errors import UserError
 from util.images import read_image, write_png
@@ -159,7 +160,7 @@ def test_cameras_in_another_order_are_told_and_the_figure_falls(long_actor):
 
 
 def test_of_many_cameras_each_is_compared_in_one_frame(long_actor, monkeypatch):
-    monkeypatch.setattr(actor_check, "CAMERAS", 2)
+    monkeypatch.setattr(actor_overlap, "CAMERAS", 2)
     compared = check(long_actor)[1]
     assert sorted(entry.camera for entry in compared) == [0, 1, 2] and len({entry.frame for entry in compared}) == 3
 

@@ -14,6 +14,7 @@ import pytest
 
 from data.tracked_poses import read_poses
 from preparation.steps import read_values
+from tests.accessibility import grave_findings
 from tests.preparation.correction_clip import make_clip
 from util.images import read_image
 
@@ -116,3 +117,4 @@ def test_the_page_fits_a_telephone_in_light_and_dark(page):
             box = page.driver.execute_script("const box = document.getElementById(arguments[0])"
                                              ".getBoundingClientRect(); return [box.left, box.right, box.bottom]", name)
             assert 0 <= box[0] < box[1] <= 390 and box[2] <= 844
+        assert not grave_findings(page.driver)

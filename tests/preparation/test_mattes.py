@@ -116,3 +116,75 @@ def test_people_who_share_a_layer_share_its_masks(root, boxes):
     write_values(root / "metadata.json", {**read_values(root / "metadata.json"), "people_layers": [[1, 2]]})
     assert "masks of 1 layer" in perform(mattes.STEP, root, OPTIONS)[0].summary
     assert [path.name for path in (root / "mask").iterdir()] == ["01"]
+
+
+def guides_of(root, frames, bag=True):
+    """Masks of some frames alone, given: the walker and what he holds."""
+    for f in frames:
+        write_png(root / "in/01" / f"{f + 1:04d}.png", 255 * (walker(f) | (bag & carried(f))).astype(np.uint8))
+    return perform(MASKS, root, Namespace(masks=root / "in"))[0]
+
+
+def carried(f):
+    """A box at the walker's hand in the colours of the wall, which no machine finds."""
+    mask = np.zeros(SIZE[::-1], bool)
+    mask[30:46, 28 + 5 * f:38 + 5 * f] = True
+    return mask
+
+
+def test_masks_of_some_frames_stay_and_guide_those_of_the_others(root, boxes):
+    rng = np.random.default_rng(1)
+    bag = np.kron(rng.uniform(60, 180, (4, 3, 1)), np.ones((4, 4, 3)))[:, :10]
+    for f in range(FRAMES):
+        for folder in ("rgb", "rgb_256"):
+            picture = read_image(root / folder / f"{f + 1:04d}.png", "RGB").copy()
+            picture[carried(f)] = bag.reshape(-1, 3)
+            write_png(root / folder / f"{f + 1:04d}.png", picture)
+    outcome = guides_of(root, (2, 6))
+    assert outcome.summary.startswith("of 2 frames") and "2 of 10 frames" in outcome.findings[-1].text
+    assert not (root / "mask").exists()
+    perform(mattes.STEP, root, OPTIONS)
+    assert given_masks(root) == {} and is_made_by("mattes", root, "mask")
+    for f in range(FRAMES):
+        mask, true = read_mask(root / "mask/01" / f"{f + 1:04d}.png"), walker(f) | carried(f)
+        assert (mask & true).sum() / (mask | true).sum() > (0.999 if f in (2, 6) else 0.9)
+        assert f >= 8 or (mask & carried(f)).sum() > 0.85 * carried(f).sum()
+    for f in range(FRAMES):
+        write_png(root / "in/01" / f"{f + 1:04d}.png", 255 * walker(f).astype(np.uint8))
+    perform(MASKS, root, Namespace(masks=root / "in"))
+    assert list(given_masks(root)) == [1] and not (root / "mask_given").exists()
+
+
+def test_what_corrects_a_mask_is_taken_away_as_far_as_the_next_that_is_given(root, monkeypatch):
+    def too_much(picture, skeletons):
+        masks = [np.zeros(picture.shape[:2], np.float32) for _ in skeletons]
+        for mask, skeleton in zip(masks, skeletons):
+            left = int(skeleton[:, 0].min())
+            mask[6:62, left:left + 16] = mask[0:20, left + 4:left + 12] = mask[24:40, left + 16:left + 28] = 0.9
+        return masks
+    monkeypatch.setattr(segmenters, "best_at_hand", lambda name: AtHand("boxes", too_much, ""))
+    guides_of(root, (4,), bag=False)
+    perform(mattes.STEP, root, OPTIONS)
+    mask = read_mask(root / "mask/01/0005.png")
+    assert (mask & ~walker(4)).sum() == 0
+
+
+def test_masks_of_some_frames_are_followed_where_nobody_has_a_pose(root):
+    (root / "keypoints.json").unlink()
+    guides_of(root, (1, 5), bag=False)
+    outcome, _ = perform(mattes.STEP, root, OPTIONS)
+    assert outcome.summary == "masks of 1 layer (followed from those given)"
+    for f in range(FRAMES - 2):
+        mask = read_mask(root / "mask/01" / f"{f + 1:04d}.png")
+        assert (mask & walker(f)).sum() / (mask | walker(f)).sum() > 0.85
+
+
+def test_a_mask_of_nobody_who_was_found_is_left_out_and_told(root, boxes):
+    for f in (2, 5):
+        write_png(root / "in/01" / f"{f + 1:04d}.png", 255 * np.eye(*SIZE[::-1], dtype=np.uint8))
+        write_png(root / "in/02" / f"{f + 1:04d}.png", 255 * walker(f).astype(np.uint8))
+    perform(MASKS, root, Namespace(masks=root / "in"))
+    outcome, _ = perform(mattes.STEP, root, OPTIONS)
+    told = [finding.text for finding in outcome.findings]
+    assert any("mask 1 of those given is of nobody" in text for text in told)
+    assert "mattes: mask 2 of those given is person 1's" in told and not (root / "mask/02").exists()

@@ -262,5 +262,6 @@ def test_what_nobody_ever_saw_is_warned_of(tmp_path):
 
     assert warning({}) is None
     assert warning({"remove": [2]}) is None
-    assert "from output frame 1 on, 9.8% of the picture" in warning({"remove": [1]})
+    assert "behind person 1 is never seen: from output frame 1 on, 9.8% of the picture" in warning({"remove": [1]})
+    assert "behind person 1 is never seen: from output frame 1 on, 9.8% of the picture" in warning({"remove": [1, 2]})
     assert "from output frame 3 on" in warning({"layers": {"1": {"opacity": [[2, 1], [3, 0]]}}})

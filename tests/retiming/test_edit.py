@@ -38,6 +38,10 @@ def test_the_empty_edit_shows_every_layer_as_filmed():
     ({"hold": 5}, [5] * 10),
     ({"speed": 2}, [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]),
     ({"speed": [[1, 0], [2, 0], [3, 1]]}, [1, 1, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5]),
+    ({"speed": 0.5, "frames": [3, 5]}, [1, 2, 3, 3.5, 4, 4.5, 5, 6, 7, 8]),
+    ({"speed": 2, "frames": [3, 7]}, [1, 2, 3, 5, 7, 8, 9, 10, 11, 12]),
+    ({"cut": [3, 6]}, [1, 2, 7, 8, 9, 10, 11, 12, 13, 14]),
+    ({"align": [[2, 2, "linear"], [8, 5, "linear"]]}, [1, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7]),
     ({"reverse": True}, [20, 19, 18, 17, 16, 15, 14, 13, 12, 11]),
     ({"reverse": [2, 4]}, [1, 4, 3, 2, 5, 6, 7, 8, 9, 10]),
     ({"loop": [2, 3]}, [1, 2, 3, 2, 3, 2, 3, 2, 3, 2]),
@@ -83,6 +87,39 @@ def test_numbers_change_linearly_between_keys_and_not_outside():
     assert [opacity.at(output) for output in range(6)] == [0, 0, 0, 0.5, 1, 1]
 
 
+def test_handles_bend_a_number_between_its_keys_and_within_its_limits():
+    def opacity(first, last=()):
+        keys = [[1, 0, *first], [11, 1, *last]]
+        return edit({"layers": {"1": {"opacity": keys}}}).instances[0].opacity
+
+    eased = opacity(["ease"], ["ease"])
+    assert [round(eased.at(output), 9) for output in (-3, 0, 1, 5, 10, 30)] == [0, 0, 0.028, 0.5, 1, 1]
+    assert [round(opacity(["linear"], ["ease"]).at(at), 9) for at in (0, 5, 10)] == [0, 0.625, 1]
+    # At t = 1/2 these cubics, frame and value, are at 8.75 and 0.5.
+    bent = opacity([{"out": [10, 0]}], [{"in": [0, 0]}])
+    assert abs(bent.at(8.75) - 0.5) < 1e-9
+    assert opacity([{"out": [5, 9]}], [{"in": [0, 0]}]).at(4) == 1, "an opacity stays one"
+    assert opacity([{"out": [20, 2]}]).at(3) == opacity([{"out": [10, 1]}]).at(3), "a long handle is shortened"
+
+
+@pytest.mark.parametrize("values, length", [
+    ({}, 20),
+    ({"layers": {"1": {"time": [{"speed": 0.5, "frames": [3, 8]}]}}}, 25),
+    ({"layers": {"1": {"time": [{"speed": 0.5}]}, "3": {"time": [{"offset": 30}]}}}, 50),
+    ({"layers": {"1": {"time": [{"speed": 0.5}]}}, "remove": [1]}, 20),
+    ({"layers": {"others": {"time": [{"cut": [3, 8]}]}}, "background": {"time": [{"cut": [3, 8]}]}}, 14),
+    ({"layers": {"others": {"time": [{"cut": [3, 8]}]}}, "background": {"replace": "#000000"}}, 14),
+    ({"layers": {"others": {"time": [{"hold": 3}]}}, "background": {"replace": "transparent"}}, 20),
+])
+def test_a_fitting_length_shows_everybodys_last_frame(values, length):
+    assert edit({**values, "length": "fit"}).length == length
+    assert edit({**values, "length": "fit"}).warnings == ()
+
+
+def test_people_and_places_in_time_have_names_that_change_nothing():
+    assert edit({"names": {"2": "Ann-Sofie"}, "markers": [[3, "jump"], [40, "end"]]}) == edit({})
+
+
 def test_a_background_comes_from_the_folder_of_the_edit_and_from_nowhere_else(tmp_path):
     (tmp_path / "edits").mkdir()
     for file in (tmp_path / "edits" / "beach.png", tmp_path / "secret.png"):
@@ -111,6 +148,15 @@ def test_a_background_comes_from_the_folder_of_the_edit_and_from_nowhere_else(tm
     ('{"layers": {"1": {"time": [{"offset": 1e9}]}}}', "time[0].offset: found 1000000000.0; expected a number"),
     ('{"layers": {"1": {"time": [{"offset": NaN}]}}}', "time[0].offset: found NaN; expected a number"),
     ('{"layers": {"1": {"time": [{"align": [[4, 90]]}]}}}', "align[0][1]: found 90; expected a number from 1 to 20"),
+    ('{"layers": {"1": {"time": [{"align": [[4, 9, "eas"]]}]}}}', 'found "eas"; expected "ease", "linear", or'),
+    ('{"layers": {"1": {"x": [[4, 0, {"in": [2, 0]}]]}}}', "x[0][2].in[0]: found 2; expected a number"),
+    ('{"layers": {"1": {"time": [{"offset": 3, "frames": [1, 2]}]}}}', "frames: found [1, 2]; expected it beside speed"),
+    ('{"layers": {"1": {"time": [{"speed": 0, "frames": [1, 2]}]}}}', "speed: found 0; expected a number from 0.01 to"),
+    ('{"layers": {"1": {"time": [{"cut": [9, 2]}]}}}', "found [9, 2]; expected [first, last] with last after first"),
+    ('{"length": "fits"}', 'length: found "fits"; expected a whole number from 1 to 100000, or "fit"'),
+    ('{"names": {"7": "Ann"}}', "names.7: no such key"),
+    ('{"names": {"1": "a\\nb"}}', "expected a name of up to 60 letters"),
+    ('{"markers": [[3, 4]]}', "markers[0][1]: found 4; expected a name"),
     ('{"layers": {"1": {"time": [{"align": [[4, 9], [4, 8]]}]}}}', "align[1][0]: found 4; expected a later frame"),
     ('{"layers": {"1": {"time": [{"loop": [1, 5, -3]}]}}}', "loop[2]: found -3; expected a whole number"),
     ('{"layers": {"1": {"time": [{"offset": 1, "hold": 2}]}}}', "expected one step: one of offset, freeze"),
@@ -169,6 +215,8 @@ def test_every_value_of_a_json_text_is_found_in_its_line(value, indent):
 @pytest.mark.parametrize("values, warning", [
     ({"layers": {"1": {"time": [{"freeze": [25, 30]}]}}}, "layers.1.time[0].freeze: stands still beyond the clip"),
     ({"layers": {"1": {"time": [{"freeze": [5, 30]}]}}}, "frozen until frame 30; the retimed video ends at frame 20"),
+    ({"layers": {"1": {"time": [{"speed": 0.5}]}}}, "layer 1: slowed down, ends after the video; \"length\": \"fit\" "
+     "makes it 39 frames long"),
     ({"remove": [2]}, "layer 2 holds people 2, 4: they are retimed together"),
 ])
 def test_what_is_probably_not_meant_is_a_warning(values, warning):

@@ -56,24 +56,34 @@ class RandomEdits:
         first, second = sorted((self.frame(last), self.frame(last)))
         return [first, second if second > first else first + 1]
 
-    def keys(self, low, high):
+    def keys(self, low, high, has_handles=True):
         if self.chance(0.5):
             return self.number(low, high)
         frames = sorted(set(self.random.integers(1, 20, int(self.random.integers(1, 4))).tolist()))
-        return [[frame, self.number(low, high)] for frame in frames]
+        return [[frame, self.number(low, high), *(self.handles(high - low) if has_handles else [])]
+                for frame in frames]
+
+    def handles(self, height):
+        if self.chance(0.6):
+            return []
+        if self.chance(0.4):
+            return [str(self.random.choice(["ease", "linear"]))]
+        return [{key: [side * self.number(0, 9), self.number(-height, height)]
+                 for key, side in (("in", -1), ("out", 1)) if self.chance(0.8)}]
 
     def step(self):
-        kind = self.random.choice(["offset", "freeze", "hold", "speed", "reverse", "backwards", "loop", "pingpong",
-                                   "align"])
+        kind = self.random.choice(["offset", "freeze", "hold", "speed", "stretch", "cut", "reverse", "backwards",
+                                   "loop", "pingpong", "align"])
         if kind == "align":
             frames = sorted(set(self.random.integers(1, 20, 3).tolist()))
-            return {"align": [[frame, self.frame()] for frame in frames]}
+            return {"align": [[frame, self.frame(), *self.handles(LENGTH)] for frame in frames]}
         if kind == "speed":
-            return {"speed": self.keys(-1, 2), **({"ease": True} if self.chance(0.5) else {})}
+            return {"speed": self.keys(-1, 2, False), **({"ease": True} if self.chance(0.5) else {})}
         if kind in ("loop", "pingpong"):
             first, last = self.pair()
             return {kind: [first, last, *([int(self.random.integers(1, 4))] if self.chance(0.5) else [])]}
         return {"offset": {"offset": self.number(-5, 5)}, "freeze": {"freeze": self.pair()},
+                "stretch": {"speed": self.number(0.1, 3), "frames": self.pair()}, "cut": {"cut": self.pair()},
                 "hold": {"hold": self.frame()}, "reverse": {"reverse": self.pair()},
                 "backwards": {"reverse": True}}[kind]
 
@@ -113,7 +123,7 @@ class RandomEdits:
         if self.chance(0.3):
             values["interpolation"] = str(self.random.choice(list(LIMITS["interpolations"])))
         if self.chance(0.3):
-            values["length"] = int(self.random.integers(1, 30))
+            values["length"] = int(self.random.integers(1, 30)) if self.chance(0.5) else "fit"
         if self.chance(0.2):
             values[str(self.random.choice(["remove", "solo"]))] = [int(self.random.integers(1, 4))]
         shown = [layer for layer in (1, 2, 3) if layer not in values.get("remove", ())
@@ -130,6 +140,7 @@ def test_random_edits_are_read_alike(engine, compositor, seed):
     for _ in range(EDITS):
         values = edits.edit()
         edit = edit_from_values(values, compositor.facts, str, compositor.root.path)
+        assert engine.eval(f"lengthOf({json.dumps(values)}, clip)") == edit.length, json.dumps(values)
         for output in edits.random.integers(0, edit.length, 5).tolist():
             found = json.loads(engine.eval(f"JSON.stringify(drawsOf({json.dumps(values)}, clip, {output}))"))
             where = json.dumps({"output": output, **values})
@@ -140,9 +151,9 @@ def test_random_edits_are_read_alike(engine, compositor, seed):
                 identity = np.eye(3)
                 for name, got, expected, within in (
                         ("numbers", [one[key] for key in ("time", "opacity", "effects")],
-                         [other.time, other.opacity, other.effects], 1e-9),
+                         [other.time, other.opacity, other.effects], 0),
                         ("place", one["placement"] or identity.ravel(),
-                         (identity if other.placement is None else other.placement).ravel(), 1e-9),
+                         (identity if other.placement is None else other.placement).ravel(), 0),
                         ("colour", one["colour"],  # of 32 bits there
                          (identity if other.colour is None else other.colour).ravel(), 1e-6)):
                     np.testing.assert_allclose(got, expected, rtol=0, atol=within, err_msg=f"{name}: {where}")

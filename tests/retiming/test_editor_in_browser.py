@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,12 @@ from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
 from retiming.compositor import Compositor
-from retiming.edit import CURVES, LIMITS, STEP_KEYS, TRAIL, ClipFacts, edit_from_values
+from retiming.edit import CURVES, LIMITS, STEP_KEYS, TRAIL, ClipFacts, alone, edit_from_values
 from retiming.editor.page import write_page
 from retiming.editor.server import FILE_NAME, FORMATS
+from retiming.layer_files import FORMATS as LAYER_FORMATS
 from tests import true_camera
+from tests.accessibility import grave_findings, look
 from tests.compositing_case import compositing_case
 from util.images import write_png
 
@@ -210,6 +213,395 @@ EDITS = {
     "picture": {"background": {"replace": "wide.png", "saturation": 0.5}},
     "coloured": {"background": {"replace": "#4080c0", "gain": 1.2}, "remove": [1]},
 }
+
+
+def pixels_of(page, script):
+    """RGBA of the canvas or image that a script gives."""
+    data = page.run(f"const shown = {script}, canvas = document.createElement('canvas');"
+                    "canvas.width = shown.naturalWidth ?? shown.width;"
+                    "canvas.height = shown.naturalHeight ?? shown.height;"
+                    "canvas.getContext('2d').drawImage(shown, 0, 0); return canvas.toDataURL().split(',')[1]")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"))
+
+
+def over(pixels, ground):
+    alpha = pixels[..., 3:] / 255
+    return pixels[..., :3] * alpha + ground * (1 - alpha)
+
+
+@pytest.mark.parametrize("what, layer, matte", [("layer", 2, False), ("layer-matte", 2, True), ("matte", None, True),
+                                                ("background", 0, False)])
+def test_a_view_shows_what_is_rendered_of_it(page, what, layer, matte):
+    page.values = values = {"layers": {"1": {"time": [{"offset": 2}]}, "2": {"opacity": 0.7, "x": 0.1}}}
+    page.select("2.0")
+    page.go_to(6)
+    page.run("editor.viewer.look(arguments[0])", what)
+    edit = edit_from_values(values, page.compositor.facts, str, page.results)
+    edit = edit if layer is None else alone(edit, layer, (1, 2), "layer")
+    expected = page.compositor.frame(replace(edit, replacement="transparent") if matte else edit, 5)
+    if matte:
+        expected = np.dstack([*[expected[..., 3]] * 3, np.full_like(expected[..., 3], 255)])
+    elif expected.shape[2] == 3:
+        expected = np.dstack([expected, np.full_like(expected[..., 0], 255)])
+    page.until("editor.isDrawn")
+    for script in ("editor.compositor.canvas", "document.querySelector('#exact')"):
+        found = pixels_of(page, script)
+        for ground in (0, 255):
+            assert decibel(over(found, ground), over(expected, ground)) >= 48, script
+        page.until("!document.querySelector('#exact').hidden")
+    assert page.browser.find_element("id", "ground").is_displayed() == (what == "layer")
+    page.press("v")
+    assert page.run("return editor.viewer.what") != what
+    page.run("editor.viewer.look('picture')")
+
+
+def test_a_transparent_layer_is_seen_on_the_ground_that_is_chosen(page):
+    page.select("1.0")
+    page.run("editor.viewer.look('layer')")
+    colours = []
+    for _ in range(4):
+        page.press("g")
+        colours.append(page.run("return getComputedStyle(document.querySelector('#screen')).backgroundColor"))
+    assert colours[:3] == ["rgb(0, 0, 0)", "rgb(255, 255, 255)", "rgb(58, 110, 165)"]
+    assert page.run("return editor.viewer.ground") == "squares"
+    page.run("editor.viewer.look('picture')")
+
+
+def test_pixels_are_seen_and_read_where_the_pointer_is(page):
+    box = page.run("const {x, y, width, height} = document.querySelector('#viewer').getBoundingClientRect();"
+                   "return [x, y, width, height]")
+    at = [round(box[0] + 0.4 * box[2]), round(box[1] + 0.6 * box[3])]
+    actions = ActionChains(page.browser, duration=20)
+    actions.w3c_actions.pointer_action.move_to_location(*at)
+    actions.perform()
+    pixel = "return editor.viewer.pixelAt(editor.viewer.hovered).map(Math.floor)"
+    x, y = page.run(pixel)
+    page.until("!document.querySelector('#exact').hidden")
+    r, g, b = page.rendered()[y, x].astype(int)
+    assert page.run("return document.querySelector('#pixel').textContent") == f"{x}, {y} · RGB {r} {g} {b} · A 255"
+    width = page.compositor.size[0]
+    for key in "421":
+        page.press(key)
+        assert page.run("return document.querySelector('#screen').clientWidth") == int(key) * width
+        assert page.run("return document.querySelector('#screen').matches('.pixels')") == (key != "1")
+    page.press("1")
+    assert page.run("return editor.viewer.zoom") is None
+    page.run("arguments[0].dispatchEvent(new WheelEvent('wheel', {deltaY: -800, clientX: arguments[1], "
+             "clientY: arguments[2], cancelable: true}))", page.browser.find_element("id", "viewer"), *at)
+    assert page.run("return editor.viewer.scale") > 10 and page.run(pixel) == [x, y], "it is still under the pointer"
+    assert page.run("return getComputedStyle(document.querySelector('#exact')).imageRendering") == "pixelated"
+    before = page.run("return editor.viewer.centre")
+    page.press(Keys.CONTROL, Keys.ARROW_RIGHT)
+    after = page.run("return editor.viewer.centre")
+    assert after[0] > before[0] and after[1] == before[1]
+    actions = ActionChains(page.browser, duration=20)
+    actions.w3c_actions.pointer_action.move_to_location(*at).pointer_down().move_to_location(at[0] + 30, at[1])
+    actions.w3c_actions.pointer_action.pointer_up()
+    actions.perform()
+    moved = page.run("return editor.viewer.centre")
+    assert moved[0] == pytest.approx(after[0] - 30 / page.run("return editor.viewer.scale"), abs=0.1)
+    page.run("editor.viewer.zoomTo(null)")
+
+
+def test_two_fingers_make_the_picture_larger(page):
+    page.run("const box = document.querySelector('#viewer'), {x, y} = box.getBoundingClientRect();"
+             "box.setPointerCapture = () => {};"
+             "const touch = (name, pointerId, dx, dy) => box.dispatchEvent(new PointerEvent(name, {pointerId, "
+             "pointerType: 'touch', clientX: x + dx, clientY: y + dy, bubbles: true}));"
+             "touch('pointerdown', 7, 200, 100); touch('pointerdown', 8, 260, 100);"
+             "window.scaleBefore = editor.viewer.scale; touch('pointermove', 8, 320, 100);"
+             "touch('pointerup', 7, 200, 100); touch('pointerup', 8, 320, 100)")
+    assert page.run("return editor.viewer.scale / window.scaleBefore") == pytest.approx(2)
+    page.run("editor.viewer.zoomTo(null)")
+
+
+def test_a_wipe_shows_the_original_beside_the_edit(page):
+    page.values = values = {"background": {"gain": 0.5}, "layers": {"1": {"x": 0.3}}}
+    page.go_to(4)
+    page.press("w")
+    page.until("!document.querySelector('#exact').hidden")
+    handle = page.browser.find_element("id", "wipe-handle")
+    page.run("arguments[0].focus({focusVisible: true})", handle)
+    page.press(Keys.HOME)
+    page.press(Keys.SHIFT, Keys.ARROW_RIGHT)
+    page.press(Keys.ARROW_RIGHT)
+    assert handle.get_attribute("aria-valuenow") == "11" and page.run("return editor.output") == 3
+    ActionChains(page.browser, duration=20).drag_and_drop_by_offset(handle, 80, 0).perform()
+    column = page.run("return editor.viewer.wipeColumn")
+    assert column == pytest.approx(page.compositor.size[0] * 0.11 + 80 / page.run("return editor.viewer.scale"), abs=2)
+    found, edited = page.composited(), page.rendered()
+    page.values = {}
+    original = page.rendered()
+    assert decibel(found[:, :column], original[:, :column]) >= 48
+    assert decibel(found[:, column:], edited[:, column:]) >= 48
+    page.values = values
+    page.until("!document.querySelector('#exact').hidden")
+    clipped = page.run("return document.querySelector('#exact').style.clipPath")
+    assert float(clipped.split()[-1].rstrip("%)")) == pytest.approx(100 * column / page.compositor.size[0], abs=0.01)
+    page.press("w")
+    assert not handle.is_displayed() and decibel(page.composited(), edited) >= 48
+
+
+def test_a_picture_of_another_frame_says_so(page):
+    page.go_to(2)
+    page.until("editor.isDrawn")
+    page.run("const {source} = editor, {pictures} = editor.compositor; pictures.kept.clear();"
+             "window.slow = []; const picture = source.picture.bind(source);"
+             "source.picture = (...where) => new Promise((done) => { slow.push(() => done(picture(...where))); });"
+             "source.frame = () => new Promise(() => {})")
+    page.go_to(9)
+    busy = page.browser.find_element("id", "busy")
+    page.until("!document.querySelector('#busy').hidden")
+    page.until("getComputedStyle(document.querySelector('#busy')).visibility === 'visible'")  # not for a moment's wait
+    assert busy.text == "loading frame 9 … this is frame 2"
+    page.until("slow.length === 3")
+    page.run("slow.forEach((go) => go())")
+    page.until("editor.isDrawn && document.querySelector('#busy').hidden")
+    assert page.run("return editor.drawn") == 8
+
+
+def test_what_is_looked_at_is_loaded_first_and_each_picture_once(page):
+    asked = page.browser.execute_async_script(
+        "const done = arguments[0], began = [], ends = [], loads = new Loads([2, 2, 1]);"
+        "const ask = (key, rank) => loads.ask(key, rank, () => { began.push(key);"
+        "  return new Promise((end, fail) => ends.push(key === 'bad' ? fail : end)); }, () => {});"
+        "(async () => {"
+        "  ['small 1', 'small 2'].forEach((key) => ask(key, 2));"
+        "  ['soon 1', 'soon 2', 'gone'].forEach((key) => ask(key, 1));"
+        "  ['now', 'bad', 'now'].forEach((key) => ask(key, 0)); ask('soon 2', 0); loads.forget(1);"
+        "  while (loads.asked.size) { ends.shift()(1); await new Promise((go) => setTimeout(go)); }"
+        "  ask('bad', 0); loads.retry(); ask('bad', 0); done([began, [...loads.failed]]); })()")
+    assert asked == [["small 1", "soon 1", "soon 2", "now", "bad", "small 2", "bad"], []]
+
+
+def test_playing_goes_on_by_the_clock_where_pictures_come_late(page):
+    page.values = {"length": 200}
+    page.run("editor.compositor.pictures.kept.clear(); const {source} = editor, picture = source.picture.bind(source);"
+             "source.picture = (...where) => new Promise((done) => setTimeout(() => done(picture(...where)), 120));"
+             "editor.model.change((values) => { values.layers = {1: {time: [{loop: [1, 10]}]}}; })")
+    page.go_to(1)
+    page.until("editor.isDrawn")
+    began = time.monotonic()
+    page.press(" ")
+    page.until("editor.output > 20")
+    frames, seconds = page.run("return editor.output"), time.monotonic() - began
+    assert abs(frames - 25 * seconds) < 0.35 * frames, "as fast as the clock, however few frames are seen"
+    shown, of, rate = page.run("return document.querySelector('#quality').textContent").split()[:3]
+    assert 0 < int(shown) <= int(rate) and of == "of"
+    page.press(" ")
+    page.until("editor.isDrawn && editor.drawn === editor.output")
+
+
+def test_the_second_round_of_a_loop_loads_nothing_where_it_fits_and_less_where_it_does_not(page):
+    page.run("window.loads = 0; const {source} = editor, picture = source.picture.bind(source);"
+             "source.picture = (...where) => { loads++; return picture(...where); };"
+             "editor.compositor.pictures.kept.clear(); editor.compositor.pictures.bytes = 0")
+    frames = LENGTH * 2 + LENGTH  # two layers and a background that moves
+
+    def play_round():
+        before = page.run("return loads")
+        page.run("for (let frame = 0; frame < 10; frame++) window.ready = editor.stage().isReady(frame, true)")
+        return page.run("return loads") - before
+
+    def all_frames():
+        for frame in range(LENGTH):
+            page.run("const {pictures} = editor.compositor; pictures.loops = true; pictures.begin()")
+            page.until(f"editor.stage().isReady({frame}, true)")
+
+    all_frames()
+    assert page.run("return loads") == frames
+    all_frames()
+    assert play_round() == 0 and page.run("return loads") == frames
+    kept = page.run("return editor.compositor.pictures.bytes")
+    page.run("const {pictures} = editor.compositor; pictures.most = 0.6 * pictures.bytes; pictures.bytes = 0;"
+             "pictures.kept.clear()")
+    for _ in range(2):
+        all_frames()
+    page.run("window.loads = 0")
+    all_frames()
+    assert 0 < page.run("return loads") < 0.75 * frames, "an order of use alone would load every one again"
+    assert page.run("return editor.compositor.pictures.bytes") <= 0.6 * kept
+
+
+def test_what_is_rendered_is_followed_beside_the_work_and_played(page):
+    page.run("editor.model.change((values) => { values.background = {replace: 'transparent'}; })")
+    page.click("render")
+    start, hint = (page.browser.find_element("id", name) for name in ("render-start", "render-hint"))
+    assert not start.is_enabled() and hint.text.startswith("MP4 has no transparency")
+    page.run("const format = document.querySelector('#render-format'); format.value = 'webm';"
+             "format.dispatchEvent(new Event('change'))")
+    assert start.is_enabled() and not hint.is_displayed()
+    name = page.browser.find_element("id", "render-name")
+    name.send_keys(Keys.CONTROL + "a" + Keys.NULL, "cut.v2")
+    assert hint.text == "Letters, digits, spaces, _ and - alone; the ending is added"
+    name.send_keys(Keys.CONTROL + "a" + Keys.NULL, "beside")
+    page.click("render-start")
+    page.click("render-close")
+    page.until("document.querySelector('#rendering-text').textContent === 'Rendered: beside.webm'")
+    page.click("rendering-play")
+    page.until("document.querySelector('#result video')?.videoWidth > 0")
+    assert page.run("return document.querySelector('#result video').videoWidth") == page.compositor.size[0]
+    page.browser.find_element("css selector", "#result-dialog .main").click()
+    page.click("rendering-close")
+    page.values = {"solo": [1], "remove": [1]}
+    page.until("document.querySelector('#message').textContent.includes('solo both name layer 1')")
+
+
+def test_a_picture_of_the_users_stands_in_the_background(page, folder):
+    write_png(folder / "my.beach (1).png", np.full((40, 60, 3), (10, 200, 30), np.uint8))
+    (folder / "broken.png").write_bytes(b"nothing")
+    page.select("background.0")
+    page.until("!editor.pending.panels")
+    aside = page.browser.find_element("id", "inspector")
+    assert page.run("return editor.clip.folder") in aside.text
+    chosen = "#inspector input[type=file]"
+    page.browser.find_element("css selector", chosen).send_keys(str(folder / "broken.png"))
+    page.until("document.querySelector('#message').className === 'error'")
+    assert page.message.startswith("broken.png: not a readable image")
+    page.browser.find_element("css selector", chosen).send_keys(str(folder / "my.beach (1).png"))
+    page.until("editor.model.values.background")
+    assert page.values == {"background": {"replace": "my_beach _1_.png"}}
+    assert (page.results / "my_beach _1_.png").is_file()
+    assert decibel(page.composited(), page.rendered()) >= 50
+    assert page.composited()[0, 0].tolist() == [10, 200, 30]
+
+
+def test_curves_of_numbers_are_drawn_in_the_row_and_bent_by_handles(page):
+    page.select("1.0")
+    page.values = {"layers": {"1": {"opacity": [[2, 0.2], [8, 0.8]]}}}
+    page.press("c")
+    page.until("editor.timeline.track === 'opacity' && !editor.pending.panels")
+    view = ("const line = editor.timeline, {canvas} = line.views.find(({row}) => rowName(row) === '1.0'),"
+            "box = canvas.getBoundingClientRect();")
+
+    def place(output, value):
+        return page.run(view + "return [box.x + line.x(arguments[0] - 1, canvas),"
+                        "box.y + line.y(arguments[1], canvas, [0, 1])]", output, value)
+
+    def drag(start, end):
+        actions = ActionChains(page.browser, duration=20)
+        pointer = actions.w3c_actions.pointer_action
+        pointer.move_to_location(*map(round, start)).pointer_down()
+        pointer.move_to_location(*map(round, end)).pointer_up()
+        actions.perform()
+        page.until("!editor.pending.panels")
+
+    drag(place(8, 0.8), place(6, 0.6))
+    (_, first), (frame, value) = page.values["layers"]["1"]["opacity"]
+    assert first == 0.2 and frame == 6 and abs(value - 0.6) < 0.02
+    start = page.run(view + "const [x, y] = line.handles(canvas)[0].place; return [box.x + x, box.y + y]")
+    drag(start, [start[0], start[1] - 20])
+    handles = page.values["layers"]["1"]["opacity"][1][2]
+    assert set(handles) == {"in"} and handles["in"][0] < 0, "the last key has a handle on one side"
+    for label, typed in (("frames", "-2"), ("value", "0.1")):
+        field = page.browser.find_element("xpath", f"//aside//label[span[.='Handle before, {label}']]/input")
+        field.send_keys(Keys.CONTROL + "a" + Keys.NULL, typed, Keys.ENTER)
+        page.until("!editor.pending.panels")
+    assert page.values["layers"]["1"]["opacity"][1][2] == {"in": [-2, 0.1]}
+    edit_from_values(page.values, page.compositor.facts, str, Path())
+    page.press("e")
+    assert page.values["layers"]["1"]["opacity"][1][2] == "ease"
+    page.press(Keys.ALT, Keys.ARROW_DOWN)
+    page.press(Keys.DELETE)
+    assert page.values["layers"]["1"]["opacity"] == [[2, 0.2]]
+
+
+def test_several_rows_are_changed_at_once_and_everybody_else_is_a_row(page):
+    page.select("1.0")
+    page.press(Keys.CONTROL, "a")
+    page.until("editor.rows.length === 2 && !editor.pending.panels")
+    page.go_to(4)
+    page.run("editor.freezeLength = 3")
+    page.press("f")
+    assert page.values == {"layers": {layer: {"time": [{"freeze": [4, 7]}]} for layer in "12"}}
+    page.press(Keys.CONTROL, "z")
+    assert page.values == {}
+    page.select("2.0")
+    ActionChains(page.browser).key_down(Keys.CONTROL).click(
+        page.browser.find_element("css selector", "[data-row='1.0'] .title")).key_up(Keys.CONTROL).perform()
+    page.until("editor.rows.length === 2 && !editor.pending.panels")
+    page.run("const slider = document.querySelector('[data-key=saturation]'); slider.value = 0;"
+             "slider.dispatchEvent(new Event('input')); slider.dispatchEvent(new Event('change'))")
+    assert page.values == {"layers": {"1": {"saturation": 0}, "2": {"saturation": 0}}}
+    page.values = {"layers": {"2": {"opacity": 0.5}}}
+    page.browser.find_element("xpath", "//button[.='Everybody else as one row']").click()
+    page.until("editor.row.layer === 'others' && !editor.pending.panels")
+    page.press("f")
+    assert page.values == {"layers": {"2": {"opacity": 0.5}, "others": {"time": [{"freeze": [4, 7]}]}}}
+    page.run("editor.model.showsOthers = false")
+
+
+def test_a_stretch_is_slowed_down_and_the_video_lengthened(page):
+    page.select("1.0")
+    page.go_to(3)
+    page.press("r")
+    page.until("document.querySelector('#stretch-dialog').open")
+    for name, typed in (("from", "3"), ("to", "6"), ("speed", "50%")):
+        field = page.browser.find_element("id", f"stretch-{name}")
+        field.send_keys(Keys.CONTROL + "a" + Keys.NULL, typed, Keys.TAB)
+    page.click("stretch-do")
+    page.until("editor.model.values.length === 'fit'")
+    assert page.values == {"layers": {"1": {"time": [{"speed": 0.5, "frames": [3, 6]}]}}, "length": "fit"}
+    assert page.run("return editor.model.length") == LENGTH + 3
+    assert not page.browser.find_element("id", "fit").is_displayed()
+    page.go_to(9)
+    assert decibel(page.composited(), page.rendered()) >= 50
+    page.values = {"layers": {"1": {"time": [{"speed": 0.5}]}}}
+    page.until("!editor.pending.panels")
+    button = page.browser.find_element("id", "fit")
+    assert button.text == f"Lengthen to {2 * LENGTH - 1} frames"
+    button.click()
+    assert page.run("return editor.model.length") == 2 * LENGTH - 1
+
+
+def test_a_mistyped_step_is_told_in_words(page):
+    page.select("1.0")
+    page.values = {"layers": {"1": {"time": [{"freeze": [3, 5]}, {"speed": 0.5}]}}}
+    page.until("!editor.pending.panels")
+    for step, typed, words in (("freeze", "40, 30", "two frames, such as 10, 30, the second one after the first"),
+                               ("freeze", "4", "two frames"), ("speed", "fast", "a speed, such as 50% or 2")):
+        field = page.browser.find_element("css selector", f"[data-step={step}]")
+        field.send_keys(Keys.CONTROL + "a" + Keys.NULL, typed, Keys.ENTER)
+        told = page.browser.find_element("xpath", f"//input[@data-step='{step}']/ancestor::div[@class='of-frames']/p")
+        assert words in told.text
+    assert page.values["layers"]["1"]["time"] == [{"freeze": [3, 5]}, {"speed": 0.5}]
+    field.send_keys(Keys.CONTROL + "a" + Keys.NULL, "25%", Keys.ENTER)
+    assert page.values["layers"]["1"]["time"][1] == {"speed": 0.25}
+
+
+def test_pins_and_names_are_had_by_keyboard_alone_and_time_is_written_as_wanted(page):
+    page.select("1.0")
+    page.go_to(4)
+    page.press("p")
+    page.until("!editor.pending.panels")
+    page.press(Keys.ESCAPE)
+    page.browser.find_element("css selector", "[data-row='1.0'] .title").send_keys(Keys.TAB * 3)
+    page.until("document.activeElement.className === 'point' && editor.timeline.picks.length === 1")
+    assert page.run("return document.activeElement.ariaLabel") == "Pin: frame 4 shows frame 4"
+    page.press(Keys.ALT, Keys.ARROW_RIGHT)
+    assert page.values["layers"]["1"]["time"] == [{"align": [[5, 4]]}]
+    page.run("document.activeElement.blur()")
+    page.press(Keys.F2)
+    page.press("Ann")
+    page.press(Keys.ENTER)
+    page.until("document.querySelector('[data-row=\"1.0\"] .title').textContent === 'Ann'")
+    assert page.values["names"] == {"1": "Ann"}
+    page.press(Keys.SHIFT, "m")
+    page.press(Keys.ARROW_RIGHT)
+    page.press("<")
+    page.press(Keys.ALT, Keys.ARROW_LEFT)
+    assert page.values["markers"] == [[4, "Marker 1"]]
+    page.press(Keys.DELETE)
+    assert "markers" not in page.values and "1" in page.values["layers"]
+    page.run("editor.setUnits('timecode')")
+    try:
+        page.until("!editor.pending.panels")
+        frame = page.browser.find_element("id", "frame")
+        assert frame.get_property("value") == "00:00:00:03"
+        frame.send_keys(Keys.CONTROL + "a" + Keys.NULL, "00:00:00:05", Keys.ENTER)
+        assert page.run("return editor.output") == 5
+    finally:
+        page.run("editor.setUnits('frames')")
 
 
 def test_what_the_page_composites_is_what_is_rendered(page):
@@ -656,6 +1048,44 @@ def test_limits_and_defaults_of_the_page_are_those_that_edits_are_checked_by(pag
         assert is_fine == bool(FILE_NAME.fullmatch(name))
 
 
+def test_every_layer_is_rendered_for_other_programs_from_the_dialog(page):
+    page.values = {"remove": [2]}
+    page.click("render")
+    page.run("const what = document.querySelector('#render-what'); what.value = 'layers';"
+             "what.dispatchEvent(new Event('change')); document.querySelector('#render-name').value = 'shot'")
+    formats = page.run("return [...document.querySelector('#render-format').options].map(({value}) => value)")
+    assert tuple(formats) == LAYER_FORMATS
+    page.click("#render-apart input")
+    page.click("render-start")
+    page.until("document.querySelector('#render-state').textContent.startsWith('Ready')")
+    state = page.run("return document.querySelector('#render-state').textContent")
+    assert state.split("\n")[0].endswith(str(Path("results/clip/retimed/shot")))
+    assert {path.name for path in (page.results / "shot").iterdir() if path.is_dir()} == {
+        "background", "person1", "person1_effects"}
+    page.run("document.querySelector('#render-what').value = 'video'; editor.showFormats()")
+    page.click("render-close")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible_in_light_and_dark(page, scheme):
+    page.values = {"layers": {"1": {"time": [{"freeze": [3, 6]}], "opacity": [[1, 0], [5, 1]], "trail": {"copies": 2}}}}
+    page.select("1.0")
+    for width in (1280, 390):
+        look(page.browser, scheme, width, 720)
+        page.until("!editor.pending.panels")
+        assert not grave_findings(page.browser)
+    dialogs = page.run("return [...document.querySelectorAll('dialog')].map(({id}) => id)")
+    assert {"save-dialog", "open-dialog", "render-dialog", "help-dialog"} <= set(dialogs)
+    for name in dialogs:
+        page.run("document.getElementById(arguments[0]).showModal()", name)
+        assert not grave_findings(page.browser, f"#{name}"), name
+        widths = page.run("const box = document.getElementById(arguments[0]);"
+                          "return [box.scrollWidth, box.clientWidth]", name)
+        assert widths[0] <= widths[1] < 390, name
+        page.run("document.getElementById(arguments[0]).close()", name)
+    look(page.browser, "dark", 1280, 720)
+
+
 def test_mistakes_are_told_where_they_are_seen(page):
     page.run("editor.load('{\"layers\": {\"9\": {}}}', 'other')")
     page.until("document.querySelector('#message').className === 'error'")
@@ -741,7 +1171,7 @@ def test_four_layers_of_448_by_256_play_at_25_frames_per_second(browser, folder)
         "for (let i = 0; i < 5; i++) {"
         "  const start = performance.now(); let drawn = 0;"
         "  while (performance.now() - start < 300 || !drawn) {"
-        "    if (editor.compositor.draw({layers: {1: {time: [{offset: 3}]}}}, drawn++ % 12))"
+        "    if (editor.compositor.draw([{values: {layers: {1: {time: [{offset: 3}]}}}, output: drawn++ % 12}]))"
         "      gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel); }"
         "  rates.push(drawn / (performance.now() - start) * 1000); }"
         "return rates")

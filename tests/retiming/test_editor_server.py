@@ -16,12 +16,13 @@ from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
 from retime import parse
 from retiming.compositor import Compositor
-from retiming.edit import LIMITS, edit_from_values
+from retiming.edit import LIMITS, alone, edit_from_values
 from retiming.editor import server
-from retiming.editor.page import TEMPLATE, write_page
+from retiming.editor.page import TEMPLATE, clip_values, write_page
 from retiming.editor.server import Session, serve
 from util import video
 from util.errors import UserError
+from util.images import png, write_png
 
 FREEZE = {"layers": {"1": {"time": [{"freeze": [2, 5]}]}}}
 
@@ -77,13 +78,19 @@ def test_pictures_put_together_in_their_places_are_the_layers(ask, compositor):
 
 
 @pytest.mark.parametrize("headers", [{"X-Token": "wrong"}, {"X-Token": ""}, {"Host": "evil.example"},
-                                     {"Host": "localhost:1"}])
+                                     {"Host": "localhost.evil.example:8098"}, {"Host": "127.0.0.1.evil.example"}])
 def test_only_the_page_itself_is_answered(ask, session, headers):
     for path, body in (("/files", None), ("/picture/1/0", None), ("/save", {"name": "a", "edit": "{}"}),
                        ("/render", {"name": "a.mp4", "edit": {}})):
         status, _, text = ask(path, body, **headers)
         assert status == 403 and b"error" in text
     assert not session.folder.exists()
+
+
+@pytest.mark.parametrize("host", ["localhost:9000", "127.0.0.1:1", "[::1]:9000", "localhost", "LOCALHOST:9000"])
+def test_a_tunnel_may_have_another_port_but_needs_the_token(ask, host):
+    assert ask("/", Host=host)[0] == ask("/files", Host=host)[0] == 200
+    assert ask("/files", Host=host, **{"X-Token": "wrong"})[0] == 403
 
 
 def test_the_page_is_not_given_under_a_foreign_name(ask):
@@ -125,10 +132,86 @@ def test_what_cannot_be_done_is_told_in_one_line(ask, path, body):
     assert json.loads(text)["error"] and "\n" not in json.loads(text)["error"]
 
 
+def test_a_layer_alone_and_a_matte_are_parts_of_a_frame(ask, compositor, tmp_path):
+    edit = alone(edit_from_values(FREEZE, compositor.facts, str, tmp_path), 1, (1, 2), "layer")
+    expected = compositor.frame(edit, 3)
+    assert np.array_equal(picture(ask("/frame", {"edit": FREEZE, "frame": 3, "layer": 1})), expected)
+    assert np.array_equal(picture(ask("/frame", {"edit": FREEZE, "frame": 3, "layer": 1, "matte": True})),
+                          expected[..., 3])
+    both = picture(ask("/frame", {"edit": FREEZE, "frame": 3, "matte": True}))
+    assert both.ndim == 2 and (both >= expected[..., 3]).all() and both.sum() > expected[..., 3].sum()
+    assert picture(ask("/frame", {"edit": FREEZE, "frame": 3, "layer": 0})).shape == (64, 96, 3)
+    for layer in (7, -1, "1", [1], True):
+        assert "no such layer" in json.loads(ask("/frame", {"edit": {}, "frame": 3, "layer": layer})[2])["error"]
+
+
+def test_backgrounds_of_an_export_that_are_alike_are_one(tmp_path):
+    clip = make_sample(tmp_path / "clip", frames=4, width=96, height=64, people=1)
+    bare = (clip / "gt/bg.png").read_bytes()
+    (clip / "gt/bg").mkdir()
+    for frame in range(1, 5):
+        (clip / f"gt/bg/{frame:04d}.png").write_bytes(bare)
+    write_png(clip / "gt/bg/0003.png", np.zeros((64, 96, 3), np.uint8))
+    (clip / "gt/bg.png").unlink()
+    compositor = Compositor(LayerFolder.open(clip / "gt"), Dataroot.open(clip))
+    assert clip_values(compositor, "clip")["backgrounds"] == [0, 0, 2, 0]
+    assert compositor.background(2).max() == 0 and compositor.background(3).max() > 0
+    frames = []
+    write_page(tmp_path / "page.html", compositor, "clip", {}, tmp_path, lambda all_: (frames.append(one) or one
+                                                                                       for one in all_))
+    text = (tmp_path / "page.html").read_text()
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text)[1])
+    assert sorted(data["clip"]["pictures"]["layers"]["0"]) == ["0", "2"] and frames == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("sent, found", [
+    ("beach.png", "beach.png"), ("../../up.png", "up.png"), ("a/b.PNG", "b.png"), ("\u6d77\u0000.png", "\u6d77_.png"),
+    ("my.beach (1).png", "my_beach _1_.png"), ("...png", "__.png"), ("x" * 300 + ".png", "x" * 40 + ".png"),
+    (".png", None), ("evil.json", None), ("evil.html", None), ("evil", None), ("", None)])
+def test_a_background_is_taken_under_a_safe_name(session, sent, found):
+    data = png(np.zeros((4, 4, 3), np.uint8))
+    if found is None:
+        with pytest.raises(UserError, match="neither a picture nor a video"):
+            session.add_background(sent, iter([data]))
+        assert not session.folder.exists()
+        return
+    assert session.add_background(sent, iter([data[:9], data[9:]])) == {"name": found}
+    again = session.add_background(sent, iter([data]))["name"]
+    assert again == found.replace(".png", " 2.png"), "nothing is replaced"
+    assert sorted(path.name for path in session.folder.iterdir()) == sorted([found, again])
+    assert found in session.files()["backgrounds"]
+
+
+def test_what_is_no_picture_is_not_taken_and_a_broken_upload_leaves_nothing(session):
+    def broken():
+        yield png(np.zeros((4, 4, 3), np.uint8))[:20]
+        raise UserError("the file did not arrive as a whole; send it again")
+
+    for chunks, message in ((iter([b"nothing"]), r"^a\.png: not a readable image"), (broken(), "as a whole")):
+        with pytest.raises(UserError, match=message):
+            session.add_background("a.png", chunks)
+        assert not list(session.folder.glob("*"))
+    with pytest.raises(UserError, match=r"a\.mp4"):
+        session.add_background("a.mp4", iter([b"nothing"]))
+    assert not list(session.folder.glob("*"))
+
+
+def test_the_video_that_was_rendered_is_sent_and_no_other_file(ask, session):
+    assert "render one first" in json.loads(ask("/rendered")[2])["error"]
+    session.render({"name": "a.gif", "edit": {}})
+    assert finished(session)["state"] == "done"
+    status, headers, body = ask("/rendered")
+    assert (status, headers["Content-Type"]) == (200, "image/gif")
+    assert body == (session.folder / "a.gif").read_bytes()
+    assert ask("/rendered/../a.gif")[0] == ask("/rendered/a.gif")[0] == 404
+    assert ask("/rendered", **{"X-Token": "wrong"})[0] == 403
+
+
 def test_what_can_be_rendered_is_what_videos_and_pictures_can_be_written_as():
     assert set(server.FORMATS) == {suffix[1:] for suffix in video.FORMATS} | {"png", "exr"}
     for ending, title in LIMITS["formats"].items():
         assert ("alpha" in title) == (ending in ("png", "exr") or ending != "gif" and video.holds_alpha(f".{ending}"))
+    assert LIMITS["without_alpha"] == [suffix[1:] for suffix in video.FORMATS if not video.holds_alpha(suffix)]
 
 
 def test_a_mistake_names_its_key_and_in_a_file_its_line(ask):
@@ -161,6 +244,25 @@ def test_rendering_is_followed_and_can_be_stopped(session):
     assert "cannot hold alpha" in finished(session)["failure"]
 
 
+def test_layers_for_other_programs_are_made_like_a_rendering(session):
+    (session.folder / "other").mkdir(parents=True)
+    (session.folder / "other/notes.txt").write_text("mine")
+    asked = {"name": "other", "edit": {**FREEZE, "marks": {"1": 3}}, "layers": "png"}
+    assert session.render(asked) == {"exists": "other"}
+    session.render({**asked, "name": "shot", "apart": True})
+    found = finished(session)
+    assert (found["state"], found["file"], found["done"]) == ("done", str(session.folder / "shot"), 6), found
+    assert {path.name for path in (session.folder / "shot").iterdir() if path.is_dir()} == {
+        "background", *(f"person{number}{effects}" for number in (1, 2) for effects in ("", "_effects"))}
+    assert '"event"' in (session.folder / "shot/retimed.otio").read_text()
+    session.render({**asked, "name": "long", "edit": {"length": 2_000}})
+    session.cancel()
+    assert finished(session)["state"] == "cancelled" and not (session.folder / "long").exists()
+    for name, form, expected in (("../x", "png", "expected letters"), ("x", "tiff", "expected one of png, exr, mov")):
+        with pytest.raises(UserError, match=expected):
+            session.render({**asked, "name": name, "layers": form})
+
+
 @pytest.mark.parametrize("names", [("a", "a.json"), ("b.gif", "b.gif"), ("c.png", "c/0001.png")])
 def test_what_is_there_is_replaced_only_when_the_user_says_so(session, names):
     asked, file = names
@@ -180,6 +282,8 @@ def test_what_is_there_is_replaced_only_when_the_user_says_so(session, names):
 def test_an_edit_that_was_opened_is_saved_again_without_a_question(session):
     session.folder.mkdir()
     (session.folder / "a.json").write_text("{}")
+    assert session.saved_edit("a") == "{}"
+    (session.folder / "a.json").write_text("{}", encoding="utf-8-sig")  # changed with an editor of Windows
     assert session.saved_edit("a") == "{}"
     assert session.save({"name": "a", "edit": json.dumps(FREEZE)}) == {"file": str(session.folder / "a.json")}
     assert json.loads((session.folder / "a.json").read_text()) == FREEZE

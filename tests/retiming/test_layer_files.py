@@ -1,6 +1,7 @@
 """Layers for other programs: put together again they are the retimed video, and timelines name the frames it shows."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import OpenEXR
@@ -13,7 +14,7 @@ from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
 from retiming.compositor import Compositor
-from retiming.edit import edit_from_values
+from retiming.edit import ClipFacts, edit_from_values
 from retiming.layer_files import FORMATS, groups_of, layer_pictures, write_layers
 from retiming.timelines import stretches
 from util.errors import UserError
@@ -156,3 +157,14 @@ def test_the_command_line(compositor, tmp_path, capsys):
     with pytest.raises(UserError, match="--layers_out: given with --out"):
         retime.main([*clip, "--layers_out", str(tmp_path / "x"), "--out", str(tmp_path / "x.mp4")])
     assert FORMATS == ("png", "exr", "mov")
+
+
+def test_files_have_the_names_of_people_where_every_program_takes_them():
+    facts = ClipFacts(9, (1, 2, 3, 4))
+    names = {"1": "Ann Lee", "2": "J\u00fcrgen", "3": "Bo", "4": "bo"}
+    edit = edit_from_values({"layers": {"1": [{}, {}]}, "names": names}, facts, str, Path())
+    assert [group.name for group in groups_of(edit, None)] == ["Ann_Lee", "Ann_Lee_copy1", "person2", "person3",
+                                                               "person4"]
+    for name in ("../x", "background", "person2", "a_effects", "1st", "con", "a.b"):
+        edit = edit_from_values({"names": {"1": name}}, facts, str, Path())
+        assert groups_of(edit, None)[0].name == "person1"

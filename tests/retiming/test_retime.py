@@ -1,9 +1,12 @@
 """retime.py: from the command line to files."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import av
 import numpy as np
@@ -20,6 +23,7 @@ from retiming.compositor import Compositor
 from retiming.edit import ClipFacts
 from util.images import read_image, write_png
 
+ROOT = Path(__file__).parents[2]
 LENGTH = 8
 FACTS = ClipFacts(60, (1, 2, 3), None)
 
@@ -60,6 +64,12 @@ def changed(*arguments, values=None):
     ("--remove 3 --order 2,1", {"remove": [3], "order": [2, 1]}),
     ("--speed others:0.5 --hold background:30 --length 120", {
         "layers": {"others": {"time": [{"speed": 0.5}]}}, "background": {"time": [{"hold": 30}]}, "length": 120}),
+    ("--speed 2:50%@10-30 --length fit --cut all:40-50", {
+        "layers": {"2": {"time": [{"speed": 0.5, "frames": [10, 30]}, {"cut": [40, 50]}]},
+                   "others": {"time": [{"cut": [40, 50]}]}}, "background": {"time": [{"cut": [40, 50]}]},
+        "length": "fit"}),
+    ("--freeze everybody:3-9 --opacity everybody:0.5", {
+        "layers": {"others": {"time": [{"freeze": [3, 9]}], "opacity": 0.5}}}),
     ("--offset 1:-3 --duplicate 1:12 --effects 1:0", {"layers": {"1": [
         {"time": [{"offset": -3}, {"offset": 12}], "effects": 0}, {"time": [{"offset": -3}], "effects": 0}]}}),
     ("--trail 1:5,4,0.6 --reverse 2 --loop 3:1-9", {"layers": {
@@ -151,6 +161,25 @@ def test_a_mistake_is_told_in_one_line_and_leaves_nothing(run, tmp_path, argumen
     assert status == 2
     assert said.startswith(f"error: {message}") and "\n" not in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_mistake_is_told_within_two_seconds_of_work(clip, tmp_path):
+    before = os.times()
+    found = subprocess.run([sys.executable, ROOT / "retime.py", "--layers", clip / "gt", "--dataroot", clip, "--freeze",
+                            "2:6-3", "--out", "a.mp4"], cwd=tmp_path, capture_output=True, text=True)
+    after = os.times()
+    assert found.returncode == 2 and found.stderr.startswith("error: --freeze 2:6-3")
+    assert sum(after[2:4]) - sum(before[2:4]) < 2, "processor time of children"
+
+
+def test_pictures_of_a_longer_rendering_that_stay_in_the_folder_are_told(run, tmp_path):
+    assert run("--out", "a/") == (0, "")
+    (tmp_path / "a/notes.txt").write_text("mine")
+    status, said = run("--range", "3-5", "--out", "a/")
+    assert status == 0
+    assert said == (f"warning: a: holds {LENGTH - 3} more pictures, of frames 1 to {LENGTH}, from before; other "
+                    "programs take them for part of this sequence. Remove them, or render to an empty folder")
+    assert run("--range", "2-4", "--out", "b/") == run("--range", "2-4", "--out", "b/x_%04d.exr") == (0, "")
 
 
 @pytest.mark.parametrize("out", ["a.mp4", "folder/"])

@@ -9,7 +9,7 @@ import torch
 from scipy.sparse import csc_matrix
 from scipy.spatial.transform import Rotation
 
-from data.actor_dataset import read_pose, world_vertices
+from data.actor_files import read_pose, world_vertices
 from scripts import make_transforms
 from tests.golden_actor import OWN, figures
 from util.errors import UserError

@@ -6,13 +6,14 @@ from fractions import Fraction
 import av
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 from av.video.reformatter import Colorspace
 
 from tests.preparation.test_frames import counted, write_video
 from util.errors import UserError
 from util.sound import Sound
-from util.video import FORMATS, VideoWriter, extended_colours, holds_alpha, write_exr
+from util.video import COMMENT, FORMATS, PRIMARIES, VideoWriter, extended_colours, holds_alpha, linear_light, write_exr
 from util.video_reader import PicturesByTime
 
 RATE = Fraction(30000, 1001)
@@ -78,6 +79,16 @@ def test_opaque_videos_have_their_frames_colours_and_rate(tmp_path, suffix):
         assert np.abs(made[..., :3].astype(int).mean((0, 1)) - true.mean((0, 1))).max() < 1.5
     with av.open(str(path)) as container:
         assert abs(container.streams.video[0].average_rate / RATE - 1) < 0.12 if suffix == ".gif" else 1e-3
+
+
+def test_a_file_says_that_it_was_made(tmp_path):
+    for suffix in FORMATS:
+        writer = VideoWriter(tmp_path / f"a{suffix}", Fraction(25))
+        writer.add(np.zeros((16, 16, 3), np.uint8))
+        writer.close()
+        with av.open(str(tmp_path / f"a{suffix}")) as container:
+            said = {key.lower(): value for key, value in container.metadata.items()}
+        assert suffix == ".gif" or said["comment"] == COMMENT  # FFmpeg writes no comments into a GIF
 
 
 def test_formats_that_hold_no_alpha_say_so():
@@ -165,3 +176,45 @@ def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_text("no video")
     with pytest.raises(UserError, match="a.mp4: not readable as a video"):
         PicturesByTime(tmp_path / "a.mp4", lambda frame: frame)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_halved_colour_planes_are_where_the_format_says_between_two_rows_and_at_the_left_one_of_two_columns(
+        tmp_path, suffix):
+    x = np.mgrid[:HEIGHT, :WIDTH][1]
+    pixels = np.dstack([127 + 100 * np.sin(x / 5 + phase) for phase in (0, 2, 4)]).round().astype(np.uint8)
+    with av.open(str(written(tmp_path / f"a{suffix}", [pixels]))) as container:
+        frame = next(container.decode(video=0))
+    plane = frame.planes[1]
+    found = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, :plane.width].astype(float)
+    blueness = pixels[..., 2] - pixels @ [0.2126, 0.7152, 0.0722]
+    expected = (128 + blueness * 224 / 255 / 1.8556)[::2]  # rows are alike here
+    left, right = (expected[:, column::2][:, 2:-2] for column in (0, 1))
+    errors = [np.sqrt(np.mean((found[:, 2:-2] - other) ** 2)) for other in (left, (left + right) / 2)]
+    assert errors[0] < errors[1] / 2
+
+
+def test_whole_colour_planes_stay_where_they_are(tmp_path):
+    x = np.mgrid[:HEIGHT, :WIDTH][1]
+    pixels = np.dstack([127 + 100 * np.sin(x / 2 + phase) for phase in (0, 2, 4)]).round().astype(np.uint8)
+    found, = decoded(written(tmp_path / "a.mov", [pixels]))
+    assert np.sqrt(np.mean((found[..., :3].astype(float) - pixels) ** 2)) < 1.5
+
+
+def test_headers_of_prores_frames_name_the_colours_as_the_container_does(tmp_path):
+    with av.open(str(written(tmp_path / "a.mov", [picture(0)]))) as container:
+        data = bytes(next(container.demux(video=0)))
+    assert data[4:8] == b"icpf"
+    assert data[22:25] == bytes([1, 1, 1]), "primaries, transfer and matrix of BT.709"
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_the_header_of_an_exr_names_primaries_and_rate_and_all_of_it_is_read(tmp_path, alpha):
+    pixels = picture(0) if alpha else picture(0)[..., :3].copy()
+    write_exr(tmp_path / "a.exr", pixels, RATE)
+    with OpenEXR.File(str(tmp_path / "a.exr"), separate_channels=True) as file:
+        header, red = dict(file.header()), file.channels()["R"].pixels.astype(float)
+    np.testing.assert_allclose(header["chromaticities"], PRIMARIES, atol=1e-6)
+    assert header["framesPerSecond"] == RATE
+    expected = linear_light(pixels[..., 0]) * (pixels[..., 3] / 255 if alpha else 1)
+    assert np.abs(red - expected).max() < 1e-3

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
-from tests.golden_actor import body, figures, frame
+from models.neural_actor_networks import looked_up
+from tests.golden_actor import body, camera, figures, frame, image
 from vision.geometry.meshes import vertex_normals
 from vision.geometry.nearest_surface import Nearest, Surface, at
 from vision.geometry.rays import (
@@ -29,6 +31,9 @@ from vision.people.skinning import (
     to_world,
 )
 
+PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21]
+"""Of SMPL's joints."""
+
 
 def close(found, expected, tolerance):
     torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
@@ -46,6 +51,12 @@ def test_the_body_is_posed_as_published():
                                                   entry["translation"]))
         close(centre, entry["sphere_centre"], 1e-6)
         close(radius, entry["sphere_radius"].reshape(()), 1e-5)
+        root = Rotation.from_matrix(entry["rotation"].T.numpy()).as_rotvec()
+        close(entry["pose_with_root"][0, :3], torch.from_numpy(root).float(), 1e-5)
+        found = Rotation.from_rotvec(entry["pose_with_root"][0].reshape(-1, 3).numpy()[1:]).as_matrix()
+        turns = entry["joints_RT"][1:, :3, :3].numpy()
+        parents = entry["joints_RT"][PARENTS[1:], :3, :3].numpy()
+        np.testing.assert_allclose(parents @ found, turns, atol=1e-5)
 
 
 def test_normals_of_vertices_are_as_published():
@@ -57,6 +68,9 @@ def test_rays_and_their_bounds_are_as_published():
     eps = figures("field.pt")["options"]["min-dis-eps"]
     for case in figures("rays.pt"):
         height, width, row, column = case["size"].tolist()
+        assert case["resolution"] == f"{height:.0f}x{width:.0f}"
+        for ours, theirs in zip(camera(case["view"]), ("intrinsics", "camera_to_world")):
+            close(ours, case[theirs], 1e-6)
         pixels = pixel_grid((int(height), int(width)), (height * row, width * column))
         close(pixels, case["uv"].T, 1e-6)
         origins, directions = pixel_rays(pixels, case["intrinsics"], case["camera_to_world"])
@@ -65,10 +79,11 @@ def test_rays_and_their_bounds_are_as_published():
         pose = frame(case["frame"])
         near, far, hit = sphere_bounds(origins, directions, pose["vertices_world"], eps)
         hit &= sphere_hits(origins, directions, pose["sphere_centre"], pose["sphere_radius"])
-        assert torch.equal(hit, case["hit"])
+        assert torch.equal(hit, case["hit"]) and torch.equal(hit, case["hit_float64"])
         close(near[hit], case["near_float64"][hit], 2e-5)
         close(far[hit], case["far_float64"][hit], 2e-5)
         close(near[hit], case["near"][hit], 5e-4)
+        close(far[hit], case["far"][hit], 5e-4)
 
 
 def test_rays_meet_the_mesh_as_published():
@@ -85,6 +100,21 @@ def test_rays_meet_the_mesh_as_published():
         assert ((barycentric - case["mesh_barycentric"]).abs().amax(-1)[same] < 1e-3).float().mean() > 0.99
         place = (vertices[faces[face]] * barycentric[..., None]).sum(-2)
         close(place[both], (origins + depth[:, None] * directions)[both], 1e-5)
+        theirs = case["mesh_hit"].bool()
+        place = (vertices[faces[case["mesh_face"]]] * case["mesh_barycentric"][..., None]).sum(-2)
+        close(place[theirs], (origins + case["mesh_depth"][:, None] * directions)[theirs], 1e-4)
+
+
+def test_the_published_preview_of_the_texture_has_its_corners_mixed_up():
+    """Weights of the corners 1, 2, 0 are taken for 0, 1, 2: with the right ones the colours are others."""
+    for case in figures("rays.pt"):
+        texture, met = image(f"dataroot/tex/{case['frame']:06d}.png"), case["mesh_hit"].bool()
+        corners, weights = body().face_uv[case["mesh_face"]], case["mesh_barycentric"]
+        mixed, right = (looked_up(texture, (corners * shifted[..., None]).sum(-2))
+                        for shifted in (weights.roll(-1, -1), weights))
+        close(mixed[met], case["mesh_colour_as_released"][met], 1e-4)
+        assert (right - mixed)[met].abs().mean() > 0.01
+        assert (case["mesh_colour_as_released"][~met] == 1).all()
 
 
 def test_bounds_of_three_spheres():
@@ -123,7 +153,8 @@ def test_the_second_pass_is_as_published(name):
     case = figures("samples.pt")[name]
     depths, lengths = finer_samples(case["bin_depth"], case["bin_length"], case["coarse_probability"], case["steps"])
     ends = case["valid"].sum(-1)
-    assert int(ends.max()) == case["valid"].shape[-1]
+    assert torch.equal(case["valid"], torch.arange(case["valid"].shape[-1]) < ends[:, None])
+    assert torch.equal((lengths > 1e-6).sum(-1), ends)
     for depth, length, expected_depth, expected_length, n in zip(
             depths, lengths, case["depth_eval"], case["length_eval"], ends.tolist()):
         used = n if name == "fine" else n - 1  # where fewer are drawn, the published program counts the end twice
@@ -230,6 +261,32 @@ def test_a_crushing_transform_stays_finite():
     assert moved_back(torch.ones(1, 3), torch.zeros(1, 4, 4)).isfinite().all()
     transforms = blended(torch.tensor([[0.3, 0.7]]), torch.eye(4).expand(2, 4, 4))
     close(moved_back(moved(torch.ones(1, 3), transforms), transforms), torch.ones(1, 3), 1e-6)
+
+
+class PublishedNumbers:
+    """Random numbers as the published program draws them after `torch.manual_seed`."""
+
+    def __init__(self, seed, first):
+        torch.manual_seed(seed)
+        self.first = first
+
+    def gumbel(self, size):
+        return -np.log(-np.log(torch.rand(size).double().numpy()))
+
+    def integers(self, most, size):
+        """Which of the sub-grids; which one was drawn is not recorded."""
+        return np.array(self.first)
+
+
+@pytest.mark.parametrize("case", figures("pixels.pt"), ids=lambda case: case["name"])
+def test_the_first_pixels_are_those_that_were_drawn(case):
+    options, (groups, _, two, *drawn) = renamed(case["options"]), case["drawn_shape"]
+    assert (groups, two, int(np.prod(drawn))) == (1, 2, case["pixels"])
+    skipping = options.get("skipping_size", 1)
+    found = [draw_pixels(case["mask"].numpy(), case["pixels"], PublishedNumbers(case["seed"], (x, y)), **options)
+             for x in range(skipping) for y in range(skipping)]
+    wanted = {*map(tuple, case["first_draw_xy"].T.long().tolist())}
+    assert wanted in [{*map(tuple, pixels.tolist())} for pixels in found]
 
 
 @pytest.mark.parametrize("case", figures("pixels.pt"), ids=lambda case: case["name"])

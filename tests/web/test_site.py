@@ -28,9 +28,13 @@ def site(template):
     def fail(_):
         raise UserError("frame: found 9; expected one from 0 to 3")
 
+    def take(name, chunks):
+        return {"name": name, "bytes": sum(map(len, chunks))}
+
     made = Site(lambda: template.page({"facts": {"token": made.token}}), template.files,
                 {("crop", 1): lambda name: (3, 4, np.zeros((2, 2), np.uint8)) if name == "a" else None,
-                 ("name", 0): lambda: "a clip"}, {"add": lambda asked: {"sum": asked["a"] + asked["b"]}, "fail": fail})
+                 ("name", 0): lambda: "a clip"}, {"add": lambda asked: {"sum": asked["a"] + asked["b"]}, "fail": fail},
+                {"take": take, "refuse": lambda name, _: fail(name)})
     return made
 
 
@@ -72,6 +76,17 @@ def test_nothing_but_page_and_files_is_told_without_the_token_or_to_another_host
 def test_what_cannot_be_done_is_told_and_what_is_not_there_is_not_found(ask):
     assert json.loads(ask("/fail", {})[2]) == {"error": "frame: found 9; expected one from 0 to 3"}
     assert [ask(path)[0] for path in ("/nothing", "/crop", "/crop/a/b", "/own.html")] == [404] * 4
+
+
+def test_a_file_is_taken_only_with_the_token_and_up_to_a_size(ask):
+    body = {"letters": "x" * 3_000_000}
+    assert json.loads(ask("/take/my%20clip.mp4", body)[2]) == {"name": "my clip.mp4", "bytes": len(json.dumps(body))}
+    assert json.loads(ask("/take/..%2Fup", {})[2])["name"] == "../up", "who takes it names it"
+    assert json.loads(ask("/refuse/a", {})[2])["error"].startswith("frame: found 9")
+    for headers, status in (({"X-Token": "wrong"}, 403), ({"Host": "example.org"}, 403),
+                            ({"Content-Length": str(server.MOST_UPLOADED + 1)}, 413), ({"Content-Length": "x"}, 413)):
+        assert ask("/take/a", {}, **headers)[0] == status
+    assert ask("/add/a", {"a": 1, "b": 2})[0] == 404
 
 
 def test_a_page_in_one_file_has_all_inside_and_data_cannot_end_their_element(template):

@@ -5,7 +5,6 @@ program takes: the one whose index leaves the smallest remainder when divided by
 """
 
 from functools import lru_cache
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +13,13 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 try:
-    import igl
+    from igl import AABB  # older versions have none
 except ImportError:
-    igl = None
+    AABB = None
 
 TURNS = 128
 """Triangles are asked in as many rounds by a GPU's threads; an earlier thread's answer stays."""
-FIRST_TRIED, FIRST_CANDIDATES = 4, 48
+FIRST_TRIED, FIRST_CANDIDATES, ASKED_TOGETHER = 3, 48, 2048
 ON_THE_BORDER = 1e-12
 """Barycentric coordinates below this are 0."""
 
@@ -65,9 +64,9 @@ class Surface:
              1 / (first + second - 2 * mixed).clamp(min=tiny)))))
         on_cpu = vertices.device.type == "cpu"
         self.tree: Any = None
-        if library and igl is not None and on_cpu:
+        if library and AABB is not None and on_cpu:
             self.arrays = self.vertices.double().numpy(), faces.numpy()
-            self.tree = igl.AABB()
+            self.tree = AABB()
             self.tree.init(*self.arrays)
             self.nearest_faces = self._by_igl
             return
@@ -107,20 +106,22 @@ class Surface:
         return torch.from_numpy(np.asarray(found[1]).reshape(-1).astype(np.int64))
 
     def _by_tree(self, points: Tensor) -> Tensor:
-        """The nearest faces [N] of points [N, 3]."""
-        tried = min(FIRST_TRIED, len(self.faces))
-        near = torch.from_numpy(self.tree.query(points.numpy(), k=np.arange(1, tried + 1))[1])
-        distances = self._distances(points.repeat_interleave(tried, 0), near.flatten()).view(near.shape)
-        best = distances.amin(-1)
-        reached = self.tree.query_ball_point(points.numpy(), (best + self.reach).numpy() + 1e-9, return_sorted=False)
-        counts = np.fromiter(map(len, reached), dtype=np.int64, count=len(reached))
-        index = torch.from_numpy(np.fromiter(chain.from_iterable(reached), dtype=np.int64, count=counts.sum()))
-        row = torch.arange(len(points)).repeat_interleave(torch.from_numpy(counts))
-        (x, y, z), (up_x, up_y, up_z) = self.middles[:, index] - points.T[:, row], self.normals[:, index]
-        height = x * up_x + y * up_y + z * up_z
-        beside = ((x * x + y * y + z * z - height * height).clamp(min=0).sqrt() - self.radius[index]).clamp(min=0)
-        possible = (height * height + beside * beside).sqrt() <= best[row] + 1e-9  # a triangle lies in a flat disc
-        return self._best(points, row[possible], index[possible])
+        """The nearest faces [N] of points [N, 3]; points that are equally far away are asked together."""
+        array, tried = points.numpy(), min(FIRST_TRIED, len(self.faces))
+        near = torch.from_numpy(self.tree.query(array, k=np.arange(1, tried + 1))[1])
+        best = self._distances(points.repeat_interleave(tried, 0), near.flatten()).view(near.shape).amin(-1) + 1e-9
+        face = near[:, 0].clone()
+        for part in best.argsort().split(ASKED_TOGETHER):
+            pairs = cKDTree(array[part.numpy()], balanced_tree=False, compact_nodes=False).sparse_distance_matrix(
+                self.tree, float(best[part[-1]]) + self.reach, output_type="ndarray")
+            row, index, away = (torch.from_numpy(pairs[name]) for name in ("i", "j", "v"))
+            possible = (away - self.radius[index] <= best[part][row]).nonzero()[:, 0]
+            row, index, away = row[possible], index[possible], away[possible]
+            height = ((self.middles[:, index] - points.T[:, part[row]]) * self.normals[:, index]).sum(0)
+            beside = ((away.square() - height.square()).clamp(min=0).sqrt() - self.radius[index]).clamp(min=0)
+            possible = torch.hypot(height, beside) <= best[part][row]  # a triangle lies in a flat disc
+            face[part] = self._best(points[part], row[possible], index[possible])
+        return face
 
     def _by_all(self, points: Tensor) -> Tensor:
         """The same by all distances of centres."""

@@ -33,7 +33,8 @@ def composite_over(layers: Tensor) -> Tensor:
     return composite
 
 
-def layers_from_mattes(background: Tensor, image: Tensor, people: Tensor, effects: Tensor) -> Tensor:
+def layers_from_mattes(background: Tensor, image: Tensor, people: Tensor, effects: Tensor,
+                       hidden: Tensor | None = None) -> Tensor:
     """RGBA layers of known mattes: people look as in the frame, or, hidden, as around there; shadows are black.
 
     Reflections begin as black, too: their colours come with detail transfer.
@@ -42,13 +43,22 @@ def layers_from_mattes(background: Tensor, image: Tensor, people: Tensor, effect
         background, image: [B, 3, H, W] in [-1, 1].
         people, effects: opacity [B, L, H, W] in [0, 1] of each layer's people and of their effects; the background's
             is not used.
+        hidden: RGBA [B, L, 4, H, W] in [-1, 1], people as other frames show them where others are in front of them;
+            alpha says where it is known. By how much it misses what is in view is continued into what is not.
 
     Returns:
         [B, L, 4, H, W] in [-1, 1], the first one opaque.
     """
     person, effect, alpha = people[:, 1:, None], effects[:, 1:, None], union_alpha(people, effects)
     view = transmittance(alpha)
-    colours = torch.stack([pull_push(image, visible) for visible in (person * view).unbind(1)], dim=1)
+    seen, known = image[:, None].expand(-1, person.shape[1], -1, -1, -1), person * view
+    if hidden is not None:
+        copy, there = hidden[:, 1:, :3], opacity(hidden[:, 1:])
+        missed = pull_push((seen - copy).flatten(0, 1), (known * there).flatten(0, 1)).unflatten(0, copy.shape[:2])
+        behind = (1 - view) * person * there
+        seen = (known * seen + behind * (copy + missed).clamp(-1, 1)) / (known + behind).clamp(min=1e-6)
+        known = known + behind
+    colours = pull_push(seen.flatten(0, 1), known.flatten(0, 1)).unflatten(0, seen.shape[:2])
     colours = image[:, None] * view + colours * (1 - view)
     colours = (colours + 1) * (person / (person + effect).clamp(min=1e-3)) - 1
     return torch.cat((opaque(background)[:, None], torch.cat((colours, 2 * alpha - 1), dim=2)), dim=1)

@@ -38,7 +38,7 @@ class Patch:
 
 def covered_part(rgba: np.ndarray) -> tuple[int, int, np.ndarray]:
     """The smallest part of straight uint8 RGBA [H, W, 4] outside which alpha is 0, and (x, y) of its first pixel."""
-    x, y, width, height = cv2.boundingRect(rgba[..., 3])
+    x, y, width, height = cv2.boundingRect(cv2.extractChannel(rgba, 3))
     return x, y, np.ascontiguousarray(rgba[y:y + height, x:x + width])
 
 

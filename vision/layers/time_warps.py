@@ -6,9 +6,15 @@ leave it; `within` holds it at its ends.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
+
+Handle = Literal["ease", "linear"] | tuple[float, float] | None
+"""How a curve leaves a key, or comes to it: by a handle so many frames and so much beside it, as in programs for
+animation; flat ("ease") or straight to the next key ("linear"), a third of the way; None: as it would without."""
+Key = tuple[float, float] | tuple[float, float, Handle, Handle]
+"""Frame and value, and how the curve comes to them and leaves them."""
 
 
 def offset(output: np.ndarray, frames: float) -> np.ndarray:
@@ -49,11 +55,23 @@ def speed(output: np.ndarray, keys: Sequence[tuple[float, float]], ease: bool = 
         if len(changes):
             j = np.minimum(k, len(changes) - 1)
             x = np.clip((times - frames[j]) / lengths[j], 0, 1)
-            grown = x ** 3 - x ** 4 / 2 if ease else x ** 2 / 2
+            grown = x * x * x - x * x * x * x / 2 if ease else x * x / 2
             result = result + np.where((times > frames[0]) & (times < frames[-1]), grown * changes[j] * lengths[j], 0)
         return result
 
     return integral(np.asarray(output, dtype=float)) - integral(np.zeros(1))
+
+
+def stretch(output: np.ndarray, first: float, last: float, speed: float) -> np.ndarray:
+    """Frames `first` to `last` at a speed above 0; what follows comes as much later, or earlier, as that takes."""
+    end = first + (last - first) / speed
+    return np.where(output <= first, output,
+                    np.where(output < end, first + (output - first) * speed, last + (output - end)))
+
+
+def cut(output: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Frames `first` to `last` are left out; what follows comes that much earlier."""
+    return np.where(output >= first, output + (last - first + 1), np.minimum(output, first - 1))
 
 
 def reverse(output: np.ndarray, first: float, last: float) -> np.ndarray:
@@ -96,23 +114,64 @@ def _cycled(output: np.ndarray, inside: np.ndarray, looped: np.ndarray, first: f
     return np.where(inside, looped, np.where(output < first, output, output - (late if np.isfinite(late) else 0)))
 
 
-def align(output: np.ndarray, pins: Sequence[tuple[float, float]]) -> np.ndarray:
+def align(output: np.ndarray, pins: Sequence[Key]) -> np.ndarray:
     """A smooth warp that shows given source times at given output frames.
 
-    Between two pins it is the monotone cubic of Fritsch and Carlson (1980): smooth, and time runs backwards nowhere
-    that the pins do not. Before the first and after the last pin it runs at normal speed.
+    Between two pins without handles it is the monotone cubic of Fritsch and Carlson (1980): smooth, and time runs
+    backwards nowhere that the pins do not. Before the first and after the last pin it runs at normal speed.
 
     Args:
         output: output times [N].
-        pins: (output frame, source time), at least one, no output frame twice.
+        pins: (output frame, source time), at least one, no output frame twice; or with two handles behind them.
     """
-    outputs, sources = np.array(sorted(pins), dtype=float).T
-    # Two further points at each end make the cubic enter and leave the pins at normal speed.
-    before, after = np.array([-2.0, -1.0]), np.array([1.0, 2.0])
-    curve = PchipInterpolator(np.concatenate([outputs[0] + before, outputs, outputs[-1] + after]),
-                              np.concatenate([sources[0] + before, sources, sources[-1] + after]))
-    inside = np.clip(output, outputs[0], outputs[-1])
-    return curve(inside) + output - inside
+    output, pins = np.asarray(output, dtype=float), sorted(pins, key=lambda pin: pin[0])
+    (x, y), n = np.array([pin[:2] for pin in pins], dtype=float).T, len(pins)
+    # A further point at each end makes the cubic enter and leave the pins at normal speed.
+    lengths = np.diff([x[0] - 1, *x, x[-1] + 1])
+    speeds = np.diff([y[0] - 1, *y, y[-1] + 1]) / lengths
+    slopes = [0.0 if a * b <= 0 else 3 * (g + h) / ((2 * h + g) / a + (h + 2 * g) / b)
+              for a, b, g, h in zip(speeds[:n], speeds[1:], lengths[:n], lengths[1:])]
+    before, after = y[0] + output - x[0], y[-1] + output - x[-1]
+    between = before if n == 1 else eased(np.clip(output, x[0], x[-1]), pins, slopes)
+    return np.where(output <= x[0], before, np.where(output >= x[-1], after, between))
+
+
+def eased(times: np.ndarray, keys: Sequence[Key], slopes: Sequence[float] | None = None) -> np.ndarray:
+    """A curve through keys that is a cubic (of Bezier) between two of them.
+
+    Args:
+        times: from the first key to the last one [N].
+        keys: at least two, ascending frames. A handle that is longer than the way to the next key is shortened.
+        slopes: of the curve at keys where there is no handle; None: straight to the next key.
+    """
+    points = []
+    for i, (one, other) in enumerate(zip(keys, keys[1:])):
+        length, rise = other[0] - one[0], other[1] - one[1]
+        leaving, coming = (rise / length,) * 2 if slopes is None else slopes[i:i + 2]
+        x1, y1 = _control(one[3] if len(one) == 4 else None, 1, length, rise, leaving)
+        x2, y2 = _control(other[2] if len(other) == 4 else None, -1, length, rise, coming)
+        points.append((one[0], length, x1, length - x2, one[1], one[1] + y1, other[1] - y2, other[1],
+                       x1 == x2 == length / 3))
+    start, length, x1, x2, y0, y1, y2, y3, is_even = np.array(points, dtype=float).T[
+        :, np.clip(np.searchsorted([key[0] for key in keys], times, side="right") - 1, 0, len(points) - 1)]
+    x = times - start
+    low, high = np.zeros_like(x), np.ones_like(x)
+    for _ in range(0 if is_even.all() else 54):  # of the cubic x(t), which rises: halving is exact to the last digit
+        t = (low + high) / 2
+        u = 1 - t
+        is_early = 3 * u * u * t * x1 + 3 * u * t * t * x2 + t * t * t * length < x
+        low, high = np.where(is_early, t, low), np.where(is_early, high, t)
+    t = np.where(is_even, x / length, (low + high) / 2)
+    u = 1 - t
+    return np.where(x == 0, y0, u * u * u * y0 + 3 * u * u * t * y1 + 3 * u * t * t * y2 + t * t * t * y3)
+
+
+def _control(handle: Handle, side: int, length: float, rise: float, slope: float) -> tuple[float, float]:
+    """How far from a key, towards the one beside it, the curve's control point is; `side`: -1 comes, 1 leaves."""
+    if handle is None or isinstance(handle, str):
+        return length / 3, {None: slope * length / 3, "ease": 0.0, "linear": rise / 3}[handle]
+    x, y = side * handle[0], side * handle[1]
+    return (length, y * (length / x)) if x > length else (x, y)
 
 
 def within(times: np.ndarray, length: int) -> np.ndarray:

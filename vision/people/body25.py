@@ -33,6 +33,8 @@ FACE_CURVES = (tuple(range(17, 22)), tuple(range(22, 27)), tuple(range(27, 31)),
 WHITE = (255, 255, 255)
 HEAD = (0, 15, 16, 17, 18)
 """Joints of the head: nose, eyes and ears."""
+COCO_JOINTS = (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11)
+"""Where COCO's 17 joints are among BODY_25."""
 BODY_WIDTH, DETAIL_WIDTH = 3, 1
 SURE, FACE_SURE = 0.01, 0.1
 
@@ -45,6 +47,38 @@ class Person:
     face: np.ndarray
     left_hand: np.ndarray
     right_hand: np.ndarray
+
+    @classmethod
+    def of(cls, points: np.ndarray) -> "Person":
+        """The person of all points in a row, as `points` gives them."""
+        return cls(*np.split(points, np.cumsum(list(POINTS.values()))[:-1]))
+
+    @property
+    def points(self) -> np.ndarray:
+        """All key points in a row: [137, 3]."""
+        return np.concatenate([self.body, self.face, self.left_hand, self.right_hand])
+
+    @property
+    def coco(self) -> np.ndarray:
+        """The 17 joints of COCO, [17, 3] (`coco`)."""
+        return self.body[list(COCO_JOINTS)]
+
+
+def person_of_coco(keypoints: np.ndarray) -> Person:
+    """OpenPose's person of a COCO skeleton [17, 3]: neck and middle of the hips lie between shoulders and hips; feet,
+    face and hands are not known."""
+    body = np.zeros((POINTS["pose_keypoints_2d"], 3))
+    body[list(COCO_JOINTS)] = np.where(keypoints[:, 2:] > 0, keypoints, 0)
+    for middle, (one, other) in ((1, (2, 5)), (8, (9, 12))):
+        if min(body[one, 2], body[other, 2]) > 0:
+            body[middle] = (body[one] + body[other]) / 2
+    return Person(body, *(np.zeros((count, 3)) for count in list(POINTS.values())[1:]))
+
+
+def as_openpose(person: Person) -> dict[str, list[float]]:
+    """An entry of `people` in OpenPose's JSON."""
+    parts = (person.body, person.face, person.left_hand, person.right_hand)
+    return {name: points.round(3).ravel().tolist() for name, points in zip(POINTS, parts)}
 
 
 def strokes_of(basic: bool) -> int:

@@ -1,0 +1,289 @@
+"""Somebody who dances, as a layer: {phase}_layer/<sequence>/*.png and {phase}_openpose/<sequence>/*.json, plate.png.
+
+A layer is the person with her shadow, straight RGBA, as datasets/make_pose_dataset.py makes it of a clip; the plate is
+the scene without her. Networks see the part of the frame that she moves in, at its size, and make layers, so that the
+scene behind never changes. With --driver the poses are somebody else's, in her body and at her place.
+"""
+
+import json
+from collections.abc import Sequence as ListLike
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from data.dataroot import Dataroot
+from data.image_sequences import IMAGES, JSONS, Draws, Sequence, find_sequences, must_be_of_size
+from data.pose_dataset import BODY_PARTS, KEPT_MULTIPLE, PoseDataset, read_people
+from data.tracked_poses import poses_of_frames
+from data.video_clips import normalised
+from util.clips import DEFAULT_FRAME_RATE, frame_rate_of
+from util.errors import UserError
+from util.images import read_image
+from util.tensors import to_tensor
+from vision.people.body25 import SURE, Person, draw_people, person_of_coco, strokes_of
+from vision.people.drawn_body import draw_body
+from vision.people.motion_transfer import transferred
+
+ABOUT, PLATE = "dance.json", "plate.png"
+MAPS = 6
+
+
+@dataclass(frozen=True)
+class About:
+    """dance.json.
+
+    Attributes:
+        size: (width, height) of layers and plate.
+        margins: how far the layer reaches beyond the pose's box: left, top, right, bottom, in pixels.
+        frame_rate: of the clip.
+    """
+
+    size: tuple[int, int]
+    margins: tuple[int, int, int, int]
+    frame_rate: Fraction
+
+    @classmethod
+    def read(cls, root: Path) -> "About":
+        """Read it.
+
+        Raises:
+            UserError: it is missing or broken.
+        """
+        path = root / ABOUT
+        try:
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
+            width, height = map(int, values["size"])
+            left, top, right, bottom = map(int, values["margins"])
+            if min(width, height, left, top, right, bottom) < 0:
+                raise ValueError("size or margins are below 0")
+            about = cls((width, height), (left, top, right, bottom), frame_rate_of(str(values["frame_rate"])))
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file; expected a folder that datasets/make_pose_dataset.py "
+                            "made") from None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UserError(f"{path}: not readable ({type(error).__name__}: {error}); make the dataset again: "
+                            "python datasets/make_pose_dataset.py") from None
+        return about
+
+    def box(self, people: list[Person]) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the part of the frame in which all these poses and their shadows are.
+
+        Sides are multiples of 32 pixels, and those of the frame at most.
+        """
+        points = np.concatenate([person.points[person.points[:, 2] > SURE, :2] for person in people])
+        if not len(points):
+            points = np.array([self.size]) / 2
+        left, top, right, bottom = self.margins
+        low = np.floor(points.min(axis=0)) - (left, top)
+        high = np.ceil(points.max(axis=0)) + (right, bottom)
+        sides = [_side(span, whole) for span, whole in zip(np.minimum(high, self.size) - np.maximum(low, 0), self.size)]
+        corner = [int(np.clip((a + b - side) // 2, 0, whole - side))
+                  for a, b, side, whole in zip(low, high, sides, self.size)]
+        return corner[0], corner[1], corner[0] + sides[0], corner[1] + sides[1]
+
+
+class DanceDataset(PoseDataset):
+    """Items of 6 channels in [-1, 1], a drawn body (u, v, 2 part / 24 - 1) and the skeleton; B is premultiplied RGBA.
+
+    At test also `plate` [3, H, W] in [-1, 1], `box`, the part of it that the maps show, and `metadata`, the text of a
+    metadata.json for the clip that is made.
+    """
+
+    def __init__(self, opt):
+        self.root = Path(opt.dataroot)
+        self.about = About.read(self.root)
+        self.persons: dict[str, list[Person]] = {}
+        super().__init__(opt)
+        self.frame_rate = self.about.frame_rate if opt.is_train or opt.driver is None else driver_rate(opt.driver)
+        self.plate = None if opt.is_train else read_image(self.root / PLATE, "RGB")
+        if self.plate is not None:
+            must_be_of_size(self.plate, self.about.size, self.root / PLATE, self.root / ABOUT)
+
+    @staticmethod
+    def add_options(parser, is_train: bool) -> None:
+        """--driver, at test."""
+        parser.set_defaults(input_nc=MAPS, output_nc=4, resize_or_crop="none", no_first_img=True)
+        if is_train:
+            return
+        group = parser.add_argument_group("dance dataset")
+        group.add_argument("--driver", type=Path, default=None, metavar="DIR",
+                           help="whose motion is taken over: a clip that prepare.py made, or a folder with "
+                                "{phase}_openpose; fitted to the body and the place of the one who was learned")
+        group.add_argument("--driver_person", type=int, default=None, metavar="N",
+                           help="her number in a clip of several people")
+
+    @staticmethod
+    def folders(opt) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Poses, and layers in training."""
+        folders: dict[str, tuple[str, tuple[str, ...]]] = {"openpose": ("openpose", JSONS)}
+        return folders | ({"images": ("layer", IMAGES)} if opt.is_train else {})
+
+    @staticmethod
+    def resolve_options(opt) -> dict:
+        """`data_id`."""
+        return DanceDataset.data_options(opt)
+
+    @classmethod
+    def find(cls, opt) -> list[Sequence]:
+        """The sequences of the dataroot; with --driver those of the driver."""
+        About.read(Path(opt.dataroot))
+        driver = None if opt.is_train else opt.driver
+        if driver is None:
+            return find_sequences(opt.dataroot, opt.phase, cls.folders(opt), opt.n_frames_G)
+        if (driver / "keypoints.json").exists():
+            frames = Dataroot.open(driver).folders["rgb_256"].values()  # they name what is made
+            return [Sequence(driver.resolve().name, {"openpose": list(frames)})]
+        return find_sequences(driver, opt.phase, cls.folders(opt), opt.n_frames_G)
+
+    def check_options(self) -> None:
+        """Maps and layers have the channels that the options say, and frames keep their size."""
+        for name, wanted in (("input_nc", MAPS), ("output_nc", 4), ("resize_or_crop", "none"), ("batch_size", 1)):
+            if self.opt.is_train and getattr(self.opt, name) != wanted:
+                raise UserError(f"--{name}: found {getattr(self.opt, name)}; expected {wanted} with --dataset_mode "
+                                "dance. Leave it out")
+
+    def people(self, sequence: Sequence) -> list[Person]:
+        """Whom each frame of a sequence shows; with --driver in the other body."""
+        if sequence.name not in self.persons:
+            driver = None if self.opt.is_train else self.opt.driver
+            if driver is None:
+                self.persons[sequence.name] = [_only(read_people(path), path) for path in sequence.files["openpose"]]
+            else:
+                self.persons[sequence.name] = self._driven(driver, sequence)
+        return self.persons[sequence.name]
+
+    def _driven(self, driver: Path, sequence: Sequence) -> list[Person]:
+        if (driver / "keypoints.json").exists():
+            theirs = poses_of_person(driver, self.opt.driver_person)
+        else:
+            theirs = [_only(read_people(path), path) for path in sequence.files["openpose"]]
+        own = [_only(read_people(path), path) for known in find_sequences(
+            self.root, "train", {"openpose": ("openpose", JSONS)}, 1) for path in known.files["openpose"]]
+        try:
+            points = transferred(*(np.stack([one.points for one in people]) for people in (theirs, own)))
+        except ValueError as error:
+            raise UserError(f"--driver {driver}: {error}; expected somebody who is seen from head to feet in most "
+                            "frames") from None
+        return [Person.of(frame) for frame in points]
+
+    def frames(self, sequence: Sequence, numbers: list[int], draws: Draws) -> dict[str, Tensor]:
+        """Maps and layers, of the part of the frame that these need, or at test all frames of the sequence."""
+        people = self.people(sequence)
+        left, top, right, bottom = box = self.about.box(
+            [people[k] for k in numbers] if self.opt.is_train else people)
+        cut = slice(top, bottom), slice(left, right)
+        bodies, skeletons = [], []
+        for k in numbers:
+            bodies.append(self._body(people[k], draws)[:, cut[0], cut[1]])
+            kept = [draws.uniform(strokes_of(False)) > self._drop] if self.opt.is_train else None
+            skeletons.append(draw_people([people[k]], self.about.size, False, kept)[cut])
+        item = {"A": torch.cat([torch.from_numpy(np.stack(bodies)), normalised(skeletons)], 1)}
+        if self.opt.is_train:
+            item["B"] = torch.stack([premultiplied(self._layer(sequence, k)[cut]) for k in numbers])
+        else:
+            item |= {"plate": to_tensor(self.plate), "box": torch.tensor(box)}
+        return self.checked(item, sequence)
+
+    def item(self, index: int, rng: np.random.Generator | Draws | None, epoch: int) -> dict:
+        """As of other poses; at test with the metadata of the clip that is made."""
+        item = super().item(index, rng, epoch)
+        return item if self.opt.is_train else {**item, "metadata": self._metadata()}
+
+    def collate(self, items: ListLike[dict]) -> dict:
+        """A batch; at test of one window, whose plate and box are no frames of a clip."""
+        return super().collate(items) if self.opt.is_train else default_collate(list(items))
+
+    def _metadata(self) -> str:
+        size = list(self.about.size)
+        return json.dumps({"size_LR": size, "alphapose_input_size": size, "n_textures": 25,
+                           "frame_rate": str(self.frame_rate)}) + "\n"
+
+    def _body(self, person: Person, draws: Draws) -> np.ndarray:
+        """The drawn body, float32 [3, H, W] in [-1, 1]; in training without parts that are left out at random."""
+        part, u, v = draw_body(person.coco, self.about.size, self.about.size)
+        if self.opt.is_train:
+            gone = np.zeros(BODY_PARTS + 1, bool)
+            gone[1:] = draws.uniform(BODY_PARTS) < self._drop
+            part = np.where(gone[part], 0, part)
+        return np.stack([2 * u * (part > 0) - 1, 2 * v * (part > 0) - 1, 2 * part / BODY_PARTS - 1]).astype(np.float32)
+
+    def _layer(self, sequence: Sequence, k: int) -> np.ndarray:
+        paths = sequence.files["images"]
+        return must_be_of_size(read_image(paths[k], "RGBA"), self.about.size, paths[k], self.root / ABOUT)
+
+    def check_frame(self, sequence: Sequence, k: int) -> None:
+        """Read all that there is of a frame."""
+        if self.opt.is_train:
+            self._layer(sequence, k)
+        self.people(sequence)
+
+    def name_file(self, sequence: Sequence, k: int) -> Path:
+        """Named by the frame alone."""
+        path = sequence.files["openpose"][k]
+        return path.with_name(path.name.replace("_keypoints", ""))
+
+    @property
+    def multiple(self) -> int:
+        """Boxes have sides of so many pixels."""
+        return min(KEPT_MULTIPLE, super().multiple)
+
+
+def premultiplied(layer: np.ndarray) -> Tensor:
+    """Straight RGBA, uint8 [H, W, 4], as premultiplied RGBA, float32 [4, H, W] in [-1, 1]."""
+    pixels = layer.astype(np.float32) / 255
+    pixels[..., :3] *= pixels[..., 3:]
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)) * 2 - 1)
+
+
+def poses_of_person(clip: Path, number: int | None) -> list[Person]:
+    """One person of a clip that prepare.py made, in each of its frames; without points where she is not found.
+
+    Args:
+        clip: the dataroot.
+        number: who; None: the only one.
+
+    Raises:
+        UserError: there is no such person, or there are several and none is named.
+    """
+    root = Dataroot.open(clip)
+    frames = poses_of_frames(clip / "keypoints.json", root.frames)
+    there = sorted({pose.person for people in frames for pose in people})
+    if number is None and len(there) == 1:
+        number = there[0]
+    if number not in there:
+        found = "several people" if number is None else f"no person {number}"
+        raise UserError(f"{clip / 'keypoints.json'}: {found}; expected one of {there}. Say who: --driver_person N, or "
+                        "--person N of datasets/make_pose_dataset.py")
+    scale = np.array(root.metadata.size) / root.metadata.pose_size
+    nobody = person_of_coco(np.zeros((17, 3)))
+    result = []
+    for people in frames:
+        pose = next((pose for pose in people if pose.person == number), None)
+        if pose is not None:
+            keypoints = pose.keypoints.copy()
+            keypoints[:, :2] = (keypoints[:, :2] + 0.5) * scale - 0.5
+        result.append(nobody if pose is None else person_of_coco(keypoints))
+    return result
+
+
+def driver_rate(driver: Path) -> Fraction:
+    """Frames per second of the driver's clip, as far as it is known."""
+    if (driver / "keypoints.json").exists():
+        return Dataroot.open(driver).metadata.frame_rate
+    return About.read(driver).frame_rate if (driver / ABOUT).exists() else DEFAULT_FRAME_RATE
+
+
+def _only(people: list[Person], path: Path) -> Person:
+    if len(people) > 1:
+        raise UserError(f"{path}: {len(people)} people; expected one, the one who dances. Make the dataset again: "
+                        "python datasets/make_pose_dataset.py --person N")
+    return people[0] if people else person_of_coco(np.zeros((17, 3)))
+
+
+def _side(span: float, whole: int) -> int:
+    return min(max(int(np.ceil(span / KEPT_MULTIPLE)), 1), whole // KEPT_MULTIPLE) * KEPT_MULTIPLE

@@ -1,0 +1,43 @@
+"""Frames that are layers: a person with her shadow, premultiplied RGBA, over a scene that stands still."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.base_model import Export
+from vision.layers.mattes import composite_over, opaque
+
+FAINTEST = 4 / 255  # alpha up to which there is nothing
+
+
+def straight(image: Tensor) -> Tensor:
+    """Premultiplied RGBA [B, 4, H, W] in [-1, 1] with straight colours."""
+    colour, alpha = ((image.float() + 1) / 2).clamp(0, 1).split((3, 1), 1)
+    alpha = torch.where(alpha > FAINTEST, alpha, torch.zeros_like(alpha))
+    colour = torch.where(alpha > 0, (colour / alpha.clamp(min=FAINTEST)).clamp(max=1), torch.zeros_like(colour))
+    return torch.cat([colour, alpha], 1) * 2 - 1
+
+
+def exported_layer(batch: dict, image: Tensor, picture: Tensor, stem: str, is_first: bool) -> Export:
+    """What test.py writes of a frame: background and layer as of a clip, to be retimed; the frame; and the maps.
+
+    Args:
+        batch: plate [1, 3, H, W] in [-1, 1]; box [1, 4], left, top, right, bottom of its part that was made; metadata.
+        image: [1, 4, h, w] of that part, premultiplied.
+        picture: [1, C, h, w], its map.
+        stem: name of the frame.
+        is_first: of its sequence.
+    """
+    plate = batch["plate"]
+    left, top, right, bottom = batch["box"][0].tolist()
+    around = left, plate.shape[-1] - right, top, plate.shape[-2] - bottom
+    layer = F.pad(straight(image), around, value=-1)
+    frame = composite_over(torch.stack([opaque(plate), layer], 1))[:, :3]
+    files: dict = {f"rgb_256/{stem}.png": frame}
+    if is_first:
+        files["metadata.json"] = batch["metadata"][0]
+    return Export(images={"rgba_l0": plate, "rgba_l1": layer}, files=files,
+                  video_frames={"real_A": F.pad(picture, around, value=-1), "fake_B": frame},
+                  captions={"real_A": "The poses.", "fake_B": "The frames that are made.",
+                            "rgba_l0": "Layer 0: the background.",
+                            "rgba_l1": "Layer 1: the person as she is made, with her shadow."})

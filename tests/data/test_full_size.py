@@ -1,0 +1,139 @@
+"""From a clip of an odd size to layers, a retimed video and figures of that size, by the command line."""
+
+import json
+import os
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import evaluate
+import retime
+import test as test_program
+import train
+from data.dataroot import Dataroot
+from data.full_size import FullSizeClip
+from data.layer_folder import LayerFolder
+from datasets.make_sample import make_sample
+from preparation.uv import make_iuv
+from util.errors import UserError
+from util.images import image_size, read_image, write_png
+
+SIZE, SMALL, FRAMES = (381, 237), (128, 80), 8
+
+
+def run(program, folder, *options, name="draft"):
+    """A program's main function on a run, with all its folders in one place."""
+    program.main(["--name", name, "--dataroot", str(folder / "clip"), "--checkpoints_dir", str(folder / "runs"),
+                  *map(str, options)])
+
+
+def export(folder, results, *options, name="draft"):
+    run(test_program, folder, "--gpu_ids", "-1", "--results_dir", folder / results, *options, name=name)
+
+
+def cropped(root, size):
+    """A made clip, with the frames in rgb/ and all that is known of that size cut to an odd one."""
+    for path in [*(root / "rgb").iterdir(), *(root / "gt").rglob("*.png"), *(root / "mask").rglob("*.png")]:
+        write_png(path, cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[:size[1], :size[0]])
+    for folder, times in (("rgb_512", 2), ("rgb_256", 1)):
+        for path in (root / "rgb").iterdir():
+            write_png(root / folder / path.name, cv2.resize(read_image(path, "RGB"), (128 * times, 80 * times),
+                                                            interpolation=cv2.INTER_AREA))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A place with a clip of 381 x 237 with masks of 128 x 80, and the run `draft` with its layers."""
+    place = tmp_path_factory.mktemp("own_size")
+    root = make_sample(place / "clip", frames=FRAMES, width=128, height=80, own_scale=3)
+    cropped(root, SIZE)
+    values = json.loads((root / "metadata.json").read_text())
+    (root / "metadata.json").write_text(json.dumps(values | {"original_size": SIZE, "alphapose_input_size": SIZE}))
+    for path in (root / "mask").rglob("*.png"):
+        write_png(path, cv2.resize(read_image(path, "L"), SMALL, interpolation=cv2.INTER_AREA))
+    make_iuv(root, "drawn")
+    run(train, place, "--preset", "draft", "--display_id", "0", "--gpu_ids", "-1")
+    export(place, "results")
+    export(place, "small", "--size", "network")
+    return place
+
+
+def layers(folder, results):
+    return LayerFolder.open(folder / results / "draft/test_latest")
+
+
+def test_layers_of_a_draft_have_the_size_of_the_video(folder):
+    assert layers(folder, "results").size == SIZE and layers(folder, "small").size == SMALL
+    images = folder / "results/draft/test_latest/images"
+    assert len(list(images.iterdir())) == 3 * FRAMES
+    names = [images / f"{name}_rgba_l0.png" for name in ("0001", "0008")]
+    assert os.path.samefile(*names)  # a background at rest is on disk once, and read once
+    assert set(layers(folder, "results").files[0].values()) == {names[0]}
+
+
+def test_they_are_nearer_to_the_truth_than_enlarged_ones(folder):
+    truth, own, small = LayerFolder.open(folder / "clip/gt"), layers(folder, "results"), layers(folder, "small")
+    errors = np.zeros((2, 2))
+    for frame in range(FRAMES):
+        true = np.dstack([truth.background(frame), *(truth.layer(n, frame) for n in (1, 2))]).astype(float)
+        for row, made in enumerate((own, small)):
+            pictures = [made.background(frame), *(made.layer(n, frame) for n in (1, 2))]
+            alike = np.dstack([cv2.resize(picture, SIZE, interpolation=cv2.INTER_CUBIC) for picture in pictures])
+            away = np.abs(alike - true)
+            errors[row] += away[..., :3].mean(), away[..., [6, 10]].mean()
+    assert (errors[0] < [0.6, 0.75] * errors[1]).all()
+
+
+def test_they_are_retimed_and_measured_at_that_size(folder):
+    run(retime, folder, "--results_dir", folder / "results", "--offset", "1:+2", "--out", folder / "late.mp4")
+    with av.open(str(folder / "late.mp4")) as video:
+        stream = video.streams.video[0]
+        assert (stream.width, stream.height, stream.frames) == (380, 236, FRAMES)  # H.264 has even sides
+    run(retime, folder, "--results_dir", folder / "results", "--remove", "1", "--range", "1-2", "--out", folder / "out")
+    assert image_size(folder / "out/0001.png") == SIZE
+    for place in ("results", "small"):
+        run(evaluate, folder, "--results_dir", folder / place, "--no_lpips")
+    own, small = (json.loads((folder / place / "draft/test_latest/evaluation/metrics.json").read_text())
+                  for place in ("results", "small"))
+    assert own["size"] == own["truth_size"] == list(SIZE) and small["truth_size"] == list(SMALL)
+    assert own["total"]["background"]["psnr"] > 30 and own["total"]["reconstruction"]["psnr"] > 30
+
+
+def test_trained_layers_are_exported_at_that_size_where_it_is_asked_for(folder):
+    run(train, folder, "--n_epochs", "1", "--n_epochs_upsample", "0", "--num_filters", "4", "--display_id", "0",
+        "--gpu_ids", "-1", name="trained")
+    for size, options in ((SMALL, ()), (SIZE, ("--size", "own"))):
+        export(folder, "results", "--num_test", "2", *options, name="trained")
+        made = LayerFolder.open(folder / "results/trained/test_latest")
+        assert made.size == size and len(made.frames) == 2
+
+
+def test_what_contradicts_or_is_missing_is_said(folder):
+    with pytest.raises(UserError, match="--size own: given with --do_upsampling"):
+        export(folder, "none", "--size", "own", "--do_upsampling")
+    with pytest.raises(UserError, match="--size own: given with --aspect_ratio"):
+        export(folder, "none", "--size", "own", "--aspect_ratio", "1.1")
+    (folder / "clip/rgb").rename(folder / "rgb")
+    try:
+        with pytest.raises(UserError, match="clip/rgb: no such folder"):
+            export(folder, "none", "--size", "own", "--num_test", "1")
+        assert not (folder / "none/draft/test_latest").exists()
+        export(folder, "none", "--num_test", "1")
+        assert LayerFolder.open(folder / "none/draft/test_latest").size == SMALL
+    finally:
+        (folder / "rgb").rename(folder / "clip/rgb")
+
+
+def test_a_background_that_is_alive_is_what_the_frames_show(folder):
+    clip = FullSizeClip(Dataroot.open(folder / "clip"), layers(folder, "small"))
+    assert not clip.is_alive and not clip.moves
+    export(folder, "alive", "--moving_background", "--size", "network")
+    made = layers(folder, "alive")
+    clip = FullSizeClip(Dataroot.open(folder / "clip"), made)
+    assert clip.is_alive
+    clip.write(folder / "alive_own")
+    background = read_image(folder / "alive_own/images/0003_rgba_l0.png", "RGB")
+    frame = read_image(folder / "clip/rgb/0003.png", "RGB")
+    assert (cv2.absdiff(background, frame).max(axis=-1) <= 1).mean() > 0.5

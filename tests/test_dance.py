@@ -1,0 +1,144 @@
+"""From a clip to somebody's layer in another one's dance: dataset, training, export, and retiming of that."""
+
+import json
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import retime
+import test as test_program
+import train
+from data.dance_dataset import About, DanceDataset, premultiplied
+from data.layer_folder import LayerFolder
+from datasets import make_pose_dataset
+from datasets.make_vid2vid_sample import make_sample
+from models.vid2vid_layers import straight
+from util.errors import UserError
+from util.images import read_image
+
+NETWORKS = ("--model", "vid2vid", "--gpu_ids", "-1", "--ngf", "4", "--ndf", "4", "--n_blocks", "2", "--n_downsample_G",
+            "2", "--num_D", "1")
+LEARNING = ("--dataset_mode", "dance", "--no_vgg", "--flow_net", "dis", "--n_frames_total", "2", "--niter", "1",
+            "--niter_decay", "0", "--n_scales_temporal", "0", "--max_dataset_size", "2", "--num_threads", "0",
+            "--display_id", "0", "--no_html")
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A folder with clips of her and of a driver, her dataset, and a run on it."""
+    folder = tmp_path_factory.mktemp("dance")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_sample("dance", "clips", sequences=2, frames=12, height=96, seed=2)
+        make_pose_dataset.make_dataset(make_pose_dataset.parse(["clips/her", "--dataroot", "her", "--test", "0.25"]))
+        train.main(["--name", "run", "--dataroot", "her", *NETWORKS, *LEARNING])
+    return folder
+
+
+@pytest.fixture
+def folder(studio, monkeypatch):
+    monkeypatch.chdir(studio)
+    return studio
+
+
+def item(phase, k=0, **options):
+    opt = Namespace(dataroot="her", phase=phase, is_train=phase == "train", n_frames_G=3, n_frames_total=2,
+                    niter_step=10, max_frames_per_gpu=1, max_t_step=1, gpu_ids=[], batch_size=1, n_gpus_gen=-1,
+                    max_dataset_size=float("inf"), input_nc=6, output_nc=4, resize_or_crop="none", fine_size=64,
+                    load_size=64, no_flip=True, random_drop_prob=0.0, densepose_only=False, openpose_only=False,
+                    basic_point_only=False, remove_face_labels=False, flow_net="dis", start_frame=0, driver=None,
+                    driver_person=None, n_scales_spatial=1, n_downsample_G=2, use_real_img=False)
+    vars(opt).update(options)
+    return DanceDataset(opt)[k]
+
+
+def test_her_layer_over_the_plate_is_the_frame(folder):
+    frame, layer, plate = (read_image(path, "RGBA")[..., :4].astype(float) for path in (
+        "her/train_img/part_01/0004.png", "her/train_layer/part_01/0004.png", "her/plate.png"))
+    alpha = layer[..., 3:] / 255
+    made = layer[..., :3] * alpha + plate[..., :3] * (1 - alpha)
+    assert np.abs(made - frame[..., :3]).mean() < 2.5
+    truth = read_image("clips/her/layer_01/0004.png", "RGBA")[..., 3]
+    assert np.abs(layer[..., 3] - truth).mean() < 4
+    shadow = (truth > 60) & (truth < 140)
+    assert (layer[..., 3] > 30)[shadow].mean() > 0.2  # of a few small frames
+
+
+def test_items_hold_all_of_a_layer(folder):
+    made = item("train")
+    about, box = About.read(Path("her")), None
+    assert made["A"].shape[:2] == (4, 6) and made["B"].shape[1] == 4
+    assert made["A"].shape[2:] == made["B"].shape[2:] and all(side % 32 == 0 for side in made["B"].shape[2:])
+    whole = premultiplied(read_image("her/train_layer/part_01/0001.png", "RGBA"))
+    assert about.size == (whole.shape[2], whole.shape[1])
+    kept, there = (made["B"][0, 3] + 1).sum(), (whole[3] + 1).sum()
+    assert kept > 0.97 * there
+    box = item("test")["box"]
+    assert (box[2] - box[0]) % 32 == 0 and box[2] <= about.size[0]
+
+
+def test_parts_follow_each_other(folder):
+    train_frames, test_frames = (sorted(path.stem for path in Path(f"her/{phase}_layer").rglob("*.png"))
+                                 for phase in ("train", "test"))
+    assert len(train_frames) == 18 and len(test_frames) == 6 and max(train_frames) < min(test_frames)
+
+
+def test_the_driver_is_seen_at_her_place(folder):
+    own, driven = item("test"), item("test", driver=Path("clips/driver"))
+    shown = [(made["A"][:, 3:] > -1).any(dim=1).any(dim=0) for made in (own, driven)]
+    rows = [np.flatnonzero(one.any(dim=1)) + int(made["box"][1]) for one, made in zip(shown, (own, driven))]
+    assert abs(int(rows[0].max()) - int(rows[1].max())) <= 5  # feet
+    assert Path(driven["image_path"]).name == "0003.png" and json.loads(driven["metadata"])["frame_rate"] == "25"
+
+
+def test_what_is_made_is_a_clip_whose_layers_can_be_retimed(folder):
+    test_program.main(["--name", "run", "--driver", "clips/driver", "--num_test", "3"])
+    made = Path("results/run/test_latest/driver")
+    layers = LayerFolder.open(made)
+    assert layers.numbers == [1] and len(layers.frames) == 3
+    np.testing.assert_array_equal(layers.background(0), read_image("her/plate.png", "RGB"))
+    layer, alpha = layers.layer(1, 2).astype(float), layers.layer(1, 2)[..., 3:] / 255
+    frame = read_image(made / "rgb_256" / f"{layers.frames[2]}.png", "RGB")
+    np.testing.assert_allclose(layer[..., :3] * alpha + layers.background(2) * (1 - alpha), frame, atol=1.5)
+    retime.main(["--layers", str(made), "--freeze", "1:1-3", "--out", "frozen"])
+    first, last = (read_image(f"frozen/{k:04d}.png", "RGB") for k in (1, 3))
+    np.testing.assert_array_equal(first, last)
+
+
+def test_premultiplied_and_back():
+    layer = np.random.default_rng(1).integers(0, 256, (8, 9, 4), dtype=np.uint8)
+    layer[..., 3] = np.linspace(0, 255, 72).reshape(8, 9)
+    back = ((straight(premultiplied(layer)[None])[0] + 1) * 127.5).permute(1, 2, 0).numpy()
+    seen = layer[..., 3] > 8
+    np.testing.assert_allclose(back[seen], layer[seen], atol=0.02)
+    assert not back[layer[..., 3] < 4].any()
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--driver", "clips/nobody"], "no such folder"),
+    (["--driver", "clips/driver", "--driver_person", "3"], "no person 3; expected one of \\[1\\]"),
+    (["--dataroot", "clips/her"], "her/dance.json: no such file; expected a folder that datasets/make_pose_dataset"),
+])
+def test_mistakes_are_told_in_a_line(folder, words, message):
+    with pytest.raises(UserError, match=message):
+        test_program.main(["--name", "run", *words])
+
+
+def test_a_dataset_is_not_replaced_unasked(folder):
+    for words, message in ((["--dataroot", "her"], "there already"), (["--dataroot", "clips/her"], "no such dataset")):
+        with pytest.raises(UserError, match=message):
+            make_pose_dataset.make_dataset(make_pose_dataset.parse(["clips/her", *words]))
+    shutil.copytree("clips/her", "unseen")
+    poses = json.loads(Path("unseen/keypoints.json").read_text())
+    Path("unseen/keypoints.json").write_text(json.dumps(poses[:4]))
+    with pytest.raises(UserError, match="seen in no 10 frames in a row"):
+        make_pose_dataset.make_dataset(make_pose_dataset.parse(["unseen", "--dataroot", "other"]))
+    assert not Path("other").exists()
+
+
+def test_a_flow_teacher_sees_colours_alone(folder):
+    assert torch.load("checkpoints/run/latest_net_G0.pth", weights_only=True)["model_final_img.1.weight"].shape[0] == 4

@@ -1,0 +1,70 @@
+"""What others hide of a person, copied from the nearest frame that shows it."""
+
+import cv2
+import numpy as np
+import pytest
+
+from vision.layers.hidden_parts import copied, motion_of_body, places_of_body
+from vision.people.iuv import encode_iuv
+
+HEIGHT, WIDTH = 96, 128
+COLOURS = np.array([[200, 40, 40], [40, 40, 200]])
+
+
+def body(x, y, width=30, height=60):
+    """IUV picture of a box of two parts, u across and v down each half; colours that are those of their places."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(float)
+    u, v = (columns - x) / width, (rows - y) / height
+    inside = (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
+    part = np.where(inside, 1 + (v >= 0.5), 0)
+    picture = COLOURS[(v >= 0.5).astype(int)] + 40 * np.sin(6 * np.stack([u, v, u + v], axis=-1))
+    return (encode_iuv(part, u.clip(0, 1), (2 * v).clip(0, 2) % 1, 1),
+            np.where(inside[..., None], picture, 90).clip(0, 255).astype(np.uint8), 255 * inside.astype(np.uint8))
+
+
+@pytest.fixture
+def clip():
+    """A person who walks and grows; in frame 2 something is in front of the left half, in frame 3 all but the right."""
+    frames = [body(20 + 6 * f, 15 + f, 30 + f, 60 + f) for f in range(5)]
+    views = [np.full((HEIGHT, WIDTH), 255, np.uint8) for _ in frames]
+    views[2][:, :32 + 16] = 0
+    views[3][:, :38 + 16] = 0
+    return frames, views
+
+
+def part_of(clip):
+    frames, views = clip
+    return lambda f: (*frames[f][1:], views[f])
+
+
+def test_a_hidden_half_comes_from_the_nearest_frame_that_shows_it(clip):
+    frames, views = clip
+    places = [places_of_body(iuv) for iuv, _, _ in frames]
+    hidden = (views[2] == 0) & (frames[2][2] > 0)
+    colours, alpha, found = copied(2, 5, hidden, places.__getitem__, part_of(clip))
+    inner = cv2.erode(hidden.astype(np.uint8), np.ones((5, 5))) > 0
+    assert inner.sum() > 300 and found[inner].all() and (alpha[inner] > 250).all()
+    assert np.abs(colours.astype(int) - frames[2][1])[inner].mean() < 4
+
+
+def test_what_no_frame_shows_is_not_found(clip):
+    frames, views = clip
+    for view in views:
+        view[:40] = 0
+    places = [places_of_body(iuv) for iuv, _, _ in frames]
+    found = copied(2, 5, frames[2][2] > 0, places.__getitem__, part_of(clip))[2]
+    assert not found[:34].any() and found[50:70, 45:55].all()
+
+
+def test_two_sides_of_a_body_have_nothing_in_common():
+    front = places_of_body(encode_iuv(np.full((HEIGHT, WIDTH), 2), *np.mgrid[:HEIGHT, :WIDTH] / 200, 1))
+    back = places_of_body(encode_iuv(np.full((HEIGHT, WIDTH), 1), *np.mgrid[:HEIGHT, :WIDTH] / 200, 1))
+    assert motion_of_body(front, back[1]) is None and motion_of_body(front, front[1]) is not None
+    assert np.abs(motion_of_body(front, front[1])[0]).max() < 1e-4
+
+
+def test_places_are_means_of_their_pixels():
+    numbers, means = places_of_body(encode_iuv(np.array([[0, 3, 3, 3]]), np.array([[0, 0.5, 0.5, 0.9]]),
+                                               np.array([[0, 0.1, 0.1, 0.1]]), 1))
+    assert numbers[0, 0] == 0 and numbers[0, 1] == numbers[0, 2] != numbers[0, 3]
+    assert means[numbers[0, 1]].tolist() == [1.5, 0] and np.isnan(means[0]).all()

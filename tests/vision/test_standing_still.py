@@ -1,0 +1,65 @@
+"""Somebody who hardly moves, and whose mask misses an arm in some frames: the arm is not of the scene."""
+
+import numpy as np
+import pytest
+
+from vision.geometry.canvas import Canvas
+from vision.layers.closed_form import solve
+from vision.layers.matte_refinement import refined_mattes
+from vision.layers.standing_still import left_out
+
+FRAMES, HEIGHT, WIDTH = 16, 64, 96
+BODY, ARM = np.s_[16:60, 40:56], np.s_[24:44, 56:64]
+SHIRT = np.array([180, 60, 50])
+
+
+@pytest.fixture
+def clip():
+    """Somebody stands before a wall, and goes away in the last two frames; the mask misses the arm in six frames."""
+    rng = np.random.default_rng(2)
+    wall = np.kron(rng.uniform(60, 220, (HEIGHT // 4, WIDTH // 4, 3)), np.ones((4, 4, 1)))
+    frames, true = [], np.zeros((1, FRAMES, HEIGHT, WIDTH), np.uint8)
+    for f in range(FRAMES):
+        picture = wall.copy()
+        if f < 14:
+            for part in (BODY, ARM):
+                picture[part] = SHIRT
+                true[0, f][part] = 255
+        frames.append((picture + rng.normal(0, 2, picture.shape)).clip(0, 255).astype(np.uint8))
+    masks = true.copy()
+    masks[0, 3:9][:, ARM[0], ARM[1]] = 0
+    return np.stack(frames), masks, true, wall
+
+
+def test_what_a_mask_left_out_is_known_and_the_scene_behind_is_not_taken_for_it(clip):
+    frames, masks, true, _ = clip
+    found = left_out(frames, masks, np.ones(frames.shape[:3], bool))
+    assert found[0, 3:9][:, ARM[0], ARM[1]].mean() > 0.98
+    assert not (found & (true < 128)).any() and not (found & (masks > 127)).any()
+
+
+def test_nothing_is_left_out_of_somebody_who_walks(clip):
+    frames, masks, _, wall = clip
+    walking, cut = np.stack([wall.astype(np.uint8)] * FRAMES), np.zeros_like(masks)
+    for f in range(FRAMES):
+        walking[f, 16:60, 5 * f:5 * f + 16] = SHIRT
+        cut[0, f, 16:40, 5 * f:5 * f + 16] = 255
+    assert not left_out(walking, cut, np.ones(walking.shape[:3], bool)).any()
+
+
+def test_a_scene_of_the_colour_of_who_stands_before_it_is_not_taken_where_he_moves(clip):
+    frames, masks, true, wall = clip
+    frames = frames.copy()
+    frames[:14, ARM[0], ARM[1]] = (wall[ARM] + 20 * np.sin(np.arange(14))[:, None, None, None]).clip(0, 255)
+    assert not left_out(frames, masks, np.ones(frames.shape[:3], bool)).any()
+
+
+def test_the_plate_and_refined_mattes_have_no_ghost(clip):
+    frames, masks, true, wall = clip
+    missed = left_out(frames, masks, np.ones(frames.shape[:3], bool))
+    whole = np.maximum(masks, 255 * missed.astype(np.uint8))
+    in_view = np.ones(frames.shape[:3], bool)
+    ghost, plate = (255 * solve(frames, in_view, given).plate[ARM] for given in (masks, whole))
+    assert np.abs(ghost - wall[ARM]).mean() > 40 > 4 * np.abs(plate - wall[ARM]).mean()
+    found = refined_mattes(frames, masks, Canvas.of(None, (WIDTH, HEIGHT)))
+    assert (found[0, 3:9][:, ARM[0], ARM[1]] > 127).mean() > 0.9
