@@ -123,7 +123,8 @@ class TrainingRun:
         if distributed.rank() == 0:
             if not self.opt.continue_train:
                 for path in (self._state_path, *sorted(self.folder.glob("previous_*.pth")),
-                             *sorted(self.folder.glob("epoch_*_net_*.pth"))):
+                             *sorted(self.folder.glob("epoch_*_net_*.pth")),
+                             *sorted(self.folder.glob("[0-9]*_net_*.pth"))):
                     path.unlink(missing_ok=True)
             write_text(self.folder / "train_opt.txt", text + "\n")
             write_text(self.folder / SAVED_OPTIONS, json.dumps(vars(opt), indent=1) + "\n")
