@@ -58,6 +58,8 @@ class Limit(NamedTuple):
 CURVES = {key: Limit(**values) for key, values in LIMITS["curves"].items()}
 TRAIL = {key: Limit(**values) for key, values in LIMITS["trail"].items()}
 ANCHOR = Limit(**LIMITS["anchor"])
+STRETCH_SPEED = Limit(**LIMITS["stretch_speed"])
+LONGEST_NAME: int = LIMITS["longest_name"]  # letters
 
 
 @dataclass(frozen=True)
@@ -323,7 +325,6 @@ LAYER_KEYS = ("time", "ends", "interpolation", "opacity", "effects", "x", "y", "
               "gain", "tint", "trail")
 STEP_KEYS = ("offset", "freeze", "hold", "speed", "cut", "reverse", "loop", "pingpong", "align")
 STEP_DETAILS = ("ease", "frames")  # beside "speed"
-LONGEST_NAME = 60  # letters
 
 
 @dataclass
@@ -498,7 +499,7 @@ class _Reader:
             if "frames" in fields:
                 first, last = self.first_and_last(fields["frames"].items("[first, last]"), fields["frames"],
                                                   "[first, last]")
-                return partial(time_warps.stretch, first=first, last=last, speed=node.number(0.01, 100))
+                return partial(time_warps.stretch, first=first, last=last, speed=node.number(*STRETCH_SPEED[:2]))
             speeds = curve(node, -100, 100, has_handles=False)
             ease = "ease" in fields and fields["ease"].value
             return partial(time_warps.speed, keys=tuple(zip(speeds.frames, speeds.values)), ease=ease)
@@ -595,8 +596,8 @@ class _Reader:
                 if needed > self.length:
                     late[instance.layer] = max(late.get(instance.layer, 0), needed)
         if late:
-            self.warnings.append(f"layer {listed(late)}: slowed down, ends after the video; \"length\": \"{FIT}\" makes it "
-                                 f"{max(late.values())} frames long")
+            self.warnings.append(f"layer {listed(late)}: slowed down, ends after the video; \"length\": \"{FIT}\" "
+                                 f"makes it {max(late.values())} frames long")
 
     def warn_of_shared_layers(self, fields: dict[str, Node]) -> None:
         named = {str(number) for key in ("remove", "solo") if key in fields for number in fields[key].value}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from data.actor_dataset import read_matrix, read_pose
+from data.actor_files import read_matrix, read_pose
 from data.actor_views import free_cameras
 from data.dataroot import read_homographies, read_metadata
 from data.face_dataset import read_landmarks

@@ -222,6 +222,7 @@ class Timeline extends FrameAxis {
         held.moved = true;
         if (event.shiftKey) [dx, dy] = Math.abs(dx) > Math.abs(dy) ? [dx, 0] : [0, dy];  // one axis alone
         if (held.handle) return dragHandle(dx, dy);
+        if (held.isAtEdge) dy = 0;  // where its value is not seen
         let output = this.frameAt(held.x + dx, canvas);
         if (this.snaps && !event.altKey) output = this.snapped(output, held.x + dx, canvas, held.landmarks);
         const value = this.valueAtHeight(held.y + dy, canvas, held.room);
@@ -282,7 +283,7 @@ class Timeline extends FrameAxis {
       for (const [output, keyed, point] of offsetY > canvas.clientHeight - LEG ? this.keysOf(row) : []) {
         const x = this.x(output, canvas), value = point[1];
         if (Math.abs(x - offsetX) <= 6 && keyed !== track)
-          return {x, y: offsetY, output, value, point, track: keyed, room: this.room(row, keyed)};
+          return {x, y: offsetY, output, value, point, track: keyed, room: this.room(row, keyed), isAtEdge: true};
       }
     }
     for (const point of model.points(row, track)) {

@@ -396,7 +396,8 @@ class Editor {
     const [first, last] = this.range, isRange = Boolean(model.values.range) && this.output >= first && this.output <= last;
     const from = picks.length > 1 ? Math.min(...picks) : isRange ? first : this.output;
     const to = picks.length > 1 ? Math.max(...picks) : isRange ? last : from + Math.max(Math.round(this.clip.rate), 1);
-    this.stretch = {from: from + 1, to: Math.min(to, Math.max(model.length - 1, from + 1)) + 1, speed: 0.5};
+    this.stretch = {from: from + 1, to: Math.min(to, Math.max(model.length - 1, from + 1)) + 1,
+                    speed: LIMITS.stretch_speed.default};
     this.stretchFields.forEach((field) => field.show());
     find("#stretch-whom").options[0].textContent = this.rows.map((row) => model.title(row).replace("\n", ", ")).join(", ");
     find("#stretch-dialog").showModal();
@@ -734,7 +735,8 @@ class Editor {
       this.startRendering();
     });
     const whole = {min: 1, max: LIMITS.longest, units: () => ({rate: this.clip.rate, first: 1})};
-    this.stretchFields = Object.entries({from: whole, to: whole, speed: {min: 0.01, max: 100, step: 0.05}})
+    this.stretchFields = Object.entries({from: whole, to: whole, speed: {
+      min: LIMITS.stretch_speed.low, max: LIMITS.stretch_speed.high, step: 0.05}})
       .map(([key, options]) => {
         const read = () => (key === "speed" ? `${Math.round(1e4 * this.stretch.speed) / 100}%` : this.stretch[key]);
         const field = numberField({...options, read, write: (value) => { this.stretch[key] = value; this.showStretch(); }});
@@ -766,6 +768,7 @@ class Editor {
       if (file) await this.load(await file.text(), file.name.replace(/\.json$/, ""));
       target.value = "";
     });
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.timeline.draw());
     window.addEventListener("beforeunload", (event) => { if (!this.keep()) event.preventDefault(); });
     this.connectKeys(actions);
   }

@@ -141,7 +141,7 @@ class Inspector {
 
   // What the person is called.
   name() {
-    const input = element("input", {type: "text", className: "name", maxLength: 60, spellcheck: false,
+    const input = element("input", {type: "text", className: "name", maxLength: LIMITS.longest_name, spellcheck: false,
                                     placeholder: this.model.title({...this.row, index: 0})});
     input.addEventListener("change", () => this.model.rename(this.row, input.value.trim()));
     this.refreshed(() => {
@@ -392,7 +392,7 @@ class Inspector {
     const {model, timeline} = this, marker = () => model.markers[i] ?? [1, ""];
     const frame = numberField({read: () => marker()[0], write: (value) => model.moveMarker(marker(), value), min: 1,
                                units: this.time(1)});
-    const name = element("input", {type: "text", maxLength: 60, spellcheck: false, ariaLabel: "Name of the marker"});
+    const name = element("input", {type: "text", maxLength: LIMITS.longest_name, spellcheck: false, ariaLabel: "Name of the marker"});
     frame.setAttribute("aria-label", "Frame of the marker");
     name.addEventListener("change", () => {
       const text = name.value.trim();

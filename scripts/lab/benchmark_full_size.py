@@ -5,9 +5,9 @@
 
 Each clip is drafted with masks as small as rgb_256. Its layers are exported at the size of rgb/ (*own size*) and as
 small as before, which are then *enlarged*. The *cut-out* has the true masks of full size over the temporal median.
-Measured, always at full size: PSNR of the background, of the frames put together again, of each person removed and of one shown a
-third of the clip later, against the same of the true layers; and the mean error of the alpha in a band around people's
-edges, in thousandths. Below it are the seconds of one core and the memory of each command.
+Measured, always at full size: PSNR of the background, of the frames put together again, of each person removed and of
+one shown a third of the clip later, against the same of the true layers; and the mean error of the alpha in a band
+around people's edges, in thousandths. Below it are the seconds of one core and the memory of each command.
 """
 
 import os

@@ -1139,6 +1139,12 @@ def test_the_page_as_one_file_works_from_disk_without_a_server(browser, composit
     page.go_to(6)
     assert page.values == {"layers": {"1": {"time": [{"freeze": [3, 8]}]}}}
     assert decibel(page.composited(), page.rendered()) >= 40
+    page.run("editor.viewer.look('matte')")
+    matte = pixels_of(page, "editor.compositor.canvas")
+    assert matte[..., 3].min() == 255 and (matte[..., 0] == matte[..., 2]).all()
+    assert 0 < (matte[..., 0] > 200).mean() < 1
+    assert page.run("return document.querySelector('#quality').textContent").endswith("composited here")
+    page.run("editor.viewer.look('picture')")
     page.drag("2.0", 6, 6, 0, -3)
     assert page.values["layers"]["2"] == {"time": [{"align": [[6, 3]]}]}
     page.run("editor.model.saved = JSON.stringify(editor.model.values)")
