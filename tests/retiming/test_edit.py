@@ -150,7 +150,7 @@ def test_a_background_comes_from_the_folder_of_the_edit_and_from_nowhere_else(tm
     ('{"layers": {"1": {"time": [{"align": [[4, 90]]}]}}}', "align[0][1]: found 90; expected a number from 1 to 20"),
     ('{"layers": {"1": {"time": [{"align": [[4, 9, "eas"]]}]}}}', 'found "eas"; expected "ease", "linear", or'),
     ('{"layers": {"1": {"x": [[4, 0, {"in": [2, 0]}]]}}}', "x[0][2].in[0]: found 2; expected a number"),
-    ('{"layers": {"1": {"time": [{"offset": 3, "frames": [1, 2]}]}}}', "frames: found [1, 2]; expected it beside speed"),
+    ('{"layers": {"1": {"time": [{"offset": 3, "frames": [1, 2]}]}}}', "frames: found [1, 2]; expected it beside"),
     ('{"layers": {"1": {"time": [{"speed": 0, "frames": [1, 2]}]}}}', "speed: found 0; expected a number from 0.01 to"),
     ('{"layers": {"1": {"time": [{"cut": [9, 2]}]}}}', "found [9, 2]; expected [first, last] with last after first"),
     ('{"length": "fits"}', 'length: found "fits"; expected a whole number from 1 to 100000, or "fit"'),
