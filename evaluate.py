@@ -23,7 +23,7 @@ from evaluation.clip import Clip
 from evaluation.images import Lpips, load_lpips
 from evaluation.measures import evaluate as evaluate_layers
 from evaluation.page import Section, console_text, drawings, write_figures, write_page
-from evaluation.pairs import Pictures, evaluate_pairs, matched
+from evaluation.pairs import Pictures, evaluate_pairs, masks_of, matched
 from evaluation.worst_frames import worst_frames
 from options.result_options import (
     add_picture_options,
@@ -124,7 +124,9 @@ def of_pictures(opt: Namespace) -> tuple[dict, str, list[Section]]:
     pairs, unmatched = matched(images, targets, opt.only_common)
     lpips, left_out = loaded_lpips(opt)
     result = {"images": str(images), "targets": str(targets), "unmatched": unmatched, "left_out": left_out,
-              **({"crop": list(opt.crop)} if opt.crop else {}), **evaluate_pairs(pairs, lpips, opt.crop)}
+              **({"crop": list(opt.crop)} if opt.crop else {}),
+              **({"masks": str(opt.masks)} if opt.masks else {}),
+              **evaluate_pairs(pairs, lpips, opt.crop, masks_of(pairs, opt.masks) if opt.masks else None)}
     measured = {frame["frame"] for frame in result["frames"]}
     return result, f"How good the pictures are: {images}", pair_report.worst_pictures(
         [pair for pair in pairs if pair.name in measured], result)

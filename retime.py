@@ -22,14 +22,14 @@ from retiming.compositor import Compositor
 from retiming.edit import ClipFacts, Edit, alone, edit_from_values
 from retiming.editor.page import write_page
 from retiming.editor.server import Session, serve
+from retiming.layer_files import EXR_COMPRESSIONS, write_layers
 from retiming.layer_files import FORMATS as LAYER_FORMATS
-from retiming.layer_files import write_layers
 from retiming.rendering import render
 from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line, shown
-from util.files import write_text
+from util.files import read_text, write_text
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -59,7 +59,7 @@ def layers_out(opt: Namespace) -> Path:
     """Write the retimed layers, each on its own; returns their folder."""
     compositor, edit, values = opened(opt)
     for warning in write_layers(compositor, edit, opt.layers_out, opt.layers_format, opt.effects_apart,
-                                values.get("marks"), partial(tqdm, desc="layers", unit="frame")):
+                                values.get("marks"), partial(tqdm, desc="layers", unit="frame"), opt.exr_compression):
         warn(warning)
     return opt.layers_out
 
@@ -110,6 +110,9 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--layers_format", choices=LAYER_FORMATS, default="png",
                        help="of --layers_out: a folder of PNG for each, a ProRes 4444 video for each, or OpenEXR files "
                             "with all layers in them")
+    group.add_argument("--exr_compression", choices=EXR_COMPRESSIONS, default="zip",
+                       help="of --layers_format exr: zip (16 rows at once), zips (single rows, faster in Nuke), piz, "
+                            "rle, none; or dwaa: small, not exact")
     group.add_argument("--effects_apart", action="store_true",
                        help="of --layers_out: shadows and other effects are layers of their own")
     group.add_argument("--save_edit", type=Path, metavar="FILE", help="write the edit, short forms included")
@@ -148,7 +151,7 @@ def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:
     try:
         if opt.edit.stat().st_size > 4 * LARGEST:  # bytes of as many characters
             raise UserError(f"--edit {opt.edit}: {opt.edit.stat().st_size} bytes; expected at most {LARGEST} letters")
-        text = opt.edit.read_text(encoding="utf-8-sig")
+        text = read_text(opt.edit)
     except ValueError:
         raise UserError(f"--edit {opt.edit}: no text in UTF-8; expected an edit file in JSON, see "
                         "docs/layered_video/retiming.md") from None

@@ -68,8 +68,8 @@ def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
     datasets = [create_dataset(phase.opt) for phase in phases]  # all, so that mistakes show before the first step
     if not phases:
         create_dataset(opt).preload()  # whose mistakes show here, and not when it is exported
-    run.save_options(opt, text)
     shown = Visualizer(opt, model.captions, model.log_line) if distributed.rank() == 0 else NoVisualizer()
+    run.save_options(opt, text)
     with StopRequest() as stop, shown as visualizer:
         for phase in phases:  # a phase's images leave memory when it ends
             position = train_phase(model, phase, datasets.pop(0), run, position, resumed, visualizer, stop)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from util.errors import UserError
+from util.files import read_text
 from vision.people.body_files import read_transforms
 from vision.people.skinning import Body, posed_vertices, to_world
 
@@ -41,7 +42,7 @@ def read_pose(path: Path, joints: int) -> dict[str, Tensor]:
         UserError: it holds something else.
     """
     transforms = torch.from_numpy(read_transforms(path, joints))
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(read_text(path))
     try:
         rotation, translation, places = (
             torch.tensor(content[name], dtype=torch.float32).reshape(shape)
@@ -119,7 +120,7 @@ def read_matrix(path: Path, legacy: bool = False) -> Tensor:
         UserError: it holds something else.
     """
     try:
-        rows = [[float(word) for word in line.split()] for line in path.read_text().splitlines() if line.split()]
+        rows = [[float(word) for word in line.split()] for line in read_text(path).splitlines() if line.split()]
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable ({error}); expected the numbers of a matrix") from None
     rows = rows[1:] if len(rows) > 3 and len(rows[0]) == 2 else rows

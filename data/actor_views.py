@@ -11,6 +11,7 @@ from torch import Tensor
 
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError
+from util.files import read_text
 from vision.geometry.trajectories import AXES, KNOWN, PATHS, camera_on_path
 
 
@@ -87,7 +88,7 @@ def _poses(path: Path, read) -> tuple[list[np.ndarray], list[int] | None]:
         matrices = [read(file).numpy().astype(np.float64) for file in files]
         return [matrix if path.name == "pose" else np.linalg.inv(matrix) for matrix in matrices], None
     try:
-        rows = np.loadtxt(path, ndmin=2)
+        rows = np.loadtxt(read_text(path).splitlines(), ndmin=2)
     except (OSError, ValueError) as error:
         raise UserError(f"--render_camera_poses: {path} is not readable ({str(error)[:80]}); expected 16 or 17 numbers "
                         "a line") from None

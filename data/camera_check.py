@@ -1,6 +1,7 @@
 """Whether homographies.txt fits the frames of a dataroot, looked at before hours of training."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -8,13 +9,54 @@ import numpy as np
 
 from data.dataroot import list_images
 from data.masks import mask_files, read_mask
+from util.errors import UserError
 from util.images import read_image
+from vision.geometry.canvas import Canvas
 from vision.geometry.conventions import Verdict, judge, some_frames
 from vision.geometry.homography import Registration
+from vision.geometry.panorama import LARGEST_PANORAMA
 from vision.people.iuv import is_body
 
 _HEIGHT = 160
 """Of the pictures that are compared."""
+
+
+def canvas_of(registration: Registration | None, path: Path, frames: Sequence[str], size: tuple[int, int],
+              density: float = 1) -> Canvas:
+    """Where all frames of a clip lie.
+
+    Args:
+        registration: the camera's motion; None: it stands still.
+        path: the homographies.txt that it is of.
+        frames: their names.
+        size: (width, height) of a frame.
+        density: pixels of the canvas per pixel of a frame, each way.
+
+    Raises:
+        UserError: it has more or fewer matrices than there are frames, or puts these so far from each other that it
+            must be wrong.
+    """
+    if registration is not None and len(registration.matrices) != len(frames):
+        raise UserError(f"{path}: {len(registration.matrices)} matrices; there are {len(frames)} frames. Give one line "
+                        "of 9 numbers per frame")
+    canvas = Canvas.of(registration, size, density)
+    if canvas.matrices is None:
+        return canvas
+    area = np.prod(canvas.size, dtype=float) / density ** 2 / np.prod(size)
+    right, bottom = size
+    depths = canvas.matrices[:, 2] @ np.array([[0, 0, 1], [right, 0, 1], [0, bottom, 1], [right, bottom, 1]]).T
+    endless = depths.min(axis=1) * depths.max(axis=1) <= 0  # the horizon goes through the frame
+    if area <= LARGEST_PANORAMA and not endless.any():
+        return canvas
+    middle = np.array([[size]], float) / 2
+    away = [cv2.perspectiveTransform(middle, matrix)[0, 0] for matrix in canvas.matrices]
+    farthest = np.linalg.norm(away - np.median(away, axis=0), axis=1).argmax()
+    if endless.any():
+        area, farthest = np.inf, endless.argmax()
+    raise UserError(f"{path}: the frames lie on a panorama {area:.3g} times as large as a frame, frame "
+                    f"{frames[farthest]} farthest from the others; expected up to {LARGEST_PANORAMA} times. Where its "
+                    "registration has failed, mend that line; else take a part of the clip, or do without the file "
+                    "(train.py without --use_homographies)")
 
 
 def wrong_convention(root: Path, registration: Registration, frames: dict[str, Path]) -> Verdict | None:

@@ -23,6 +23,7 @@ from data.tracked_poses import poses_of_frames
 from data.video_clips import normalised
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of
 from util.errors import UserError
+from util.files import read_text
 from util.images import read_image
 from util.tensors import to_tensor
 from vision.people.body25 import SURE, Person, draw_people, person_of_coco, strokes_of
@@ -56,7 +57,7 @@ class About:
         """
         path = root / ABOUT
         try:
-            values = json.loads(path.read_text(encoding="utf-8-sig"))
+            values = json.loads(read_text(path))
             width, height = map(int, values["size"])
             left, top, right, bottom = map(int, values["margins"])
             if min(width, height, left, top, right, bottom) < 0:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of
 from util.errors import UserError, several
+from util.files import read_text
 from util.images import image_size
 from vision.geometry.homography import Registration
 
@@ -181,7 +182,7 @@ def read_metadata(path: Path) -> Metadata:
         UserError: it is missing or broken, or a value is not of its form.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        values = json.loads(read_text(path))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; see docs/layered_video/data.md for what it holds") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -330,7 +331,7 @@ def read_homographies(path: Path) -> Registration:
         UserError: it is missing, a line is not of its form, or a matrix cannot be inverted.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; leave --use_homographies out for a camera that stands still") from None
     except (OSError, ValueError) as error:

@@ -13,14 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.camera_check import said_of, wrong_convention
+from data.camera_check import canvas_of, said_of, wrong_convention
 from data.dataroot import Dataroot
 from data.masks import read_matte
 from util import distributed
 from util.errors import UserError, several
 from util.images import read_image
 from vision.geometry.canvas import Canvas
-from vision.geometry.panorama import LARGEST_PANORAMA
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import solve
@@ -74,30 +73,14 @@ def matte_reader(root: Dataroot, size: tuple[int, int]) -> tuple[list[int], Call
     return layers, matte
 
 
-def scene_canvas(root: Dataroot, use_homographies: bool) -> Canvas:
-    """Where all frames of a clip lie, in pixels of the low resolution.
+def scene_canvas(root: Dataroot, use_homographies: bool, density: float = 1) -> Canvas:
+    """Where all frames of a clip lie, in pixels of the low resolution, `density` of them for one of a frame each way.
 
     Raises:
         UserError: homographies.txt is missing or broken, or puts frames so far from each other that it must be wrong.
     """
-    canvas = Canvas.of(root.registration() if use_homographies else None, root.metadata.size)
-    area = np.prod(canvas.size, dtype=float) / np.prod(root.metadata.size)
-    if canvas.matrices is None:
-        return canvas
-    right, bottom = root.metadata.size
-    depths = canvas.matrices[:, 2] @ np.array([[0, 0, 1], [right, 0, 1], [0, bottom, 1], [right, bottom, 1]]).T
-    endless = depths.min(axis=1) * depths.max(axis=1) <= 0  # the horizon goes through the frame
-    if area <= LARGEST_PANORAMA and not endless.any():
-        return canvas
-    middle = np.array([[root.metadata.size]], float) / 2
-    away = [cv2.perspectiveTransform(middle, matrix)[0, 0] for matrix in canvas.matrices]
-    farthest = np.linalg.norm(away - np.median(away, axis=0), axis=1).argmax()
-    if endless.any():
-        area, farthest = np.inf, endless.argmax()
-    raise UserError(f"{root.path / 'homographies.txt'}: the frames lie on a panorama {area:.3g} times as large as a "
-                    f"frame, frame {root.frames[farthest]} farthest from the others; expected up to {LARGEST_PANORAMA} "
-                    "times. Where its registration has failed, mend that line; else take a part of the clip, or train "
-                    "without --use_homographies")
+    registration = root.registration() if use_homographies else None
+    return canvas_of(registration, root.path / "homographies.txt", root.frames, root.metadata.size, density)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 from data.image_sequences import IMAGES, TEXTS, Draws, Sequence, must_be_of_size, read_photo, stacked
 from data.video_clips import ClipDataset, normalised, numbers_of
 from util.errors import UserError
+from util.files import read_text
 from vision.geometry.canny import canny
 from vision.people.face_landmarks import (
     CURVES,
@@ -99,7 +100,7 @@ def read_landmarks(path: Path) -> np.ndarray:
         UserError: the file is missing, or not 68 lines "x,y".
     """
     try:
-        rows = [line.split(",") for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        rows = [line.split(",") for line in read_text(path).split("\n") if line.strip()]
         points = np.array([[float(number) for number in row] for row in rows])
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable as landmarks ({error}); expected {LANDMARKS} lines \"x,y\"") from None

@@ -85,7 +85,8 @@ class LayeredVideoDataset(BaseDataset):
             group.add_argument("--size", choices=("own", "network"),
                                help="of the exported layers: own: that of the frames in rgb/, from which colours, "
                                     "edges and the background's detail are taken; network: that of rgb_256, or rgb_512 "
-                                    "with --do_upsampling (default: own with --init closed_form, where rgb/ is larger)")
+                                    "with --do_upsampling (default: own with --init closed_form where rgb/ is larger, "
+                                    "without --do_upsampling and --aspect_ratio)")
         of_models = {"init": "random", "do_upsampling": False} | (
             {"no_zoom": False} if is_train else {"moving_background": False})
         for name, value in of_models.items():
@@ -107,7 +108,7 @@ class LayeredVideoDataset(BaseDataset):
         use_homographies = (opt.init == "closed_form" and registered if opt.use_homographies is None
                             else opt.use_homographies)
         values["use_homographies"] = use_homographies
-        if not opt.is_train:
+        if "size" in vars(opt):  # test.py's
             values["size"] = export_size(opt)
         if opt.init == "closed_form":
             values |= {"n_frames": len(frames),
@@ -260,13 +261,12 @@ def export_size(opt) -> str:
     """--size as it is where it is not given.
 
     Raises:
-        UserError: it is given as own, and another option asks for another size.
+        UserError: it is given as own, and results shall be stretched.
     """
-    small = opt.do_upsampling or opt.aspect_ratio != 1
-    if opt.size == "own" and small:
-        other = "--do_upsampling" if opt.do_upsampling else "--aspect_ratio"
-        raise UserError(f"--size own: given with {other}, which makes layers of another size; expected one of the two")
-    if opt.size or small or opt.init != "closed_form":
+    if opt.size == "own" and opt.aspect_ratio != 1:
+        raise UserError(f"--aspect_ratio: found {opt.aspect_ratio:g} with --size own, whose layers have the form of "
+                        "the video already; expected one of the two")
+    if opt.size or opt.do_upsampling or opt.aspect_ratio != 1 or opt.init != "closed_form":
         return opt.size or "network"
     root = Dataroot.open(opt.dataroot)
     own = root.own_size()

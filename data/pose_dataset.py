@@ -15,6 +15,7 @@ from torch import Tensor
 from data.image_sequences import IMAGES, JSONS, Draws, Sequence, must_be_of_size, read_photo
 from data.video_clips import ClipDataset, normalised, possible_starts
 from util.errors import UserError
+from util.files import read_text
 from vision.people.body25 import HEAD, POINTS, Person, draw_people, strokes_of, with_blurred_face
 
 BODY_PARTS = 24
@@ -164,7 +165,7 @@ def read_people(path: Path, basic: bool = False) -> list[Person]:
         UserError: it is no such file, or key points are missing.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         people = content["people"]
         entries = [dict(entry) for entry in people]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -21,7 +21,7 @@ if not __package__:  # run by its path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.dataroot import Dataroot
-from data.decomposition import read_mattes
+from data.decomposition import read_mattes, scene_canvas
 from util.command_line import OneLineParser
 from util.errors import reported_in_one_line
 from util.files import results_added
@@ -53,12 +53,12 @@ def cut_out(dataroot: Path | str, out: Path | str) -> None:
     """Write the layers of a clip.
 
     Raises:
-        UserError: the dataroot is not in order, or has neither masks nor UV maps.
+        UserError: the dataroot is not in order, has neither masks nor UV maps, or homographies.txt must be wrong.
     """
     root = Dataroot.open(dataroot)
     frames = np.stack([read_image(root.file("rgb_256", k), "RGB") for k in range(len(root.frames))])
     mattes = read_mattes(root)
-    canvas = Canvas.of(root.camera_motion(), root.metadata.size, DENSITY)
+    canvas = scene_canvas(root, (root.path / "homographies.txt").exists(), DENSITY)
     background = median_background(frames, reduce(np.maximum, mattes.values()) == 0, canvas)
     with results_added(out, "cut_out") as temporary:
         for k, name in enumerate(root.frames):

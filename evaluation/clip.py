@@ -154,10 +154,10 @@ class Clip:
             return "rgb_256"
         folder, size = ("rgb_512", large) if layers.size == large else ("rgb", self.dataroot.own_size())
         if layers.size != size:
-            own = f", {size[0]}x{size[1]} in rgb" if size else ""
+            own = f", and {size[0]}x{size[1]} in rgb" if size else ""
             raise UserError(f"{layers.path}: layers of {layers.size[0]}x{layers.size[1]} pixels; the frames have "
-                            f"{small[0]}x{small[1]} in rgb_256, {large[0]}x{large[1]} in rgb_512{own}. Export again, "
-                            "without --aspect_ratio")
+                            f"{small[0]}x{small[1]} in rgb_256 and {large[0]}x{large[1]} in rgb_512{own}. Export "
+                            "again, without --aspect_ratio")
         problems = self.dataroot.require(folder)
         problems = problems or wrong_sizes(self.dataroot.folders[folder].values(), size, "the size of the layers")
         if problems:

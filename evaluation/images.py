@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 
 from util.pretrained import Pretrained, Unavailable, weights_at_hand
+from vision.geometry.flow import backward_warp
 
 LEVELS = 255
 IDENTICAL = 100.0  # dB, shown for pictures that differ by nothing
 SMALLEST_LPIPS = 31  # pixels of a side, below which nothing is left at AlexNet's end
+OCCLUDED = 1.0  # pixels by which flow forth and back may miss where they began
 LPIPS = Pretrained("LPIPS", "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", "--no_lpips leaves it out")
 
 Lpips = Callable[[np.ndarray, np.ndarray], float]
@@ -107,13 +109,38 @@ def content_box(target: np.ndarray, size: tuple[int, int]) -> tuple[int, int, in
     return top, bottom, left, right
 
 
-def flicker(made: np.ndarray, earlier_made: np.ndarray, true: np.ndarray, earlier_true: np.ndarray) -> Sum:
+def flicker(made: np.ndarray, earlier_made: np.ndarray, true: np.ndarray, earlier_true: np.ndarray,
+            where: np.ndarray | None = None) -> Sum:
     """Change from frame to frame beyond the true change: root mean square in 8-bit levels.
 
     The temporal measure dtSSD of Erofeev et al. ("Perceptually motivated benchmark for video matting", 2015), whose
     reference may be the input frames of a reconstruction or the true matte of a matte.
     """
-    return squared_error(made - earlier_made, true - earlier_true, figure=levels)
+    return squared_error(made - earlier_made, true - earlier_true, where, levels)
+
+
+def motion(true: np.ndarray, earlier: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where what a picture shows was in the one before, by Farneback's flow, which teaches no model here.
+
+    Returns:
+        the flow, float32 [H, W, 2], (x, y) in pixels, and where it is believed: bool [H, W], where the flow back leads
+        to where it began.
+    """
+    here, before = ((LEVELS * cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)).round().astype(np.uint8)
+                    for picture in (true, earlier))
+    def flow_between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return cv2.calcOpticalFlowFarneback(one, other, np.zeros((*one.shape, 2), np.float32), 0.5, 5, 15, 5, 7, 1.5,
+                                            cv2.OPTFLOW_FARNEBACK_GAUSSIAN)
+
+    flow, back = flow_between(here, before), flow_between(before, here)
+    missed = flow + backward_warp(back, flow, cv2.INTER_LINEAR)
+    return flow, np.linalg.norm(missed, axis=-1) < OCCLUDED
+
+
+def warping_error(picture: np.ndarray, earlier: np.ndarray, flow: np.ndarray, where: np.ndarray) -> Sum:
+    """Change of what is followed from the picture before: root mean square in 8-bit levels (Lai et al., "Learning Blind
+    Video Temporal Consistency", ECCV 2018). `flow` is that of the true pictures, `where` it counts."""
+    return squared_error(picture, backward_warp(earlier, flow, cv2.INTER_LINEAR), where, levels)
 
 
 def perceptual_distance(lpips: Lpips | None, made: np.ndarray, true: np.ndarray) -> Sum:

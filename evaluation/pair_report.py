@@ -21,6 +21,10 @@ MEASURES = {
                      "identical."),
     "flicker": Measure("flicker, levels", "levels", "lower", "Change from frame to frame that the targets do not have, "
                        "in levels of 255, where frames follow each other."),
+    "temporal_error": Measure("temporal error, levels", "levels", "lower", "Change of what is followed from the frame "
+                              "before along the targets' motion."),
+    "true_temporal_error": Measure("the targets' own", "levels", "", "The same of the targets: noise, light, and "
+                                   "errors of the motion."),
 }
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from data.masks import read_mask
 from evaluation.images import (
     Lpips,
     Sum,
@@ -26,10 +27,12 @@ from evaluation.images import (
     flicker,
     levels,
     mean,
+    motion,
     perceptual_distance,
     size_text,
     squared_error,
     ssim_map,
+    warping_error,
 )
 from util.clips import natural_order
 from util.errors import UserError
@@ -145,12 +148,29 @@ def matched(images: Pictures, targets: Pictures, only_common: bool = False) -> t
     return pairs, {"images": len(made) - len(pairs), "targets": len(true) - len(pairs)}
 
 
-def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[int, int] | None = None) -> dict:
+def masks_of(pairs: list[Pair], folder: Path) -> dict[str, Path]:
+    """The mask of each pair, by its name.
+
+    Raises:
+        UserError: some have none.
+    """
+    masks = Pictures(folder).files()
+    missing = [pair.name for pair in pairs if pair.name not in masks]
+    if missing:
+        raise UserError(f"--masks {folder}: {len(missing)} of {len(pairs)} pictures have no mask, the first is "
+                        f"{missing[0]}; expected one of the same name for each")
+    return masks
+
+
+def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[int, int] | None = None,
+                   masks: dict[str, Path] | None = None) -> dict:
     """Measure pictures against their targets.
 
     Args:
         pairs: at least one.
         lpips: perceptual distance of two pictures; None: leave it out.
+        masks: by the name of each pair, where it is measured, LPIPS as if the pictures were alike elsewhere; None:
+            everywhere. Not with `crop`.
         crop: (height, width) of the part round the target's content that is measured (`content_box`); pairs whose
             target is white are left out then, and there is no flicker. None: all of each picture.
 
@@ -181,13 +201,15 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[in
             bits[which].add(8 * one.dtype.itemsize)
         sizes[size_text(pixels[0].shape[1::-1])] += 1
         made, true = map(unit_range, pixels)
-        error = squared_error(made, true)
+        where = read_mask(masks[pair.name], made.shape[1::-1]) if masks else None
+        error = squared_error(made, true, where)
         if earlier is not None and (crop or not (pair.follows(earlier[0]) and made.shape == earlier[1].shape)):
             earlier = None
+        seen = made if where is None else np.where(where[..., None], made, true)
         sums.append({"images": {
-            "psnr": error, "psnr_mean": Sum(error.figure(error.total / error.weight), 1),
-            "ssim": mean(ssim_map(made, true)), "lpips": perceptual_distance(lpips, made, true),
-            "flicker": flicker(made, earlier[1], true, earlier[2]) if earlier else Sum(0, 0, levels)}})
+            "psnr": error, "psnr_mean": Sum(error.figure(error.total / error.weight), 1) if error.weight else Sum(0, 0),
+            "ssim": mean(ssim_map(made, true), where), "lpips": perceptual_distance(lpips, seen, true),
+            **changes(made, true, earlier, where)}})
         earlier = pair, made, true
     if not measured:
         raise UserError(f"--crop: all {len(pairs)} targets are white, the first is {pairs[0].target}; expected "
@@ -202,6 +224,18 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[in
         "sequences": {sequence: figures(of_it) for sequence, of_it in sequences.items()},
         "frames": [{"frame": pair.name, **figures([one])} for pair, one in zip(pairs, sums)],
     }
+
+
+def changes(made: np.ndarray, true: np.ndarray, earlier: tuple[Pair, np.ndarray, np.ndarray] | None,
+            where: np.ndarray | None) -> dict[str, Sum]:
+    """Measures of what changes from the pair before, if there is one, made and true."""
+    if earlier is None:
+        return dict.fromkeys(("flicker", "temporal_error", "true_temporal_error"), Sum(0, 0, levels))
+    flow, believed = motion(true, earlier[2])
+    believed = believed if where is None else believed & where
+    return {"flicker": flicker(made, earlier[1], true, earlier[2], where),
+            "temporal_error": warping_error(made, earlier[1], flow, believed),
+            "true_temporal_error": warping_error(true, earlier[2], flow, believed)}
 
 
 def _in_order(name: str) -> tuple:

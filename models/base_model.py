@@ -289,15 +289,19 @@ class BaseModel(ABC):
             network.train(training)
 
     def load_networks(self, label: str) -> None:
-        """Read every network's weights from `<label>_net_<name>.pth` in the run's folder.
+        """Read every network's weights from `<label>_net_<name>.pth` in the run's folder; all are of one moment.
 
         Raises:
             UserError: a file is missing, broken, or holds a network of another shape.
         """
-        for name, path in weights_together(self.run_folder, label, self.networks).items():
+        paths = weights_together(self.run_folder, label, self.networks)
+        saved_at = [path.stat().st_mtime_ns for path in paths.values() if path.exists()]
+        for name, path in paths.items():
             network = self.networks[name]
             weights = read_checkpoint(path, "train first (train.py), or name another --name or --epoch")
             load_weights(network, weights, path)
+        if [path.stat().st_mtime_ns for path in paths.values()] != saved_at:  # the run is trained, and saved meanwhile
+            self.load_networks(label)
 
     def print_networks(self, verbose: bool) -> None:
         """Print the size of every network, and its modules where `verbose`."""

@@ -51,7 +51,7 @@ def weights_together(folder: Path, label: str, networks: Iterable[str]) -> dict[
 
     A run that is killed while it saves has the latest weights of some networks only; then it is those of the save
     before, which `latest_state.pth` belongs to. Where no such state can be read, or the weights are of elsewhere, the
-    files that the label names.
+    files that the label names; where only some are of elsewhere, that is said.
     """
     as_named = {name: weights_path(folder, label, name) for name in networks}
     if label != "latest" or not state_path(folder).exists():
@@ -61,7 +61,11 @@ def weights_together(folder: Path, label: str, networks: Iterable[str]) -> dict[
         found = {name: weights_that_fit(folder, name, state) for name in as_named}
     except Exception:  # whatever is wrong with it: exports need no state
         return as_named
-    return {name: path for name, path in found.items() if path is not None} if all(found.values()) else as_named
+    strange = [name for name, path in found.items() if path is None]
+    if strange and len(strange) < len(found):
+        print(f"{folder}: network {', '.join(strange)}: weights of another save than those that "
+              f"{state_path(folder).name} and the other networks are of; the latest of each are used")
+    return as_named if strange else {name: path for name, path in found.items() if path is not None}
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
@@ -148,6 +152,9 @@ def continue_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
             # As large as the parameter, or a number for each of its rows.
             if isinstance(value, Tensor) and value.ndim and value.shape not in (parameter.shape, parameter.shape[:1]):
                 raise ValueError(f"moments of {list(value.shape)} for a parameter of {list(parameter.shape)}")
+            # Fused optimisers on the CPU take numbers as they lie in memory, channels last or not.
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _kind(value: object) -> object:

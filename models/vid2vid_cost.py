@@ -4,6 +4,7 @@ A multiplication with an addition is two operations. Passes of a training step: 
 backward to its input and its weights, which costs twice that again; a discriminator of images sees the real ones, the
 frames and the hallucinated ones once, is trained on all of them, and passes gradients back of two; one of several
 frames sees real ones and frames. The perceptual loss goes forward three times and back twice, without weights.
+All channels of label maps are counted, also those of labels that are not there, which the CPU leaves out.
 """
 
 from typing import NamedTuple

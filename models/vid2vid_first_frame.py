@@ -9,12 +9,18 @@ from torch import Tensor, nn
 
 from models.checkpoints import load_weights, read_checkpoint
 from models.vid2vid_networks import Encoder, GlobalGenerator, GlobalGeneratorWithFeatures, LocalEnhancer
-from models.vid2vid_setup import make_single_generator
+from models.vid2vid_setup import make_single_encoder, make_single_generator
 from util.errors import UserError
+from util.files import written_atomically
 
 FEATURES = 16
+"""Those of the published generator of faces."""
+PARTS = 7
+"""Background, face, brows, nose, eyes, mouth, inner mouth."""
+TABLE = "features.npy"
 OWN = "latest_net_G_single.pth"
 """The run's generator of first frames; it is the same for all epochs of the video."""
+OWN_ENCODER = "latest_net_E_single.pth"
 PUBLISHED = Path("checkpoints")
 """The published single-image generators lie here, whatever --checkpoints_dir says."""
 STREET_SIZES = (512, 1024, 2048)
@@ -23,6 +29,33 @@ STREET_SIZES = (512, 1024, 2048)
 def image_maps(opt, maps: Tensor) -> Tensor:
     """What generators of single images see of encoded maps [..., C, H, W]: all but edges of instances."""
     return maps[..., :opt.label_nc or opt.input_nc, :, :]
+
+
+class ImageMaker(nn.Module):
+    """The generator of single images, with the encoder that gives it features of a real frame, if there is one."""
+
+    def __init__(self, generator: nn.Module, encoder: nn.Module | None):
+        super().__init__()
+        self.generator, self.encoder = generator, encoder
+
+    def forward(self, maps: Tensor, real: Tensor, parts: Tensor | None) -> Tensor:
+        """Maps [B, C, H, W], frames [B, 3, H, W] and labels of parts [B, 1, H, W] to frames [B, 3, H, W]."""
+        return self.generator(maps, *([] if self.encoder is None else [self.encoder(real, parts)]))
+
+
+def features_of_parts(features: Tensor, parts: Tensor) -> Tensor:
+    """Rows of the table of features.
+
+    Args:
+        features: [B, F, H, W], the same everywhere in a part.
+        parts: labels [B, 1, H, W], below PARTS.
+
+    Returns:
+        [B, PARTS, F + 1]: features of each part, 0 where it is not seen, and its share of the frame.
+    """
+    masks = torch.cat([parts == label for label in range(PARTS)], 1).to(features.dtype)
+    sums = torch.einsum("bphw,bfhw->bpf", masks, features)
+    return torch.cat([sums / masks.sum((2, 3)).clamp(min=1)[..., None], masks.mean((2, 3))[..., None]], 2)
 
 
 class ImageFirstFrame:
@@ -42,12 +75,12 @@ class FaceFirstFrame:
     Args:
         generator: from maps and features.
         encoder: from an image and its parts to features.
-        features: label of a part to the features of training images, [images, 16 or more].
+        features: label of a part to the features of training images, [images, those of the encoder or more].
     """
 
     def __init__(self, generator: nn.Module, encoder: nn.Module, features: dict[int, Tensor]):
         self.generator, self.encoder = generator, encoder
-        self.features = {label: vectors[:, :FEATURES] for label, vectors in features.items()}
+        self.features = features
 
     def __call__(self, maps: Tensor, image: Tensor | None, parts: Tensor | None) -> Tensor:
         """Maps [1, C, H, W], the real frame [1, 3, H, W] and labels of parts [1, 1, H, W] to a frame [1, 3, H, W]."""
@@ -59,11 +92,12 @@ class FaceFirstFrame:
         distance = own.new_zeros(count)
         for label, vectors in self._of(parts):
             mine = own[0][:, parts[0, 0] == label][:, 0]
-            distance += (vectors.to(own)[torch.arange(count).clamp(max=len(vectors) - 1)] - mine).square().sum(1)
+            chosen = vectors[torch.arange(count).clamp(max=len(vectors) - 1), :len(mine)]
+            distance += (chosen.to(own) - mine).square().sum(1)
         nearest = int(distance.argmin())
         filled = torch.zeros_like(own)
         for label, vectors in self._of(parts):
-            vector = vectors[min(nearest, len(vectors) - 1)].to(own)
+            vector = vectors[min(nearest, len(vectors) - 1), :own.shape[1]].to(own)
             filled[0][:, parts[0, 0] == label] = vector[:, None]
         return self.generator(maps, filled)
 
@@ -81,7 +115,11 @@ def first_frame(opt, run_folder: Path, device: torch.device):
     """
     own = Path(opt.single_G_dir or run_folder) / OWN
     if own.exists():
-        return ImageFirstFrame(_loaded(make_single_generator(opt), own, device), opt)
+        generator = _loaded(make_single_generator(opt), own, device)
+        if not opt.label_feat:
+            return ImageFirstFrame(generator, opt)
+        encoder = _loaded(make_single_encoder(opt), own.with_name(OWN_ENCODER), device)
+        return FaceFirstFrame(generator, encoder, read_features(own.with_name(TABLE)))
     chosen = str(opt.single_G_dir or opt.dataroot)
     if "face" in chosen:
         folder = Path(opt.single_G_dir or PUBLISHED / "edge2face_single")
@@ -89,14 +127,13 @@ def first_frame(opt, run_folder: Path, device: torch.device):
         encoder = Encoder(3, FEATURES, 16, 4)
         return FaceFirstFrame(_loaded(with_features, folder / "latest_net_G.pth", device),
                               _loaded(encoder, folder / "latest_net_E.pth", device),
-                              read_features(folder / "features.npy"))
+                              read_features(folder / TABLE))
     if "City" in chosen or "city" in chosen:
         if opt.load_size not in STREET_SIZES:
             raise UserError(f"--loadSize: found {opt.load_size} with --use_single_G; its generators are for 512, 1024 "
                             "and 2048. Give one of these, train one (--niter_single), or give --use_real_img or "
                             "--no_first_img")
         folder = Path(opt.single_G_dir or PUBLISHED / "label2city_single")
-        generator: nn.Module
         if opt.load_size == 2048:
             generator = LocalEnhancer(opt.label_nc, 32, 4, opt.n_blocks, opt.n_local_enhancers, opt.n_blocks_local)
         else:
@@ -126,6 +163,13 @@ class _ArraysOnly(Unpickler):
         if (module, name) not in self.KNOWN:
             raise UnpicklingError(f"{module}.{name} is no array")
         return super().find_class(module, name)
+
+
+def write_features(path: Path, rows: Tensor) -> None:
+    """Write what `read_features` reads: rows [images, PARTS, F + 1] of `features_of_parts`."""
+    table = {label: rows[:, label].cpu().numpy() for label in range(rows.shape[1])}
+    with written_atomically(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, np.array(table), allow_pickle=True)
 
 
 def read_features(path: Path) -> dict[int, Tensor]:

@@ -149,9 +149,11 @@ class ClipState:
         self.kept: list[Tensor] | None = None
         self.oldest = 0
 
-    def last_made(self, before: Tensor) -> Tensor:
-        """The last frame that was made [B, 1, 3, H, W]; in the first load the real one."""
-        return before[:, :1] if self.history.count == 0 else self.carried[0][:, -1:]
+    def made_before(self, real_before: Tensor, made: Tensor) -> Tensor:
+        """The frame before each of a load's that were made [B, T, 3, H, W], without gradient; of the clip's first the
+        real one."""
+        last = real_before[:, :1] if self.history.count == 0 else self.carried[0][:, -1:]
+        return torch.cat([last, made[:, :-1].detach()], 1)
 
     def with_new(self, *videos: Tensor) -> list[Tensor]:
         """What is kept, with the videos of a load behind it."""

@@ -19,7 +19,14 @@ from models.gan_losses import feature_matching, masked_l1, verdict_loss
 from models.parallel import frozen_statistics
 from models.perceptual import perceptual_loss, pretrained_vgg
 from models.vid2vid_cost import FrameCost, frame_cost, training_cost
-from models.vid2vid_first_frame import first_frame, image_maps
+from models.vid2vid_first_frame import (
+    TABLE,
+    ImageMaker,
+    features_of_parts,
+    first_frame,
+    image_maps,
+    write_features,
+)
 from models.vid2vid_generation import ClipState, FrameGenerators, Load, loads
 from models.vid2vid_layers import exported_layer
 from models.vid2vid_maps import check_clip, encoded, face_box, pyramid
@@ -46,7 +53,7 @@ COLOURS, LAYER = 3, 4  # channels of a frame, and of a layer with its alpha
 
 
 class Vid2VidModel(BaseModel):
-    """Generators G0 (the coarsest), G1, ...; discriminators D, D_T0, D_T1, ... and D_f; G_single, D_single."""
+    """Generators G0 (the coarsest), G1, ...; discriminators D, D_T0, ... and D_f; of first frames <G|D|E>_single."""
 
     dataset_mode = "temporal"
     presets = PRESETS
@@ -70,17 +77,17 @@ class Vid2VidModel(BaseModel):
         check_options(opt)
         self.has_flow = not (opt.no_flow or opt.openpose_only)
         generators = make_generators(opt, self.has_flow)
-        self.networks = {f"G{s}": network.to(self.device) for s, network in enumerate(generators)}
+        self.networks = {f"G{s}": self.placed(network) for s, network in enumerate(generators)}
         self.frames = FrameGenerators(list(self.networks.values()), opt.n_frames_G,
                                       [int(label) for label in opt.fg_labels.split(",")],
                                       recompute=opt.is_train and opt.checkpoint_activations)
         self.epochs = range(1, 1)
         if opt.is_train:
-            self.networks |= {name: network.to(self.device) for name, network in make_discriminators(opt).items()}
-            self.vgg = None if opt.no_vgg else pretrained_vgg().to(self.device)
+            self.networks |= {name: self.placed(network) for name, network in make_discriminators(opt).items()}
+            self.vgg = None if opt.no_vgg else self.placed(pretrained_vgg())
             self.teacher = make_teacher(opt.flow_net, opt.flow_file, self.device)
             if opt.niter_single:
-                self.networks |= {name: network.to(self.device) for name, network in make_single_networks(opt).items()}
+                self.networks |= {name: self.placed(network) for name, network in make_single_networks(opt).items()}
             self.gpus, self.frame_gpus = gpus_of_a_clip(opt), frame_gpus(opt)
             self.growth = growth(opt, self.gpus, 1)
             self.counted: dict[tuple[int, int], FrameCost] = {}
@@ -88,8 +95,13 @@ class Vid2VidModel(BaseModel):
         self.first_frame = first_frame(opt, self.run_folder, self.device) if self.first_frame_is_single else None
         self.sequence: str | None = None
         self.carried: list[Tensor] = []
+        self.features: list[Tensor] = []
 
     add_options = staticmethod(add_options)
+
+    def placed(self, network: nn.Module) -> nn.Module:
+        """A network on the device, its weights with channels last: so convolutions read them as they are."""
+        return network.to(self.device).to(memory_format=torch.channels_last)
 
     @property
     def first_frame_is_single(self) -> bool:
@@ -121,9 +133,10 @@ class Vid2VidModel(BaseModel):
         opt = phase.opt
         if phase.name == SINGLE:
             self.judges = {"D_single": self.parallel(self.networks["D_single"])}
-            self.generate_image = self.parallel(self.networks["G_single"])
-            return {name: torch.optim.Adam(self.networks[name].parameters(), lr=opt.lr, betas=(opt.beta1, 0.999),
-                                           fused=True) for name in ("G_single", "D_single")}
+            maker = ImageMaker(self.networks["G_single"], self.networks.get("E_single"))
+            self.generate_image = self.parallel(maker)
+            return {name: torch.optim.Adam(network.parameters(), lr=opt.lr, betas=(opt.beta1, 0.999), fused=True)
+                    for name, network in (("G_single", maker), ("D_single", self.networks["D_single"]))}
         self.finest_only = phase.name == FINEST
         trained = self.frames.generators[-1:] if self.finest_only else self.frames.generators
         self.frames.requires_grad_(False)
@@ -162,7 +175,22 @@ class Vid2VidModel(BaseModel):
 
     def start_epoch(self, epoch: int) -> None:
         """Let loads and gradients grow."""
-        self.growth = growth(self.opt, self.gpus, epoch)
+        self.epoch, self.growth = epoch, growth(self.opt, self.gpus, epoch)
+
+    def end_epoch(self, epoch: int, losses: dict[str, Tensor]) -> None:
+        """Behind the last one, write the features that the encoder found in it."""
+        super().end_epoch(epoch, losses)
+        if self.features and distributed.rank() == 0:
+            write_features(self.run_folder / TABLE, torch.cat(self.features))
+        self.features = []
+
+    def extra_state(self) -> dict:
+        """Features of frames that were seen in the last epoch of single images, until it ends."""
+        return {"features": torch.cat(self.features)} if self.features else {}
+
+    def load_extra_state(self, state: dict) -> None:
+        """Take back what `extra_state` gave."""
+        self.features = [state["features"]] if "features" in state else []
 
     def cost(self, phase: Phase, item: dict, items: int, batch_size: int) -> Cost | None:
         """What an epoch of clips costs, without the flow teacher; not known of first frames."""
@@ -199,12 +227,14 @@ class Vid2VidModel(BaseModel):
         """Train what makes first frames on the frames of clips, as many at a time as a load has."""
         maps, real = self.clip(batch)
         maps, losses = image_maps(self.opt, maps), {}
+        parts = batch["inst"].to(real) if self.opt.label_feat else None
         frames = distributed.smallest(maps.shape[1])
         for start in range(0, frames, self.growth.frames_per_load):
             few = slice(start, min(start + self.growth.frames_per_load, frames))
             of_maps, target = maps[:, few].flatten(0, 1), real[:, few].flatten(0, 1)
+            of_parts = None if parts is None else parts[:, few].flatten(0, 1)
             with self.autocast():
-                made = self.generate_image(of_maps).to(target.dtype)
+                made = self.generate_image(of_maps, target, of_parts).to(target.dtype)
             gan, features, of_real, of_made = self.judged(
                 "D_single", *(torch.cat([of_maps, images], 1) for images in (target, made)))
             losses = {"G_GAN": gan, "G_GAN_Feat": features, "G_VGG": self.perceptual(target, made), "D_real": of_real,
@@ -212,6 +242,10 @@ class Vid2VidModel(BaseModel):
             self.gradient_step(total([loss for name, loss in losses.items() if name[0] == "G"]), "G_single",
                                keep_graph=True)
             self.gradient_step((of_real + of_made) / 2, "D_single")
+            if of_parts is not None and self.epoch == self.phase.epochs[-1]:
+                encoder = self.networks["E_single"]
+                with torch.no_grad(), frozen_statistics(encoder):
+                    self.features.append(features_of_parts(encoder(target, of_parts), of_parts).cpu())
         return {name: loss.detach() for name, loss in losses.items()}
 
     def clip(self, batch: dict) -> tuple[Tensor, Tensor]:
@@ -257,7 +291,7 @@ class Vid2VidModel(BaseModel):
                                  use_raw_only=self.opt.no_first_img and first == 0, finest_only=self.finest_only,
                                  **self.replicas())
         target, before = real[:, n - 1:], real[:, n - 2:-1]
-        made_before = torch.cat([clip.last_made(before), load.images[:, :-1].detach()], 1)
+        made_before = clip.made_before(before, load.images)
         numbers = range(first + n - 1, first + n - 1 + target.shape[1])
         flow_ref, sure = self.taught_flow(target, before, [[(i, i - 1) for i in numbers]])
 
@@ -379,7 +413,8 @@ class Vid2VidModel(BaseModel):
         """The last frame of the first clip, and what it is made of."""
         opt, n = self.opt, self.opt.n_frames_G
         if self.phase.name == SINGLE:
-            return self.image_visuals(*(video[0, -1] for video in self.clip(batch)))
+            maps, real = self.clip(batch)
+            return self.image_visuals(maps[0, -1], real[0, -1], batch)
         with frozen_statistics(self.frames):
             maps, real = (video[:1] for video in self.clip(batch))
             carried, made = self.given_first_frames(real, maps), []
@@ -392,11 +427,12 @@ class Vid2VidModel(BaseModel):
         box = face_box(maps[0, start + n - 1:], opt.fine_size, opt.openpose_only) if opt.add_face_disc else None
         return pictures(opt, maps[0, -1], made[0][0, 0], load, real[0, -1], flow_ref[0, -1], sure[0, -1], box)
 
-    def image_visuals(self, maps: Tensor, real: Tensor) -> dict[str, Tensor]:
+    def image_visuals(self, maps: Tensor, real: Tensor, batch: dict) -> dict[str, Tensor]:
         """A frame that is made alone, from its map [C, H, W], and the real one [3, H, W]."""
-        generator = self.networks["G_single"]
-        with frozen_statistics(generator):
-            made = generator(image_maps(self.opt, maps[None, None])[0])[0]
+        maker = ImageMaker(self.networks["G_single"], self.networks.get("E_single"))
+        parts = batch["inst"][0, -1:].to(real) if self.opt.label_feat else None
+        with frozen_statistics(maker):
+            made = maker(image_maps(self.opt, maps[None, None])[0], real[None], parts)[0]
         shown = {"input_image": map_picture(maps, self.opt), "fake_image": image_bytes(made),
                  "real_image": image_bytes(real)}
         return {label: as_tensor(picture).expand(3, -1, -1) for label, picture in shown.items()}

@@ -42,12 +42,51 @@ def halved(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
 
 
+class ReflectionPad(nn.ReflectionPad2d):
+    """Pads in the precision of what it gets; autocast would do it in 32 bits."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] with as many rows and columns more on each side."""
+        if x.dtype not in (torch.bfloat16, torch.float16):
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x)
+
+
+def without_empty(x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What is left of [B, C, H, W] without channels that are 0 everywhere, and their places; None: all stay.
+
+    In label maps these are most: those of labels that are not there. On a GPU all stay: it would have to be waited for.
+    """
+    if x.device.type != "cpu":
+        return x, None
+    of_channels = x.detach().flatten(2)
+    places = (of_channels.amax((0, 2)).ne(0) | of_channels.amin((0, 2)).ne(0)).nonzero()[:, 0]
+    return (x.index_select(1, places), places) if 0 < len(places) < x.shape[1] else (x, None)
+
+
+class MapConv2d(nn.Conv2d):
+    """A convolution that leaves out empty channels of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] as any convolution."""
+        return self.of_some(*without_empty(x))
+
+    def of_some(self, x: Tensor, places: Tensor | None) -> Tensor:
+        """The same of what `without_empty` gives."""
+        if places is None:
+            return super().forward(x)
+        x = x.contiguous(memory_format=torch.channels_last)
+        return self._conv_forward(x, self.weight.index_select(1, places), self.bias)
+
+
 def _wide(in_channels: int, out_channels: int) -> list[nn.Module]:
-    return [nn.ReflectionPad2d(3), nn.Conv2d(in_channels, out_channels, 7)]
+    return [ReflectionPad(3), nn.Conv2d(in_channels, out_channels, 7)]
 
 
 def _first(in_channels: int, out_channels: int, kind: str) -> list[nn.Module]:
-    return [*_wide(in_channels, out_channels), norm(kind, out_channels), nn.ReLU(True)]
+    return [nn.Identity(), MapConv2d(in_channels, out_channels, 7, padding=3, padding_mode="reflect"),
+            norm(kind, out_channels), nn.ReLU(True)]
 
 
 def _down(in_channels: int, out_channels: int, kind: str) -> list[nn.Module]:
@@ -74,8 +113,8 @@ class ResnetBlock(nn.Module):
     def __init__(self, channels, kind):
         super().__init__()
         self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), norm(kind, channels), nn.ReLU(True),
-            nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), norm(kind, channels))
+            ReflectionPad(1), nn.Conv2d(channels, channels, 3), norm(kind, channels), nn.ReLU(True),
+            ReflectionPad(1), nn.Conv2d(channels, channels, 3), norm(kind, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] to the same shape."""
@@ -116,8 +155,8 @@ def head(features: Tensor, *layers: nn.Sequential) -> Tensor:
     """
     weight, bias = (torch.cat([getattr(layer[1], name) for layer in layers]) for name in ("weight", "bias"))
     shifted = [F.pad(weight, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]
-    four = F.conv2d(F.pad(features, (3, 3, 3, 3), mode="reflect"), torch.stack(shifted, 1).flatten(0, 1),
-                    bias.repeat_interleave(4), stride=2)
+    four = F.conv2d(ReflectionPad(3)(features), torch.stack(shifted, 1).flatten(0, 1), bias.repeat_interleave(4),
+                    stride=2)
     return F.pixel_shuffle(four, 2)
 
 
@@ -287,7 +326,7 @@ class MultiScaleDiscriminator(nn.Module):
 
     @staticmethod
     def _layers(in_channels, width, n_layers, kind) -> list[list[nn.Module]]:
-        layers = [[nn.Conv2d(in_channels, width, 4, stride=2, padding=2), nn.LeakyReLU(0.2, True)]]
+        layers = [[MapConv2d(in_channels, width, 4, stride=2, padding=2), nn.LeakyReLU(0.2, True)]]
         for j in range(1, n_layers + 1):
             before, width = width, min(2 * width, 512)
             layers.append([nn.Conv2d(before, width, 4, stride=2 if j < n_layers else 1, padding=2), norm(kind, width),
@@ -297,14 +336,17 @@ class MultiScaleDiscriminator(nn.Module):
     def forward(self, x: Tensor) -> list[list[Tensor]]:
         """[B, C, H, W] to a list over sizes, the full one first; of each, the layers' activations, or only the last."""
         made = []
+        x, places = without_empty(x)
         for i in reversed(range(self.num_D)):
+            name = f"scale{i}_layer0" if self.features else f"layer{i}"
+            first, *others = getattr(self, name)
+            activations = [first.of_some(x, places)]
+            for layer in others:
+                activations[0] = layer(activations[0])
             if self.features:
-                activations = [x]
-                for j in range(self.n_layers + 2):
+                for j in range(1, self.n_layers + 2):
                     activations.append(getattr(self, f"scale{i}_layer{j}")(activations[-1]))
-                made.append(activations[1:])
-            else:
-                made.append([getattr(self, f"layer{i}")(x)])
+            made.append(activations)
             if i:
                 x = halved(x)
         return made

@@ -1,13 +1,18 @@
 """What options make of video-to-video synthesis: its networks, the GPUs that they are on, and its learning rate."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from models.schedules import Progress, by_epoch
 from models.vid2vid_networks import (
     CoarseGenerator,
+    Encoder,
     FineGenerator,
     GlobalGenerator,
+    GlobalGeneratorWithFeatures,
     LocalEnhancer,
+    LocalEnhancerWithFeatures,
     MultiScaleDiscriminator,
     initialise,
 )
@@ -43,21 +48,29 @@ def make_discriminators(opt) -> dict[str, nn.Module]:
 def make_single_generator(opt) -> nn.Module:
     """The generator of single images that makes first frames; with published options the published one.
 
-    It sees what a frame's map holds, without edges of instances, and is half as wide as the video's, or at its full
-    resolution a quarter (`local`).
+    It sees what a frame's map holds, without edges of instances, with --label_feat features too, and is half as wide
+    as the video's, or at its full resolution a quarter (`local`).
     """
-    maps_nc = opt.label_nc or opt.input_nc
-    if opt.netG_single == "local":
-        return LocalEnhancer(maps_nc, max(1, opt.ngf // 4), opt.n_downsample_G, opt.n_blocks, opt.n_local_enhancers,
-                             opt.n_blocks_local)
-    return GlobalGenerator(maps_nc, max(1, opt.ngf // 2), opt.n_downsample_G, opt.n_blocks)
+    inputs = [opt.label_nc or opt.input_nc, *([opt.feat_num] if opt.label_feat else [])]
+    kinds: dict[tuple[str, bool], Callable[..., nn.Module]] = {
+        ("global", False): GlobalGenerator, ("global", True): GlobalGeneratorWithFeatures,
+        ("local", False): LocalEnhancer, ("local", True): LocalEnhancerWithFeatures}
+    width, local = ((4, [opt.n_local_enhancers, opt.n_blocks_local]) if opt.netG_single == "local" else (2, []))
+    return kinds[opt.netG_single, opt.label_feat](*inputs, max(1, opt.ngf // width), opt.n_downsample_G, opt.n_blocks,
+                                                  *local)
+
+
+def make_single_encoder(opt) -> nn.Module:
+    """What gives the generator of single images its features, of a frame and the parts of a face (--label_feat)."""
+    return Encoder(3, opt.feat_num, opt.nef, opt.n_downsample_E)
 
 
 def make_single_networks(opt) -> dict[str, nn.Module]:
-    """The generator of single images and its discriminator by name, with fresh weights."""
+    """The generator of single images, its discriminator and its encoder (--label_feat) by name, with fresh weights."""
     judge = MultiScaleDiscriminator((opt.label_nc or opt.input_nc) + 3, opt.ndf, opt.n_layers_D, opt.num_D, "instance",
                                     not opt.no_ganFeat)
-    return {"G_single": initialise(make_single_generator(opt)), "D_single": initialise(judge)}
+    networks = {"G_single": initialise(make_single_generator(opt)), "D_single": initialise(judge)}
+    return networks | ({"E_single": initialise(make_single_encoder(opt))} if opt.label_feat else {})
 
 
 def frame_gpus(opt) -> list[int]:

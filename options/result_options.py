@@ -76,6 +76,8 @@ def add_picture_options(parser: ArgumentParser) -> None:
                        help="the same for targets; without --targets these are in the folder of the pictures")
     group.add_argument("--only_common", action="store_true",
                        help="leave out pictures without target and targets without picture")
+    group.add_argument("--masks", type=Path, metavar="DIR",
+                       help="measure only where these pictures are white, one of the name of each target")
     group.add_argument("--crop", type=height_and_width, metavar="HxW",
                        help="measure only a part of this size round what is not white in each target, as Neural "
                             "Actor's scores are; targets that are all white are left out")
@@ -99,7 +101,7 @@ def file_names(text: str) -> str:
 def pictures_are_meant(opt: Namespace) -> bool:
     """Whether one of the options for pictures is given."""
     return any((opt.targets, opt.images, opt.image_names, opt.target_names, opt.only_common,
-                opt.crop))
+                opt.crop, opt.masks))
 
 
 def resolve_picture_options(opt: Namespace) -> dict:
@@ -115,6 +117,8 @@ def resolve_picture_options(opt: Namespace) -> dict:
         if getattr(opt, option) is not None:
             raise UserError(f"--{option}: found with pictures; it belongs to layers. Leave it out, or give neither "
                             "--images nor --targets")
+    if opt.masks is not None and opt.crop is not None:
+        raise UserError("--masks: found with --crop; expected one of them")
     if (opt.name is None) == (opt.images is None):
         raise UserError("--images: give a folder of pictures, or the name of a run with --name NAME (one of the two)")
     training = saved_options(opt.checkpoints_dir / opt.name) if opt.name else {}

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from util.errors import UserError
+from util.files import read_text
 
 SAVED_OPTIONS = "train_opt.json"
 OF_ONE_COMMAND = {"name", "suffix", "checkpoints_dir", "gpu_ids", "continue_train", "epoch", "epoch_count", "verbose",
@@ -21,7 +22,7 @@ def saved_options(run_folder: Path) -> dict:
     if not path.exists():
         return {}
     try:
-        options = dict(json.loads(path.read_text(encoding="utf-8")))
+        options = dict(json.loads(read_text(path)))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: not readable ({error}); remove it and give the options of the training") from None
     if "clip" in options:  # as version 0.1 called it

@@ -61,6 +61,8 @@ class TrainOptions(BaseOptions):
         group.add_argument("--update_html_freq", type=int_at_least(1), default=50, metavar="N",
                            help="epochs between two sets of images on the page web/index.html")
         group.add_argument("--no_html", action="store_true", help="do not write web/index.html")
+        group.add_argument("--tf_log", action="store_true",
+                           help="write TensorBoard logs too, in the folder logs/ of the run (pip install tensorboard)")
         group.add_argument("--display_ncols", type=int_at_least(0), default=0, metavar="N",
                            help="if not 0, show all images in one visdom panel with N columns")
         group.add_argument("--display_id", type=int, default=1, metavar="ID",

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from data.actor_files import by_number
 from util.errors import UserError
-from util.files import write_text
+from util.files import read_text, write_text
 from vision.people.body_model import BodyModel, joint_transforms, shaped, spread_pose
 
 SAME_SHAPE = 0.05
@@ -50,7 +50,7 @@ def read_fits(folder: Path, joints: int, person: int | None = None) -> dict[int,
 
 def _read_fit(path: Path, joints: int, person: int | None) -> Fit:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         people = content.get("annots", [content]) if isinstance(content, dict) else content
         if person is not None:
             people = [entry for entry in people if entry.get("id") == person]

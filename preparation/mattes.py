@@ -13,6 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
+from data.camera_check import canvas_of
 from data.dataroot import list_images, read_homographies
 from data.masks import read_matte
 from data.tracked_poses import TrackedPose, poses_of_frames
@@ -57,6 +58,8 @@ def run(job: Job) -> Outcome:
     if not any(people) and not guides:
         return Outcome("nobody has a pose, so there are none")
     frames = np.stack([read_image(file, "RGB") for file in list_images(job.root / "rgb_256").values()])
+    path = job.root / "homographies.txt"
+    canvas = canvas_of(read_homographies(path) if path.exists() else None, path, list(files), frames.shape[2:0:-1])
     findings, values = [], {}
     if any(people):
         try:
@@ -77,8 +80,6 @@ def run(job: Job) -> Outcome:
     else:
         priors = np.stack([followed(frames, guide) for guide in guides.values()])
         what = "followed from those given"
-    path = job.root / "homographies.txt"
-    canvas = Canvas.of(read_homographies(path) if path.exists() else None, priors.shape[:1:-1])
     mattes = guided(frames, priors, guides, canvas)
     for f, name in enumerate(files):
         for number, matte in enumerate(mattes[:, f], start=1):

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from data.dataroot import check_known_values
 from util.errors import UserError
-from util.files import folder_filled_atomically, write_text
+from util.files import folder_filled_atomically, read_text, write_text
 
 METADATA = "metadata.json"
 _NUMBER, _MOST_LISTED = re.compile(r"\d+"), 6
@@ -271,7 +271,7 @@ def read_values(path: Path) -> dict:
         UserError: it does not hold an object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        values = json.loads(read_text(path))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

@@ -596,8 +596,8 @@ class _Reader:
                 if needed > self.length:
                     late[instance.layer] = max(late.get(instance.layer, 0), needed)
         if late:
-            self.warnings.append(f"layer {listed(late)}: slowed down, ends after the video; \"length\": \"{FIT}\" makes "
-                                 f"it {max(late.values())} frames long")
+            self.warnings.append(f"layer {listed(late)}: slowed down, ends after the video; \"length\": \"{FIT}\" "
+                                 f"makes it {max(late.values())} frames long")
 
     def warn_of_shared_layers(self, fields: dict[str, Node]) -> None:
         named = {str(number) for key in ("remove", "solo") if key in fields for number in fields[key].value}

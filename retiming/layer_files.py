@@ -27,12 +27,14 @@ from util.video import linear_light as linear
 from vision.layers.patches import resized, to_straight
 
 FORMATS = tuple(LIMITS["layer_formats"])
+EXR_COMPRESSIONS = ("zip", "zips", "piz", "rle", "none", "dwaa")
 BACKGROUND = "background"
 
 
 def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "png", apart: bool = False,
                  marks: dict[str, int] | None = None,
-                 progress: Callable[[range], Iterable[int]] = lambda outputs: outputs) -> list[str]:
+                 progress: Callable[[range], Iterable[int]] = lambda outputs: outputs,
+                 compression: str = "zip") -> list[str]:
     """Write all layers of an edit, a timeline of them, and one of the layers as they were filmed.
 
     Args:
@@ -46,6 +48,7 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
         apart: shadows, reflections and whatever else is not the person are layers of their own, `person1_effects`.
         marks: source frames from 1 that become markers, by layer, as an edit file has them.
         progress: goes through the output frames.
+        compression: of form exr, one of `EXR_COMPRESSIONS`.
 
     Returns:
         warnings, a line each.
@@ -67,7 +70,7 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
     described = [[name for name in (BACKGROUND, *spread(depth_order(compositor, edit, groups, output), apart))
                   if name in names] for output in outputs]
     with results_added(folder, "retime", own=False) as temporary, ExitStack() as stack:
-        put = writer(form, temporary, names, metadata.frame_rate, stack)
+        put = writer(form, temporary, names, metadata.frame_rate, stack, compression)
         for made, output in zip(in_order(pictures, outputs, progress), outputs):
             put(output + 1, {name: made[name] for name in described[output - edit.first]})
         sequences = {name: Sequence(name, form, edit.first + 1, len(outputs)) for name in names}
@@ -91,8 +94,8 @@ def file_pattern(form: str, name: str) -> str:
     return {"png": f"{name}/{name}.####.png", "mov": f"{name}.mov", "exr": "layers.####.exr"}[form]
 
 
-def writer(form: str, folder: Path, names: list[str], rate: Fraction,
-           stack: ExitStack) -> Callable[[int, dict[str, np.ndarray]], None]:
+def writer(form: str, folder: Path, names: list[str], rate: Fraction, stack: ExitStack,
+           compression: str) -> Callable[[int, dict[str, np.ndarray]], None]:
     """What writes an output frame, given its number from 1 and its layers by name, back to front.
 
     Args:
@@ -101,13 +104,14 @@ def writer(form: str, folder: Path, names: list[str], rate: Fraction,
         names: of all layers.
         rate: frames per second.
         stack: closes what stays open until the end.
+        compression: of form exr.
     """
     def put_pictures(number: int, made: dict[str, np.ndarray]) -> None:
         for name, pixels in made.items():
             (folder / name / f"{name}.{number:04d}.png").write_bytes(png(pixels, compression=None))
 
     def put_layered(number: int, made: dict[str, np.ndarray]) -> None:
-        write_layered_exr(folder / f"layers.{number:04d}.exr", made, rate)
+        write_layered_exr(folder / f"layers.{number:04d}.exr", made, rate, compression)
 
     if form == "exr":
         return put_layered
@@ -174,13 +178,14 @@ def order_keys(orders: list[list[str]], first: int) -> list[list]:
     return [[first + index + 1, order] for index, order in enumerate(orders) if not index or order != orders[index - 1]]
 
 
-def write_layered_exr(path: Path, layers: dict[str, np.ndarray], rate: Fraction) -> None:
+def write_layered_exr(path: Path, layers: dict[str, np.ndarray], rate: Fraction, compression: str = "zip") -> None:
     """Write one picture with all layers in it.
 
     Args:
         path: the file.
         layers: by name, back to front, uint8 RGB or straight RGBA as sRGB codes it.
         rate: frames per second, for the header.
+        compression: one of `EXR_COMPRESSIONS`.
 
     Raises:
         UserError: the library OpenEXR is missing.
@@ -201,7 +206,8 @@ def write_layered_exr(path: Path, layers: dict[str, np.ndarray], rate: Fraction)
         alpha = composite[..., 3:]
         colours = (composite[..., :3] / np.maximum(alpha, 1e-6)).clip(0, 255)
         channels = {"RGBA": np.concatenate([linear(colours) * alpha, alpha], axis=2).astype(np.float16), **channels}
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage, "framesPerSecond": rate,
+    kind = getattr(OpenEXR, f"{'no' if compression == 'none' else compression}_COMPRESSION".upper())
+    header = {"compression": kind, "type": OpenEXR.scanlineimage, "framesPerSecond": rate,
               "chromaticities": PRIMARIES}
     with OpenEXR.File(header, channels) as file:
         file.write(str(path))

@@ -123,7 +123,8 @@ class TrainingRun:
         if distributed.rank() == 0:
             if not self.opt.continue_train:
                 for path in (self._state_path, *sorted(self.folder.glob("previous_*.pth")),
-                             *sorted(self.folder.glob("epoch_*_net_*.pth"))):
+                             *sorted(self.folder.glob("epoch_*_net_*.pth")),
+                             *sorted(self.folder.glob("[0-9]*_net_*.pth"))):
                     path.unlink(missing_ok=True)
             write_text(self.folder / "train_opt.txt", text + "\n")
             write_text(self.folder / SAVED_OPTIONS, json.dumps(vars(opt), indent=1) + "\n")
@@ -339,7 +340,7 @@ def tell_changes(earlier: dict, options: dict, deciding: set[str]) -> None:
         UserError: some of them decide what the networks or the data are.
     """
     changed = {name: f"{name} {earlier[name]} -> {value}" for name, value in options.items()
-               if name in earlier and earlier[name] != value and name not in OF_ONE_COMMAND
+               if name in earlier and str(earlier[name]) != str(value) and name not in OF_ONE_COMMAND
                and not (name == "data_id" and str(value).startswith(f"{earlier[name]}, "))}  # it said less before 0.2
     harmful = [text for name, text in changed.items() if name in deciding]
     if harmful:

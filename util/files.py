@@ -79,6 +79,15 @@ def write_text(path: Path | str, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def read_text(path: Path | str) -> str:
+    """Text that people may have edited: UTF-8, with or without the mark that Windows' editors put in front.
+
+    Raises:
+        OSError, UnicodeDecodeError: it cannot be read, or is no UTF-8.
+    """
+    return Path(path).read_text(encoding="utf-8-sig")
+
+
 def mark_of_files(files: Iterable[Path]) -> str:
     """A word that tells files from others by their names, sizes and order: hexadecimal digits."""
     mark = 0

@@ -1,7 +1,7 @@
-"""What a person sees of a training run: progress on the console, losses on disk, a web page, and visdom.
+"""What a person sees of a training run: progress on the console, losses on disk, a web page, visdom and TensorBoard.
 
 Written to the run folder `<checkpoints_dir>/<name>/`: `loss_log.txt` and `loss_log.jsonl` (see `util/loss_log.py`),
-`web/index.html` and its pictures (see `util/run_page.py`).
+`web/index.html` and its pictures (see `util/run_page.py`); with --tf_log `logs/`, TensorBoard's own files.
 """
 
 import contextlib
@@ -12,11 +12,13 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
+from util.errors import UserError
 from util.loss_log import LossLog, in_words
 from util.run_page import remove_images, save_images, write_run_page
 from util.visdom_board import VisdomBoard
@@ -33,10 +35,13 @@ class Visualizer:
 
     Args:
         opt: name, checkpoints_dir, continue_train, print_freq (steps), display_freq and update_html_freq (epochs),
-            no_html, and display_id (<= 0: no visdom), display_winsize, display_ncols, display_server, display_port,
-            display_env.
+            no_html, tf_log, and display_id (<= 0: no visdom), display_winsize, display_ncols, display_server,
+            display_port, display_env.
         captions: for labels of visuals and losses, a sentence that says what they are.
         log_line: a record of losses as a line of loss_log.txt.
+
+    Raises:
+        UserError: tf_log without TensorBoard.
     """
 
     def __init__(self, opt: Namespace, captions: Mapping[str, str] | None = None,
@@ -46,6 +51,8 @@ class Visualizer:
         self._captions = dict(captions or {})
         self._on_terminal = sys.stderr.isatty()
         self._board: VisdomBoard | None = None
+        self._make_events = tensorboard_writer() if opt.tf_log else None
+        self._events: Any = None
         self._bar = tqdm(disable=True)  # shows nothing; each phase has its own
         self._status = "before the first step"
 
@@ -55,6 +62,9 @@ class Visualizer:
         self._log = LossLog(self._folder, keep=opt.continue_train, line=self._log_line)
         if not opt.continue_train:
             remove_images(self._folder)
+            for path in (self._folder / "logs").glob("events.out.tfevents.*"):
+                path.unlink()
+        self._events = self._make_events and self._make_events(self._folder / "logs")
         if opt.display_id > 0:
             instead = self._folder / ("loss_log.txt" if opt.no_html else "web/index.html")
             self._board = VisdomBoard(server=opt.display_server, port=opt.display_port, env=opt.display_env,
@@ -68,6 +78,8 @@ class Visualizer:
         self._bar.close()
         if self._board is not None:
             self._board.close()
+        if self._events is not None:
+            self._events.close()
         if self._log.history and not self._opt.no_html and self._folder.exists():
             with contextlib.suppress(FileNotFoundError):
                 self._write_page("Finished" if kind is None else "Stopped", refresh=None)
@@ -114,7 +126,7 @@ class Visualizer:
         self._bar.update()
 
     def end_epoch(self, epoch: int, is_last: bool, get_visuals: Callable[[], Mapping[str, np.ndarray]]) -> None:
-        """Show pictures on visdom and the page, if display_freq or update_html_freq is due or the epoch is the last.
+        """Show pictures, if display_freq (visdom, TensorBoard) or update_html_freq is due or the epoch is the last.
 
         Args:
             get_visuals: called only if something is due. Returns uint8 [H, W, 3 or 4] by label, new arrays that
@@ -123,12 +135,16 @@ class Visualizer:
         show = is_last or epoch % self._opt.display_freq == 0
         board = self._board if self._board is not None and self._board.usable and show else None
         save = not self._opt.no_html and (is_last or epoch % self._opt.update_html_freq == 0)
-        if board is None and not save:
+        events = self._events if show else None
+        if board is None and events is None and not save:
             return
         begun = time.perf_counter()
         visuals = get_visuals()
         if board is not None:
             board.show_images(epoch, visuals)
+        if events is not None:
+            for label, picture in visuals.items():
+                events.add_image(f"{self._title}/{label}", picture, self._step, dataformats="HWC")
         if save:
             self._captions = {label: self._captions.get(label, "") for label in visuals} | self._captions
             with contextlib.suppress(FileNotFoundError):  # somebody removes web/ just now; it is made anew next time
@@ -144,6 +160,9 @@ class Visualizer:
         self._bar.set_postfix_str(in_words(losses), refresh=False)
         if self._board is not None:
             self._board.show_losses(self._log.history)
+        if self._events is not None:
+            for name, value in losses.items():
+                self._events.add_scalar(f"{self._title}/{name}", value, self._step)
         is_due = self._step == self._total or now - self._printed >= SECONDS_BETWEEN_LINES
         if is_due and not self._on_terminal:
             self._printed = now
@@ -159,6 +178,20 @@ class Visualizer:
         place = self._opt.checkpoints_dir
         elsewhere = ["--checkpoints_dir", str(place)] if Path(place) != Path("checkpoints") else []
         return {"Export what it has learned:": shlex.join(["python", "test.py", "--name", self._opt.name, *elsewhere])}
+
+
+def tensorboard_writer() -> Callable[[Path], Any]:
+    """What makes a writer of TensorBoard logs into a folder.
+
+    Raises:
+        UserError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UserError("--tf_log: TensorBoard is not installed; pip install tensorboard, or leave --tf_log out: "
+                        "losses are in loss_log.jsonl in the run's folder, on its page and on visdom too") from None
+    return SummaryWriter
 
 
 class NoVisualizer:

@@ -635,8 +635,10 @@ class Editor {
     const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
     find("#render-state").textContent = "";
     try {
-      await (this.rendersLayers ? source.renderLayers(name, values, format, find("#render-apart input").checked)
+      const begun = await (this.rendersLayers
+        ? source.renderLayers(name, values, format, find("#render-apart input").checked)
         : source.render(`${name}.${format}`, values));
+      if (begun) this.rendering = {...begun, state: "running"};  // its end is told even if it is there already
       this.followRendering();
     } catch (error) {
       find("#render-state").textContent = error.message;
@@ -766,6 +768,7 @@ class Editor {
       if (file) await this.load(await file.text(), file.name.replace(/\.json$/, ""));
       target.value = "";
     });
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.timeline.draw());
     window.addEventListener("beforeunload", (event) => { if (!this.keep()) event.preventDefault(); });
     this.connectKeys(actions);
   }

@@ -24,7 +24,7 @@ from retiming.layer_files import write_layers
 from retiming.rendering import render
 from util.checked_json import dotted
 from util.errors import UserError
-from util.files import write_text, written_atomically
+from util.files import read_text, write_text, written_atomically
 from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.sound import wav
 from util.video_reader import PicturesByTime
@@ -189,7 +189,7 @@ class Session:
         """The text of a saved edit."""
         path = self.folder / f"{safe_name(name)}.json"
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = read_text(path)
         except (OSError, ValueError) as error:
             raise UserError(f"{path}: not readable ({error})") from None
         self.own.add(path)

@@ -2,19 +2,19 @@
 
 For the frames and again for the hallucinated frames, every discriminator sees the real ones, those that were made
 without gradient, and the same with gradient; the generators' backward pass computes gradients of discriminators too,
-which are thrown away; both sides of every perceptual loss pass through VGG; heads compute one after the other, in the
-memory layout and with the optimiser that torch chooses, in 32-bit floats. The numbers are those of `Vid2VidModel`,
-whose networks it takes; it is not there to be used.
+which are thrown away; both sides of every perceptual loss pass through VGG; heads compute one after the other, channels
+that are 0 everywhere too, in the memory layout and with the optimiser that torch chooses, in 32-bit floats. The numbers
+are those of `Vid2VidModel`, whose networks it takes; it is not there to be used.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.base_model import Phase
 from models.gan_losses import feature_matching, verdict_loss
 from models.vid2vid_generation import Load
 from models.vid2vid_model import Vid2VidModel
-from models.vid2vid_networks import Frame
+from models.vid2vid_networks import Frame, MapConv2d
 from vision.geometry.warp import warp
 
 
@@ -26,8 +26,15 @@ class PublishedVid2Vid(Vid2VidModel):
         made = super().make_optimizers(phase)
         for generator in self.frames.generators:
             generator.compose = compose.__get__(generator)
+        for module in (module for network in self.networks.values() for module in network.modules()):
+            if isinstance(module, MapConv2d):
+                module.forward = nn.Conv2d.forward.__get__(module)
         return {name: torch.optim.Adam(one.param_groups[0]["params"], lr=one.defaults["lr"],
                                        betas=one.defaults["betas"]) for name, one in made.items()}
+
+    def placed(self, network: nn.Module) -> nn.Module:
+        """As torch lays weights out."""
+        return network.to(self.device)
 
     def judged(self, name: str, real: Tensor, *made: Tensor) -> list[Tensor]:
         """Three passes for each kind of what was made."""

@@ -1,7 +1,9 @@
 import json
+import re
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import test as test_program
 import train
 from data.actor_dataset import Memory, parse_views
 from data.actor_files import pictures_of_cameras, read_cameras
-from data.loading import create_dataset, resolved
+from data.loading import create_dataset, find_dataset, resolved
 from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from tests.golden_actor import GOLDEN, figures
@@ -147,7 +149,8 @@ def test_two_processes_with_a_frame_each_do_what_one_does_with_both(tmp_path, mo
     seen = {name for name in one if name.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked")}
     for name in one.keys() - seen:
         torch.testing.assert_close(two[name], one[name], atol=1e-5, rtol=1e-4)
-    assert all(int(two[name]) == 4 and int(one[name]) == 8 for name in seen if "bn1.num" in name and "layer" not in name)
+    counts = [name for name in seen if "bn1.num" in name and "layer" not in name]
+    assert all(int(two[name]) == 4 and int(one[name]) == 8 for name in counts)
 
 
 def render(monkeypatch, tmp_path, *arguments):
@@ -305,3 +308,27 @@ def test_one_file_of_intrinsics_serves_all_cameras(tmp_path):
     for name in ("intrinsic.txt", "intrinsics.txt"):
         (tmp_path / name).write_text(f"{len(name)} 32 24 0\n")
         assert [float(inner[0, 0]) for inner, _ in read_cameras(tmp_path)] == [len(name)] * 2
+
+
+def test_frames_textures_or_photographs_of_others_are_other_data(tmp_path):
+    """A continued run knows by this text that it sees what it saw; what systems leave in folders does not count."""
+    root = shutil.copytree(GOLDEN / "dataroot", tmp_path / "actor")
+
+    def identity():
+        return find_dataset("actor").resolve_options(Namespace(dataroot=str(root), load_rgb_name="rgb", is_train=False,
+                                                               base_root="", max_update=0))["data_id"]
+
+    begun = identity()
+    assert re.fullmatch(r"3 frames, 000000.json to 000002.json, \w{8}", begun)
+    (root / "rgb/000000/.DS_Store").write_bytes(b"")
+    (root / "notes.txt").write_text("of tuesday")
+    assert identity() == begun
+    seen = {begun}
+    for change in ("tex/000001.png", "rgb/000001/*", "transform/000001.json"):
+        path = sorted(root.glob(change))[-1]
+        path.write_bytes(path.read_bytes() + b" ")
+        seen.add(identity())
+    path.rename(root / "000001.json")
+    assert len(seen) == 4 and re.fullmatch(r"2 frames, 000000.json to 000002.json, \w{8}", identity())
+    shutil.rmtree(root / "transform")
+    assert identity() == "no frames"

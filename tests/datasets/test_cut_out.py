@@ -119,3 +119,15 @@ def test_layers_in_a_folder_of_others_delete_nothing(tmp_path):
     assert LayerFolder.open(out).numbers == [1]
     for name in ("images/holiday.jpg", "earlier/images/0001_rgba_l1.png", "videos/mine.webm"):
         assert (out / name).read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("last, words", [
+    ("1 0 40000 0 1 0 0 0 1", "frame 0005 farthest"), ("0.001 0 0 0 0.001 0 0 0 1", "frame 0005 farthest"),
+    ("1 0 0 0 1 0 0.02 0 1", "inf times"), (None, "4 matrices; rgb_256 has 5 frames")])
+def test_frames_that_cannot_lie_where_they_are_said_to_are_told_in_one_line(tmp_path, last, words):
+    clip = make_dataroot(tmp_path / "clip")
+    lines = [f"size: {WIDTH} {HEIGHT}", f"bounds: 0 {WIDTH - 1} 0 {HEIGHT - 1}", *["1 0 0 0 1 0 0 0 1"] * (FRAMES - 1)]
+    (clip / "homographies.txt").write_text("\n".join([*lines, last] if last else lines))
+    with pytest.raises(UserError) as error:
+        cut_out(clip, tmp_path / "out")
+    assert words in str(error.value) and "\n" not in str(error.value) and not (tmp_path / "out").exists()

@@ -17,7 +17,7 @@ import torchmetrics.functional.image.lpips as lpips_module
 import evaluate as evaluate_program
 from evaluation import images
 from evaluation.pair_report import tables
-from evaluation.pairs import Pictures, evaluate_pairs, matched
+from evaluation.pairs import Pictures, evaluate_pairs, masks_of, matched
 from tests.golden_actor import figures
 from util.errors import UserError
 from util.images import read_deep_image, unit_range, write_png
@@ -108,6 +108,37 @@ def test_flicker_is_change_that_targets_do_not_have_between_frames_that_follow_e
     for folder in ("made", "true"):
         Path(folder, "a/0002.png").unlink()
     assert [one["images"]["flicker"] for one in measure(folders)["frames"]][:2] == [None, None]
+
+
+def test_temporal_error_follows_what_moves(folders):
+    ground = np.random.default_rng(1).integers(60, 200, (80, 120, 3), np.uint8)
+    ground = cv2.GaussianBlur(ground, (9, 9), 2)
+    for k in range(3):
+        moved = np.roll(ground, 2 * k, axis=1)
+        write_png(f"moving/true/{k:04d}.png", moved)
+        write_png(f"moving/steady/{k:04d}.png", moved + np.uint8(20))  # wrong, but always alike
+        write_png(f"moving/restless/{k:04d}.png", moved + np.uint8(10 * (k % 2)))
+    steady, restless = (evaluate_pairs(matched(Pictures(Path("moving", name)), Pictures(Path("moving/true")))[0])
+                        ["total"]["images"] for name in ("steady", "restless"))
+    assert steady["temporal_error"] == pytest.approx(steady["true_temporal_error"], abs=0.3)
+    assert steady["true_temporal_error"] < 4  # the seam of the ground
+    assert restless["temporal_error"] == pytest.approx(10, rel=0.1)
+
+
+def test_only_what_a_mask_shows_is_measured(folders):
+    made = grey(100)
+    made[:, WIDTH // 2:] = 150
+    for name in ("a/0001", "a/0002", "a/0003", "b/c/0001", "b/c/0002", "b/c/0003"):
+        write_png(f"made/{name}.png", made)
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        mask[:, :WIDTH // 2] = 255
+        write_png(f"masks/{name}.png", mask)
+    pairs = matched(*folders)[0]
+    within = evaluate_pairs(pairs, masks=masks_of(pairs, Path("masks")))["total"]["images"]
+    assert within["psnr"] == images.IDENTICAL and within["ssim"] > measure(folders)["total"]["images"]["ssim"]
+    Path("masks/b/c/0003.png").unlink()
+    with pytest.raises(UserError, match="--masks masks: 1 of 6 pictures have no mask, the first is b/c/0003"):
+        masks_of(pairs, Path("masks"))
 
 
 def test_pictures_are_matched_by_name_whatever_their_ending_and_what_they_are_called_besides(folders, tmp_path):

@@ -26,6 +26,12 @@ def test_mask_loss_is_the_published_one(figures):
     torch.testing.assert_close(mask_loss(figures["pred"], figures["trimap"]), figures["mask_loss"])
 
 
+def test_reconstruction_is_measured_by_its_colours_alone():
+    reconstruction, target = torch.zeros(1, 4, 2, 3), torch.zeros(1, 3, 2, 3)
+    reconstruction[:, 3], target[:, 0], target[0, 2, 1, 2] = 1, 0.5, -0.6
+    assert float(reconstruction_loss(reconstruction, target)) == pytest.approx((6 * 0.5 + 0.6) / 18)
+
+
 def test_unknown_pixels_do_not_count_in_the_mask_loss():
     trimap = torch.tensor([[[[1.0, 0.0, -1.0]]]])
     losses = [mask_loss(torch.tensor([[[[1.0, unknown, -1.0]]]]), trimap) for unknown in (-1.0, 0.3, 1.0)]

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.kp2uv_networks import KeypointToUV
-from models.lnr_networks import InstanceNorm, LayeredRenderer, biases_without_effect, doubled, without_checkerboard
+from models.lnr_networks import (
+    BatchNorm,
+    InstanceNorm,
+    LayeredRenderer,
+    biases_without_effect,
+    doubled,
+    without_checkerboard,
+)
 from scripts.lab.published_reference import PublishedRenderer
 
 
@@ -103,6 +110,18 @@ def gradients(network, upsample, crop, *more):
     (outputs["reconstruction"] * torch.rand_like(outputs["reconstruction"])).sum().backward()
     idle = ".conv.bias"
     return outputs, {k: p.grad for k, p in network.named_parameters() if p.grad is not None and not k.endswith(idle)}
+
+
+def test_what_stands_for_copies_leaves_the_statistics_of_them_all():
+    one, all_of_them, x = BatchNorm(3), torch.nn.BatchNorm2d(3), torch.randn(2, 3, 4, 5)
+    for norm in (one, all_of_them):  # after some training
+        norm.running_mean.copy_(torch.tensor([-1.0, 0.0, 2.0]))
+        norm.running_var.copy_(torch.tensor([0.01, 0.6, 30.0]))
+    one.copies = 4
+    for _ in range(3):
+        torch.testing.assert_close(one(x), all_of_them(x.repeat(4, 1, 1, 1))[:2])
+    torch.testing.assert_close(one.running_mean, all_of_them.running_mean)
+    torch.testing.assert_close(one.running_var, all_of_them.running_var)
 
 
 @pytest.mark.parametrize("upsample, crop", [(False, None), (True, None), (True, (3, 99, 5, 101))])

@@ -9,13 +9,13 @@ import torch
 from models.flow_teachers import Pairs
 from models.schedules import Progress
 from models.vid2vid_first_frame import FaceFirstFrame, ImageFirstFrame, read_features
-from models.vid2vid_generation import Load
+from models.vid2vid_generation import ClipState, Load
 from models.vid2vid_maps import face_box
 from models.vid2vid_model import Vid2VidModel
 from models.vid2vid_networks import Encoder, GlobalGenerator, GlobalGeneratorWithFeatures
 from models.vid2vid_pictures import map_picture, pictures, written_map
 from models.vid2vid_setup import learning_rate
-from models.vid2vid_temporal import Growth
+from models.vid2vid_temporal import FrameHistory, Growth
 from scripts.lab.published_vid2vid import PublishedVid2Vid
 from tests.vid2vid_case import difference, parsed
 from util.errors import UserError
@@ -72,6 +72,15 @@ def norm_of_gradients(optimizer):
                if p.grad is not None) ** 0.5
 
 
+def test_the_warp_loss_compares_with_the_frame_that_was_made_before(vid2vid_golden):
+    case = torch.load(vid2vid_golden / "parts.pt", weights_only=True)["previous_generated"]
+    clip = ClipState(FrameHistory(3, 1))
+    for expected in (case["first_load"], case["later_load"]):
+        assert torch.equal(clip.made_before(case["real_previous"], case["fake"]), expected)
+        clip.history.add(case["fake"].shape[1])
+        clip.carried = [case["carried_finest"]]
+
+
 def test_training_computes_what_the_published_program_does(vid2vid_golden):
     for name, record in json.loads((vid2vid_golden / "training.json").read_text()).items():
         case = torch.load(vid2vid_golden / f"training_{name}.pt", weights_only=True)
@@ -80,8 +89,13 @@ def test_training_computes_what_the_published_program_does(vid2vid_golden):
                   model.networks.items()}
         per_load = record["frames_per_load"]
         model.growth = Growth(record["n_frames_bp"], per_load, per_load)
+        seen = watched(model)
         found = list(zip(record["loads"], model_steps(model, batch_of(model.opt, case))))
         assert len(found) == len(record["loads"])
+        assert [call for load in record["loads"] for call in load["flow_network_calls"]] == seen["flow"], name
+        channels = 3 * model.opt.n_frames_D + 2 * (model.opt.n_frames_D - 1)
+        assert [[group[0], channels, *group[3:]] for load in record["loads"] for group in load["temporal_groups"]
+                if group] == seen["stacks"], name
         for i, (expected, (losses, load, gradients)) in enumerate(found):
             tolerance = 1e-6 if i == 0 else 1e-5
             for label, value in expected["losses"].items():
@@ -118,6 +132,23 @@ def test_the_computation_that_speed_is_measured_against_is_the_published_one(vid
             for label, value in expected["losses"].items():
                 assert value == 0 or relative(losses[label], value) < 1e-5, (name, label)
             assert gradients == pytest.approx(expected["gradient_norms_G_D_DT"], rel=1e-5)
+
+
+def watched(model):
+    """Shapes of what the flow network and the temporal discriminators are given from now on."""
+    seen, teacher, judged = {"flow": [], "stacks": []}, model.teacher, model.judged
+
+    def teach(current, *others):
+        seen["flow"].append(list(current.shape))
+        return teacher(current, *others)
+
+    def judge(name, real, *made):
+        if name.startswith("D_T"):
+            seen["stacks"].append(list(real.shape))
+        return judged(name, real, *made)
+
+    model.teacher, model.judged = teach, judge
+    return seen
 
 
 def model_steps(model, batch):

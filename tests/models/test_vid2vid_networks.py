@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.optical_flow import raft_large
 
 from models.flow_teachers import FlowTeacher, confidence, make_teacher
@@ -21,6 +22,7 @@ from models.vid2vid_networks import (
     GlobalGeneratorWithFeatures,
     LocalEnhancer,
     LocalEnhancerWithFeatures,
+    MapConv2d,
     MultiScaleDiscriminator,
 )
 from tests.vid2vid_case import difference, parsed
@@ -97,8 +99,8 @@ def test_generators_of_single_images_make_the_published_images(vid2vid_golden):
             network = Encoder(in_channels, case["out"], ngf, n_downsample, norm)
             arguments = [case["instance"]]
         else:
-            network = (GlobalGenerator(in_channels, ngf, n_downsample, n_blocks, norm) if name == "global" else
-                       LocalEnhancer(in_channels, ngf, n_downsample, n_blocks, *local, norm))
+            kind = {"global": GlobalGenerator, "local": LocalEnhancer}[name]
+            network = kind(in_channels, ngf, n_downsample, n_blocks, *(local if name == "local" else ()), norm)
             arguments = []
         found = loaded(network, case["state_dict"])(case["input"].double(), *arguments)
         assert difference(found, case["output"]) < TOLERANCE, name
@@ -113,6 +115,26 @@ def test_discriminators_give_the_published_activations(vid2vid_golden):
         assert [len(scale) for scale in found] == [len(scale) for scale in case["outputs"]]
         for ours, theirs in zip(found, case["outputs"]):
             assert all(difference(one, other) < TOLERANCE for one, other in zip(ours, theirs)), name
+
+
+@pytest.mark.parametrize("there", [[0, 2, 3], [], [0, 1, 2, 3, 4, 5]])
+def test_labels_that_are_nowhere_cost_nothing_and_change_nothing(there):
+    torch.manual_seed(0)
+    options = {"padding": 3, "padding_mode": "reflect", "dtype": torch.float64}
+    ours, plain = MapConv2d(6, 4, 7, **options), nn.Conv2d(6, 4, 7, **options)
+    plain.load_state_dict(ours.state_dict())
+    maps = torch.zeros(2, 6, 8, 10, dtype=torch.float64)
+    maps[:, there] = torch.randn(2, len(there), 8, 10, dtype=torch.float64)
+    found, work = [], []
+    for conv in (ours, plain):
+        x = maps.clone().requires_grad_()
+        with FlopCounterMode(display=False) as counter:
+            made = conv(x)
+        (made * made.detach().sin()).sum().backward()
+        found.append([made, conv.weight.grad, conv.bias.grad, x.grad[:, there]])
+        work.append(counter.get_total_flops())
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
+    assert work[0] * 6 == work[1] * (len(there) or 6)
 
 
 def test_files_of_all_recipes_have_the_published_names_and_shapes(vid2vid_golden):

@@ -65,6 +65,7 @@ def test_an_option_of_another_model_names_that_model(program):
     ("--ngf 5 --n_scales_spatial 2", "--ngf: found 5; expected a multiple of 2"),
     ("--lr_policy plateau", "--lr_policy: found plateau"),
     ("--label_nc 5 --add_face_disc", "--add_face_disc: found with --label_nc"),
+    ("--label_nc 35 --label_feat --niter_single 1", "--label_feat: found with --dataset_mode temporal"),
 ])
 def test_options_that_do_not_fit_together_are_told(arguments, message):
     with pytest.raises(UserError) as error:

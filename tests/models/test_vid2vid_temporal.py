@@ -19,6 +19,9 @@ def test_groups_of_frames_are_the_published_ones(vid2vid_golden):
             for scale, (found, expected) in enumerate(zip(groups, load["frames"])):
                 of_batch = [[1000 * b + i for i in group] for group in found for b in range(case["batch"])]
                 assert of_batch == (expected or []), (case, load, scale)
+                stored = scale == 0 or case["sparse_D"]  # flows from frame to frame, else of the frames in the group
+                flows = [group[1:] if stored else [list(pair) for pair in zip(group[1:], group)] for group in of_batch]
+                assert flows == (load["flows"][scale] or []), (case, load, scale)
             needed = [i for scale in groups for group in scale for i in group]
             assert not needed or min(needed) >= kept
             kept = history.oldest

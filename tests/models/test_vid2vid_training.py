@@ -17,9 +17,10 @@ import test as test_program
 import train
 from data.loading import create_dataset, resolved
 from models.base_model import Phase
+from models.vid2vid_first_frame import features_of_parts, read_features
 from models.vid2vid_generation import loads
 from models.vid2vid_model import Vid2VidModel
-from models.vid2vid_setup import frame_gpus, make_single_generator
+from models.vid2vid_setup import frame_gpus, make_single_generator, make_single_networks
 from models.vid2vid_temporal import Growth
 from options.train_options import TrainOptions
 from scripts.lab.check_reliability import equal
@@ -167,6 +168,55 @@ def test_the_generator_of_first_frames_is_the_published_one_with_published_optio
         weights = make_single_generator(parsed(f"--label_nc 35 {arguments}")).state_dict()
     text = "\n".join(sorted(f"{name} {tuple(value.shape)}" for name, value in weights.items()))
     assert hashlib.sha256(text.encode()).hexdigest()[:12] == fingerprint
+
+
+def test_the_published_networks_of_first_faces_are_trained_with_their_options():
+    opt = parsed("--input_nc 15 --label_feat --feat_num 16 --nef 16 --n_downsample_E 4")
+    with torch.device("meta"):
+        networks = make_single_networks(opt)
+    found = {name: hashlib.sha256("\n".join(sorted(f"{entry} {tuple(value.shape)}" for entry, value in
+                                                   networks[name].state_dict().items())).encode()).hexdigest()[:12]
+             for name in ("G_single", "E_single")}
+    assert found == {"G_single": "33fcf20ddebf", "E_single": "630fb52e9499"}
+
+
+@pytest.mark.parametrize("kind", ["global", "local"])
+def test_a_face_begins_with_the_look_that_an_encoder_has_learned(tmp_path, monkeypatch, kind):
+    shutil.copytree(DATA / "face", tmp_path / "face")
+    monkeypatch.chdir(tmp_path)
+    command = [*SMALL, *LEARNING, "--dataroot", "face", "--dataset_mode", "face", "--phase", "clip", "--input_nc", "15",
+               "--loadSize", "64", "--num_D", "1", "--niter", "0", "--niter_decay", "0", "--niter_single", "2",
+               "--netG_single", kind, "--label_feat", "--feat_num", "2", "--nef", "2", "--n_downsample_E", "1"]
+    train.main(["--name", "whole", *command])
+    steps, optimize = [], Vid2VidModel.optimize_parameters
+
+    def counted(model, batch):
+        steps.append(model.epoch)
+        if len(steps) == 4:  # the second one of the last epoch: half of the features are known
+            raise Killed
+        return optimize(model, batch)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Vid2VidModel, "optimize_parameters", counted)
+        train.main(["--name", "killed", *command, "--save_latest_minutes", "0"])
+    assert steps == [1, 1, 2, 2]
+    train.main(["--name", "killed", "--continue_train"])
+    assert equal(state("killed"), state("whole")) and "E_single.pth" in weights("whole")
+    tables = [Path("checkpoints", name, "features.npy").read_bytes() for name in ("killed", "whole")]
+    assert tables[0] == tables[1]
+    found = read_features(Path("checkpoints/whole/features.npy"))
+    assert list(found) == list(range(7)) and {len(vectors) for vectors in found.values()} == {len(found[0])}
+    shares = torch.stack([vectors[:, 2] for vectors in found.values()])
+    torch.testing.assert_close(shares.sum(0), torch.ones(len(found[0]), dtype=torch.float64))
+    test_program.main(["--name", "whole", "--gpu_ids", "-1", "--phase", "clip", "--use_single_G", "--num_test", "2"])
+    assert len(list(Path("results/whole/clip_latest").rglob("fake_B_*.jpg"))) == 2
+
+
+def test_features_belong_to_parts():
+    parts = torch.tensor([[0, 0, 1], [1, 1, 1]]).view(1, 1, 2, 3)
+    rows = features_of_parts(torch.stack([10.0 + parts[0, 0], 5.0 - parts[0, 0]])[None], parts)
+    assert rows.shape == (1, 7, 3) and rows[0, 2:].eq(0).all()
+    torch.testing.assert_close(rows[0, :2], torch.tensor([[10, 5, 1 / 3], [11, 4, 2 / 3]]))
 
 
 def test_faces_and_poses_train_and_are_exported(tmp_path, monkeypatch):

@@ -1074,13 +1074,15 @@ def test_the_page_is_accessible_in_light_and_dark(page, scheme):
         look(page.browser, scheme, width, 720)
         page.until("!editor.pending.panels")
         assert not grave_findings(page.browser)
-    for name in ("save", "open", "render", "help"):
-        page.run(f"document.querySelector('#{name}-dialog').showModal()")
-        assert not grave_findings(page.browser, f"#{name}-dialog")
-        widths = page.run(f"const box = document.querySelector('#{name}-dialog');"
-                          "return [box.scrollWidth, box.clientWidth]")
-        assert widths[0] <= widths[1] < 390
-        page.run(f"document.querySelector('#{name}-dialog').close()")
+    dialogs = page.run("return [...document.querySelectorAll('dialog')].map(({id}) => id)")
+    assert {"save-dialog", "open-dialog", "render-dialog", "help-dialog"} <= set(dialogs)
+    for name in dialogs:
+        page.run("document.getElementById(arguments[0]).showModal()", name)
+        assert not grave_findings(page.browser, f"#{name}"), name
+        widths = page.run("const box = document.getElementById(arguments[0]);"
+                          "return [box.scrollWidth, box.clientWidth]", name)
+        assert widths[0] <= widths[1] < 390, name
+        page.run("document.getElementById(arguments[0]).close()", name)
     look(page.browser, "dark", 1280, 720)
 
 
@@ -1137,6 +1139,12 @@ def test_the_page_as_one_file_works_from_disk_without_a_server(browser, composit
     page.go_to(6)
     assert page.values == {"layers": {"1": {"time": [{"freeze": [3, 8]}]}}}
     assert decibel(page.composited(), page.rendered()) >= 40
+    page.run("editor.viewer.look('matte')")
+    matte = pixels_of(page, "editor.compositor.canvas")
+    assert matte[..., 3].min() == 255 and (matte[..., 0] == matte[..., 2]).all()
+    assert 0 < (matte[..., 0] > 200).mean() < 1
+    assert page.run("return document.querySelector('#quality').textContent").endswith("composited here")
+    page.run("editor.viewer.look('picture')")
     page.drag("2.0", 6, 6, 0, -3)
     assert page.values["layers"]["2"] == {"time": [{"align": [[6, 3]]}]}
     page.run("editor.model.saved = JSON.stringify(editor.model.values)")

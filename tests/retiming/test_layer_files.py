@@ -1,6 +1,7 @@
 """Layers for other programs: put together again they are the retimed video, and timelines name the frames it shows."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,14 @@ from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
 from retiming.compositor import Compositor
 from retiming.edit import ClipFacts, edit_from_values
-from retiming.layer_files import FORMATS, groups_of, layer_pictures, write_layers
+from retiming.layer_files import (
+    EXR_COMPRESSIONS,
+    FORMATS,
+    groups_of,
+    layer_pictures,
+    write_layered_exr,
+    write_layers,
+)
 from retiming.timelines import stretches
 from util.errors import UserError
 from util.images import read_image
@@ -81,6 +89,16 @@ def test_one_exr_has_all_layers_and_the_composite(compositor, tmp_path):
         np.testing.assert_allclose(header["chromaticities"][:2], (0.64, 0.33), atol=1e-6)
         coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clip(0) ** (1 / 2.4) - 0.055)
         assert np.abs(255 * coded - compositor.frame(edit, number - 1)).max() <= 2.5
+
+
+@pytest.mark.parametrize("compression", EXR_COMPRESSIONS)
+def test_an_exr_is_compressed_as_asked_for(tmp_path, compression):
+    layer = np.random.default_rng(1).integers(0, 256, (32, 32, 4), np.uint8)
+    write_layered_exr(tmp_path / "a.exr", {"person1": layer}, Fraction(25), compression)
+    with OpenEXR.File(str(tmp_path / "a.exr")) as file:
+        assert file.header()["compression"].name.lower().startswith(compression[:2])
+        found = file.channels()["person1"].pixels[..., 3]
+    assert np.abs(found - layer[..., 3] / 255).max() < (1e-3 if compression != "dwaa" else 0.3)
 
 
 def test_videos_of_layers_have_alpha(compositor, tmp_path):

@@ -12,11 +12,14 @@ import torch
 
 import test
 import train
+from models import base_model
+from models.base_model import BaseModel
 from models.checkpoints import (
     continue_optimizer,
     fingerprint,
     load_matching,
     load_weights,
+    read_checkpoint,
     state_path,
     weights_path,
     weights_together,
@@ -91,7 +94,7 @@ def test_a_run_killed_between_two_files_of_a_save_goes_on_to_the_same_bits(clip,
     assert [files("killed")[name] for name in same] == [files("whole")[name] for name in same]
 
 
-def test_weights_are_read_together_though_a_run_was_killed_between_two_networks(clip):
+def test_weights_are_read_together_though_a_run_was_killed_between_two_networks(clip, capsys):
     names, moments = ("G", "D"), {}
     for moment in ("before", "now"):
         for name in names:
@@ -110,15 +113,46 @@ def test_weights_are_read_together_though_a_run_was_killed_between_two_networks(
     assert read() == [1, 1]
     shutil.copy(clip / "previous_net_D.pth", clip / "latest_net_D.pth")
     write_checkpoint(moments["before"], state_path(clip))  # killed: the first network alone is new
-    assert read() == [0, 0]
+    assert read() == [0, 0] and capsys.readouterr().out == ""
     write_checkpoint({"weight": torch.full((2,), 3.)}, weights_path(clip, "latest", "G"))  # put there by hand
     (clip / "previous_net_G.pth").unlink()
     assert read() == [3, 0]
+    assert "network G: weights of another save than those that latest_state.pth and" in capsys.readouterr().out
     state_path(clip).write_bytes(b"damaged")
     assert read() == [3, 0]
     write_checkpoint({"weight": torch.full((2,), 5.)}, clip / "epoch_7_net_G.pth")
     write_checkpoint({"weight": torch.full((2,), 6.)}, clip / "epoch_7_net_D.pth")
     assert read("7") == [5, 6]
+
+
+class TwoNetworks(BaseModel):
+    """Of which only the weights matter here."""
+
+    def __init__(self, folder):
+        super().__init__(Namespace(checkpoints_dir=folder.parent, name=folder.name, gpu_ids=[], amp="off"))
+        self.networks = {"G": torch.nn.Linear(1, 1, bias=False), "D": torch.nn.Linear(1, 1, bias=False)}
+
+    make_optimizers = optimize_parameters = None
+
+
+def test_weights_that_are_read_while_the_run_saves_are_of_one_save(tmp_path, monkeypatch):
+    model, reads = TwoNetworks(tmp_path), []
+
+    def save(value):
+        for name in model.networks:
+            write_checkpoint({"weight": torch.full((1, 1), value)}, weights_path(tmp_path, "latest", name))
+
+    def read_and_save(path, remedy):
+        reads.append(path.name)
+        found = read_checkpoint(path, remedy)
+        if len(reads) == 1:
+            save(2.0)
+        return found
+
+    save(1.0)
+    monkeypatch.setattr(base_model, "read_checkpoint", read_and_save)
+    model.load_networks("latest")
+    assert [network.weight.item() for network in model.networks.values()] == [2, 2] and len(reads) == 4
 
 
 def test_an_export_after_a_kill_is_of_what_training_goes_on_from(clip, monkeypatch):
@@ -325,6 +359,7 @@ def test_a_state_of_an_optimiser_with_values_of_another_kind_is_refused_before_a
 
 def test_a_new_run_of_the_same_name_keeps_nothing_of_the_old_one_that_could_go_on(clip, monkeypatch):
     begin("a", "--n_epochs", "2", "--save_by_epoch", "--save_latest_freq", "1")
+    shutil.copy("checkpoints/a/epoch_2_net_LNR.pth", "checkpoints/a/2_net_LNR.pth")  # as vid2vid calls it
     monkeypatch.setattr(run_module.TrainingRun, "save", lambda *_: (_ for _ in ()).throw(Killed))
     with pytest.raises(Killed):
         begin("a", "--n_epochs", "2", "--overwrite", "--seed", "2")
@@ -379,3 +414,25 @@ def test_hyperparameters_of_a_continued_optimiser_are_those_that_are_asked_for()
         assert optimizer.state[parameter]["step"] == 1
     assert same.param_groups[0]["betas"] == (0.9, 0.999) and same.param_groups[0]["lr"] == 0.05
     assert other.param_groups[0]["lr"] == other.param_groups[0]["initial_lr"] == 0.2
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_moments_that_were_saved_in_another_memory_layout_are_taken_as_what_they_mean(fused):
+    torch.manual_seed(0)
+    start, gradients = torch.randn(4, 3, 2, 2), torch.randn(2, 4, 3, 2, 2)
+    found = []
+    for layouts in ((torch.contiguous_format,) * 2, (torch.contiguous_format, torch.channels_last)):
+        state = None
+        for layout, gradient in zip(layouts, gradients):
+            begin_with = (start if state is None else found[-1]).clone(memory_format=layout)
+            parameter = torch.nn.Parameter(begin_with)
+            optimizer = torch.optim.Adam([parameter], lr=0.1, fused=fused)
+            optimizer.param_groups[0]["initial_lr"] = 0.1
+            if state is not None:
+                continue_optimizer(optimizer, state)
+            (parameter * gradient).sum().backward()
+            optimizer.step()
+            state = optimizer.state_dict()
+            found.append(parameter.detach().clone())
+    torch.testing.assert_close(found[1], found[3], rtol=0, atol=1e-6)
+    assert not torch.equal(found[0], found[1])

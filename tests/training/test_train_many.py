@@ -76,3 +76,12 @@ def test_two_clips_of_one_folder_name_are_two_runs(project, clips, name):
     (project / f"results/{name}/test_latest/index.html").write_text("of the second clip")
     output, errors = task(project, 2).communicate(timeout=30)
     assert output == f"{name} is exported already: results/{name}/test_latest/index.html\n", errors
+
+
+def test_a_list_of_clips_may_come_from_windows(project):
+    (project / "clips.txt").write_bytes("\ufeffdatasets/shot\r\ndatasets/shot/\r\n".encode())
+    (project / "results/shot/test_latest").mkdir(parents=True)
+    (project / "results/shot/test_latest/index.html").write_text("of this clip")
+    for number in (1, 2):
+        output, errors = task(project, number).communicate(timeout=30)
+        assert output == "shot is exported already: results/shot/test_latest/index.html\n", errors

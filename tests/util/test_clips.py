@@ -59,3 +59,8 @@ def test_indices_are_spread_evenly_from_the_first_to_the_last(length, most):
                                         ("29.96", Fraction(2996, 100)), ("29.99", Fraction(2999, 100))])
 def test_ntsc_rates_are_those_within_a_unit_of_the_last_place(text, rate):
     assert frame_rate_of(text) == rate
+
+
+def test_a_rate_is_the_nearest_with_at_most_a_million_below_the_line():
+    assert frame_rate_of("25000001/1000000") == Fraction(25_000_001, 1_000_000)
+    assert frame_rate_of("25000026/1000001") == Fraction(25_000_001, 1_000_000)

@@ -17,12 +17,15 @@ from argparse import Namespace
 from pathlib import Path
 from urllib.parse import unquote
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.util.test_html import Reader
 from util import visualizer as visualizer_module
+from util.errors import UserError
 from util.images import read_image
 from util.loss_log import read_history
 from util.visualizer import Visualizer
@@ -33,7 +36,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def options(folder: Path, **changes) -> Namespace:
     return Namespace(**{
         "name": "run", "checkpoints_dir": str(folder), "continue_train": False, "print_freq": 10, "display_freq": 20,
-        "update_html_freq": 50, "no_html": False, "display_winsize": 256, "display_ncols": 0, "display_id": 0,
+        "update_html_freq": 50, "no_html": False, "tf_log": False, "display_winsize": 256, "display_ncols": 0,
+        "display_id": 0,
         "display_server": "http://localhost", "display_env": "main", "display_port": 8097, **changes})
 
 
@@ -59,6 +63,33 @@ def read_log(folder: Path) -> list[dict]:
 
 def read_page(folder: Path) -> Reader:
     return Reader(folder / "run" / "web" / "index.html")
+
+
+# TensorBoard
+
+
+def test_tensorboard_has_the_losses_and_pictures_of_each_phase_and_those_of_an_older_run_are_gone(tmp_path):
+    for loss in (0.5, 0.75):
+        with Visualizer(options(tmp_path, tf_log=True, display_freq=2)) as visualizer:
+            train(visualizer, range(1, 4), steps_per_epoch=5, loss=loss)
+            train(visualizer, range(4, 5), title="finer")
+    events = EventAccumulator(str(tmp_path / "run" / "logs"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("training/recon")] == [
+        (1, 0.75), (10, 0.375), (15, 0.25)]
+    assert events.Tags()["scalars"] == ["training/recon", "training/mask", "finer/recon", "finer/mask"]
+    assert [image.step for image in events.Images("training/target")] == [10, 15]
+    shown = cv2.imdecode(np.frombuffer(events.Images("finer/target")[0].encoded_image_string, np.uint8), -1)
+    assert shown.shape == (6, 8, 3) and (shown == 100).all()
+
+
+def test_without_tensorboard_its_logs_are_refused(tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(UserError, match="^--tf_log: TensorBoard is not installed; pip install tensorboard"):
+        Visualizer(options(tmp_path, tf_log=True))
+    assert not list(tmp_path.iterdir())
 
 
 # The log files

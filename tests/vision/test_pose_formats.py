@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from util.errors import UserError
-from vision.people.pose_formats import read_pose_file
+from vision.people.pose_formats import printable, read_pose_file
 
 JOINTS = np.stack([np.arange(17) * 10 + 5, np.arange(17) * 7 + 3, np.full(17, 0.9)], axis=1)
 ALPHAPOSE_TO_OPEN = (0, -1, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
@@ -122,3 +122,10 @@ def test_a_folder_of_other_files_is_refused(write, tmp_path):
     path = write({"a": 1}, "json/other.json")
     with pytest.raises(UserError, match="other.json: holds an object with a"):
         read_pose_file(path.parent)
+
+
+@pytest.mark.parametrize("name, shown", [
+    ("x" * 39, "x" * 39), ("x" * 40, '"' + "x" * 36 + "..."), ("\n" + "x" * 35, '"\\n' + "x" * 35 + '"'),
+    ("\n" + "x" * 36, '"\\n' + "x" * 34 + "...")])
+def test_long_or_unprintable_names_are_shown_in_at_most_40_letters(name, shown):
+    assert printable(name) == shown and len(shown) <= 40

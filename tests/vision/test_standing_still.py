@@ -6,7 +6,7 @@ import pytest
 from vision.geometry.canvas import Canvas
 from vision.layers.closed_form import solve
 from vision.layers.matte_refinement import refined_mattes
-from vision.layers.standing_still import left_out
+from vision.layers.standing_still import doubtful, left_out
 
 FRAMES, HEIGHT, WIDTH = 16, 64, 96
 BODY, ARM = np.s_[16:60, 40:56], np.s_[24:44, 56:64]
@@ -63,3 +63,36 @@ def test_the_plate_and_refined_mattes_have_no_ghost(clip):
     assert np.abs(ghost - wall[ARM]).mean() > 40 > 4 * np.abs(plate - wall[ARM]).mean()
     found = refined_mattes(frames, masks, Canvas.of(None, (WIDTH, HEIGHT)))
     assert (found[0, 3:9][:, ARM[0], ARM[1]] > 127).mean() > 0.9
+
+
+@pytest.fixture
+def swaying():
+    """Somebody stands on a spot and sways, a bag beside him that the mask misses in frame 4."""
+    rng = np.random.default_rng(4)
+    wall = np.kron(rng.uniform(60, 220, (HEIGHT // 4, WIDTH // 4, 3)), np.ones((4, 4, 1)))
+    bag = np.kron(rng.uniform(0, 90, (5, 2, 3)), np.ones((4, 4, 1)))
+    frames, masks = [], np.zeros((1, FRAMES, HEIGHT, WIDTH), np.uint8)
+    for f in range(FRAMES):
+        picture, left = wall.copy(), 40 + round(2 * np.sin(1.3 * f))
+        picture[16:60, left:left + 16], picture[24:44, left + 16:left + 24] = SHIRT, bag
+        masks[0, f, 16:60, left:left + 16] = 255
+        masks[0, f, 24:44, left + 16:left + 24] = 255 * (f != 4)
+        frames.append((picture + rng.normal(0, 2, picture.shape)).clip(0, 255).astype(np.uint8))
+    return np.stack(frames), masks, wall
+
+
+def test_what_stirs_beside_somebody_who_stays_is_doubtful_and_the_scene_around_is_not(swaying):
+    frames, masks, wall = swaying
+    found = doubtful(frames, masks, masks.max(axis=0) == 0)[4]
+    assert found[26:42, 58:62].all() and not found[:, :34].any() and not found[:, 72:].any()
+    plate = 255 * solve(frames, np.ones(frames.shape[:3], bool), masks).plate
+    assert np.abs(plate - wall)[:, 72:].mean() < 3
+    assert plate[24:44, 58:64].mean() > 90  # nothing of the bag, which is 45 on average; the wall around is 140
+
+
+def test_nobody_who_walks_makes_the_scene_doubtful():
+    frames = np.full((FRAMES, HEIGHT, WIDTH, 3), 120, np.uint8)
+    masks = np.zeros((1, FRAMES, HEIGHT, WIDTH), np.uint8)
+    for f in range(FRAMES):
+        masks[0, f, 16:60, 5 * f:5 * f + 12] = 255
+    assert not doubtful(frames, masks, masks.max(axis=0) == 0).any()

@@ -58,6 +58,13 @@ def test_somebody_out_of_sight_is_expected_for_a_while(gap, people):
     assert len({i for ids in track(frames, longest_gap=5) for i in ids}) == people
 
 
+@pytest.mark.parametrize("missed, people", [(1, 2), (14, 1)])
+def test_who_was_not_seen_for_longer_may_be_farther_away(missed, people):
+    """Half a body's height aside, from standing still: too far for two frames, not for fifteen."""
+    frames = [[person(0)]] * 10 + [[]] * missed + [[person(50)]] * 10
+    assert len({i for ids in track(frames, longest_gap=20) for i in ids}) == people
+
+
 def test_frames_without_anybody_have_no_ids():
     assert track([[], [person(0)], []], 3) == [[], [0], []] and track([], 3) == []
 

@@ -2,7 +2,6 @@
 
 import shutil
 from argparse import Namespace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 
 import evaluate
 import test as export_program
+from data.base_dataset import BaseDataset
 from datasets.make_sample import make_sample
 from models.base_model import Export
 from preparation import actor_page
@@ -71,6 +71,20 @@ def pages(tmp_path_factory):
             "actor": folder / "actor/prepare/index.html", "evaluation": folder / "eval/index.html"}
 
 
+class Items(BaseDataset):
+    """Items as they are given."""
+
+    def __init__(self, opt: Namespace, items: list[dict]):
+        super().__init__(opt)
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
+        return self.items[index]
+
+
 class Moving:
     """A model whose export is a light bar that moves to the right."""
 
@@ -78,7 +92,7 @@ class Moving:
 
     def export(self, batch: dict) -> Export:
         picture = torch.full((1, 4, 64, 96), -0.5)
-        picture[..., 10 * batch["number"]:][..., :10] = 0.8
+        picture[..., 10 * int(batch["number"]):][..., :10] = 0.8
         return Export(images={"rgba_l0": picture[:, :3], "rgba_l1": picture},
                       video_frames={"original": picture[:, :3], "rgba_l1": picture[:, :3]},
                       captions={"original": "The frames that the network learned from."})
@@ -88,15 +102,9 @@ def export_results(folder: Path, count: int, sequences: tuple[str, ...] = ("",))
     """What test.py writes for a model."""
     opt = Namespace(aspect_ratio=1, display_winsize=256, name="run", results_dir=folder, checkpoints_dir="checkpoints",
                     phase="test", epoch="latest", dataroot="datasets/clip", num_test=np.inf)
-    items = [{"image_path": [f"{number + 1:04d}.png"], "number": number, **({"sequence": [name]} if name else {})}
+    items = [{"image_path": f"{number + 1:04d}.png", "number": number, **({"sequence": name} if name else {})}
              for name in sequences for number in range(count)]
-
-    class Items(list):
-        frame_rate = Fraction(25)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export_program, "create_test_loader", lambda dataset: dataset)
-        export_program.export(Moving(), Items(items), folder, "run, test, epoch latest", opt)
+    export_program.export(Moving(), Items(opt, items), folder, "run, test, epoch latest", opt)
 
 
 def show(browser, page):

@@ -15,6 +15,7 @@ from util.clips import evenly_spread
 from vision.geometry.flow import optical_flow, warp_frames
 from vision.layers import clean_plate, effects
 from vision.layers.clean_plate import LEVEL, grey
+from vision.layers.standing_still import doubtful
 
 CELL = 4  # pixels of a cell of the coarse grid
 ROUNDS = 10
@@ -55,6 +56,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     covered = masks.max(axis=0)
     clear, just_clear = (uncovered(covered, in_view, margin) for margin in (2, 1))
     clear |= just_clear & ~clear.any(axis=0)  # a pixel that is only ever seen next to people is better than none
+    clear &= ~doubtful(frames, masks, clear)  # unless they stand there all the time
     poses = [effects.pose_vectors(mask) for mask in masks]
     seen_frames, flows, zone = small_motion(frames, clear, poses)
     frames = seen_frames if flows is None else warp_frames(seen_frames, flows)

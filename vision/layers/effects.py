@@ -18,6 +18,7 @@ MOTION_WEIGHT = 2.0
 DISTANCE_SCALE = 24.0  # pixels of geodesic distance at which it is e times less likely that an effect is a person's
 REACH = 0.15  # of the picture's height: geodesic distance at which an effect begins to be nobody's
 EM_ROUNDS = 10
+DECIDED = 3.0  # power of shares: what is more likely somebody's is nearly all his
 FAINTEST_LINK = 0.02  # alpha of a cell through which an effect is followed
 LEAST_TOUCH = 0.3  # share of an effect, over time, that touches somebody
 GAP = 7  # cells: a gap in the zone of effects that is closed, where a shadow hardly ever goes away
@@ -206,6 +207,8 @@ def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarr
                     for own, place in zip(footprints, places)]
         share = belief * (np.stack(expected) + 1e-4)
         share /= share.sum(axis=0)
+    share = share ** DECIDED
+    share /= share.sum(axis=0)
     return share * (2 - way.min(axis=0) / (REACH * alpha.shape[1])).clip(0, 1)
 
 

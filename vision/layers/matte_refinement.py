@@ -17,7 +17,7 @@ from util.clips import evenly_spread
 from vision.geometry.canvas import Canvas
 from vision.geometry.flow import backward_warp, optical_flow
 from vision.layers.clean_plate import LEVEL, MOST_SORTED, visible_quantile
-from vision.layers.standing_still import left_out
+from vision.layers.standing_still import doubtful, left_out
 
 COVERED, MARGIN = 25, 3
 """Level of a prior from which on a pixel may be covered, and pixels around that may be too."""
@@ -146,6 +146,7 @@ def scene_without_people(frames: np.ndarray, priors: np.ndarray, canvas: Canvas)
     missed = left_out(laid, on_canvas, in_view).max(axis=0)
     visible = np.stack([(canvas.lay(cv2.dilate(priors[:, f].max(axis=0), side), f) < COVERED) & view
                         & (cv2.dilate(one.astype(np.uint8), side) == 0) for f, view, one in zip(used, in_view, missed)])
+    visible &= ~doubtful(laid, on_canvas, visible)
     plate, seen = visible_quantile(laid, visible, 0.5)
     away = np.stack([np.abs(frame * LEVEL - plate).max(axis=-1) for frame in laid])
     coded = (255 * away.clip(0, 1)).round().astype(np.uint8)[..., None]

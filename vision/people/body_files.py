@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from util.errors import UserError
+from util.files import read_text
 from vision.people.skinning import Body
 
 LEAST_DETERMINANT = 1e-3
@@ -66,7 +67,7 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
     """
     vertices, corners, faces, uv_faces = [], [], [], []
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise UserError(f"{path}: not readable ({error.strerror}); expected a mesh as Wavefront OBJ") from None
     for number, line in enumerate(lines, 1):
@@ -110,7 +111,7 @@ def read_table(path: Path) -> np.ndarray:
         UserError: it is none.
     """
     try:
-        return np.loadtxt(path, dtype=np.float32, ndmin=2)
+        return np.loadtxt(read_text(path).splitlines(), dtype=np.float32, ndmin=2)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0][:100]
         raise UserError(f"{path}: not readable ({reason}); expected rows of numbers") from None
@@ -123,7 +124,7 @@ def read_transforms(path: Path, joints: int) -> np.ndarray:
         UserError: it holds something else.
     """
     try:
-        values = np.array(json.loads(path.read_text(encoding="utf-8"))["joints_RT"], dtype=np.float32)
+        values = np.array(json.loads(read_text(path))["joints_RT"], dtype=np.float32)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not readable ({type(error).__name__}: {error}); expected a JSON file with joints_RT "
                         f"of 4 x 4 x {joints} numbers") from None
