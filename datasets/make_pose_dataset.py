@@ -21,12 +21,14 @@ from tqdm import tqdm
 if not __package__:  # run by its path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import prepare
 from data.dance_dataset import ABOUT, PLATE, poses_of_person
 from data.dataroot import Dataroot
 from data.decomposition import Decomposition, decompose
 from data.layer_folder import LayerFolder
 from data.tracked_poses import people_layers, poses_of_frames
+from prepare import MOST_TOLD, tell
+from prepare import parse as parse_preparation
+from prepare import prepare as prepare_clip
 from util.clips import evenly_spread
 from util.command_line import OneLineParser, float_at_least, int_at_least
 from util.errors import UserError, reported_in_one_line
@@ -116,8 +118,8 @@ def opened(opt: Namespace) -> Source:
     if not (clip / "metadata.json").exists():
         clip = opt.dataroot.with_name(f"{opt.dataroot.name}_clip")
         print(f"preparing {opt.source} in {clip}", flush=True)
-        findings, _ = prepare.prepare(prepare.parse([str(opt.source), "--dataroot", str(clip)]))
-        prepare.tell(findings, most=prepare.MOST_TOLD)
+        findings, _ = prepare_clip(parse_preparation([str(opt.source), "--dataroot", str(clip)]))
+        tell(findings, most=MOST_TOLD)
     root = Dataroot.open(clip)
     path = root.path / "keypoints.json"
     layers = people_layers(root.metadata, path, poses_of_frames(path, root.frames))

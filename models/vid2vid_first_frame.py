@@ -169,7 +169,7 @@ def write_features(path: Path, rows: Tensor) -> None:
     """Write what `read_features` reads: rows [images, PARTS, F + 1] of `features_of_parts`."""
     table = {label: rows[:, label].cpu().numpy() for label in range(rows.shape[1])}
     with written_atomically(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, np.array(table), allow_pickle=True)
+        np.save(file, np.array(table))
 
 
 def read_features(path: Path) -> dict[int, Tensor]:

@@ -21,7 +21,7 @@ MODULES = {
     "requirements.txt": ("torch", "numpy", "cv2", "PIL", "matplotlib", "av", "dominate", "scipy", "tqdm",
                          "torchmetrics", "skimage", "ai_edge_litert"),
     "requirements-test.txt": ("pytest", "pytest_timeout", "xdist", "hypothesis", "selenium", "visdom", "ruff", "mypy",
-                              "OpenEXR", "opentimelineio", "py_mini_racer", "tensorboard"),
+                              "OpenEXR", "opentimelineio", "py_mini_racer", "tensorboard", "axe_core_python"),
 }
 OLDEST_PYTHON = (3, 10)
 

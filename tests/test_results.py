@@ -1,32 +1,29 @@
 """Results of test.py: sequences in folders, names that stay inside, and nothing written twice."""
 
 from argparse import Namespace
-from fractions import Fraction
 
 import pytest
 import torch
-from torch.utils.data import default_collate
 
 import test as program
+from data.base_dataset import BaseDataset
 from models.base_model import Export
 from util.errors import UserError
 
 OPT = Namespace(aspect_ratio=1.0, display_winsize=64, num_test=float("inf"))
 
 
-class Items(torch.utils.data.Dataset):
+class Items(BaseDataset):
     """(sequence, stem) each; "" is no sequence."""
 
-    frame_rate = Fraction(25)
-    collate = staticmethod(default_collate)
-
     def __init__(self, *items):
+        super().__init__(None)
         self.items = items
 
     def __len__(self):
         return len(self.items)
 
-    def __getitem__(self, index):
+    def item(self, index, rng, epoch):
         sequence, stem = self.items[index]
         return {"image_path": f"data/{stem}.png", **({"sequence": sequence} if sequence else {})}
 

@@ -340,7 +340,8 @@ def tell_changes(earlier: dict, options: dict, deciding: set[str]) -> None:
         UserError: some of them decide what the networks or the data are.
     """
     changed = {name: f"{name} {earlier[name]} -> {value}" for name, value in options.items()
-               if name in earlier and str(earlier[name]) != str(value) and name not in OF_ONE_COMMAND
+               if name in earlier and earlier[name] != value and str(earlier[name]) != str(value)
+               and name not in OF_ONE_COMMAND
                and not (name == "data_id" and str(value).startswith(f"{earlier[name]}, "))}  # it said less before 0.2
     harmful = [text for name, text in changed.items() if name in deciding]
     if harmful:

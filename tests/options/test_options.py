@@ -124,7 +124,7 @@ def test_testing_takes_over_what_the_run_was_trained_with(clip):
     (["--model", "gan"], "--model gan: there is no models/gan_model.py; known: kp2uv, lnr"),
     (["--model", "../x"], "--model ../x: there is no"),
     (["--dataset_mode", "images"],
-     "--dataset_mode images: there is no data/images_dataset.py; known: actor, face, kpuv, layered_video,"
+     "--dataset_mode images: there is no data/images_dataset.py; known: actor, dance, face, kpuv, layered_video,"
      " pose, temporal, test, texture"),
     (["--gpu_ids", "gpu"], "--gpu_ids: found 'gpu'; expected numbers"),
     (["--suffix", "{nothing}"], "--suffix: found '{nothing}'"),

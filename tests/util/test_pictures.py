@@ -101,17 +101,10 @@ def test_an_exr_that_was_written_here_comes_back(tmp_path):
 
 
 def with_chromaticities(path: Path, numbers: tuple[float, ...]) -> Path:
-    """Write an attribute into the header of an OpenEXR file, and move the places of its lines by its length."""
-    data = path.read_bytes()
-    end = data.index(b"screenWindowWidth\0float\0") + len(b"screenWindowWidth\0float\0") + 8
-    while data[end]:  # further attributes
-        end = data.index(b"\0", data.index(b"\0", end) + 1) + 1
-        end += 4 + struct.unpack("<I", data[end:end + 4])[0]
-    attribute = b"chromaticities\0chromaticities\0" + struct.pack("<I8f", 32, *numbers)
-    first = struct.unpack("<Q", data[end + 1:end + 9])[0]
-    table = struct.unpack(f"<{(first - end - 1) // 8}Q", data[end + 1:first])
-    path.write_bytes(data[:end] + attribute + b"\0" + struct.pack(f"<{len(table)}Q", *(
-        place + len(attribute) for place in table)) + data[first:])
+    """Write other primaries into the header of an OpenEXR file."""
+    data, name = path.read_bytes(), b"chromaticities\0chromaticities\0" + struct.pack("<I", 32)
+    at = data.index(name) + len(name)
+    path.write_bytes(data[:at] + struct.pack("<8f", *numbers) + data[at + 32:])
     return path
 
 
