@@ -185,15 +185,15 @@ class LayeredVideoDataset(BaseDataset):
         moving = not self.opt.is_train and self.opt.moving_background
         shown = {"shown": to_tensor(cv2.resize(known.moving_background(index), size))} if moving else {}
         if not self.opt.is_train and len(order) > 1:
-            people, shown["hidden"] = self._with_hidden_parts(index, order, people)
+            people, shown["hidden"], shown["found"] = self._with_hidden_parts(index, order, people)
         return {**shown, "frame": index, "place": torch.from_numpy(known.canvas.place(index)),
                 "plate": to_tensor(plate), "people": people, "effects": effects, "shows_hidden": known.shows_hidden}
 
     def _with_hidden_parts(self, index: int, order: list[int],
-                           people: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Alpha of people [L, H, W] that goes on behind others, and `hidden`."""
+                           people: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Alpha of people [L, H, W] that goes on behind others, `hidden` and `found`."""
         size, whole = people.shape[:0:-1], people.clone()
-        hidden = torch.full((len(people), 4, *people.shape[1:]), -1.0)
+        hidden, known = torch.full((len(people), 4, *people.shape[1:]), -1.0), torch.zeros_like(people)
         for place, layer in enumerate(order, 1):
             colours, alpha, found = self.decomposition.hidden_part(layer, index)
             if not found.any():
@@ -201,11 +201,12 @@ class LayeredVideoDataset(BaseDataset):
             there = cv2.resize((found & (alpha > 250)).astype(np.float32), size)
             hidden[place, :3] = to_tensor(cv2.resize(colours, size))
             hidden[place, 3] = torch.from_numpy(2 * there - 1)
+            known[place] = torch.from_numpy(cv2.resize(found.astype(np.float32), size))
             if not self.decomposition.shows_hidden:
                 view = (1 - people[place + 1:]).prod(dim=0)
                 copy = torch.from_numpy(cv2.resize((alpha * found).astype(np.float32) / 255, size))
                 whole[place] = torch.maximum(people[place], (1 - view) * copy)
-        return whole, hidden
+        return whole, hidden, known
 
     def _read(self, index: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, np.ndarray]]:
         """Frame, and by layer number its IUV picture and (with --use_mask_images) mask; all uint8."""

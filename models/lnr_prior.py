@@ -5,6 +5,8 @@ are layers without any training; what the layers learn from, instead of trimaps;
 beginning of a scene that is learned with the shake, sway and flicker of the frames.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -126,11 +128,16 @@ class Guidance:
                                             batch.get("hidden"))
         if not self.renderer.is_untrained():
             learned = self.renderer(batch["uv_map"], batch["pids"], upsample, background=prior[:, 0])["layers"]
-            layers = fill_hidden(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()), batch.get("hidden"))
+            copies = None
+            if "hidden" in batch:
+                without = layers_from_mattes(batch["plate"], batch["image"], batch["people"], batch["effects"])
+                copies = Copies(batch["hidden"], batch["found"][:, 1:, None], without)
+            layers = fill_hidden(prior, learned, batch["pids"], bool(batch["shows_hidden"].all()), copies)
         return {"layers": layers, "reconstruction": composite_over(layers)}
 
     def with_learned_scene(self, batch: dict) -> dict:
-        """A batch with the learned scene as its plate, and with the effects that are seen over that.
+        """A batch with the learned scene as its plate, and with the effects that are seen over that; where the plate
+        stayed as it was, the effects do.
 
         The plate is the scene at rest, or with --moving_background as the frame shows it.
         """
@@ -140,62 +147,62 @@ class Guidance:
         scale = batch["image"].shape[-1] // self.scene.size[0]
         items = zip(*(tensor.detach().cpu().numpy() for tensor in (
             (batch["image"] + 1).movedim(1, 3) / 2, (shown + 1).movedim(1, 3) / 2, batch["people"], batch["effects"])))
-        effects = np.stack([remeasured_effects(image, background, people, known, scale)
-                            for image, background, people, known in items])
-        return {**batch, "plate": plate.clamp(-1, 1), "effects": torch.from_numpy(effects).to(shown)}
+        effects = torch.from_numpy(np.stack([remeasured_effects(image, background, people, known, scale)
+                                             for image, background, people, known in items])).to(shown)
+        kept = (shown - batch["plate"]).abs().amax(dim=1, keepdim=True) < 1e-4
+        return {**batch, "plate": plate.clamp(-1, 1), "effects": torch.where(kept, batch["effects"], effects)}
+
+
+class Copies(NamedTuple):
+    """What other frames show of hidden parts.
+
+    Attributes:
+        hidden: as for `layers_from_mattes`, which took it over.
+        found: [B, L - 1, 1, H, W] in [0, 1], where another frame shows who or what is there, nobody too.
+        without: the layers [B, L, 4, H, W] without any copy, of what is in view alone.
+    """
+
+    hidden: Tensor
+    found: Tensor
+    without: Tensor
 
 
 def fill_hidden(prior: Tensor, learned: Tensor, pids: Tensor, shows_hidden: bool,
-                hidden: Tensor | None = None) -> Tensor:
+                copies: Copies | None = None) -> Tensor:
     """Layers as expected where they are in view, and as learned where another one hides them: [B, L, 4, H, W].
 
     By how much the learned colours miss those in view is continued into what is hidden. That is a person's body:
-    elsewhere behind others nothing could be learned, and nothing is. Where other frames show what is hidden, it is both
-    their copy and what was learned, each by how well it knows what is in view around.
+    elsewhere behind others nothing could be learned, and nothing is. Where other frames show what is hidden, their copy
+    counts alone. The network was never trained on that, so there it is also seen whether it knows hidden parts better
+    than what goes on smoothly from what is in view: only then it has a say in the colours that no frame shows.
 
     Args:
         prior, learned: [B, L, 4, H, W].
         pids: [B, L, h, w] person ids of the UV maps, where bodies are, hidden or not.
         shows_hidden: the expected alpha holds also where another layer hides it; only the colours are learned there.
-        hidden: as for `layers_from_mattes`.
+        copies: what `prior` has of other frames.
     """
     view, alpha = transmittance_in_front(prior), prior[:, 1:, 3:]
     known = view * opacity(prior[:, 1:])
     error = continued((prior - learned)[:, 1:, :3], known)
-    guess, copied = (learned[:, 1:, :3] + error).clamp(-1, 1), None
-    if hidden is not None:
-        copied = opacity(hidden[:, 1:])
-        missed, by_copy = (uneven(prior[:, 1:, :3] - one[:, 1:, :3], where) for one, where in
-                           ((learned, known), (hidden, known * copied)))
-        share = copied * missed / (missed + by_copy).clamp(min=1e-6)
-        guess = share * prior[:, 1:, :3] + (1 - share) * guess
+    guess, found = (learned[:, 1:, :3] + error).clamp(-1, 1), torch.zeros_like(view)
+    if copies is not None:
+        copied, found = opacity(copies.hidden[:, 1:]), copies.found
+        tested = (1 - view) * copied * opacity(prior[:, 1:])
+        missed, smooth = (((one - prior[:, 1:, :3]).abs() * tested).sum(dim=(2, 3, 4), keepdim=True)
+                          for one in (guess, copies.without[:, 1:, :3]))
+        better = (2 * (smooth - missed) / smooth.clamp(min=1e-6)).clamp(0, 1)
+        guess = prior[:, 1:, :3] + (1 - copied) * better * (guess - prior[:, 1:, :3])
     colour = view * prior[:, 1:, :3] + (1 - view) * guess
     if not shows_hidden:
         side = 2 * int(pids.shape[-2] * PERSON_MARGIN) + 1
         near = F.max_pool2d((pids[:, 1:] > 0).to(prior.dtype), side, stride=1, padding=side // 2)
         body = F.interpolate(near, size=prior.shape[-2:], mode="nearest")[:, :, None] > 0
-        guess = torch.where(body, learned[:, 1:, 3:], alpha)
-        alpha = view * alpha + (1 - view) * (guess if copied is None else copied * alpha + (1 - copied) * guess)
+        unseen = (1 - view) * (1 - found) * body
+        alpha = alpha + unseen * (learned[:, 1:, 3:] - alpha)
     return torch.cat((prior[:, :1], torch.cat((colour, alpha), dim=2)), dim=1)
 
 
 def continued(values: Tensor, known: Tensor) -> Tensor:
     """Values [B, L, C, H, W] continued smoothly to where they are not known, [B, L, 1, H, W] in [0, 1]."""
     return pull_push(values.flatten(0, 1), known.flatten(0, 1)).unflatten(0, values.shape[:2])
-
-
-def uneven(error: Tensor, known: Tensor) -> Tensor:
-    """How large the variance of errors [B, L, 3, H, W] is around each pixel, over what is known: [B, L, 1, H, W].
-
-    The mean around does not count: it is continued from what is in view.
-    """
-    weight = known.flatten(0, 1)
-    side = 2 * (error.shape[-2] // 32) + 1
-
-    def around(values: Tensor) -> Tensor:
-        return (F.avg_pool2d(values * weight, side, stride=1, padding=side // 2)
-                / F.avg_pool2d(weight, side, stride=1, padding=side // 2).clamp(min=1e-6))
-
-    flat = error.flatten(0, 1)
-    variance = (flat - around(flat)).square().mean(dim=1, keepdim=True)
-    return continued(variance.unflatten(0, error.shape[:2]), known)

@@ -2,13 +2,12 @@
 
 from argparse import Namespace
 
-import numpy as np
 import pytest
 import torch
 
 from models.lnr_losses import alpha_regularization, mask_loss, prior_loss, reconstruction_loss
 from models.lnr_model import loss_weights
-from models.lnr_prior import fill_hidden
+from models.lnr_prior import Copies, fill_hidden
 
 
 @pytest.fixture
@@ -75,20 +74,37 @@ def test_layers_are_completed_only_where_others_hide_them():
 
 
 @pytest.mark.parametrize("learned_error", [0.0, 0.5])
-def test_behind_others_what_knows_the_view_better_counts_more(learned_error):
+def test_behind_others_what_was_seen_elsewhere_counts_alone(learned_error):
     true = torch.rand(1, 3, 3, 32, 32) - 0.5
     prior = torch.cat((true, torch.ones(1, 3, 1, 32, 32)), dim=2)
     prior[:, 2, 3] = -1
     prior[:, 2, 3, :, 16:] = 1
     learned, hidden = prior.clone(), prior.clone()
     learned[:, :, :3] += learned_error * (torch.rand(true.shape) - 0.5)
-    hidden[:, :, :3] += (0.5 - learned_error) * (torch.rand(true.shape) - 0.5)
+    learned[:, 1, 3] = -1
     hidden[:, 1, 3] = 1
-    behind = np.s_[:, 1, :3, :, 18:]
-    prior[behind] = hidden[behind]  # as `layers_from_mattes` takes it over
-    layers = fill_hidden(prior, learned, torch.ones(1, 3, 32, 32), shows_hidden=False, hidden=hidden)
-    assert (layers[:, 1, :3] - true[:, 1])[..., 18:].abs().mean() < 0.02
-    assert (layers[:, 1, 3] == 1).all()
+    copies = Copies(hidden, torch.ones(1, 2, 1, 32, 32), torch.zeros_like(prior))
+    layers = fill_hidden(prior, learned, torch.ones(1, 3, 32, 32), shows_hidden=False, copies=copies)
+    assert (layers[:, 1] - prior[:, 1])[..., 16:].abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_what_no_frame_shows_is_learned_by_who_knows_hidden_parts_better_than_their_surroundings(knows):
+    """Upper half: other frames show it. Lower half: none does; the layers' colours there are a smooth guess."""
+    true = torch.rand(1, 3, 3, 32, 32) - 0.5
+    prior = torch.cat((true, torch.ones(1, 3, 1, 32, 32)), dim=2)
+    prior[:, 2, 3] = -1
+    prior[:, 2, 3, :, 16:] = 1
+    without, learned, hidden = prior.clone(), prior.clone(), prior.clone()
+    without[:, 1, :3, :, 16:] = 0.0
+    prior[:, 1, :3, 16:, 16:] = 0.0
+    hidden[:, 1, 3], hidden[:, 1, 3, 16:] = 1, -1
+    if not knows:
+        learned[:, 1, :3, :, 16:] = torch.rand(1, 3, 32, 16) - 0.5
+    found = (hidden[:, 1:, 3:] + 1) / 2
+    layers = fill_hidden(prior, learned, torch.ones(1, 3, 32, 32), True, Copies(hidden, found, without))
+    expected = true[:, 1] if knows else prior[:, 1, :3]
+    assert (layers[:, 1, :3] - expected)[..., 16:, 18:].abs().max() < 1e-5
 
 
 def test_by_how_much_learned_colours_miss_what_is_seen_is_continued_behind_others():

@@ -144,6 +144,15 @@ def test_effects_are_measured_again_where_they_are_known_to_be():
     assert found.max() <= 1 and found.min() >= 0
 
 
+def test_effects_stay_as_they_are_known_where_all_around_them_stirs():
+    background, people = texture() / 2 + 0.3, np.zeros((1, HEIGHT, WIDTH), np.float32)
+    known = np.zeros_like(people)
+    known[0, 10:30, 20:40] = 0.3
+    image = np.roll(texture(), 9, axis=1) / 2 + 0.3
+    found = remeasured_effects(image, background, people, known)
+    assert np.abs(found - known).max() < 0.01
+
+
 def test_light_is_measured_too():
     background, people = texture() / 2 + 0.3, np.zeros((1, HEIGHT, WIDTH), np.float32)
     true = np.zeros_like(people)

@@ -27,6 +27,7 @@ NARROWEST, WIDEST = 0.7, 1.5  # windows of least squares, in pixels
 NEARBY, FAINTEST = 2.0, 0.01  # pixels of blur, and blurred alpha from which on there is an effect
 LARGEST_MOTION = 4.0  # pixels that small motion may be
 EXPLAINED_AROUND = 4.0  # pixels of blur: what is judged together
+RESTLESS = (0.2, 0.4)  # share of what is beside effects that changes, too: as far as all right; nothing is seen
 UNEXPLAINED = (0.28, 0.4)  # share of what the median misses that effects may miss: up to here all right; nothing is
 
 
@@ -230,8 +231,7 @@ def significant_shadow_and_light(image: np.ndarray, plate: np.ndarray, visible: 
     """
     weight = visible.astype(np.float32)
     shadow, light = effects.shadow_and_light_alpha(image, plate, weight, window)
-    whole = np.maximum(cv2.GaussianBlur(weight, (0, 0), window), 1e-3)
-    change = np.abs(cv2.GaussianBlur((grey(image) - grey(plate)) * weight, (0, 0), window)) / whole
+    change = smooth_change(image, plate, visible, window)
     certain = ((change - tolerance / 2) / tolerance).clip(0, 1) * weight
     return shadow * certain, light * certain
 
@@ -239,6 +239,9 @@ def significant_shadow_and_light(image: np.ndarray, plate: np.ndarray, visible: 
 def remeasured_effects(image: np.ndarray, background: np.ndarray, people: np.ndarray, known: np.ndarray,
                  scale: int = 1) -> np.ndarray:
     """The alpha of shadows and reflections in a frame, measured again where they are known to be, over a better plate.
+
+    Where the frame changes beside them, too, by more than noise does (people in the background, waves), nothing can be
+    told from a change: there they stay as they are known.
 
     Args:
         image: [H, W, 3] in [0, 1].
@@ -250,13 +253,25 @@ def remeasured_effects(image: np.ndarray, background: np.ndarray, people: np.nda
     Returns:
         [L, H, W]; next to people, where nothing can be measured, `known`.
     """
-    side = np.ones((4 * scale + 1, 4 * scale + 1), np.uint8)
+    side, window = np.ones((4 * scale + 1, 4 * scale + 1), np.uint8), NARROWEST * scale
     visible = cv2.dilate(people.max(axis=0), side) <= 0.02
-    found = np.maximum(*significant_shadow_and_light(image, background, visible, NARROWEST * scale, TOLERANCE))
+    found = np.maximum(*significant_shadow_and_light(image, background, visible, window, TOLERANCE))
     around = np.stack([cv2.GaussianBlur(one, (0, 0), NEARBY * scale) for one in known])
     whole = around.sum(axis=0)
     share = around * (whole / FAINTEST).clip(0, 1) / np.maximum(whole, 1e-6)
-    return np.where(visible, share * found, known)
+    nothing = (visible & (whole < FAINTEST)).astype(np.float32)
+    changes = smooth_change(image, background, visible, window) > TOLERANCE
+    unrest, weight = (cv2.GaussianBlur(one, (0, 0), EXPLAINED_AROUND * scale) for one in (nothing * changes, nothing))
+    sure = np.where(weight > 1e-3, (RESTLESS[1] - unrest / np.maximum(weight, 1e-3)) / (RESTLESS[1] - RESTLESS[0]), 0)
+    sure = sure.clip(0, 1)
+    return np.where(visible, sure * share * found + (1 - sure) * known, known).astype(known.dtype)
+
+
+def smooth_change(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float) -> np.ndarray:
+    """How much brighter or darker than a plate [H, W, 3] an image is, smoothed over `window` pixels: [H, W]."""
+    weight = visible.astype(np.float32)
+    whole = np.maximum(cv2.GaussianBlur(weight, (0, 0), window), 1e-3)
+    return np.abs(cv2.GaussianBlur((grey(image) - grey(plate)) * weight, (0, 0), window)) / whole
 
 
 def updated_plate(region: EffectRegion, found: np.ndarray, plate: np.ndarray, known: np.ndarray) -> np.ndarray:
