@@ -34,7 +34,8 @@ def run(job: Job) -> Outcome:
     frames = list(list_images(job.root / "rgb"))
     values = facts_of_frames(job.root, "alphapose_input_size")
     people, masks = poses_of_frames(job.root / "keypoints.json", frames), mask_files(job.root)
-    ids = sorted({pose.person for present in people for pose in present} | set(given_masks(job.root)))
+    without_poses = given_masks(job.root) if any(people) else masks  # masks that were made are of those with poses
+    ids = sorted({pose.person for present in people for pose in present} | set(without_poses))
     if not ids or ids[-1] > HIGHEST_PERSON:
         raise UserError(f"{job.root}: keypoints.json and mask/ have people {ids}; expected some, numbered 1 to "
                         f"{HIGHEST_PERSON}. Give other --poses, or --masks")

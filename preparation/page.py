@@ -128,7 +128,7 @@ def panorama(root: Path, frames: list[str]) -> np.ndarray:
     registration = read_homographies(root / "homographies.txt")
     files = list_images(root / "rgb_256")
     pictures = {index: read_image(files[frames[index]], "RGBA")
-                for index in evenly_spread(len(frames), MOST_IN_PANORAMA)}
+                for index in evenly_spread(min(len(frames), len(registration.matrices)), MOST_IN_PANORAMA)}
     canvas = panorama_canvas(registration, pictures[0].shape[1::-1])
     placed = [canvas.lay(pixels, index, around=cv2.BORDER_CONSTANT) for index, pixels in pictures.items()]
     stack = np.stack(placed).astype(np.float32)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from data.dataroot import list_images
 from preparation import estimators
 from preparation.frame_names import named_in
-from preparation.masks import GIVEN, given_masks
+from preparation.masks import GIVEN, GUIDES, given_masks
 from preparation.pose_pixels import better_reading
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from preparation.tracks import (
@@ -137,7 +137,7 @@ def run(job: Job) -> Outcome:
                                    "look at them on the page"))
     least = least_frames(job.opt, len(frames))
     findings += [*gaps(frames, people), *left_out(found, least)]
-    if not seen and not masks:
+    if not seen and not masks and not (job.root / GUIDES).is_dir():
         reasons = f" ({reasons_for(found, least)})" if found.why else ""
         raise UserError(f"--poses {poses}: nobody was found in at least {least} frames{reasons}; give other poses, "
                         "another estimator, masks with --masks, a smaller --min_frames, or --people N to take whom "

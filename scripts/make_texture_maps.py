@@ -12,7 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from data.actor_files import by_number, camera_files, parse_views, read_cameras  # noqa: E402
+from data.actor_dataset import parse_views  # noqa: E402
+from data.actor_files import by_number, camera_files, read_cameras  # noqa: E402
 from preparation.actor_maps import TextureMaps, body_raster, make_maps, map_files  # noqa: E402
 from util.command_line import OneLineParser, int_at_least  # noqa: E402
 from util.errors import UserError, reported_in_one_line  # noqa: E402

@@ -101,9 +101,13 @@ class FrameAxis {
     const widest = Math.max(44, context.measureText(text(this.length() - 1)).width + 16);
     const room = widest / Math.max(ruler.clientWidth - 2 * MARGIN, 1) * (until - from + 1);
     const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000].find((size) => size >= room) ?? 50000;
+    const write = (frame) => {  // not beyond the ruler's ends
+      const half = context.measureText(text(frame)).width / 2 + 1;
+      context.fillText(text(frame), Math.min(Math.max(this.x(frame, ruler), half), ruler.clientWidth - half), 14);
+    };
     for (let frame = Math.max(Math.ceil((from + 1) / step), 1) * step; frame <= until + 1; frame += step)
-      context.fillText(text(frame - 1), this.x(frame - 1, ruler), 14);
-    if (step > 1 && from < 1) context.fillText(text(0), this.x(0, ruler), 14);
+      write(frame - 1);
+    if (step > 1 && from < 1) write(0);
   }
 }
 

@@ -276,6 +276,10 @@ def test_retimed_versions_do_what_they_say():
     assert versions["align"].description == "layer 3 shows its frames 31 and 41 at 16 and 46"
     assert versions["align"].times[3][[15, 45]].tolist() == [30, 40]
     assert set(versions["remove_3"].times) == {1, 2}
+    short = retimings([1, 2, 3], 20)
+    assert short["freeze"].times[1].tolist() == [*range(6), *[6] * 8, *range(7, 13)]
+    assert short["offset"].description == "layer 2 is 10 frames late"
+    assert short["offset"].times[2].tolist() == [*[0] * 10, *range(10)]
 
 
 @pytest.mark.parametrize("broken, message", [

@@ -196,6 +196,7 @@ def test_renders_are_as_published(name, encoder_weights):
     normals = normals_from_depth(points @ pose[:3, :3])
     shown = normals.clamp(-1, 1) / 2 + 0.5
     assert ((shown - case["normal_image"]).abs().amax(-1) < 1e-2).float().mean() > 0.97
+    assert (shown - case["normal_image"]).abs().amax(-1).flatten()[hit].median() < 1e-3
     if "samples" in case:
         samples = case["samples"]
         start, towards = origins[samples["pixel"]], directions[samples["pixel"]]

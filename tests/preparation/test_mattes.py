@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data.masks import read_mask
-from preparation import mattes, segmenters
+from preparation import layers, mattes, poses, segmenters
 from preparation.masks import STEP as MASKS
 from preparation.masks import given_masks
 from preparation.poses import keypoints_json
@@ -153,6 +153,17 @@ def test_masks_of_some_frames_stay_and_guide_those_of_the_others(root, boxes):
         write_png(root / "in/01" / f"{f + 1:04d}.png", 255 * walker(f).astype(np.uint8))
     perform(MASKS, root, Namespace(masks=root / "in"))
     assert list(given_masks(root)) == [1] and not (root / "mask_given").exists()
+
+
+def test_masks_of_some_frames_need_no_poses(root):
+    (root / "keypoints.json").unlink()
+    guides_of(root, (2, 6), bag=False)
+    perform(poses.STEP, root, Namespace(poses="none", pose_size=None, people=None, min_frames=None))
+    perform(mattes.STEP, root, OPTIONS)
+    assert perform(layers.STEP, root, Namespace())[0].summary.startswith("1 layer")
+    for f in range(FRAMES):
+        mask, true = read_mask(root / "mask/01" / f"{f + 1:04d}.png"), walker(f)
+        assert (mask & true).sum() / (mask | true).sum() > 0.85
 
 
 def test_what_corrects_a_mask_is_taken_away_as_far_as_the_next_that_is_given(root, monkeypatch):

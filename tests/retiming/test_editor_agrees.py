@@ -156,5 +156,6 @@ def test_random_edits_are_read_alike(engine, compositor, seed):
                          (identity if other.placement is None else other.placement).ravel(), 0),
                         ("colour", one["colour"],  # of 32 bits there
                          (identity if other.colour is None else other.colour).ravel(), 1e-6)):
-                    np.testing.assert_allclose(got, expected, rtol=0, atol=within, err_msg=f"{name}: {where}")
+                    # Powers (of a trail's fade) end in another bit in older versions of V8: a rounding is 1.1e-16.
+                    np.testing.assert_allclose(got, expected, rtol=1e-15, atol=within, err_msg=f"{name}: {where}")
                 assert one["interpolation"] == other.interpolation, where

@@ -1,0 +1,105 @@
+"""Effects of people on the scene: each step against values worked out by hand."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from vision.layers import effects
+
+RNG = np.random.default_rng(0)
+
+
+def test_a_pose_is_the_mask_in_its_box_and_where_the_box_is():
+    masks = np.zeros((2, 60, 80), np.uint8)
+    masks[0, 6:30, 12:24] = 255
+    masks[0, 6:18, 12:18] = 0
+    seen, nobody = effects.pose_vectors(masks)
+    quarters = seen[:-4].reshape(2, 12, 2, 12).mean(axis=(1, 3))
+    np.testing.assert_allclose(quarters, [[0, 1], [1, 1]])
+    np.testing.assert_allclose(6 * seen[-4:], [24, 12, 18, 30])  # height, width, centre x, foot y
+    assert not nobody.any()
+
+
+def test_modes_are_orthonormal_and_a_series_of_them_is_explained_whole_and_others_not_at_all():
+    modes = effects.pose_modes(np.cumsum(RNG.normal(size=(40, 5)), axis=0).astype(np.float32), 6)
+    np.testing.assert_allclose(modes.T @ modes, np.eye(6), atol=1e-5)
+    np.testing.assert_allclose(modes.mean(axis=0), 0, atol=1e-5)
+    other = np.linalg.qr(np.hstack([modes, RNG.normal(size=(40, 1))]))[0][:, 6].astype(np.float32)
+    within, half = modes @ RNG.normal(size=6).astype(np.float32), modes[:, 0] + other
+    for series, share in ((within, 1), (other, 0), (half, 0.5)):
+        cells = np.broadcast_to(series[:, None, None], (40, 5, 7)).copy()
+        np.testing.assert_allclose(effects.explained_variance(cells, modes), share, atol=1e-4)
+    quarter = np.zeros((12, 16), np.float32)
+    quarter[:5, :7] = 1
+    mixed = modes[:, 0][:, None, None] * quarter + other[:, None, None] * (1 - quarter)
+    np.testing.assert_allclose(effects.explained_variance(mixed, modes), gaussian_filter(quarter, 1.5, mode="mirror"),
+                               atol=1e-4)
+    caused = np.broadcast_to(within[:, None, None], (40, 5, 7)).copy()
+    np.testing.assert_allclose(effects.pose_dependence(caused, modes), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("touching, kept", [(2, False), (3, True)])
+def test_effects_are_somebodys_that_touch_him_three_times_in_ten(touching, kept):
+    alpha, covered = np.zeros((8, 12, 30), np.float32), np.zeros((8, 12, 30), np.float32)
+    alpha[:, 5, 10:14] = 0.3
+    covered[:touching, 3:6, 15:17] = 1  # two cells beside it
+    covered[touching:, 3:6, 16:18] = 1
+    expected = np.zeros(alpha.shape, bool)
+    expected[:, 4:7, 9:15] = kept  # a cell wider
+    np.testing.assert_array_equal(effects.touches_a_person(alpha, covered), expected)
+
+
+def test_effects_are_followed_from_frame_to_frame_only_on_the_spot():
+    alpha, covered = np.zeros((2, 9, 20), np.float32), np.zeros((2, 9, 20), np.float32)
+    covered[0, 4, 2] = alpha[0, 4, 3:6] = 1
+    alpha[1, 4, 6:9] = 1  # beside where it was: another thing, that touches nobody
+    assert effects.touches_a_person(alpha, covered).any(axis=(1, 2)).tolist() == [True, False]
+    alpha[1, 4, 5] = 1  # half of it (3 of 7 cells) touches
+    assert effects.touches_a_person(alpha, covered).any(axis=(1, 2)).tolist() == [True, True]
+
+
+def test_a_cell_without_effect_costs_one_and_one_inside_it_next_to_nothing():
+    mask = np.zeros((6, 6), np.float32)
+    mask[0, 0] = 1
+    for alpha, cost in ((0, 1.03), (0.05, 0.53), (0.45, 0.03 + 1 / 82)):
+        distance = effects.geodesic_distance(np.full((6, 6), alpha, np.float32), mask)
+        np.testing.assert_allclose(distance[0], cost * np.arange(6), rtol=1e-5)
+        np.testing.assert_allclose(np.diag(distance), 1.414 * cost * np.arange(6), rtol=1e-5)
+        assert distance[1, 3] == pytest.approx((2 + 1.414) * cost, rel=1e-5)
+    assert (effects.geodesic_distance(np.zeros((6, 6), np.float32), 0 * mask) == 12).all()  # nobody: far
+
+
+def test_where_nobody_is_seen_he_stands_between_the_places_before_and_after():
+    masks = np.zeros((40, 30, 50), np.float32)
+    for frame in (*range(15), *range(25, 40)):
+        masks[frame, 5:20, frame:frame + 3] = 1
+    places = effects.ground_contact(masks)
+    np.testing.assert_allclose(places[:, 0], np.arange(40) + 1, atol=1e-9)
+    np.testing.assert_allclose(places[:, 1], 19)
+    assert not effects.ground_contact(0 * masks).any()
+
+
+def test_a_footprint_is_the_mean_alpha_around_the_person_and_lies_at_his_place_again():
+    places = np.array([[8, 6], [14, 9], [20, 7]], float)
+    alpha = np.zeros((3, 24, 36), np.float32)
+    for frame, (x, y) in zip(alpha, places.astype(int)):
+        frame[y + 5 - 3:y + 5 + 4, x + 4 - 3:x + 4 + 4] = 0.4
+    footprint = effects.effect_footprint(alpha, places)
+    assert footprint.shape == (48, 72)
+    assert footprint[24 + 5, 36 + 4] == pytest.approx(0.4 / 1.05, rel=2e-3)  # 1.05: what little is seen counts less
+    np.testing.assert_allclose(effects.footprint_at(footprint, places, (24, 36))[alpha > 0].mean(),
+                               footprint[24 + 2:24 + 9, 36 + 1:36 + 8].mean(), rtol=1e-5)
+    assert effects.footprint_at(footprint, places, (24, 36))[:, :, 0].max() < 1e-6
+
+
+def test_an_effect_is_his_who_stands_in_it_and_nobodys_far_from_all():
+    alpha, masks = np.zeros((12, 20, 60), np.float32), np.zeros((2, 12, 20, 60), np.float32)
+    alpha[:, 10, 10:16] = alpha[:, 12, 44:50] = 0.4
+    masks[0, :, 4:11, 8:10], masks[1, :, 6:13, 50:52] = 1, 1
+    modes = [effects.pose_modes(RNG.normal(size=(12, 3)).astype(np.float32), 4)] * 2
+    share = effects.effect_assignment(alpha, masks, modes, cell=8)
+    assert (share[0, :, 10, 10:16] > 0.99).all() and (share[1, :, 12, 44:50] > 0.99).all()
+    np.testing.assert_allclose(share[:, :, 10, 10:16].sum(axis=0), 1, atol=1e-5)
+    assert not share[:, :, 2, 30].any()  # twenty cells from both: the reach is 3, and at 6 nothing is left
+    distance = effects.geodesic_distance(alpha[0], masks[0, 0])[4, 14]
+    assert share[:, 0, 4, 14].sum() == pytest.approx(2 - distance / (0.15 * 20), abs=1e-4) and 3 < distance < 6
