@@ -19,10 +19,11 @@ from data.masks import read_matte
 from util import distributed
 from util.errors import UserError, several
 from util.images import read_image
+from util.kept import kept
 from vision.geometry.canvas import Canvas
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
-from vision.layers.closed_form import solve
+from vision.layers.closed_form import Solution, solve
 from vision.layers.standing_still import left_out
 from vision.people.iuv import is_body
 from vision.people.person_mask import PERSON_MARGIN
@@ -194,8 +195,9 @@ def body_in(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=1)
-def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
-    """Decompose the first `length` frames of the clip in folder `path`. The latest result is kept.
+def decompose(path: Path, use_homographies: bool, length: int, folder: Path | None = None) -> Decomposition:
+    """Decompose the first `length` frames of the clip in folder `path`. The latest result is kept in memory; and in
+    `folder`, such as a run's, what took long to compute, where another process finds it.
 
     Where the frames do not show one scene, as where the camera moves and is not registered, or moves between near and
     far things, each frame gets a background of its own, nobody has effects, and that is said.
@@ -211,7 +213,7 @@ def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
     in_view = np.stack([canvas.in_view(frame, EDGE) for frame in range(length)])
     masks = np.stack([[canvas.lay(mask, frame) for frame, mask in enumerate(mattes)] for mattes in people.values()])
     people, masks = with_what_was_left_out(people, laid, masks, in_view, canvas)
-    solution = solve(laid, in_view, masks)
+    solution = Solution(*kept(folder and folder / "closed_form.npz", solve, laid, in_view, masks))
     shows_hidden = overlap(list(people.values()))
     bodies = {layer: [root.file(f"iuv/{layer:02d}", frame) for frame in range(length)] for layer in people
               if not root.require(f"iuv/{layer:02d}")}
@@ -232,7 +234,8 @@ def decompose(path: Path, use_homographies: bool, length: int) -> Decomposition:
                   f"{remedy}", flush=True)
         nothing = {layer: np.zeros((length, *canvas.size[::-1]), np.uint8) for layer in people}
         return Decomposition(canvas, laid[0], people, nothing, frames, shows_hidden, bodies, orders,
-                             backgrounds_of_their_own(frames, people))
+                             list(kept(folder and folder / "backgrounds.npz", backgrounds_of_their_own,
+                                       np.stack(frames), np.stack(list(people.values())))))
     for layer, share in never_seen_behind(people, masks, in_view).items():
         if distributed.rank() == 0:
             print(f"NOTE: what lies behind the people of layer {layer} is never seen, {share:.1%} of the picture: "
@@ -266,10 +269,18 @@ def never_seen_behind(people: dict[int, np.ndarray], masks: np.ndarray, in_view:
     return {layer: float(share) for layer, share in shares.items() if share > MUCH_HIDDEN}
 
 
-def backgrounds_of_their_own(frames: list[np.ndarray], people: dict[int, np.ndarray]) -> list[np.ndarray]:
+def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, ...]:
     """The background of each frame where no one scene explains all: the frame itself, and behind people what the frames
-    around show, moved to it; what none of them shows is inpainted. uint8 [H, W, 3] each."""
-    covered = np.max(list(people.values()), axis=0)
+    around show, moved to it; what none of them shows is inpainted.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        people: uint8 [L, F, H, W], mattes of each layer's people.
+
+    Returns:
+        uint8 [H, W, 3] each.
+    """
+    covered = people.max(axis=0)
     shown = [cv2.dilate(one, np.ones((7, 7), np.uint8)) <= BARELY for one in covered]
 
     def background(frame: int) -> np.ndarray:
@@ -281,7 +292,7 @@ def backgrounds_of_their_own(frames: list[np.ndarray], people: dict[int, np.ndar
                                                      NEIGHBOURS)
         return cv2.inpaint(filled, unknown.astype(np.uint8), 5, cv2.INPAINT_TELEA)
 
-    return [background(frame) for frame in range(len(frames))]
+    return tuple(background(frame) for frame in range(len(frames)))
 
 
 def overlap(mattes: list[np.ndarray]) -> bool:

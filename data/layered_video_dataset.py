@@ -172,8 +172,9 @@ class LayeredVideoDataset(BaseDataset):
 
     @cached_property
     def decomposition(self) -> Decomposition:
-        """The clip's layers without training."""
-        return decompose(self.root.path, self.opt.use_homographies, len(self))
+        """The clip's layers without training; test.py finds in the run's folder what train.py computed for them."""
+        return decompose(self.root.path, self.opt.use_homographies, len(self),
+                         Path(self.opt.checkpoints_dir) / self.opt.name)
 
     def _closed_form(self, index: int, order: list[int], size: tuple[int, int]) -> dict:
         known = self.decomposition

@@ -45,6 +45,12 @@ TOLERANCE = 3 / 480
 """Of a frame's shorter side: by how much a matched point may miss where the camera's motion puts it."""
 STATIC, STATIC_PX = 1 / 480, 0.5
 """Of a frame's shorter side, and in pixels; the larger one: how far half of the background may move."""
+STILL_SIDE, CERTAINLY = 270, 0.5
+"""Shorter side of the small pictures in which a still camera is seen at once; share of what half of the background may
+move that three quarters of it must not exceed there."""
+CORNERS_IN_A_FIELD, FEWEST_CORNERS, LEAST_FOLLOWED, FAINTEST_CORNER = 4, 40, 0.5, 2e-5
+"""Corners in each of 16 x 9 fields; how many, and what share of those beside people, must be followed there and back;
+the least eigenvalue (of grey levels in [0, 1]) that is one."""
 PARALLAX = 0.1
 """Share of unexplained matches, on average over the frames, from which on a clip is said to have parallax."""
 MOST_IN_A_FIELD = 14
@@ -64,12 +70,15 @@ def run(job: Job) -> Outcome:
     if "homographies.txt" in job.kept:
         return Outcome("homographies.txt made by hand")
     names, size, features = background_features(job)
+    still = moved_at_most(job) if len(names) > 1 else None
+    if still is not None:
+        return Outcome(f"static: the background moves by {still:.2f} px at most", report={"camera": "static"})
     links, matrices, lost = link_clip(tqdm(features, "camera", len(names), unit="frame"), len(names), size)
     if not links and len(names) > 1:
         return Outcome("not known, taken to be static", [Finding(
             2, "the background has nothing in it to register frames by; the camera is taken to stand still")])
     moved = displacements(links, len(names))
-    if (moved <= max(STATIC_PX, STATIC * min(size))).all():
+    if (moved <= static_limit(size)).all():
         return Outcome(f"static: the background moves by {moved.max():.2f} px at most", report={"camera": "static"})
     matrices = refine(matrices, links, size, TOLERANCE / 3 * min(size))
     bounds = panorama_bounds(matrices, size)
@@ -80,6 +89,70 @@ def run(job: Job) -> Outcome:
 
 STEP = Step("camera", run, ("rgb", "rgb_512", "rgb_256", GIVEN, "keypoints.json", f"{METADATA}#alphapose_input_size"),
             ("homographies.txt",), lambda parser: None)
+
+
+def moved_at_most(job: Job) -> float | None:
+    """By how many pixels the background of a still camera moves at most since the first frame; None where the camera
+    moves, or might.
+
+    Corners of the first frame, all over it and beside people, are followed to each frame by optical flow (Lucas and
+    Kanade; both ways, as in Kalal et al., "Forward-Backward Error", 2010) in pictures so small that it takes a tenth
+    of the time of matched points. Frames in which a camera is likely to have moved farthest come first. Where that is
+    not beyond doubt, it is left to matched points, `displacements`, to say so.
+    """
+    files = list_images(frames_folder(job.root))
+    names = list(files)
+    height, width = read_image(files[names[0]], "L").shape
+    shrink = min(1.0, STILL_SIDE / min(width, height))
+    people = people_of_frames(job.root, names, (width, height))
+    limit = shrink * CERTAINLY * static_limit((width, height))
+
+    def small(name: str) -> tuple[np.ndarray, np.ndarray]:
+        grey = cv2.resize(read_image(files[name], "L"), None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        return grey, 255 - cv2.resize(people(name), grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
+
+    first, background = small(names[0])
+    size = first.shape[::-1]
+    strength = cv2.cornerMinEigenVal(first, 3)
+    peaks = (strength == cv2.dilate(strength, np.ones((7, 7)))) & (strength > FAINTEST_CORNER) & (background > 0)
+    places = np.argwhere(peaks)[:, ::-1].astype(np.float32)
+    places = places[np.argsort(-strength[peaks], kind="stable")]
+    places = places[spread_out(places, size, CORNERS_IN_A_FIELD)]
+    if len(places) < FEWEST_CORNERS:
+        return None
+    farthest = 0.0
+    for frame in farthest_first(len(names)):
+        grey, background = small(names[frame])
+        (there, found), (back, found_back) = (followed := track(first, grey, places)), track(grey, first, followed[0])
+        column, row = there.round().astype(int).clip(0, np.array(size) - 1).T
+        beside = background[row, column] > 0
+        sure = found & found_back & (np.linalg.norm(back - places, axis=1) < 0.2) & beside
+        moved = np.linalg.norm(there - places, axis=1)[sure]
+        if sure.sum() < max(FEWEST_CORNERS, LEAST_FOLLOWED * beside.sum()) or np.quantile(moved, 0.75) > limit:
+            return None
+        farthest = max(farthest, float(np.median(moved)))
+    return farthest / shrink
+
+
+def track(one: np.ndarray, other: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where points [N, 2] of a picture are in another, and which were found there: bool [N]."""
+    there, found, _ = cv2.calcOpticalFlowPyrLK(  # type: ignore[call-overload]  # the stubs want a guess of where
+        one, other, places, None, winSize=(15, 15))
+    return there, found[:, 0] > 0
+
+
+def farthest_first(count: int) -> list[int]:
+    """All numbers from 1 to below `count`: the last, the one in the middle, those between these, and so on."""
+    order, step = list(range(count - 1, 0, -max(count - 1, 1))), count - 1
+    while step > 1:
+        step = -(-step // 2)
+        order += range(count - 1 - step, 0, -step)
+    return list(dict.fromkeys(order))
+
+
+def static_limit(size: tuple[int, int]) -> float:
+    """How far half of the background may move in frames of a size, in their pixels, for the camera to stand still."""
+    return max(STATIC_PX, STATIC * min(size))
 
 
 def displacements(links: list[Link], count: int) -> np.ndarray:

@@ -88,6 +88,26 @@ def test_a_still_camera_is_called_static_though_a_person_walks_by(tmp_path):
     assert not (tmp_path / "clip" / "homographies.txt").exists()
 
 
+def test_a_still_camera_is_seen_without_matched_points_and_one_that_might_move_is_left_to_them(tmp_path, monkeypatch):
+    drifts = {"still": 0.0, "hardly": 0.02, "slowly": 0.12, "pans": 3.0}
+    for name, drift in drifts.items():
+        write_clip(tmp_path / name, [np.array([[1, 0, -drift * f], [0, 1, 0], [0, 0, 1]]) for f in range(8)])
+    assert run(tmp_path / "slowly").report["camera"] == run(tmp_path / "pans").report["camera"] == "moving"
+
+    def forbidden(*_):
+        raise AssertionError("points are matched")
+
+    monkeypatch.setattr(camera, "link_clip", forbidden)
+    for name in ("still", "hardly"):
+        assert run(tmp_path / name).report == {"camera": "static"}
+
+
+def test_frames_from_the_last_on_are_looked_at_once_each():
+    for count in (1, 2, 3, 12, 90):
+        assert sorted(camera.farthest_first(count)) == list(range(1, count))
+    assert camera.farthest_first(90)[:3] == [89, 44, 66]
+
+
 def test_two_planes_that_move_differently_are_reported_as_parallax(tmp_path):
     near = [motion(frame) for frame in range(10)]
     far = [np.array([[1, 0, -11.0 * frame], [0, 1, 3.0 * frame], [0, 0, 1]]) for frame in range(10)]

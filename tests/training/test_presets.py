@@ -92,7 +92,9 @@ def test_a_budget_scales_all_that_counts_epochs_by_one_factor(here, capsys):
 def test_a_draft_is_exported_measured_and_retimed_without_training(folder):
     said = run(folder, "train.py", "--name", "draft", "--dataroot", "clip", "--preset", "draft", "--display_id", "0")
     assert "nothing to train, saved as it is" in said
+    found = (folder / "checkpoints/draft/closed_form.npz").stat().st_mtime_ns
     run(folder, "test.py", "--name", "draft")
+    assert (folder / "checkpoints/draft/closed_form.npz").stat().st_mtime_ns == found
     run(folder, "evaluate.py", "--name", "draft", "--no_lpips")
     run(folder, "retime.py", "--name", "draft", "--offset", "1:+3", "--out", "late.mp4")
     assert (folder / "late.mp4").stat().st_size > 1000

@@ -1,5 +1,6 @@
 """Layers without training: plate, effects and whose they are, against what is known."""
 
+import functools
 import re
 import shutil
 from argparse import Namespace
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from data import decomposition
 from data.dataroot import Dataroot
 from data.decomposition import decompose, read_mattes
 from data.layered_video_dataset import LayeredVideoDataset
@@ -191,6 +193,30 @@ def test_without_masks_the_bodies_of_the_uv_maps_are_taken(clip, tmp_path):
     shutil.rmtree(copy / "mask")
     with pytest.raises(UserError, match="neither mask/01 nor iuv/01"):
         decompose(copy, use_homographies=False, length=FRAMES)
+
+
+def test_a_clip_is_solved_once_for_a_folder_and_again_for_other_masks(clip, tmp_path, monkeypatch):
+    solved = []
+
+    @functools.wraps(closed_form.solve)
+    def counted(*inputs):
+        solved.append(inputs)
+        return closed_form.solve(*inputs)
+
+    monkeypatch.setattr(decomposition, "solve", counted)
+    copy, made = tmp_path / "clip", []
+    shutil.copytree(clip, copy)
+    for _ in range(2):
+        decompose.cache_clear()
+        made.append(decompose(copy, False, 6, tmp_path / "run"))
+    assert len(solved) == 1 and made[0].plate.tobytes() == made[1].plate.tobytes()
+    assert all(made[0].effects[n].tobytes() == made[1].effects[n].tobytes() for n in (1, 2))
+    mask = copy / "mask/01/0003.png"
+    cv2.imwrite(str(mask), np.zeros_like(cv2.imread(str(mask))))
+    decompose.cache_clear()
+    decompose(copy, False, 6, tmp_path / "run")
+    assert len(solved) == 2
+    decompose.cache_clear()
 
 
 def test_a_plate_gets_the_sharpness_back_that_moving_frames_costs():
