@@ -15,8 +15,6 @@ from itertools import cycle, groupby
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from util.html import Media, Page
 from util.images import write_png
@@ -134,6 +132,9 @@ def _phases(history: list[dict], epochs: np.ndarray) -> list[tuple[str, float, f
 
 
 def _draw_curve(epochs: np.ndarray, values: np.ndarray, phases: list[tuple[str, float, float]]) -> str:
+    from matplotlib.figure import Figure  # takes most of a second, and a run without training draws nothing
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     figure = Figure(figsize=(4, 2.6), layout="constrained")
     chart = figure.subplots()
     for (title, first, last), colour in zip(phases, cycle(PHASE_COLOURS)):

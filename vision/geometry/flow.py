@@ -28,7 +28,7 @@ def camera_shift(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def backward_warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_CUBIC,
-                  border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+                  border: int = cv2.BORDER_REPLICATE, corner: tuple[int, int] = (0, 0)) -> np.ndarray:
     """A picture [H, W, ...] sampled at p + flow(p): what is moved by the flow is put back.
 
     Args:
@@ -36,8 +36,10 @@ def backward_warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv
         flow: [H, W, 2].
         interpolation: a flag of OpenCV's.
         border: what lies outside, a flag of OpenCV's.
+        corner: (x, y) of the flow's first pixel, where it is that of a part of the picture.
     """
-    columns, rows = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in flow.shape[1::-1]))
+    columns, rows = np.meshgrid(*(np.arange(first, first + side, dtype=np.float32)
+                                  for first, side in zip(corner, flow.shape[1::-1])))
     return cv2.remap(picture, columns + flow[..., 0], rows + flow[..., 1], interpolation, borderMode=border)
 
 
