@@ -138,7 +138,12 @@ def opened_media(path: Path | str, mode: str = "r", **options) -> Any:
     """`av.open` of a file, whatever signs are in its name.
 
     FFmpeg takes what stands before a colon for a protocol, and %d in the name of a picture for a number.
+
+    What FFmpeg logs is let go, as PyAV does by itself. Other packages ask for it when they are imported (older releases
+    of torchvision do), for the whole process; then threads that decode wait for Python to log something, while Python,
+    which closes a file, waits for those threads.
     """
+    av.logging.set_level(None)
     if mode == "r":
         options["options"] = {"pattern_type": "none"}
     return av.open(os.path.abspath(path), cast(Any, mode), **options)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.masks import mask_files, read_mask, read_matte
 from util.errors import UserError
@@ -36,3 +37,11 @@ def test_masks_are_found_by_the_number_of_their_folder(path, tmp_path):
     path.write_text("no picture")
     with pytest.raises(UserError, match="not a readable image"):
         read_mask(path)
+
+
+def test_of_a_white_picture_with_alpha_the_alpha_is_the_mask(path, tmp_path):
+    levels = np.full((8, 12, 2), 255, np.uint8)
+    levels[..., 1] = read_matte(path)
+    (tmp_path / "mask/02").mkdir()
+    Image.fromarray(levels, "LA").save(tmp_path / "mask/02/0001.png")
+    np.testing.assert_array_equal(read_matte(tmp_path / "mask/02/0001.png"), levels[..., 1])

@@ -1,6 +1,7 @@
 """Training and inference of video-to-video synthesis against what the published program computed."""
 
 import json
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -266,3 +267,11 @@ def test_learning_rates_fall_as_published(vid2vid_golden):
         rates = case["lr_of_epochs_1_to_end"]
         factor = learning_rate(opt, range(1, len(rates) + 1))
         assert [opt.lr * factor(Progress(epoch)) for epoch in range(1, len(rates) + 1)] == pytest.approx(rates)
+
+
+@pytest.mark.parametrize("channels, shown", [(1, [0]), (2, [0]), (3, [0, 1, 2]), (5, [0, 1, 2])])
+def test_of_any_other_map_the_first_three_channels_are_shown_or_the_first(channels, shown):
+    maps = torch.arange(channels * 6).reshape(channels, 2, 3) / 255
+    picture = map_picture(maps, Namespace(label_nc=0, dataset_mode="temporal"))
+    assert picture.reshape(2, 3, -1).transpose(2, 0, 1).tolist() == [
+        [[6 * k, 6 * k + 1, 6 * k + 2], [6 * k + 3, 6 * k + 4, 6 * k + 5]] for k in shown]

@@ -215,6 +215,13 @@ def test_pictures_without_their_cameras_numbers_are_told(long_actor):
     assert torch.tensor([entry.overlap for entry in check(long_actor)[1]]).min() > 0.98
 
 
+def test_a_camera_without_its_picture_stops_training(actor):
+    path = sorted((actor / "rgb").rglob("*.png"))[0]
+    path.unlink()
+    wrong = [finding for finding in check(actor)[0] if "no picture of camera" in finding.text]
+    assert [finding.severity for finding in wrong] == [3] and str(path.parent) in wrong[0].text
+
+
 def test_a_dataroot_to_render_needs_no_photographs(long_actor):
     shutil.rmtree(long_actor / "rgb")
     assert texts(long_actor, 1) == "" and "can be rendered, not trained on" in texts(long_actor, 0)

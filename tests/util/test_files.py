@@ -281,6 +281,7 @@ def test_a_name_in_a_file_that_somebody_sent_cannot_steer_the_terminal(capsys):
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
 def test_a_signal_leaves_nothing_unfinished(tmp_path, number):
     script = ("import os, signal, time; from util.errors import reported_in_one_line; from util.files import *\n"
+              f"signal.signal(signal.{number}, signal.SIG_DFL)\n"  # whatever nohup made of it
               f"with reported_in_one_line(), results_added('out', 'a') as made, written_atomically('x.mp4'):\n"
               f"    write_text(made / 'x', 'x'); os.kill(os.getpid(), signal.{number}); time.sleep(60)")
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -7,13 +7,13 @@ import av
 import numpy as np
 import pytest
 
-from util.sound import Sound, decodable_track, save_sound
+from util.sound import Sound, decodable_track, save_sound, wav
 
 RATE = 16000
 
 
-def write_sound(path: Path, codecs: list[str], seconds: float = 1.0, **options) -> Path:
-    """A file with a track for each codec: 500 Hz, 1000 Hz, ..."""
+def write_sound(path: Path, codecs: list[str], seconds: float = 1.0, pause: float = 0, **options) -> Path:
+    """A file with a track for each codec: 500 Hz, 1000 Hz, ...; in the middle nothing is stored for a `pause`."""
     with av.open(str(path), "w", **options) as container:
         streams = [container.add_stream(codec, rate=RATE, layout="mono") for codec in codecs]
         for number, stream in enumerate(streams, start=1):
@@ -21,7 +21,8 @@ def write_sound(path: Path, codecs: list[str], seconds: float = 1.0, **options) 
             tone = (12000 * np.sin(np.arange(count) * 2 * np.pi * 500 * number / RATE)).astype(np.int16)
             for start in range(0, count, 800):
                 frame = av.AudioFrame.from_ndarray(tone[None, start:start + 800], format="s16", layout="mono")
-                frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
+                frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+                frame.pts = start + round(pause * RATE) * (start >= count // 2)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
     return path
@@ -87,3 +88,25 @@ def test_sound_of_joined_recordings_goes_on(tmp_path):
     assert save_sound(Sound(joined, begin, 2.0), tmp_path / "audio.mka")[0]
     found = heard(tmp_path / "audio.mka")[1]
     assert len(found) == pytest.approx(2 * RATE, rel=0.1) and pitch(found[-RATE // 2:]) == pytest.approx(500, abs=15)
+
+
+def test_a_pause_is_silent_also_after_the_clock_has_started_again(tmp_path):
+    parts = [write_sound(tmp_path / f"{i}.ts", ["mp2"], 1.0, pause, format="mpegts")
+             for i, pause in enumerate((0, 0.6))]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with av.open(str(joined)) as container:
+        begin = float(next(container.decode(audio=0)).time)
+    found = np.frombuffer(wav(joined, begin + 9, RATE)[44:], "<i2")[::2][round(begin * RATE):]
+    assert len(found) == pytest.approx(2.6 * RATE, abs=0.1 * RATE)
+    loud = np.abs(found[:len(found) // 400 * 400].reshape(-1, 400)).max(axis=1) > 1000
+    assert loud[2:55].all() and not loud[65:80].any() and loud[90:-6].all()  # of 40 a second: silent from 1.5 to 2.1
+
+
+def test_sound_that_is_copied_begins_with_the_packet_at_its_start_and_ends_before_that_at_its_end(tmp_path):
+    source = write_sound(tmp_path / "camera.mov", ["pcm_s16le"])
+    with av.open(str(source)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.pts is not None]
+    start, end = (float(packets[i].pts * packets[i].time_base) for i in (3, 7))
+    assert save_sound(Sound(source, start, end - start), tmp_path / "audio.mka")[0]
+    assert len(heard(tmp_path / "audio.mka")[1]) == sum(packet.duration for packet in packets[3:7])

@@ -327,3 +327,11 @@ def test_prores_says_in_each_frame_how_its_colours_are_coded(tmp_path):
     with av.open(str(tmp_path / "a.mov")) as container:
         header = bytes(next(container.demux(video=0)))
     assert header[4:8] == b"icpf" and tuple(header[22:25]) == (1, 1, 1)  # primaries, transfer, matrix: BT.709
+
+
+def test_what_other_packages_ask_of_ffmpeg_s_log_does_not_count_when_a_file_is_opened(tmp_path):
+    """Threads that decode would wait for Python, and Python, which closes the file, for them, now and then."""
+    path = write_video(tmp_path / "clip.mp4", steady(4))
+    av.logging.set_level(av.logging.ERROR)
+    assert len(VideoReader(path).times()) == 4
+    assert av.logging.get_level() is None

@@ -103,3 +103,10 @@ def test_a_coco_skeleton_as_openpose_writes_it(people):
     entry = as_openpose(person)
     assert {name: len(values) for name, values in entry.items()} == {name: 3 * n for name, n in POINTS.items()}
     np.testing.assert_array_equal(Person.of(person.points).body, person.body)
+
+
+def test_points_that_are_not_seen_stay_nowhere(people):
+    driver = people["driver"].copy()
+    driver[:, 17] = 0  # an ear
+    found = transferred(driver, people["own"])
+    assert not found[:, 17].any() and not found[found[..., 2] == 0].any() and np.isfinite(found).all()

@@ -2,9 +2,11 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
+from skimage import feature
 
 from data.face_dataset import read_landmarks
 from data.pose_dataset import read_people
@@ -33,6 +35,8 @@ FACE = np.array([
     165), (134, 168), (128, 169), (122, 168), (116, 165), (114, 160), (121, 159), (128, 159), (135, 159), (142,
     160), (135, 162), (128, 163), (121, 162)])
 SIZE = 256, 256
+OTHER_BORDER = 0.01 if cv2.__version__.startswith("4.9.") else 0.003
+"""Share of a face whose label may be another: pixels of borders, of which OpenCV 4.9 fills others than later ones."""
 BODY = [(96, 30), (96, 55), (80, 55), (70, 80), (64, 105), (112, 55), (122, 80), (128, 105), (96, 115), (86, 115),
         (84, 150), (82, 185), (106, 115), (108, 150), (110, 185), (92, 26), (100, 26), (87, 29), (105, 29), (118, 192),
         (121, 190), (108, 190), (74, 192), (71, 190), (84, 190)]
@@ -198,7 +202,9 @@ def test_edges_are_within_a_pixel_of_those_without_it(path):
 @pytest.mark.parametrize("path", pictures("face_parts"), ids=lambda path: "-".join(path.parts[-2:]))
 def test_parts_of_the_face(path):
     expected = read_image(path, "L")
-    assert (part_labels(landmarks(path), size_of(expected)) != expected).sum() <= 0.003 * (expected > 0).sum()
+    wrong = part_labels(landmarks(path), size_of(expected)) != expected
+    assert wrong.sum() <= OTHER_BORDER * (expected > 0).sum()
+    assert not wrong[maximum_filter(expected, 3) == minimum_filter(expected, 3)].any()
 
 
 @pytest.mark.parametrize("path", pictures("face_distance"), ids=lambda path: "-".join(path.parts[-2:]))
@@ -232,10 +238,18 @@ def test_a_box_larger_than_the_frame_lies_outside_it():
 # ---- edges of the background ----------------------------------------------------------------------------------------
 
 def test_canny_edges_of_a_step():
+    """Both columns at the step are equally strong: rounding decides, which other releases of SciPy do otherwise."""
     picture = np.zeros((256, 256), np.uint8)
     picture[:, 200:] = 200
     edges = canny(picture)
-    rows, columns = np.nonzero(edges)
-    assert sorted(set(rows)) == list(range(1, 255))
-    assert all(columns[rows == row].tolist() == [199] for row in range(2, 254))
-    assert all(columns[rows == row].tolist() == [199, 200] for row in (1, 254))
+    np.testing.assert_array_equal(edges, feature.canny(picture))
+    assert edges[1:255, 199:201].any(axis=1).all() and edges[[1, 254], 199:201].all()
+    assert not edges[[0, 255]].any() and not edges[:, :199].any() and not edges[:, 201:].any()
+
+
+def test_canny_edges_are_those_of_scikit_image():
+    picture = gaussian_filter(np.random.default_rng(0).integers(0, 256, (90, 120)).astype(np.float32), 1.5)
+    picture = (255 * (picture - picture.min()) / np.ptp(picture)).astype(np.uint8)
+    edges = canny(picture)
+    np.testing.assert_array_equal(edges, feature.canny(picture))
+    assert 0.05 < edges.mean() < 0.3
