@@ -31,6 +31,8 @@ class Items(BaseDataset):
 class Model:
     """Exports what it is told."""
 
+    next_steps = ()
+
     def __init__(self, **made):
         self.made = made
 

@@ -68,7 +68,7 @@ def _code() -> str:
 
 def _read(file: Path, key: str) -> tuple | None:
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with np.load(file) as stored:
             if str(stored["key"]) == key:
                 parts = tuple(stored[str(place)] for place in range(len(stored.files) - 2))
                 return parts if str(stored["content"]) == _mark("", parts) else None

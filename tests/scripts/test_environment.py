@@ -11,7 +11,8 @@ from tests.program import ROOT
 
 IMPORTED_AS = {"opencv-python-headless": "cv2", "pillow": "PIL", "scikit-image": "skimage",
                "pytest-timeout": "pytest_timeout", "pytest-xdist": "xdist", "ai-edge-litert": "ai_edge_litert",
-               "mini-racer": "py_mini_racer", "axe-core-python": "axe_core_python", "setuptools": None, "torchvision": None}
+               "mini-racer": "py_mini_racer", "axe-core-python": "axe_core_python",
+               "setuptools": None, "torchvision": None}
 """The last two come with others, and with every environment."""
 
 
