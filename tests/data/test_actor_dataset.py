@@ -141,8 +141,8 @@ def test_two_processes_with_a_frame_each_do_what_one_does_with_both(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     options = [*SMALL, *kind, "--max_update", "4", "--batch_size", "2", "--discrete_regularization"]
     train.main(["--name", "one", *options])
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", str(ROOT / "train.py"),
-               "--name", "two", *options]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+               str(ROOT / "train.py"), "--name", "two", *options]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     one, two = (torch.load(f"checkpoints/{name}/latest_net_actor.pth", weights_only=True) for name in ("one", "two"))

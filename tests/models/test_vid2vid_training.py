@@ -403,7 +403,7 @@ def test_two_processes_compute_what_one_does(tmp_path):
             "    print(json.dumps({k: float(v) for k, v in losses.items()}), flush=True)\n")
     (tmp_path / "step.py").write_text(code)
     found = []
-    for launcher in ([], ["-m", "torch.distributed.run", "--nproc_per_node", "2"]):
+    for launcher in ([], ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]):
         result = subprocess.run([sys.executable, *launcher, tmp_path / "step.py"], cwd=ROOT, capture_output=True,
                                 text=True, timeout=120, env={**__import__("os").environ, "PYTHONPATH": str(ROOT)})
         assert result.returncode == 0, result.stderr

@@ -20,7 +20,8 @@ OPTIONS = ("--dataroot", "clip", "--num_filters", "4", "--batch_size", "2", "--b
 
 
 def under_torchrun(*arguments, cwd=ROOT):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", *map(str, arguments)]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]  # a port of its own
+    command = [sys.executable, *launcher, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
