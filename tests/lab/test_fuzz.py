@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from scripts.lab.fuzz import KINDS, Workplace, run_case, spoiled_bytes, spoiled_json
@@ -17,6 +17,7 @@ def place(tmp_path_factory):
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@example("homographies.txt", 7586)  # by one of the readings that are tried a frame is nowhere
 @given(st.sampled_from(sorted(KINDS)), st.integers(0, 10**9))
 def test_spoiled_input_ends_in_success_or_in_one_line(place, kind, number):
     how, what = run_case(place, kind, 0, number)

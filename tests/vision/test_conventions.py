@@ -94,6 +94,13 @@ def test_where_nothing_is_to_be_seen_nothing_is_said(clip):
     assert verdict((clip[0], np.zeros_like(clip[1])), registered(np.linalg.inv(RIGHT))) is None
 
 
+def test_a_reading_by_which_frames_are_nowhere_fits_as_if_nothing_moved(clip):
+    indices = some_frames(FRAMES)
+    seen = clip[0][indices], clip[1][indices], indices
+    nowhere = registered(np.zeros((FRAMES, 3, 3)))
+    assert misfit(nowhere, *seen) == misfit(registered(np.tile(np.eye(3), (FRAMES, 1, 1))), *seen) > 0.01
+
+
 def test_bounds_hold_all_frames_seen_from_the_first():
     made = from_first(registered(RIGHT @ np.linalg.inv(RIGHT[5])))
     assert np.allclose(made.matrices, RIGHT / RIGHT[:, 2:, 2:])

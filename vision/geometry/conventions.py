@@ -76,7 +76,10 @@ def misfit(registration: Registration, frames: np.ndarray, clear: np.ndarray, in
     for shift in _SHIFTS:
         for one in range(len(indices) - shift):
             other = one + shift
-            matrix = registration.between(int(indices[other]), int(indices[one]), (width, height))
+            try:
+                matrix = registration.between(int(indices[other]), int(indices[one]), (width, height))
+            except np.linalg.LinAlgError:  # read so, a frame is nowhere
+                matrix = np.full((3, 3), np.nan)
             values.append(_difference(frames[one], clear[one], frames[other], clear[other], matrix))
     return float(np.mean(values)) if values else 0.0
 
