@@ -21,7 +21,7 @@ from tqdm import tqdm
 if not __package__:  # run by its path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.dance_dataset import ABOUT, PLATE, poses_of_person
+from data.dance_dataset import ABOUT, PLATE, poses_of_person, premultiplied
 from data.dataroot import Dataroot
 from data.decomposition import Decomposition, decompose
 from data.layer_folder import LayerFolder
@@ -130,7 +130,12 @@ def opened(opt: Namespace) -> Source:
     if number is None:
         raise UserError(f"--person {opt.person}: she has no layer of her own in {root.metadata.path} (people_layers); "
                         "expected one. Say there who is in which layer, or let prepare.py find it")
-    return Source(root, number, people, LayerFolder.open(opt.layers) if opt.layers else None)
+    trained = LayerFolder.open(opt.layers) if opt.layers else None
+    if trained is not None and (trained.frames != root.frames or number not in trained.numbers):
+        raise UserError(f"--layers {opt.layers}: {len(trained.frames)} frames of layers {trained.numbers}; expected "
+                        f"layer {number} of all {len(root.frames)} frames of {root.path}. Export again: "
+                        "python test.py --name NAME")
+    return Source(root, number, people, trained)
 
 
 def seen_runs(people: list[Person]) -> list[range]:
@@ -149,14 +154,7 @@ def write(source: Source, runs: list[range], test: float, folder: Path) -> None:
     """Write all files of the dataset."""
     root = source.root
     decomposition = decompose(root.path, (root.path / "homographies.txt").exists(), len(root.frames))
-    total = sum(map(len, runs))
-    left, parts = total - round(total * test), []  # frames for training, the first ones
-    for number, run in enumerate(runs, start=1):
-        cut = min(max(left, 0), len(run))
-        left -= cut
-        for phase, part in (("train", run[:cut]), ("test", run[cut:])):
-            if len(part) >= LEAST:
-                parts.append((phase, f"part_{number:02d}", part))
+    parts = parts_of(runs, test)
     numbers = sorted(k for _, _, part in parts for k in part)
     margins = np.zeros((len(numbers), 4))
     shown = {numbers[k] for k in evenly_spread(len(numbers), SHOWN)}
@@ -195,6 +193,18 @@ def write(source: Source, runs: list[range], test: float, folder: Path) -> None:
     page.save(folder / "index.html")
 
 
+def parts_of(runs: list[range], test: float) -> list[tuple[str, str, range]]:
+    """Sequences as (phase, name, frames): the last share `test` of all frames is to test on, the others to train."""
+    total = sum(map(len, runs))
+    left, parts = total - round(total * test), []
+    for number, run in enumerate(runs, start=1):
+        cut = min(left, len(run))
+        left -= cut
+        parts += [(phase, f"part_{number:02d}", part) for phase, part in (("train", run[:cut]), ("test", run[cut:]))
+                  if len(part) >= LEAST]
+    return parts
+
+
 def without_gaps(people: list[Person], runs: list[range]) -> list[Person]:
     """Poses, with those of short gaps from the frames around."""
     result = list(people)
@@ -211,8 +221,7 @@ def layer_of(source: Source, decomposition: Decomposition, k: int) -> np.ndarray
     size = source.root.metadata.size
     if source.layers is not None:
         frame = source.layers.frames.index(source.root.frames[k])
-        layer = to_tensor(source.layers.layer(source.number, frame))[None]
-        layer = torch.cat([(layer[:, :3] + 1) * (layer[:, 3:] + 1) / 2 - 1, layer[:, 3:]], 1)  # premultiplied
+        layer = premultiplied(source.layers.layer(source.number, frame))[None]
         small = torch.nn.functional.interpolate(layer, size=size[::-1], mode="area")
         alpha = (small[:, 3:] + 1) / 2
         return to_pixels(torch.cat([(small[:, :3] + 1) / alpha.clamp(min=1 / 255) - 1, small[:, 3:]], 1)[0])

@@ -68,6 +68,20 @@ def test_her_layer_over_the_plate_is_the_frame(folder):
     assert (layer[..., 3] > 30)[shadow].mean() > 0.2  # of a few small frames
 
 
+def test_layers_that_were_trained_are_taken_as_they_are(folder):
+    """The true layers stand for trained ones; what lies in a folder of other frames is refused."""
+    words = ["clips/her", "--dataroot", "true", "--layers", "clips/her"]
+    make_pose_dataset.make_dataset(make_pose_dataset.parse(words))
+    made, given = (read_image(path, "RGBA").astype(int) for path in (
+        "true/train_layer/part_01/0004.png", "clips/her/layer_01/0004.png"))
+    seen = given[..., 3] > 8
+    np.testing.assert_allclose(made[..., 3], given[..., 3], atol=1)
+    np.testing.assert_allclose(made[seen], given[seen], atol=1)
+    with pytest.raises(UserError, match="--layers clips/driver: 12 frames"):
+        make_pose_dataset.make_dataset(make_pose_dataset.parse(
+            ["clips/her", "--dataroot", "other", "--layers", "clips/driver"]))
+
+
 def test_items_hold_all_of_a_layer(folder):
     made = item("train")
     about, box = About.read(Path("her")), None
