@@ -26,6 +26,7 @@ from data.dataroot import Dataroot
 from data.decomposition import Decomposition, decompose
 from data.layer_folder import LayerFolder
 from data.tracked_poses import people_layers, poses_of_frames
+from datasets.make_vid2vid_sample import check_place
 from prepare import MOST_TOLD, tell
 from prepare import parse as parse_preparation
 from prepare import prepare as prepare_clip
@@ -96,12 +97,7 @@ def make_dataset(opt: Namespace) -> Path:
     """
     if not 0 <= opt.test <= 0.5:
         raise UserError(f"--test: found {opt.test}; expected a share from 0 to 0.5")
-    if opt.dataroot.exists() and (not opt.dataroot.is_dir() or any(opt.dataroot.iterdir())):
-        if not (opt.dataroot / ABOUT).exists():
-            raise UserError(f"{opt.dataroot}: not empty, and no such dataset (it has no {ABOUT}); expected a new "
-                            "folder. Give another --dataroot")
-        if not opt.overwrite:
-            raise UserError(f"{opt.dataroot}: there already; give another --dataroot, or --overwrite")
+    check_place(opt.dataroot, opt.overwrite, ABOUT, "such dataset")
     source = opened(opt)
     runs = seen_runs(source.people)
     if not runs:

@@ -73,8 +73,8 @@ def make_sample(kind: str, dataroot: Path | str, *, sequences: int = 3, frames: 
     return dataroot
 
 
-def check_place(dataroot: Path, overwrite: bool) -> None:
-    """Refuse a folder that holds something, unless these are sample data that may be replaced.
+def check_place(dataroot: Path, overwrite: bool, note: str = NOTE, what: str = "sample data") -> None:
+    """Refuse a folder that holds something, unless that is `what`, known by its file `note`, and may be replaced.
 
     Raises:
         UserError: it does, or it is a file.
@@ -82,8 +82,8 @@ def check_place(dataroot: Path, overwrite: bool) -> None:
     if dataroot.exists() and not dataroot.is_dir():
         raise UserError(f"{dataroot}: a file; expected a folder to make. Give another --dataroot")
     if dataroot.exists() and any(dataroot.iterdir()):
-        if not (dataroot / NOTE).exists():
-            raise UserError(f"{dataroot}: not empty, and no sample data (it has no {NOTE}); expected a new folder. "
+        if not (dataroot / note).exists():
+            raise UserError(f"{dataroot}: not empty, and no {what} (it has no {note}); expected a new folder. "
                             "Give another --dataroot")
         if not overwrite:
             raise UserError(f"{dataroot}: there already; give another --dataroot, or --overwrite")
