@@ -22,7 +22,7 @@ from retiming.editor.page import clip_values
 from retiming.layer_files import FORMATS as LAYER_FORMATS
 from retiming.layer_files import write_layers
 from retiming.rendering import render
-from util.checked_json import dotted
+from util.checked_json import dotted, values_from_text
 from util.errors import UserError
 from util.files import read_text, write_text, written_atomically
 from util.pictures import PICTURE_SUFFIXES, read_picture
@@ -233,9 +233,9 @@ class Session:
             raise UserError(f"found layers as {str(form)[:20]}; expected one of {', '.join(LAYER_FORMATS)}")
         if self._in_the_way(folder, asked):
             return {"exists": folder.name}
-        marks = asked["edit"].get("marks") if isinstance(asked["edit"], dict) else None
+        values = values_from_text(asked["edit"], "edit") if isinstance(asked["edit"], str) else asked["edit"]
         return self._start(edit, folder, folder, partial(write_layers, self.compositor, edit, folder, form,
-                                                         asked.get("apart") is True, marks))
+                                                         asked.get("apart") is True, values))
 
     def _start(self, edit: Edit, out: Path, place: Path, work: Callable[[Callable], list[str]]) -> dict:
         with self.lock:
