@@ -19,7 +19,10 @@ class Timeline extends FrameAxis {
     this.zoomedOn(find("#sound canvas"));
     this.makeMarkersDraggable();
     this.rowsBox.addEventListener("dblclick", ({target}) => { if (!target.closest(".head")) this.togglePin(); });
-    new ResizeObserver(() => this.draw()).observe(this.rowsBox);
+    new ResizeObserver(() => {
+      this.reachRow();
+      this.draw();
+    }).observe(this.rowsBox);
   }
 
   // ---- places -------------------------------------------------------------------------------------------------------

@@ -29,7 +29,8 @@ class Editor {
     this.files = new Files(clip, this.source, this.model, {
       changed: (notice = "") => { this.notice = notice; this.changed(); }, saved: () => this.updateButtons(),
       listed: () => this.inspector.update(this.row, this.output, this.rows), tell: (...words) => this.tell(...words)});
-    this.renderings = new Renderings(clip, this.source, this.model, (...words) => this.tell(...words));
+    this.renderings = new Renderings(clip, this.source, this.model,
+                                     {selected: () => this.row, tell: (...words) => this.tell(...words)});
     this.stretch = new StretchDialog(this.model);
     this.inspector = new Inspector(find("#inspector"), this.model, this.timeline, this.files.backgrounds,
       this.source.renders ? {folder: clip.folder, add: (file) => this.files.addBackground(file)} : null);

@@ -2,9 +2,10 @@
 "use strict";
 
 class Renderings {
-  // `tell(text, kind)` says what went wrong where the dialog is not open.
-  constructor(clip, source, model, tell) {
-    Object.assign(this, {clip, source, model, tell, latest: null});
+  // `selected()` is the row that may be rendered alone; `tell(text, kind)` says what went wrong where the dialog is not
+  // open.
+  constructor(clip, source, model, {selected, tell}) {
+    Object.assign(this, {clip, source, model, selected, tell, latest: null});
     find("#render").hidden = !source.renders;
     for (const [id, action] of Object.entries({
       "render-cancel": () => source.cancel(), "render-play": () => this.play(), "rendering-text": () => this.dialog(),
@@ -24,6 +25,10 @@ class Renderings {
   }
 
   dialog() {
+    const row = this.selected(), one = find("#render-what [value=layer]");
+    one.textContent = `${this.model.title({...row, index: 0}).split("\n")[0]} alone`;
+    one.disabled = row.layer === OTHERS;
+    if (one.disabled && one.selected) find("#render-what").value = "video";
     find("#render-dialog").showModal();
     this.check();
     this.follow();
@@ -32,16 +37,23 @@ class Renderings {
   // Say before it is tried that an edit cannot be written in a format.
   check() {
     const format = find("#render-format").value, {replace} = this.model.values.background ?? {};
+    const isAlone = this.what === "layer" && this.layer > 0;
     Files.checkName(find("#render-name"));
-    const isLost = !this.isOfLayers && replace === "transparent" && LIMITS.without_alpha.includes(format);
+    const isTransparent = isAlone || (this.what === "video" && replace === "transparent");
+    const isLost = isTransparent && LIMITS.without_alpha.includes(format);
     if (isLost) {
-      find("#render-hint").textContent = `${format.toUpperCase()} has no transparency, and this edit no background: choose `
-        + "another format, or give it a background";
+      find("#render-hint").textContent = `${format.toUpperCase()} has no transparency, and `
+        + (isAlone ? "people alone have no background: choose another format"
+          : "this edit no background: choose another format, or give it a background");
     }
     find("#render-start").disabled = isLost || this.latest?.state === "running";
   }
 
-  get isOfLayers() { return find("#render-what").value === "layers"; }
+  get what() { return find("#render-what").value; }
+  get isOfLayers() { return this.what === "layers"; }
+
+  // The number of the layer that is rendered alone.
+  get layer() { return this.selected().layer === BACKGROUND ? 0 : this.selected().layer; }
 
   showFormats() {
     const formats = this.isOfLayers ? LIMITS.layer_formats : LIMITS.formats;
@@ -56,7 +68,7 @@ class Renderings {
     try {
       const begun = await (this.isOfLayers
         ? source.renderLayers(name, values, format, find("#render-apart input").checked)
-        : source.render(`${name}.${format}`, values));
+        : source.render(`${name}.${format}`, values, this.what === "layer" ? this.layer : null));
       if (begun) this.latest = {...begun, state: "running"};  // its end is told even if it is there already
       this.follow();
     } catch (error) {

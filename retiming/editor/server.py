@@ -212,7 +212,7 @@ class Session:
     def render(self, asked: dict) -> dict:
         """Start to render, under a name and in a format, or answer what is in the way (`_in_the_way`).
 
-        With `layers`, one of `LAYER_FORMATS`, the layers are written into a folder of that name (see
+        With `layer` that one alone. With `layers`, one of `LAYER_FORMATS`, the layers are written into a folder of that name (see
         `retiming/layer_files.py`), with `apart` their effects apart.
         """
         if asked.get("layers") is not None:
@@ -223,6 +223,8 @@ class Session:
         out = self.folder / (f"{safe_name(name)}/%04d.{ending}" if ending in ("png", "exr") else
                              f"{safe_name(name)}.{ending}")
         edit, place = self.edit(asked), out.parent if ending in ("png", "exr") else out
+        if asked.get("layer") is not None:
+            edit = alone(edit, asked["layer"], self.compositor.facts.layers, "layer")
         if edit.replacement != place and self._in_the_way(place, asked):  # that is refused, not asked about
             return {"exists": place.name}
         return self._start(edit, out, place, partial(render, self.compositor, edit, str(out)))

@@ -876,6 +876,30 @@ def test_any_pin_goes_to_any_frame_of_a_long_clip_in_one_drag(browser, folder):
         server.wait(20)
 
 
+def test_what_is_selected_is_seen_whole_and_help_begins_with_its_beginning(page):
+    page.values = {"layers": {"2": [{"time": [{"offset": n}]} for n in range(7)]}}
+    seen = ("const row = document.querySelector('.row.selected').getBoundingClientRect();"
+            "const box = document.querySelector('#rows').getBoundingClientRect();"
+            "return [row.top - box.top, box.bottom - row.bottom, row.height].map(Math.round)")
+    for key in 9 * [Keys.ARROW_DOWN] + 9 * [Keys.ARROW_UP]:
+        page.press(key)
+        page.until("!editor.pending.panels")
+        above, below, height = page.run(seen)
+        assert above >= 0 and below >= 0 and height == 104
+    page.press("t")
+    page.until("document.querySelector('.row.selected').offsetHeight >= 340")
+    assert min(page.run(seen)) >= 0
+    page.press("t")
+    page.press("?")
+    assert page.run("const box = document.querySelector('#help-dialog'); return [box.open, box.scrollTop]") == [True, 0]
+    page.press(Keys.ESCAPE)
+    page.select("1.0")
+    for direction in ("forward", "forward", "backward", "backward"):
+        page.run("document.querySelector('#message').textContent = ''")
+        page.click(direction)
+    assert "is behind everybody already" in page.message
+
+
 def test_keys_belong_to_what_has_the_focus_and_come_back(page):
     page.select("1.0")
     opacity = page.browser.find_element("css selector", "[data-key=opacity] + input")
@@ -973,6 +997,12 @@ def test_nothing_is_cut_off_at_any_width(page, width):
                            "box.right > innerWidth + 1); }).map(({id, title}) => id || title)")
         assert outside == []
         assert page.run("return document.querySelector('#screen').clientWidth") >= min(0.85 * width, 300)
+        cut = page.run("return [...document.querySelectorAll('.row .title')].filter((title) => "
+                       "title.scrollWidth > title.clientWidth).map(({textContent}) => textContent)")
+        assert cut == []
+        page.run("editor.tell('a long message '.repeat(9))")
+        message = page.browser.find_element("id", "message").rect
+        assert width > 860 or (message["height"] > 20 and message["width"] > 300), "it is broken into lines"
     finally:
         page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                                      {"width": 1280, "height": 720, "deviceScaleFactor": 1, "mobile": False})
@@ -1151,7 +1181,13 @@ def test_limits_and_defaults_of_the_page_are_those_that_edits_are_checked_by(pag
 
 def test_every_layer_is_rendered_for_other_programs_from_the_dialog(page):
     page.values = {"remove": [2]}
+    page.select("1.0")
     page.click("render")
+    page.run("const what = document.querySelector('#render-what'); what.value = 'layer';"
+             "what.dispatchEvent(new Event('change'))")
+    assert page.run("return document.querySelector('#render-what').selectedOptions[0].textContent") == "Person 1 alone"
+    assert "people alone have no background" in page.browser.find_element("id", "render-hint").text
+    assert not page.browser.find_element("id", "render-start").is_enabled()
     page.run("const what = document.querySelector('#render-what'); what.value = 'layers';"
              "what.dispatchEvent(new Event('change')); document.querySelector('#render-name').value = 'shot'")
     formats = page.run("return [...document.querySelector('#render-format').options].map(({value}) => value)")
