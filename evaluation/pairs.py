@@ -34,6 +34,7 @@ from evaluation.images import (
     ssim_map,
     warping_error,
 )
+from evaluation.poses import Poses
 from util.clips import natural_order
 from util.errors import UserError
 from util.images import image_size, read_deep_image, unit_range
@@ -163,7 +164,7 @@ def masks_of(pairs: list[Pair], folder: Path) -> dict[str, Path]:
 
 
 def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[int, int] | None = None,
-                   masks: dict[str, Path] | None = None) -> dict:
+                   masks: dict[str, Path] | None = None, poses: Poses | None = None) -> dict:
     """Measure pictures against their targets.
 
     Args:
@@ -173,6 +174,7 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[in
             everywhere. Not with `crop`.
         crop: (height, width) of the part round the target's content that is measured (`content_box`); pairs whose
             target is white are left out then, and there is no flicker. None: all of each picture.
+        poses: how somebody in them should stand, in pixels of the pictures, so not with `crop`; None: leave it out.
 
     Raises:
         UserError: all targets are white.
@@ -209,7 +211,9 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[in
         sums.append({"images": {
             "psnr": error, "psnr_mean": Sum(error.figure(error.total / error.weight), 1) if error.weight else Sum(0, 0),
             "ssim": mean(ssim_map(made, true), where), "lpips": perceptual_distance(lpips, seen, true),
-            **changes(made, true, earlier, where)}})
+            **changes(made, true, earlier, where),
+            **({"pose_error": poses.error(pair.name, made), "true_pose_error": poses.error(pair.name, true)} if poses
+               else {})}})
         earlier = pair, made, true
     if not measured:
         raise UserError(f"--crop: all {len(pairs)} targets are white, the first is {pairs[0].target}; expected "

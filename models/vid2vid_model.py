@@ -237,8 +237,8 @@ class Vid2VidModel(BaseModel):
                 made = self.generate_image(of_maps, target, of_parts).to(target.dtype)
             gan, features, of_real, of_made = self.judged(
                 "D_single", *(torch.cat([of_maps, images], 1) for images in (target, made)))
-            losses = {"G_GAN": gan, "G_GAN_Feat": features, "G_VGG": self.perceptual(target, made), "D_real": of_real,
-                      "D_fake": of_made}
+            losses = {"G_GAN": gan, "G_GAN_Feat": features, "G_VGG": self.perceptual(target, made),
+                      "D_real": of_real, "D_fake": of_made, **self.differences(target, made)}
             self.gradient_step(total([loss for name, loss in losses.items() if name[0] == "G"]), "G_single",
                                keep_graph=True)
             self.gradient_step((of_real + of_made) / 2, "D_single")
@@ -297,6 +297,7 @@ class Vid2VidModel(BaseModel):
 
         losses = {"G_VGG": self.perceptual(target.flatten(0, 1), *(kind.flatten(0, 1) for kind in load.kinds),
                                            counted=load.counted)}
+        losses |= self.differences(target, *load.kinds, counted=load.counted)
         losses |= self.image_losses(maps[:, n - 1:], target, load)
         losses |= self.flow_losses(load, target, before, made_before, flow_ref, sure)
         losses |= self.face_losses(maps[:, n - 1:], target, load)
@@ -322,6 +323,12 @@ class Vid2VidModel(BaseModel):
         with self.autocast():
             return counted * self.opt.lambda_feat * perceptual_loss(
                 self.vgg, target[:, :COLOURS], *(images[:, :COLOURS] for images in made))
+
+    def differences(self, target: Tensor, *made: Tensor, counted: int = 1) -> dict[str, Tensor]:
+        """The mean difference to what was made, summed over `made`, and so often counted; nothing without --lambda_L1.
+        """
+        weight = self.opt.lambda_L1
+        return {"G_L1": counted * weight * total([(images - target).abs().mean() for images in made])} if weight else {}
 
     def judged(self, name: str, real: Tensor, *made: Tensor) -> list[Tensor]:
         """What a discriminator says of real things and of things that were made.

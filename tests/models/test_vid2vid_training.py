@@ -17,10 +17,11 @@ import test as test_program
 import train
 from data.loading import create_dataset, resolved
 from models.base_model import Phase
+from models.schedules import Progress
 from models.vid2vid_first_frame import features_of_parts, read_features
 from models.vid2vid_generation import loads
 from models.vid2vid_model import Vid2VidModel
-from models.vid2vid_setup import frame_gpus, make_single_generator, make_single_networks
+from models.vid2vid_setup import frame_gpus, learning_rate, make_single_generator, make_single_networks
 from models.vid2vid_temporal import Growth
 from options.train_options import TrainOptions
 from scripts.lab.check_reliability import equal
@@ -415,3 +416,24 @@ def test_phases_are_those_that_have_epochs():
     model = small_model("--niter_fix_global 3")
     assert [phase.name for phase in model.phases()] == ["training"]
     assert isinstance(model.phases()[0], Phase)
+
+
+def test_frames_may_be_compared_pixel_by_pixel():
+    losses = {}
+    for weight in (0, 3, 6):
+        torch.manual_seed(1)
+        opt = parsed([*NETWORKS, "--input_nc", "2", "--no_vgg", "--flow_net", "still", "--n_scales_temporal", "0",
+                      "--lambda_L1", str(weight)])
+        model = Vid2VidModel(opt)
+        model.start_phase(model.phases()[0])
+        model.start_epoch(1)
+        video = torch.rand(1, 3, 5, 32, 32, generator=torch.manual_seed(2)) - 0.5
+        losses[weight] = next(model.train_clip({"A": video[:, :, :2], "B": video[:, :, 2:]}))[0]
+    assert "G_L1" not in losses[0] and losses[3]["G_L1"] > 0
+    assert float(losses[6]["G_L1"]) == pytest.approx(2 * float(losses[3]["G_L1"]), rel=1e-5)
+
+
+def test_half_a_cosine_ends_with_the_last_step_however_few_epochs_there_are():
+    opt = parsed([*NETWORKS, "--lr_policy", "cosine", "--niter", "1", "--niter_decay", "0"])
+    rate = learning_rate(opt, range(1, 2))
+    assert [rate(Progress(1, step, 8)) for step in (0, 4, 8)] == pytest.approx([1, 0.5, 0])
