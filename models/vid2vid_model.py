@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import replicate
 
@@ -237,8 +238,8 @@ class Vid2VidModel(BaseModel):
                 made = self.generate_image(of_maps, target, of_parts).to(target.dtype)
             gan, features, of_real, of_made = self.judged(
                 "D_single", *(torch.cat([of_maps, images], 1) for images in (target, made)))
-            losses = {"G_GAN": gan, "G_GAN_Feat": features, "G_VGG": self.perceptual(target, made),
-                      "D_real": of_real, "D_fake": of_made, **self.differences(target, made)}
+            losses = {"G_GAN": gan, "G_GAN_Feat": features, "G_VGG": self.perceptual(target, made), "D_real": of_real,
+                      "D_fake": of_made} | self.pixel_loss(target, made)
             self.gradient_step(total([loss for name, loss in losses.items() if name[0] == "G"]), "G_single",
                                keep_graph=True)
             self.gradient_step((of_real + of_made) / 2, "D_single")
@@ -297,7 +298,7 @@ class Vid2VidModel(BaseModel):
 
         losses = {"G_VGG": self.perceptual(target.flatten(0, 1), *(kind.flatten(0, 1) for kind in load.kinds),
                                            counted=load.counted)}
-        losses |= self.differences(target, *load.kinds, counted=load.counted)
+        losses |= self.pixel_loss(target, *load.kinds, counted=load.counted)
         losses |= self.image_losses(maps[:, n - 1:], target, load)
         losses |= self.flow_losses(load, target, before, made_before, flow_ref, sure)
         losses |= self.face_losses(maps[:, n - 1:], target, load)
@@ -324,11 +325,11 @@ class Vid2VidModel(BaseModel):
             return counted * self.opt.lambda_feat * perceptual_loss(
                 self.vgg, target[:, :COLOURS], *(images[:, :COLOURS] for images in made))
 
-    def differences(self, target: Tensor, *made: Tensor, counted: int = 1) -> dict[str, Tensor]:
-        """The mean difference to what was made, summed over `made`, and so often counted; nothing without --lambda_L1.
-        """
-        weight = self.opt.lambda_L1
-        return {"G_L1": counted * weight * total([(images - target).abs().mean() for images in made])} if weight else {}
+    def pixel_loss(self, target: Tensor, *made: Tensor, counted: int = 1) -> dict[str, Tensor]:
+        """The mean absolute difference from real frames (Isola et al. 2017, equation 3), as `perceptual` counts it."""
+        if self.opt.lambda_L1 == 0:
+            return {}
+        return {"G_L1": counted * self.opt.lambda_L1 * total([F.l1_loss(images.float(), target) for images in made])}
 
     def judged(self, name: str, real: Tensor, *made: Tensor) -> list[Tensor]:
         """What a discriminator says of real things and of things that were made.

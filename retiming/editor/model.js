@@ -364,8 +364,8 @@ class Model {
 
   get markers() { return this.values.markers ?? []; }
 
-  setMarkers(markers) {
-    this.change((values) => { values.markers = [...markers].sort((a, b) => a[0] - b[0]); });
+  setMarkers(markers, merge = null) {
+    this.change((values) => { values.markers = [...markers].sort((a, b) => a[0] - b[0]); }, merge);
   }
 
   // A marker at an output frame, or the one that is there taken away.
@@ -378,10 +378,12 @@ class Model {
     this.setMarkers([...rest, [output + 1, `Marker ${number}`]]);
   }
 
-  moveMarker(marker, frame) {
-    const at = Math.min(Math.max(frame, 1), this.length);
-    if (this.markers.some(([other]) => other === at)) return;
-    this.setMarkers(this.markers.map((one) => (one[0] === marker[0] ? [at, one[1]] : one)));
+  // Move a marker to a frame that has none; as it is then.
+  moveMarker(marker, frame, merge = null) {
+    const at = Math.min(Math.max(frame, 1), this.length), moved = [at, marker[1]];
+    if (this.markers.some(([other]) => other === at)) return marker;
+    this.setMarkers(this.markers.map((one) => (one[0] === marker[0] ? moved : one)), merge);
+    return moved;
   }
 
   // ---- events: a source frame of a row that is to be aligned --------------------------------------------------------
@@ -436,14 +438,16 @@ class Model {
     return [...new Set(all)];
   }
 
-  // Bring a layer one place to the front (1) or back (-1): from this frame on where the order has keys, else in all.
+  // Bring a layer one place to the front (1) or back (-1): from this frame on where the order has keys, else in all. Tells
+  // whether there was a place to go to.
   moveInOrder({layer}, direction, output) {
     const order = this.order(output), from = order.indexOf(layer), to = from + direction;
-    if (from < 0 || to < 0 || to >= order.length) return;
+    if (from < 0 || to < 0 || to >= order.length) return false;
     [order[from], order[to]] = [order[to], order[from]];
     this.change((values) => {
       values.order = isKeyed(values.order?.[0]) ? withKey(values.order, output + 1, order) : order;
     });
+    return true;
   }
 }
 
