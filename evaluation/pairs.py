@@ -34,6 +34,7 @@ from evaluation.images import (
     ssim_map,
     warping_error,
 )
+from evaluation.poses import Poses
 from util.clips import natural_order
 from util.errors import UserError
 from util.images import image_size, read_deep_image, unit_range
@@ -163,7 +164,7 @@ def masks_of(pairs: list[Pair], folder: Path) -> dict[str, Path]:
 
 
 def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[int, int] | None = None,
-                   masks: dict[str, Path] | None = None) -> dict:
+                   masks: dict[str, Path] | None = None, poses: Poses | None = None) -> dict:
     """Measure pictures against their targets.
 
     Args:
@@ -173,6 +174,7 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[in
             everywhere. Not with `crop`.
         crop: (height, width) of the part round the target's content that is measured (`content_box`); pairs whose
             target is white are left out then, and there is no flicker. None: all of each picture.
+        poses: how somebody in them should stand, in pixels of the pictures, so not with `crop`; None: leave it out.
 
     Raises:
         UserError: all targets are white.
@@ -201,7 +203,9 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[in
         if earlier is not None and (crop or not (pair.follows(earlier[0]) and made.shape == earlier[1].shape)):
             earlier = None
         where = read_mask(masks[pair.name], made.shape[1::-1]) if masks else None
-        sums.append({"images": measures(made, true, earlier, where, lpips)})
+        of_poses = {"pose_error": poses.error(pair.name, made),
+                    "true_pose_error": poses.error(pair.name, true)} if poses else {}
+        sums.append({"images": measures(made, true, earlier, where, lpips) | of_poses})
         earlier = pair, made, true
     if not measured:
         raise UserError(f"--crop: all {len(pairs)} targets are white, the first is {pairs[0].target}; expected "
