@@ -20,11 +20,13 @@ class BaseDataset(Dataset, ABC):
         completes_results: what `complete_results` does takes so long that who is interrupted goes on with it.
         of_one_dataroot: names of options that say something about the files of the dataroot that they were given with,
             such as which frames: test.py does not take them over from a training on another one.
+        presets: values for options that a preset of the model has with these data, beside its own and before them.
     """
 
     frame_rate = DEFAULT_FRAME_RATE
     completes_results = False
     of_one_dataroot: frozenset[str] = frozenset()
+    presets: dict[str, dict] = {}
 
     def __init__(self, opt):
         self.opt = opt

@@ -59,6 +59,7 @@ class LayeredVideoDataset(BaseDataset):
         self.metadata = self.root.metadata
         self.frame_rate = self.metadata.frame_rate
         self.layers = self.root.layer_numbers()
+        self.names = self.root.layer_names(self.layers)
         self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
         self._check_files()
         self.completes_results = getattr(opt, "size", None) == "own"
@@ -178,7 +179,8 @@ class LayeredVideoDataset(BaseDataset):
             item |= self._closed_form(index, order, frame.shape[1::-1])
         if rng is not None and not (self.opt.no_zoom or self.opt.do_upsampling):
             item = zoomed_at_random(item, rng)
-        return {**item, "layer_ids": torch.tensor([0, *order]),
+        names = {"layer_names": [self.names.get(layer, "") for layer in (0, *order)]} if self.names else {}
+        return {**item, **names, "layer_ids": torch.tensor([0, *order]),
                 "image_path": str(self.root.file(self.frame_folder, index))}
 
     @cached_property
