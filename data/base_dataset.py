@@ -44,8 +44,12 @@ class BaseDataset(Dataset, ABC):
         """
         return {}
 
-    def preload(self) -> None:
-        """Read into memory what training will need again and again. Called once, before the first epoch."""
+    def preload(self, keep: bool = True) -> None:
+        """Read into memory what training will need again and again. Called once, before the first epoch.
+
+        Args:
+            keep: no: there will be no epoch; it is only seen that all can be read.
+        """
 
     @abstractmethod
     def __len__(self) -> int:

@@ -119,7 +119,7 @@ class LayeredVideoDataset(BaseDataset):
     def __len__(self) -> int:
         return self.length
 
-    def preload(self) -> None:
+    def preload(self, keep: bool = True) -> None:
         """Decode all files once, and keep as many as bytes as KEPT_BYTES allows; others are read again each time.
 
         Raises:
@@ -135,7 +135,7 @@ class LayeredVideoDataset(BaseDataset):
                 problems.append(str(error))
                 continue
             kept += sum(array.nbytes for array in (frame, *iuvs.values(), *masks.values()))
-            if kept <= KEPT_BYTES:
+            if keep and kept <= KEPT_BYTES:
                 self.loaded[index] = frame, iuvs, masks
         if problems:
             raise several(problems)

@@ -25,6 +25,7 @@ from models.vid2vid_first_frame import (
     ImageMaker,
     features_of_parts,
     first_frame,
+    frames_before,
     image_maps,
     write_features,
 )
@@ -469,36 +470,13 @@ class Vid2VidModel(BaseModel):
         is_first = not self.carried
         with torch.no_grad(), frozen_statistics(self.frames), self.autocast():
             if is_first:
-                self.carried = pyramid(self.first_frames(maps, batch), self.opt.n_scales_spatial)
+                self.carried = pyramid(frames_before(self.opt, self.first_frame, maps, batch, self.sequence),
+                                       self.opt.n_scales_spatial)
             made = self.frames.frame(pyramid(maps, self.opt.n_scales_spatial), self.carried,
                                      use_raw_only=self.opt.no_first_img and is_first)
         self.carried = [torch.cat([before[:, 1:], frame.image[:, None]], 1)
                         for before, frame in zip(self.carried, reversed(made))]
         return made[-1].image
-
-    def first_frames(self, maps: Tensor, batch: dict) -> Tensor:
-        """The frames [1, tG - 1, 3, H, W] before the first one that is generated of a sequence.
-
-        Raises:
-            UserError: it is not said where they come from, or real ones are not there.
-        """
-        opt, n = self.opt, self.opt.n_frames_G - 1
-        if opt.no_first_img:
-            return maps.new_zeros(1, n, opt.output_nc, *maps.shape[3:])
-        real = batch["B"].to(self.number_type) if "B" in batch else None
-        if opt.use_real_img:
-            if real is None:
-                raise UserError(f"--use_real_img: sequence {self.sequence} has no real frames; expected those of its "
-                                "first frames, or --use_single_G or --no_first_img")
-            return real[:, :n]
-        if self.first_frame is None:
-            raise UserError("--use_real_img: not given, nor another source of the first frames; expected it (they are "
-                            "real), --use_single_G (generators of single images make them), or --no_first_img (they "
-                            "are made from nothing, where that was trained)")
-        parts = batch.get("inst")
-        return torch.stack([self.first_frame(maps[:, t], None if real is None else real[:, t],
-                                             None if parts is None else parts[:, t]).to(maps.dtype)
-                            for t in range(n)], 1)
 
 
 def total(losses: list[Tensor]) -> Tensor:

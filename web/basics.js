@@ -149,7 +149,9 @@ function dragged(target, {start, move, end, cancel = end}) {
     from = [event.clientX, event.clientY];
     held = new AbortController();
     const whileHeld = {capture: true, signal: held.signal};
-    window.addEventListener("pointerdown", ({isPrimary}) => { if (!isPrimary) finish(cancel); }, whileHeld);
+    for (const [name, isFirst, how] of [["pointerdown", false, cancel], ["pointerup", true, end],
+                                        ["pointercancel", true, cancel]])  // the target may be gone by then
+      window.addEventListener(name, ({isPrimary}) => { if (isPrimary === isFirst) finish(how); }, whileHeld);
     window.addEventListener("keydown", (pressed) => {
       if (pressed.key !== "Escape") return;
       pressed.stopPropagation();
@@ -160,8 +162,6 @@ function dragged(target, {start, move, end, cancel = end}) {
   target.addEventListener("pointermove", (event) => {
     if (from && event.isPrimary) move(event, event.clientX - from[0], event.clientY - from[1]);
   });
-  target.addEventListener("pointerup", ({isPrimary}) => { if (isPrimary) finish(end); });
-  target.addEventListener("pointercancel", ({isPrimary}) => { if (isPrimary) finish(cancel); });
 }
 
 // Where a pointer is in something, in CSS pixels.

@@ -222,19 +222,27 @@ class Model {
   // A track's value as the edit file has it, to what `valueAt` gives.
   shownValue(track, value) { return track === TIME ? value - 1 : value; }
 
-  // Output frame to the place of a pin: what the steps after the pins make of it.
-  beforePins(row) {
+  // The time steps after the pins.
+  laterSteps(row) {
     const steps = this.entry(row).time ?? [];
-    return warpOfSteps(steps[0]?.align ? steps.slice(1) : steps, this.clip.length);
+    return steps[0]?.align ? steps.slice(1) : steps;
   }
+
+  // Output frame to the place of a pin: what the steps after the pins make of it.
+  beforePins(row) { return warpOfSteps(this.laterSteps(row), this.clip.length); }
 
   // The output frame where a point is seen, or null.
   pointOutput(row, track, point) {
     if (track !== TIME) return point[0] - 1 < this.length ? point[0] - 1 : null;
-    const warp = this.beforePins(row), {length} = this;
+    const {length} = this, place = point[0] - 1;
+    if (!this.laterSteps(row).length) {
+      const at = Math.min(Math.max(Math.ceil(place - 0.5), 0), length - 1);
+      return Math.abs(at - place) < 0.75 ? at : null;
+    }
+    const warp = this.beforePins(row);
     let best = null, nearest = 0.75;
     for (let output = 0; output < length; output++) {
-      const distance = Math.abs(warp(output) - (point[0] - 1));
+      const distance = Math.abs(warp(output) - place);
       if (distance < nearest) [best, nearest] = [output, distance];
     }
     return best;

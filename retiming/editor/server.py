@@ -212,8 +212,8 @@ class Session:
     def render(self, asked: dict) -> dict:
         """Start to render, under a name and in a format, or answer what is in the way (`_in_the_way`).
 
-        With `layer` that one alone. With `layers`, one of `LAYER_FORMATS`, the layers are written into a folder of that name (see
-        `retiming/layer_files.py`), with `apart` their effects apart.
+        With `layer` that one alone. With `layers`, one of `LAYER_FORMATS`, the layers are written into a folder of that
+        name (see `retiming/layer_files.py`), with `apart` their effects apart.
         """
         if asked.get("layers") is not None:
             return self._render_layers(asked)
