@@ -24,7 +24,7 @@ from evaluation.clip import Clip
 from evaluation.images import Lpips, load_lpips
 from evaluation.measures import evaluate as evaluate_layers
 from evaluation.page import Section, console_text, drawings, write_figures, write_page
-from evaluation.pairs import Pictures, evaluate_pairs, masks_of, matched
+from evaluation.pairs import Pictures, distances_of, evaluate_pairs, masks_of, matched
 from evaluation.poses import Poses
 from evaluation.worst_frames import worst_frames
 from options.result_options import (
@@ -76,6 +76,9 @@ def parse(argv: list[str] | None = None) -> Namespace:
     group.add_argument("--truth", metavar="DIR",
                        help="true layers; none: do not compare (default: gt in the dataroot, where there is one)")
     group.add_argument("--no_lpips", action="store_true", help="leave LPIPS out: nothing is downloaded, it is faster")
+    group.add_argument("--fid", action="store_true",
+                       help="pictures: measure also how alike they are to the targets as a whole, and as videos, by "
+                            "networks that are downloaded once (238 MB)")
     group.add_argument("--poses", type=Path, metavar="DIR",
                        help="measure also whether somebody stands as he should: a folder of OpenPose's files, named as "
                             "the frames are, or a clip with keypoints.json. An estimator finds his joints again")
@@ -91,6 +94,8 @@ def parse(argv: list[str] | None = None) -> Namespace:
         opt.out = opt.out or default_place(opt)
         check_place(opt)
         return opt
+    if opt.fid:
+        raise UserError("--fid: found with layers; it compares pictures with --targets. Leave it out")
     opt.training = resolve_result_options(opt)
     known = opt.dataroot / "gt"
     opt.truth = None if opt.truth == "none" else opt.truth or (known if known.is_dir() else None)
@@ -136,6 +141,11 @@ def of_pictures(opt: Namespace) -> tuple[dict, str, list[Section]]:
               **({"crop": list(opt.crop)} if opt.crop else {}),
               **({"masks": str(opt.masks)} if opt.masks else {}),
               **evaluate_pairs(pairs, lpips, opt.crop, masks_of(pairs, opt.masks) if opt.masks else None, poses)}
+    if opt.fid:
+        try:
+            result["total"]["images"] |= distances_of(pairs, opt.crop)
+        except Unavailable as error:
+            left_out["FID"] = error.reason
     measured = {frame["frame"] for frame in result["frames"]}
     return result, f"How good the pictures are: {images}", pair_report.worst_pictures(
         [pair for pair in pairs if pair.name in measured], result)

@@ -35,8 +35,9 @@ MAPS = 6
 KEPT_DRAWINGS = 128 * 2 ** 20
 """Bytes of drawn poses in memory: clips overlap, and drawing takes a quarter of a training step."""
 FAST = {"netG": "unet", "n_blocks": 4, "lambda_L1": 20.0, "lr_policy": "cosine", "lr": 0.001, "n_epochs": 200,
-        "n_epochs_decay": 0}
-"""What `--preset fast` is with a dancer, beside the model's (docs/vid2vid/dance.md)."""
+        "n_epochs_decay": 0, "max_dataset_size": 50}
+"""What `--preset fast` is with a dancer, beside the model's (docs/vid2vid/dance.md). Epochs are short, however long her
+clip is, so that their number can follow --budget."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,14 @@ class DanceDataset(PoseDataset):
             raise UserError(f"--driver {driver}: {error}; expected somebody who is seen from head to feet in most "
                             "frames") from None
         return [Person.of(frame) for frame in points]
+
+    def clip(self, index: int, draws: Draws, epoch: int) -> tuple[Sequence, list[int]]:
+        """A random part of a random sequence: short epochs (--max_dataset_size) see all of it in time."""
+        sequence, numbers = super().clip(index, draws, epoch)
+        if draws.rng is not None:
+            start = draws.start(len(sequence) - (numbers[-1] - numbers[0]))
+            numbers = [start + k - numbers[0] for k in numbers]
+        return sequence, numbers
 
     def frames(self, sequence: Sequence, numbers: list[int], draws: Draws) -> dict[str, Tensor]:
         """Maps and layers, of the part of the frame that these need, or at test all frames of the sequence."""

@@ -29,6 +29,9 @@ MEASURES = {
                           "are from where they were meant to be."),
     "true_pose_error": Measure("pose error of the targets", "", "", "The same of the targets: what the "
                                "estimator errs by."),
+    "fid": Measure("FID (Inception v3)", "", "lower", "How far features of the pictures are from those of the targets: "
+                   "0 is alike. Of few pictures it is large and says little."),
+    "video_fid": Measure("video FID (R3D-18)", "", "lower", "The same of stretches of 16 frames."),
 }
 
 
@@ -55,7 +58,7 @@ def tables(result: Mapping) -> list[Table]:
     made = [Table("pictures", [""], [(measure, [shown(figures[name], measure.unit)])
                                      for name, measure in measures.items()])]
     if len(result["sequences"]) > 1:
-        rows = [(Measure(sequence, "", "", ""), [shown(one["images"][name], measure.unit)
+        rows = [(Measure(sequence, "", "", ""), [shown(one["images"].get(name), measure.unit)
                                                  for name, measure in measures.items()])
                 for sequence, one in result["sequences"].items()]
         made.append(Table("sequences", [measure.title.removesuffix(", levels") for measure in measures.values()], rows))

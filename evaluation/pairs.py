@@ -12,6 +12,7 @@ as RGB in [0, 1]. Knows nothing of models and runs.
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.masks import read_mask
+from evaluation.frechet import frechet_distances
 from evaluation.images import (
     Lpips,
     Sum,
@@ -239,6 +241,28 @@ def measures(made: np.ndarray, true: np.ndarray, earlier: tuple[Pair, np.ndarray
             "psnr_mean": Sum(error.figure(error.total / error.weight), 1) if error.weight else Sum(0, 0),
             "ssim": mean(ssim_map(made, true), where), "lpips": perceptual_distance(lpips, seen, true),
             **changes(made, true, earlier, where)}
+
+
+def distances_of(pairs: list[Pair], crop: tuple[int, int] | None = None) -> dict[str, float | None]:
+    """`fid` and `video_fid` (`frechet_distances`) of pictures against their targets, whole or cropped as above.
+
+    Raises:
+        Unavailable: weights of a network cannot be had.
+    """
+    def runs() -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+        run: list[tuple[np.ndarray, np.ndarray]] = []
+        earlier: Pair | None = None
+        for pair in tqdm(pairs, desc="FID", unit="picture"):
+            pixels = pixels_of(pair, crop)
+            if pixels is None:
+                continue
+            if run and not (earlier and pair.follows(earlier) and pixels[1].shape == run[-1][1].shape):
+                yield run
+                run = []
+            run.append((unit_range(pixels[0]), unit_range(pixels[1])))
+            earlier = pair
+        yield run
+    return frechet_distances(runs())
 
 
 def changes(made: np.ndarray, true: np.ndarray, earlier: tuple[Pair, np.ndarray, np.ndarray] | None,

@@ -15,6 +15,7 @@ import test as test_program
 import train
 from data import dance_dataset
 from data.dance_dataset import About, DanceDataset, premultiplied
+from data.image_sequences import Draws
 from data.layer_folder import LayerFolder
 from data.pose_files import skeletons_in
 from datasets import make_pose_dataset
@@ -166,6 +167,14 @@ def test_the_fast_preset_has_values_of_its_own_for_dancers(folder):
     dance, street = (TrainOptions().parse([*words, "--dataset_mode", mode]) for mode in ("dance", "temporal"))
     assert (dance.netG, dance.budget, street.netG, street.budget) == ("unet", 900, "composite", 900)
     assert street.lambda_L1 == 0 < dance.lambda_L1
+    assert dance.max_dataset_size < street.max_dataset_size
+
+
+def test_short_epochs_see_all_of_her_clip(folder):
+    data = item("train", whole=True, max_dataset_size=2)
+    seen = [data.clip(0, Draws(np.random.default_rng(seed)), 1)[1] for seed in range(80)]
+    assert len(data) == 2 and all(frames == list(range(frames[0], frames[0] + 4)) for frames in seen)
+    assert {frames[0] for frames in seen} == set(range(18 - 3))
 
 
 def test_single_frames_of_layers_are_learned_too(folder):

@@ -14,6 +14,8 @@ import pytest
 import torch
 import torchmetrics.functional.image.lpips as lpips_module
 from skimage import data
+from torchvision.models import inception_v3
+from torchvision.models.video import r3d_18
 
 import evaluate as evaluate_program
 from data.pose_files import openpose_text
@@ -370,3 +372,37 @@ def test_joints_that_are_not_known_do_not_count():
     meant[:2] = (0, 0, 1), (0, 50, 1)
     found[:2] = (3, 4, 1), (0, 50, 0)
     assert pose_error(found, meant)[:2] == (10, 1)
+
+
+def test_fid_says_how_alike_two_sets_are(tmp_path, monkeypatch):
+    """With networks of made weights, which lie where downloaded ones do; without them a line says what is missing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("VIDEO_PRETRAINED", "off")
+    for k in range(24):
+        for folder in ("made", "true"):
+            write_png(f"{folder}/{k:04d}.png", texture(k))
+    words = ["--images", "made", "--targets", "true", "--no_lpips", "--fid"]
+    evaluate_program.main(words)
+    missing = json.loads(Path("made/evaluation/metrics.json").read_text())
+    assert "fid" not in missing["total"]["images"] and "inception_v3_google" in missing["left_out"]["FID"]
+    torch.manual_seed(1)
+    weights = tmp_path / "torch/hub/checkpoints"
+    weights.mkdir(parents=True)
+    torch.save(inception_v3(weights=None, init_weights=False).state_dict(),
+               weights / "inception_v3_google-0cc3c7bd.pth")
+    torch.save(r3d_18().state_dict(), weights / "r3d_18-b3b3357e.pth")
+    evaluate_program.main(words)
+    same = json.loads(Path("made/evaluation/metrics.json").read_text())["total"]["images"]
+    assert abs(same["fid"]) < 1e-3 and abs(same["video_fid"]) < 1e-3
+    for k in range(24):
+        write_png(f"made/{k:04d}.png", grey(5 * k))
+    evaluate_program.main(words)
+    other = json.loads(Path("made/evaluation/metrics.json").read_text())["total"]["images"]
+    assert other["fid"] > 100 * abs(same["fid"]) and other["video_fid"] > 100 * abs(same["video_fid"])
+    (weights / "r3d_18-b3b3357e.pth").write_bytes(b"no weights")
+    evaluate_program.main(words)
+    broken = json.loads(Path("made/evaluation/metrics.json").read_text())
+    assert "r3d_18-b3b3357e.pth is not readable" in broken["left_out"]["FID"]
+    with pytest.raises(UserError, match="--fid: found with layers"):
+        evaluate_program.main(["--layers", "made", "--dataroot", "made", "--fid"])
