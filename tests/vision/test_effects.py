@@ -103,3 +103,42 @@ def test_an_effect_is_his_who_stands_in_it_and_nobodys_far_from_all():
     assert not share[:, :, 2, 30].any()  # twenty cells from both: the reach is 3, and at 6 nothing is left
     distance = effects.geodesic_distance(alpha[0], masks[0, 0])[4, 14]
     assert share[:, 0, 4, 14].sum() == pytest.approx(2 - distance / (0.15 * 20), abs=1e-4) and 3 < distance < 6
+
+
+def walkers():
+    """Two who walk side by side, one tall with a wide hat, one small: masks [2, F, h, w], and y of their ground."""
+    masks = np.zeros((2, 20, 44, 90), np.float32)
+    for frame in range(20):
+        x = 12 + 2 * frame
+        masks[0, frame, 6:9, x - 4:x + 5] = masks[0, frame, 9:31, x - 1:x + 2] = 1
+        masks[1, frame, 20:37, x + 3:x + 6] = masks[1, frame, 26:28, x + 2:x + 3 + frame % 5] = 1
+    return masks, np.tile([[30.0], [36.0]], (1, 20))
+
+
+@pytest.mark.parametrize("light", [(1.1, 0.3), (-0.7, 0.1), (1.9, -0.25), (0.0, 1.0)])
+def test_the_light_is_found_that_casts_the_shadows(light):
+    masks, ground = walkers()
+    casters = effects.Casters.of(masks, ground)
+    alpha = 0.5 * effects.cast_shadows(casters, masks.shape[1:], light, 1.0)
+    found, likeness = effects.best_light(alpha, casters, masks.max(axis=0) < 0.05, 1.0)
+    np.testing.assert_allclose(found, light, atol=0.1)
+    assert likeness > 0.95
+
+
+def test_a_mirror_image_in_the_ground_is_below_the_feet():
+    masks, ground = walkers()
+    image = effects.cast_shadows(effects.Casters.of(masks[:1], ground[:1]), masks.shape[1:], (0, 1), 0.7)[0]
+    assert image[30 + 5, 12] > 0.5 and image[30 - 5, 12] < 0.01
+
+
+def test_of_two_who_walk_side_by_side_each_has_the_shadow_of_his_shape():
+    masks, ground = walkers()
+    own = np.stack([effects.cast_shadows(effects.Casters.of(masks[[k]], ground[[k]]), masks.shape[1:], (0.9, 0.15), 0.7)
+                    for k in range(2)])
+    alpha = 0.5 * own.max(axis=0)
+    modes = [effects.pose_modes(RNG.normal(size=(20, 3)).astype(np.float32), 4)] * 2  # poses tell nothing
+    share = effects.effect_assignment(alpha, masks, modes, cell=4)
+    beside = masks.max(axis=0) < 0.05
+    for k in range(2):
+        mine = beside & (own[k] > 0.3) & (own[1 - k] < 0.05)
+        assert (share[k] * alpha)[mine].sum() > 0.9 * alpha[mine].sum()

@@ -333,7 +333,11 @@ def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndar
 
 
 def assign_effects(alpha: np.ndarray, masks: np.ndarray, poses: list[np.ndarray]) -> np.ndarray:
-    """The effects of each layer: `alpha` [F, H, W] of all, shared out among the people; uint8 [L, F, H, W]."""
+    """The effects of each layer: `alpha` [F, H, W] of all, shared out among the people; uint8 [L, F, H, W].
+
+    Where shadows lie on each other, what one lets through the other darkens again: shares are exponents of that, so
+    that the layers together are as dark as the frame.
+    """
     count = min(effects.ASSIGNMENT_MODES, len(alpha) // 3)
     share = effects.effect_assignment(np.stack([coarse(one) for one in alpha]),
                                       np.stack([[coarse(mask) / 255 for mask in person] for person in masks]),
@@ -341,7 +345,8 @@ def assign_effects(alpha: np.ndarray, masks: np.ndarray, poses: list[np.ndarray]
     result = np.empty(masks.shape, np.uint8)
     for mine, my_share in zip(result, share):
         for effect, whole, part in zip(mine, alpha, my_share):
-            effect[:] = (255 * whole * cv2.resize(part, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)).round()
+            mine_alone = cv2.resize(part, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)
+            effect[:] = (255 * (1 - (1 - whole.clip(0, 0.99)) ** mine_alone)).round()
     return result
 
 

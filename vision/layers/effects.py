@@ -5,10 +5,15 @@ gets lighter (light, a reflection), with the least alpha that explains the frame
 frames, usually on a coarse grid. Nothing here knows files, options or networks.
 """
 
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from scipy import ndimage
 
+from util.clips import evenly_spread
 from vision.layers.patches import Patch
 
 POSE_SIDE = 24  # pixels of a mask in its own box
@@ -19,6 +24,12 @@ DISTANCE_SCALE = 24.0  # pixels of geodesic distance at which it is e times less
 REACH = 0.15  # of the picture's height: geodesic distance at which an effect begins to be nobody's
 EM_ROUNDS = 10
 DECIDED = 3.0  # power of shares: what is more likely somebody's is nearly all his
+FARTHEST, HEIGHTS, STEP = 3.0, (-0.8, 1.3), 0.2  # of the shadow of something 1 high: x and y of its end, as first tried
+LIGHT_FRAMES, MOST_LIKELY = 24, 6  # frames in which they are tried; how many are looked at more closely
+PENUMBRA = 0.05  # of people's height: blur of the shadows that are expected
+UNEXPECTED = 0.05  # what is expected where nobody's shadow should be
+LIT_ALIKE = (0.3, 0.6)  # likeness of effects to shadows by one light from which on that tells anything; tells most
+LIGHT_WEIGHT = 2.0
 FAINTEST_LINK = 0.02  # alpha of a cell through which an effect is followed
 LEAST_TOUCH = 0.3  # share of an effect, over time, that touches somebody
 GAP = 7  # cells: a gap in the zone of effects that is closed, where a shadow hardly ever goes away
@@ -180,9 +191,9 @@ def one_cell_wider(where: np.ndarray) -> np.ndarray:
 def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell: int) -> np.ndarray:
     """Whose shadow or reflection it is, as a share of each person.
 
-    It is told by the way to each person through the effect, by whose pose it depends on, and by each person's effect
-    footprint: a shadow keeps its place with the person who casts it, and one sun shines on all. Footprints and
-    assignment are found together, by expectation maximization of a mixture.
+    It is told by the way to each person through the effect, by whose pose it depends on, by where one light for all
+    casts each person's shadow, and by each person's effect footprint: a shadow keeps its place with the person who
+    casts it. Footprints and assignment are found together, by expectation maximization of a mixture.
 
     Args:
         alpha: [F, h, w] of all effects.
@@ -197,8 +208,8 @@ def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarr
     depends = np.stack([explained_variance(series, own) for own in modes])
     way = np.stack([[geodesic_distance(effect, mask) for effect, mask in zip(alpha, person)] for person in masks])
     score = MOTION_WEIGHT * depends[:, None] - cell / DISTANCE_SCALE * way
-    belief = np.exp(score - score.max(axis=0))
-    places = [ground_contact(person) for person in masks]
+    places = np.stack([ground_contact(person) for person in masks])
+    belief = np.exp(score - score.max(axis=0)) * expected_of_light(alpha, masks, places[..., 1])
     share = belief / belief.sum(axis=0)
     for _ in range(EM_ROUNDS):
         footprints = [effect_footprint(alpha * part, place) for part, place in zip(share, places)]
@@ -210,6 +221,108 @@ def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarr
     share = share ** DECIDED
     share /= share.sum(axis=0)
     return share * (2 - way.min(axis=0) / (REACH * alpha.shape[1])).clip(0, 1)
+
+
+def expected_of_light(alpha: np.ndarray, masks: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """How far each effect is where the light that explains all of them best casts each person's shadow.
+
+    Two people who walk side by side keep each other's shadow in the same place beside them; only its shape tells them
+    apart then.
+
+    Args:
+        alpha: [F, h, w] of all effects.
+        masks: [L, F, h, w] of the people, in [0, 1].
+        ground: [L, F], y of the ground that each person stands on.
+
+    Returns:
+        [L, F, h, w]; 1 for everybody where no light explains them.
+    """
+    if len(masks) < 2:
+        return np.ones_like(masks)
+    heights = [(mask.max(axis=1) > 0.3).sum() for person in masks for mask in person if (mask > 0.3).any()]
+    if not heights or not alpha.any():
+        return np.ones_like(masks)
+    blur = max(PENUMBRA * float(np.median(heights)), 0.7)
+    used = evenly_spread(len(alpha), LIGHT_FRAMES)
+    light, likeness = best_light(alpha[used], Casters.of(masks[:, used], ground[:, used]),
+                                 masks[:, used].max(axis=0) < 0.05, blur)
+    trust = np.clip((likeness - LIT_ALIKE[0]) / (LIT_ALIKE[1] - LIT_ALIKE[0]), 0, 1)
+    each = [Casters.of(masks[[person]], ground[[person]]) for person in range(len(masks))]
+    return np.stack([(cast_shadows(person, alpha.shape, light, blur) + UNEXPECTED) ** (LIGHT_WEIGHT * trust)
+                     for person in each])
+
+
+def best_light(alpha: np.ndarray, casters: "Casters", visible: np.ndarray, blur: float) -> tuple[np.ndarray, float]:
+    """The light whose shadows of people are most like the effects that are there.
+
+    Args:
+        alpha: [F, h, w] of all effects.
+        casters: the people in these frames.
+        visible: bool [F, h, w], where they cover nothing.
+        blur: of the shadows, in cells.
+
+    Returns:
+        (x, y) of the shadow of something 1 high from its foot, as `cast_shadows` wants it; and the likeness, from 0 to
+        1, the cosine of the angle between both series.
+    """
+    shown = alpha * visible
+    norm = np.square(shown).sum()
+
+    def likeness(light: tuple[float, float]) -> float:
+        expected = cast_shadows(casters, alpha.shape, light, blur) * visible
+        return float((expected * shown).sum() / np.sqrt(max(np.square(expected).sum() * norm, 1e-9)))
+
+    tried = {light: likeness(light) for light in product(np.arange(-FARTHEST, FARTHEST + 0.01, STEP),
+                                                         np.arange(*HEIGHTS, STEP))}
+    for finer in (STEP / 2, STEP / 4):  # a long thin shadow may lie between those tried, so more than the best count
+        likely = sorted(tried, key=tried.__getitem__)[-MOST_LIKELY:]
+        around = {(x + dx, y + dy) for x, y in likely for dx, dy in product((-finer, 0, finer), repeat=2)} - set(tried)
+        tried |= {light: likeness(light) for light in around}
+    best = max(tried, key=tried.__getitem__)
+    return np.array(best), tried[best]
+
+
+class Casters(NamedTuple):
+    """The cells that people cover, each as something that casts a shadow.
+
+    Attributes:
+        frame: where it is seen.
+        x: its place.
+        ground: y of the ground below it.
+        above: cells that it is above the ground.
+        weight: share of the cell that is covered.
+    """
+
+    frame: np.ndarray
+    x: np.ndarray
+    ground: np.ndarray
+    above: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, masks: np.ndarray, ground: np.ndarray) -> "Casters":
+        """Of people with masks [L, F, h, w] who stand on the ground at y [L, F]."""
+        person, frame, y, x = np.nonzero(masks > 0.3)
+        below = ground[person, frame]
+        return cls(frame, x, below, np.maximum(below - y, 0), masks[person, frame, y, x])
+
+
+def cast_shadows(casters: Casters, shape: tuple[int, ...], light: Sequence[float], blur: float) -> np.ndarray:
+    """Where a light casts the shadows of people who stand on a plane: [F, h, w], which is `shape`, in [0, 1].
+
+    What is z above the ground has its shadow z times `light` beside the foot; (0, 1) makes mirror images in the ground.
+
+    Args:
+        light: x and y.
+        blur: standard deviation in cells.
+    """
+    count, height, width = shape
+    x, y = (np.rint(start + share * casters.above).astype(int)
+            for start, share in zip((casters.x, casters.ground), light))
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    cells = ((casters.frame * height + y) * width + x)[inside]
+    shadows = np.bincount(cells, casters.weight[inside], count * height * width).reshape(shape).astype(np.float32)
+    return np.stack([cv2.GaussianBlur(np.minimum(one, 1), (0, 0), blur) for one in shadows])
 
 
 def ground_contact(masks: np.ndarray) -> np.ndarray:
