@@ -252,7 +252,8 @@ def expected_of_light(alpha: np.ndarray, masks: np.ndarray, ground: np.ndarray) 
                      for person in each])
 
 
-def best_light(alpha: np.ndarray, casters: "Casters", visible: np.ndarray, blur: float) -> tuple[np.ndarray, float]:
+def best_light(alpha: np.ndarray, casters: "Casters", visible: np.ndarray,
+               blur: float) -> tuple[tuple[float, float], float]:
     """The light whose shadows of people are most like the effects that are there.
 
     Args:
@@ -279,7 +280,7 @@ def best_light(alpha: np.ndarray, casters: "Casters", visible: np.ndarray, blur:
         around = {(x + dx, y + dy) for x, y in likely for dx, dy in product((-finer, 0, finer), repeat=2)} - set(tried)
         tried |= {light: likeness(light) for light in around}
     best = max(tried, key=tried.__getitem__)
-    return np.array(best), tried[best]
+    return best, tried[best]
 
 
 class Casters(NamedTuple):
