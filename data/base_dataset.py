@@ -19,10 +19,12 @@ class BaseDataset(Dataset, ABC):
         frame_rate: frames per second of videos that are made from its items in order.
         of_one_dataroot: names of options that say something about the files of the dataroot that they were given with,
             such as which frames: test.py does not take them over from a training on another one.
+        presets: values for options that a preset of the model has with these data, beside its own and before them.
     """
 
     frame_rate = DEFAULT_FRAME_RATE
     of_one_dataroot: frozenset[str] = frozenset()
+    presets: dict[str, dict] = {}
 
     def __init__(self, opt):
         self.opt = opt
@@ -42,8 +44,12 @@ class BaseDataset(Dataset, ABC):
         """
         return {}
 
-    def preload(self) -> None:
-        """Read into memory what training will need again and again. Called once, before the first epoch."""
+    def preload(self, keep: bool = True) -> None:
+        """Read into memory what training will need again and again. Called once, before the first epoch.
+
+        Args:
+            keep: no: there will be no epoch; it is only seen that all can be read.
+        """
 
     @abstractmethod
     def __len__(self) -> int:

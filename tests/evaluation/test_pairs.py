@@ -13,14 +13,20 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics.functional.image.lpips as lpips_module
+from skimage import data
 
 import evaluate as evaluate_program
+from data.pose_files import openpose_text
 from evaluation import images
 from evaluation.pair_report import tables
 from evaluation.pairs import Pictures, evaluate_pairs, masks_of, matched
+from evaluation.poses import pose_error
+from preparation.estimators import near_a_skeleton
 from tests.golden_actor import figures
 from util.errors import UserError
+from util.files import write_text
 from util.images import read_deep_image, unit_range, write_png
+from vision.people.body25 import person_of_coco
 
 ROOT = Path(__file__).parents[2]
 WIDTH, HEIGHT = 48, 40
@@ -333,3 +339,34 @@ def test_only_a_part_round_the_content_is_measured_and_white_targets_are_left_ou
         evaluate_program.main(["--images", "made", "--targets", "true", "--crop", "10,10", "--no_lpips"])
     with pytest.raises(UserError, match="--crop: found '10'"):
         evaluate_program.main(["--images", "made", "--targets", "true", "--crop", "10"])
+
+
+def test_the_pose_error_is_what_a_pose_is_off_by(tmp_path, monkeypatch):
+    """An estimator finds somebody again in a picture; in one that is moved he is off by the motion."""
+    monkeypatch.chdir(tmp_path)
+    picture = data.astronaut()
+    estimate, pose = near_a_skeleton(), np.array([[222, 128, 1], *[[240, 120, 1]] * 4, [306, 256, 1], [113, 240, 1],
+                                                 *[[0, 0, 0]] * 4, [290, 470, 1], [150, 470, 1], *[[0, 0, 0]] * 4])
+    for _ in range(4):  # until it finds what it was told
+        pose = estimate(picture, pose)
+        pose[[7, 8, 9, 10, 13, 14, 15, 16]] = 0  # of arms and legs nothing is seen
+    write_text("poses/0001_keypoints.json", openpose_text(person_of_coco(pose)))
+    write_png("made/0001.png", np.roll(picture, 12, axis=1))
+    write_png("true/0001.png", picture)
+    evaluate_program.main(["--images", "made", "--targets", "true", "--poses", "poses", "--no_lpips"])
+    found = json.loads(Path("made/evaluation/metrics.json").read_text())["total"]["images"]
+    height = np.ptp(pose[pose[:, 2] > 0, 1])
+    assert found["true_pose_error"] < 3
+    assert found["pose_error"] == pytest.approx(100 * 12 / height, abs=3)
+    with pytest.raises(UserError, match="--poses made: neither keypoints.json nor files"):
+        evaluate_program.main(["--images", "made", "--targets", "true", "--poses", "made", "--no_lpips"])
+    with pytest.raises(UserError, match="--poses: found with --crop"):
+        evaluate_program.main(["--images", "made", "--targets", "true", "--poses", "poses", "--crop", "9x9"])
+
+
+def test_joints_that_are_not_known_do_not_count():
+    meant, found = np.zeros((17, 3)), np.ones((17, 3))
+    assert pose_error(found, meant).weight == 0
+    meant[:2] = (0, 0, 1), (0, 50, 1)
+    found[:2] = (3, 4, 1), (0, 50, 0)
+    assert pose_error(found, meant)[:2] == (10, 1)
