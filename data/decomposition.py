@@ -24,6 +24,7 @@ from vision.geometry.canvas import Canvas
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import Solution, solve
+from vision.layers.flow_completion import completed
 from vision.layers.standing_still import left_out
 from vision.people.iuv import is_body
 from vision.people.person_mask import PERSON_MARGIN
@@ -31,7 +32,6 @@ from vision.people.person_mask import PERSON_MARGIN
 EDGE = 3  # pixels of a moving camera's frame, into which small motions would bring what it does not show
 BARELY = 5  # of 255: what covers no more than this leaves a pixel as it is
 MOST_WARPED = 40  # frames, each way, in which a moving camera's background is looked for
-NEIGHBOURS = (1, 2, 4, 8, 16, 32)  # frames that are registered to one that shares no scene with them
 MUCH_HIDDEN = 0.002  # of a frame: scene behind people that is worth a word where nobody ever sees it
 NO_PLATE = 0.05
 """Unexplained brightness from which on there is no one plate: the camera moves, and is not registered."""
@@ -233,9 +233,14 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
                   "background, and somebody who is shifted far in time stands before what the camera sees now; "
                   f"{remedy}", flush=True)
         nothing = {layer: np.zeros((length, *canvas.size[::-1]), np.uint8) for layer in people}
-        return Decomposition(canvas, laid[0], people, nothing, frames, shows_hidden, bodies, orders,
-                             list(kept(folder and folder / "backgrounds.npz", backgrounds_of_their_own,
-                                       np.stack(frames), np.stack(list(people.values())))))
+        backgrounds, guessed = kept(folder and folder / "backgrounds.npz", backgrounds_of_their_own, np.stack(frames),
+                                    np.stack(list(people.values())))
+        if distributed.rank() == 0 and (guessed > MUCH_HIDDEN).any():
+            some = np.flatnonzero(guessed > MUCH_HIDDEN)
+            print(f"NOTE: of what people hide, up to {guessed.max():.1%} of the picture is never seen, in {len(some)} "
+                  f"frames, {root.frames[some[0]]} to {root.frames[some[-1]]}: where people are removed or moved away, "
+                  "a guess is shown there", flush=True)
+        return Decomposition(canvas, laid[0], people, nothing, frames, shows_hidden, bodies, orders, list(backgrounds))
     for layer, share in never_seen_behind(people, masks, in_view).items():
         if distributed.rank() == 0:
             print(f"NOTE: what lies behind the people of layer {layer} is never seen, {share:.1%} of the picture: "
@@ -269,30 +274,21 @@ def never_seen_behind(people: dict[int, np.ndarray], masks: np.ndarray, in_view:
     return {layer: float(share) for layer, share in shares.items() if share > MUCH_HIDDEN}
 
 
-def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The background of each frame where no one scene explains all: the frame itself, and behind people what the frames
-    around show, moved to it; what none of them shows is inpainted.
+def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The background of each frame where no one scene explains all: the frame itself, and behind people what other
+    frames show, followed to them (vision/layers/flow_completion.py).
 
     Args:
         frames: uint8 [F, H, W, 3].
         people: uint8 [L, F, H, W], mattes of each layer's people.
 
     Returns:
-        uint8 [H, W, 3] each.
+        uint8 [F, H, W, 3], and the share of each frame that no frame shows, [F].
     """
     covered = people.max(axis=0)
-    shown = [cv2.dilate(one, np.ones((7, 7), np.uint8)) <= BARELY for one in covered]
-
-    def background(frame: int) -> np.ndarray:
-        def seen_from_here(other: int) -> filling.Shown:
-            moved = filling.registered(frames[frame], shown[frame], frames[other], shown[other])
-            return filling.exposed_alike(frames[frame], shown[frame], moved)
-
-        filled, unknown = filling.filled_from_frames(frame, len(frames), frames[frame], ~shown[frame], seen_from_here,
-                                                     NEIGHBOURS)
-        return cv2.inpaint(filled, unknown.astype(np.uint8), 5, cv2.INPAINT_TELEA)
-
-    return tuple(background(frame) for frame in range(len(frames)))
+    hidden = np.stack([cv2.dilate(one, np.ones((7, 7), np.uint8)) > BARELY for one in covered])
+    made, guessed = completed(frames, hidden)
+    return np.stack(made), guessed.mean(axis=(1, 2))
 
 
 def overlap(mattes: list[np.ndarray]) -> bool:
