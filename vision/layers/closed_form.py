@@ -15,6 +15,7 @@ from util.clips import evenly_spread
 from vision.geometry.flow import optical_flow, warp_frames
 from vision.layers import clean_plate, effects
 from vision.layers.clean_plate import LEVEL, grey
+from vision.layers.patch_filling import filled_by_patches
 from vision.layers.standing_still import doubtful
 
 CELL = 4  # pixels of a cell of the coarse grid
@@ -82,6 +83,10 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     plate[inner], zone[inner] = part_plate, region.zone
     if flows is not None:
         plate = clean_plate.back_projected(plate, seen_frames, flows, clear, (zone == 0) & (seen > 0))
+    hidden = (seen == 0) & in_view.any(axis=0)
+    if hidden.any():
+        patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, seen == 0)
+        plate = np.where(hidden[..., None], patches * LEVEL, plate)
     alpha = np.zeros(clear.shape, np.float32)
     alpha[part] = [extrapolated_to_people(np.abs(effect), visible, region.zone)
                    for effect, visible in zip(effect_alphas(region, part_plate), region.clear)]

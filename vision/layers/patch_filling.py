@@ -18,13 +18,16 @@ ROUNDS = (8, 2)  # at the coarsest scale and at the finest
 FADE = 1.3  # factor by which a patch counts less for each pixel that it lies farther in
 
 
-def filled_by_patches(picture: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+def filled_by_patches(picture: np.ndarray, unknown: np.ndarray, empty: np.ndarray | None = None) -> np.ndarray:
     """A picture, uint8 [H, W, 3], whose unknown pixels, bool [H, W], are made of patches of the others.
 
     The same picture and hole always give the same. Each hole is filled from around it; where there is too little for a
     patch, its surroundings go on (Telea, 2004).
+
+    Args:
+        empty: bool [H, W], what stays as it is, and of which no patch may have anything; None: nothing.
     """
-    result = picture.copy()
+    result, empty = picture.copy(), np.zeros_like(unknown) if empty is None else empty & ~unknown
     joined = cv2.dilate(unknown.astype(np.uint8), np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(joined)
     for label in range(1, count):
@@ -32,24 +35,26 @@ def filled_by_patches(picture: np.ndarray, unknown: np.ndarray) -> np.ndarray:
         margin = max(round(AROUND * max(width, height)), LEAST_AROUND)
         window = np.s_[max(y - margin, 0):y + height + margin, max(x - margin, 0):x + width + margin]
         hole = unknown[window] & (labels[window] == label)
-        result[window] = np.where(hole[..., None], _filled(picture[window], unknown[window]), result[window])
+        result[window] = np.where(hole[..., None], _filled(picture[window], unknown[window], empty[window]),
+                                  result[window])
     return result
 
 
-def _filled(picture: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+def _filled(picture: np.ndarray, unknown: np.ndarray, empty: np.ndarray) -> np.ndarray:
     """A picture with all its holes filled, coarse to fine."""
     rng = np.random.default_rng(0)
     levels = max(int(np.log2(min(unknown.shape) / SMALLEST)), 0)
     thickness = 2 * cv2.distanceTransform(np.pad(unknown, 1).astype(np.uint8), cv2.DIST_L2, 5).max()
     levels = min(levels, max(int(np.ceil(np.log2(thickness / REACH))), 0))
-    made = cv2.inpaint(picture, unknown.astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(np.float32)
+    made = cv2.inpaint(picture, (unknown | empty).astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(np.float32)
     matches: np.ndarray | None = None
     for level in range(levels, -1, -1):
         size = tuple(max(round(side / 2 ** level), 1) for side in unknown.shape[::-1])
         hole = cv2.resize(unknown.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         known = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         patch = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
-        whole = cv2.erode((~hole).astype(np.uint8), patch, borderValue=0) > 0
+        lacking = cv2.resize((unknown | empty).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        whole = cv2.erode((~lacking).astype(np.uint8), patch, borderValue=0) > 0
         if not whole.any() or min(size) <= 2 * REACH:
             continue
         start = cv2.resize(made, size, interpolation=cv2.INTER_AREA if level == levels else cv2.INTER_CUBIC)
