@@ -23,14 +23,17 @@ from util.kept import kept
 from vision.geometry.canvas import Canvas
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
-from vision.layers.closed_form import Solution, solve
-from vision.layers.flow_completion import completed
+from vision.layers.closed_form import Solution, assign_effects, solve
+from vision.layers.effects import pose_vectors
+from vision.layers.flow_completion import completed, wider
+from vision.layers.passing_shadows import measured, passing_shadows
 from vision.layers.standing_still import left_out
 from vision.people.iuv import is_body
 from vision.people.person_mask import PERSON_MARGIN
 
 EDGE = 3  # pixels of a moving camera's frame, into which small motions would bring what it does not show
 BARELY = 5  # of 255: what covers no more than this leaves a pixel as it is
+FAINT_SHADOW, SHADOW_EDGE = 0.03, 4  # alpha, and pixels around, of shadows under which other frames say what there is
 MOST_WARPED = 40  # frames, each way, in which a moving camera's background is looked for
 MUCH_HIDDEN = 0.002  # of a frame: scene behind people that is worth a word where nobody ever sees it
 NO_PLATE = 0.05
@@ -200,7 +203,7 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
     `folder`, such as a run's, what took long to compute, where another process finds it.
 
     Where the frames do not show one scene, as where the camera moves and is not registered, or moves between near and
-    far things, each frame gets a background of its own, nobody has effects, and that is said.
+    far things, each frame gets a background of its own, and that is said.
 
     Raises:
         UserError: masks are missing.
@@ -228,19 +231,20 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
             print(f"WARNING: --init closed_form: the frames of {root.path} do not show one scene: a quarter of the "
                   f"pixels beside people differs by {100 * solution.unexplained:.0f} % of white from the best "
                   f"background, expected less than {100 * NO_PLATE:.0f} %; so each frame has a background of its own, "
-                  "and what people hide is filled from the frames around. Mattes, the order of people, small shifts in "
-                  "time and removal as far as neighbours show what is hidden work well; shadows stay in the "
-                  "background, and somebody who is shifted far in time stands before what the camera sees now; "
+                  "and what people hide is filled from the frames around. Mattes, the order of people, removal and "
+                  "small shifts in time work well; a shadow that does not soon pass by stays in the background, and "
+                  "somebody who is shifted far in time stands before what the camera sees now; "
                   f"{remedy}", flush=True)
-        nothing = {layer: np.zeros((length, *canvas.size[::-1]), np.uint8) for layer in people}
-        backgrounds, guessed = kept(folder and folder / "backgrounds.npz", backgrounds_of_their_own, np.stack(frames),
-                                    np.stack(list(people.values())))
+        backgrounds, shadows, guessed = kept(folder and folder / "backgrounds.npz", backgrounds_of_their_own,
+                                             np.stack(frames), np.stack(list(people.values())))
         if distributed.rank() == 0 and (guessed > MUCH_HIDDEN).any():
             some = np.flatnonzero(guessed > MUCH_HIDDEN)
             print(f"NOTE: of what people hide, up to {guessed.max():.1%} of the picture is never seen, in {len(some)} "
                   f"frames, {root.frames[some[0]]} to {root.frames[some[-1]]}: where people are removed or moved away, "
                   "a guess is shown there", flush=True)
-        return Decomposition(canvas, laid[0], people, nothing, frames, shows_hidden, bodies, orders, list(backgrounds))
+        effects = {layer: np.stack([canvas.lay(alpha, frame) for frame, alpha in enumerate(mine)])
+                   for layer, mine in zip(people, shadows)}
+        return Decomposition(canvas, laid[0], people, effects, frames, shows_hidden, bodies, orders, list(backgrounds))
     for layer, share in never_seen_behind(people, masks, in_view).items():
         if distributed.rank() == 0:
             print(f"NOTE: what lies behind the people of layer {layer} is never seen, {share:.1%} of the picture: "
@@ -274,21 +278,32 @@ def never_seen_behind(people: dict[int, np.ndarray], masks: np.ndarray, in_view:
     return {layer: float(share) for layer, share in shares.items() if share > MUCH_HIDDEN}
 
 
-def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The background of each frame where no one scene explains all: the frame itself, and behind people what other
-    frames show, followed to them (vision/layers/flow_completion.py).
+def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The background of each frame where no one scene explains all: the frame itself, and behind people and under their
+    shadows (vision/layers/passing_shadows.py) what other frames show, followed to them
+    (vision/layers/flow_completion.py).
 
     Args:
         frames: uint8 [F, H, W, 3].
         people: uint8 [L, F, H, W], mattes of each layer's people.
 
     Returns:
-        uint8 [F, H, W, 3], and the share of each frame that no frame shows, [F].
+        uint8 [F, H, W, 3]; the alpha of each layer's shadows, uint8 [L, F, H, W]; and the share of each frame that is a
+        guess, as no frame shows it, [F].
     """
     covered = people.max(axis=0)
     hidden = np.stack([cv2.dilate(one, np.ones((7, 7), np.uint8)) > BARELY for one in covered])
-    made, guessed = completed(frames, hidden)
-    return np.stack(made), guessed.mean(axis=(1, 2))
+    shaded = np.zeros_like(hidden)
+
+    def shadows(backgrounds: np.ndarray) -> np.ndarray:
+        shaded[:] = [wider(alpha > FAINT_SHADOW, SHADOW_EDGE)
+                     for alpha in passing_shadows(frames, backgrounds, hidden)]
+        return shaded
+
+    made, guessed = completed(frames, hidden, shadows)
+    alpha = np.stack([measured(*one) for one in zip(frames, made, hidden, shaded)])
+    effects = assign_effects(alpha, people, [pose_vectors(mattes) for mattes in people])
+    return np.stack(made), effects, guessed.mean(axis=(1, 2))
 
 
 def overlap(mattes: list[np.ndarray]) -> bool:

@@ -26,7 +26,6 @@ from scipy.sparse.linalg import splu
 from vision.geometry.flow import backward_warp, optical_flow
 from vision.layers.patch_filling import filled_by_patches
 
-PASSES = 2  # in the second, nobody is there any more whose motion the flow beside him could have
 BESIDE = 2  # pixels beside people, whose motion the flow there still has
 AROUND = 3  # pixels around a hole in which what fills it is held against the frame
 CELL = 4  # pixels of a side of the cells in which smooth things are continued
@@ -55,12 +54,10 @@ class Completion:
     Args:
         greys: uint8 [H, W] each, the frames.
         hidden: bool [F, H, W], where people hide the background.
-        unsure: bool [F, H, W], what more is looked for in other frames, though the frame shows something there, such
-            as shadows; None: nothing.
     """
 
-    def __init__(self, greys: Sequence[np.ndarray], hidden: np.ndarray, unsure: np.ndarray | None = None):
-        self.hidden = hidden if unsure is None else hidden | unsure
+    def __init__(self, greys: Sequence[np.ndarray], hidden: np.ndarray):
+        self.hidden = hidden
         self.wanted = np.stack([wider(one, AROUND) for one in self.hidden])
         length = len(greys)
         self.past = followed(greys, hidden, self.wanted, range(length))
@@ -109,16 +106,30 @@ class Completion:
         return cv2.resize(where.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
 
 
-def completed(frames: np.ndarray, hidden: np.ndarray, unsure: np.ndarray | None = None) -> tuple[
-        list[np.ndarray], np.ndarray]:
-    """The backgrounds of all frames, uint8 [F, H, W, 3], and what of them is a guess: bool [F, H, W]. The arguments are
-    those of `Completion`."""
-    made = frames
-    for _ in range(PASSES):
-        completion = Completion([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in made], hidden, unsure)
-        made, unknown = map(np.stack, zip(*(completion.background(frame, frames.__getitem__)
-                                            for frame in range(len(frames)))))
+def completed(frames: np.ndarray, hidden: np.ndarray,
+              more: Callable[[np.ndarray], np.ndarray] | None = None) -> tuple[list[np.ndarray], np.ndarray]:
+    """The backgrounds of all frames.
+
+    Two times: the second time nobody is there any more whose motion the flow beside him could have.
+
+    Args:
+        frames: uint8 [F, H, W, 3].
+        hidden: bool [F, H, W], where people hide the background.
+        more: says of the backgrounds of the first time what more is hidden, such as by shadows: bool [F, H, W].
+
+    Returns:
+        uint8 [H, W, 3] each, and what of them is a guess: bool [F, H, W].
+    """
+    made, _ = _once(frames, frames, hidden)
+    made, unknown = _once(frames, made, hidden if more is None else hidden | more(made))
     return with_guesses(list(made), unknown), unknown
+
+
+def _once(frames: np.ndarray, by: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The backgrounds of frames, [F, H, W, 3], and what no frame shows of them, by the flow between other pictures."""
+    completion = Completion([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in by], hidden)
+    made, unknown = zip(*(completion.background(frame, frames.__getitem__) for frame in range(len(frames))))
+    return np.stack(made), np.stack(unknown)
 
 
 # ---- flow and places ------------------------------------------------------------------------------------------------
