@@ -296,8 +296,8 @@ def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np
     shaded = np.zeros_like(hidden)
 
     def shadows(backgrounds: np.ndarray) -> np.ndarray:
-        shaded[:] = [wider(alpha > FAINT_SHADOW, SHADOW_EDGE)
-                     for alpha in passing_shadows(frames, backgrounds, hidden)]
+        for where, alpha in zip(shaded, passing_shadows(frames, backgrounds, hidden)):
+            where |= wider(alpha > FAINT_SHADOW, SHADOW_EDGE)
         return shaded
 
     made, guessed = completed(frames, hidden, shadows)

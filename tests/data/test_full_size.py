@@ -163,4 +163,4 @@ def test_what_people_hide_before_a_camera_that_walks_comes_from_full_size_frames
             sharp[way].append(np.abs(cv2.Laplacian(picture.astype(np.float32), cv2.CV_32F))[behind].mean())
     own, enlarged, true = (np.mean(one) for one in sharp.values())
     assert enlarged < 0.6 * true and 0.75 * true < own < 1.25 * true
-    assert np.mean(off["own"]) < 1.3 * np.mean(off["enlarged"])  # what is sharp is punished for half a pixel
+    assert np.mean(off["own"]) < 1.5 * np.mean(off["enlarged"])  # what is sharp is punished for half a pixel

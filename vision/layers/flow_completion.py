@@ -26,6 +26,7 @@ from scipy.sparse.linalg import splu
 from vision.geometry.flow import backward_warp, optical_flow
 from vision.layers.patch_filling import filled_by_patches
 
+ROUNDS = 3
 BESIDE = 2  # pixels beside people, whose motion the flow there still has
 AROUND = 3  # pixels around a hole in which what fills it is held against the frame
 CELL = 4  # pixels of a side of the cells in which smooth things are continued
@@ -110,18 +111,20 @@ def completed(frames: np.ndarray, hidden: np.ndarray,
               more: Callable[[np.ndarray], np.ndarray] | None = None) -> tuple[list[np.ndarray], np.ndarray]:
     """The backgrounds of all frames.
 
-    Two times: the second time nobody is there any more whose motion the flow beside him could have.
+    Several times: from the second on nobody is there any more whose motion the flow beside him could have.
 
     Args:
         frames: uint8 [F, H, W, 3].
         hidden: bool [F, H, W], where people hide the background.
-        more: says of the backgrounds of the first time what more is hidden, such as by shadows: bool [F, H, W].
+        more: says of the backgrounds so far what more is hidden, such as by shadows: bool [F, H, W].
 
     Returns:
         uint8 [H, W, 3] each, and what of them is a guess: bool [F, H, W].
     """
-    made, _ = _once(frames, frames, hidden)
-    made, unknown = _once(frames, made, hidden if more is None else hidden | more(made))
+    made, unknown = _once(frames, frames, hidden)
+    for _ in range(1, ROUNDS if hidden.any() else 1):
+        hidden = hidden if more is None else hidden | more(made)
+        made, unknown = _once(frames, made, hidden)
     return with_guesses(list(made), unknown), unknown
 
 

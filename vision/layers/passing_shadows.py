@@ -35,7 +35,7 @@ def passing_shadows(frames: np.ndarray, without: np.ndarray, hidden: np.ndarray)
 
     Args:
         frames: uint8 [F, H, W, 3].
-        without: the same as far as is known without people.
+        without: the same without people, and without shadows as far as they are known.
         hidden: bool [F, H, W], where people are, and what is next to them.
     """
     shape = hidden.shape[1:]
@@ -56,8 +56,7 @@ def passing_shadows(frames: np.ndarray, without: np.ndarray, hidden: np.ndarray)
                     break
                 way = way + backward_warp(flows[before], way, cv2.INTER_LINEAR)
                 if distance in STEPS:
-                    changes[frame].append(brightness_change(greys[frame], greys[other], covered[frame], covered[other],
-                                                            way))
+                    changes[frame].append(brightness_change(greys[frame], still[other], covered[frame], way))
     alpha = np.zeros(covered.shape, np.float32)
     for frame, found in enumerate(changes):
         if len(found) < FEWEST:
@@ -97,15 +96,19 @@ def smoothed(flow: np.ndarray) -> np.ndarray:
     return cv2.resize(medians, size, interpolation=cv2.INTER_LINEAR)
 
 
-def brightness_change(grey: np.ndarray, other: np.ndarray, covered: np.ndarray, covered_there: np.ndarray,
-                      way: np.ndarray) -> np.ndarray:
-    """The logarithm of how much brighter a frame is than another one: [H, W], nan where either does not show it."""
-    outside = backward_warp(np.zeros(grey.shape, np.uint8), way, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
-    there = backward_warp(covered_there.astype(np.float32), way, cv2.INTER_LINEAR)
+def brightness_change(grey: np.ndarray, other: np.ndarray, covered: np.ndarray, way: np.ndarray) -> np.ndarray:
+    """The logarithm of how much brighter a frame, uint8 [H, W], is than another one: [H, W], nan where either does not
+    show it.
+
+    Args:
+        grey, other: the frame, with people; the other one, without.
+        covered: bool [H, W], where people are in the frame.
+        way: the flow [H, W, 2] from it to the other one.
+    """
     rows, columns = np.indices(grey.shape, dtype=np.float32)
     x, y = columns + way[..., 0], rows + way[..., 1]
     inside = (x >= 0) & (x <= grey.shape[1] - 1) & (y >= 0) & (y <= grey.shape[0] - 1)
-    seen = (~covered & (there == 0) & inside & (outside == 0)).astype(np.float32)
+    seen = (~covered & inside).astype(np.float32)
     crowd = cv2.GaussianBlur(seen, (0, 0), BLUR)
     here, moved = (cv2.GaussianBlur(one * seen, (0, 0), BLUR) / np.maximum(crowd, 1e-3)
                    for one in (grey.astype(np.float32), backward_warp(other, way).astype(np.float32)))
