@@ -94,15 +94,17 @@ class FullSizeClip:
         self.canvas = Canvas.of(root.camera_motion(), self.size, largest=LARGEST_CANVAS)
 
     def write(self, folder: Path) -> None:
-        """Write the layers as test.py names them: images/0001_rgba_l0.png, ...; they may be those that are read.
+        """Write the layers as test.py names them: images/0001_rgba_l0.png, ...; frames that are there already stay.
 
         A background that stays as it is, is written once and has many names.
         """
-        plate, is_alive, _ = self.plate(), self.is_alive, self.completion  # before files are replaced
+        plate, is_alive = self.plate(), self.is_alive
         before: tuple[np.ndarray, np.ndarray, Path] | None = None
         for frame, name in enumerate(tqdm(self.layers.frames, desc="full size", unit="frame")):
+            place, *parts = (folder / f"images/{name}_rgba_l{number}.png" for number in (0, *self.orders[frame]))
+            if place.exists() and all(path.exists() for path in parts):
+                continue
             picture, small = self.picture(frame), self.small(frame)
-            place = folder / f"images/{name}_rgba_l0.png"
             at_rest = self.canvas.matrices is None and not is_alive
             if at_rest and before and np.array_equal(before[0], small.background):
                 background = before[1]
@@ -116,8 +118,8 @@ class FullSizeClip:
             if self.moves and not is_alive:
                 behind = motion_of(picture, small).shown(background)
             masks = self.masks(frame) if self.masks_are_full else None
-            for number, part in zip(self.orders[frame], full_layers(picture, behind, small, masks)):
-                write_png(folder / f"images/{name}_rgba_l{number}.png", pixels_of(part, self.size))
+            for path, part in zip(parts, full_layers(picture, behind, small, masks)):
+                write_png(path, pixels_of(part, self.size))
 
     def picture(self, frame: int) -> np.ndarray:
         """A frame: float32 [H, W, 3] in [0, 1]."""

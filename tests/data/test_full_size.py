@@ -12,6 +12,7 @@ import evaluate
 import retime
 import test as test_program
 import train
+from data import full_size
 from data.dataroot import Dataroot
 from data.decomposition import backgrounds_of_their_own, decompose
 from data.full_size import FullSizeClip
@@ -142,7 +143,7 @@ def test_what_people_hide_before_a_camera_that_walks_comes_from_full_size_frames
     root = make_sample(tmp_path / "clip", frames=14, width=128, height=80, own_scale=2, people=1, shadow="none",
                        camera="walk")
     made, names = decompose(root, False, 14), Dataroot.open(root).frames
-    backgrounds, _, _ = backgrounds_of_their_own(np.stack(made.frames), made.people[1][None])
+    backgrounds, _, _ = backgrounds_of_their_own(np.stack(made.frames[:]), np.asarray(made.people[1])[None])
     for frame, name in enumerate(names):
         opaque = np.full((80, 128), 255, np.uint8)
         person = (255 * made.person_alpha(1, frame)).round().astype(np.uint8)
@@ -164,3 +165,50 @@ def test_what_people_hide_before_a_camera_that_walks_comes_from_full_size_frames
     own, enlarged, true = (np.mean(one) for one in sharp.values())
     assert enlarged < 0.6 * true and 0.75 * true < own < 1.25 * true
     assert np.mean(off["own"]) < 1.5 * np.mean(off["enlarged"])  # what is sharp is punished for half a pixel
+
+
+class Killed(BaseException):
+    """Nothing catches this, as nothing catches a signal."""
+
+
+def test_who_is_killed_while_layers_become_large_goes_on_and_gets_the_same(folder, monkeypatch):
+    exported, made = [], []
+    export_items, full_layers = test_program.export_items, full_size.full_layers
+
+    def items(*arguments):
+        exported.append(arguments)
+        return export_items(*arguments)
+
+    def layers_until(most):
+        def layers(*arguments):
+            if len(made) == most:
+                raise Killed
+            made.append(arguments)
+            return full_layers(*arguments)
+        return layers
+
+    monkeypatch.setattr(test_program, "export_items", items)
+    for most in (3, 5, FRAMES):
+        monkeypatch.setattr(full_size, "full_layers", layers_until(most))
+        if most < FRAMES:
+            with pytest.raises(Killed):
+                export(folder, "killed")
+            assert not (folder / "killed/draft/test_latest").exists()
+    export(folder, "killed")
+    assert len(exported) == 1 and len(made) == FRAMES
+    assert [path.name for path in (folder / "killed/draft").iterdir()] == ["test_latest"]
+    whole, again = ({path.name: path.read_bytes() for path in (folder / results / "draft/test_latest/images").iterdir()}
+                    for results in ("results", "killed"))
+    assert whole == again
+    assert (folder / "killed/draft/test_latest/videos/rgba_l1.webm").stat().st_size > 1000
+
+
+def test_what_others_left_unfinished_is_not_taken(folder, monkeypatch):
+    monkeypatch.setattr(full_size, "full_layers", lambda *_: (_ for _ in ()).throw(Killed()))
+    with pytest.raises(Killed):
+        export(folder, "other")
+    monkeypatch.undo()
+    left = list((folder / "other/draft").iterdir())
+    assert len(left) == 1 and left[0].name.startswith(".test_latest-") and (left[0] / ".exported.json").exists()
+    export(folder, "other", "--size", "own", "--num_test", "2")
+    assert len(layers(folder, "other").frames) == 2 and not left[0].exists()

@@ -5,6 +5,8 @@ gets lighter (light, a reflection), with the least alpha that explains the frame
 frames, usually on a coarse grid. Nothing here knows files, options or networks.
 """
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from scipy import ndimage
@@ -144,41 +146,123 @@ def effect_zone(series: np.ndarray, modes: list[np.ndarray]) -> np.ndarray:
     return cv2.morphologyEx(zone, cv2.MORPH_CLOSE, np.ones((GAP, GAP), np.uint8))
 
 
-def touches_a_person(alpha: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """Where effects are connected with a person: bool [F, h, w].
+class Connected:
+    """Which effects are connected with a person, found while the frames of a clip go by.
 
     What somebody casts begins at the feet: followed through the picture and from frame to frame (somebody may jump), it
-    touches a person in a good part of the frames in which it is there. What does not is the scene's own.
+    touches a person in a good part of the frames in which it is there. What does not is the scene's own. A spot of a
+    frame is what hangs together in it; a thing is made of spots that lie on each other in frames that follow each
+    other. Only two frames are in memory, and a number for each spot.
+    """
+
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._thing_of: list[int] = []
+        self._sizes: list[float] = []
+        self._touches: list[bool] = []
+        self._before: np.ndarray | None = None
+
+    def add(self, alpha: np.ndarray, covered: np.ndarray) -> None:
+        """Look at the next frame: [h, w] of all effects, and the share of a cell that people cover."""
+        spots, count = _spots(alpha)
+        near, numbers = ndimage.grey_dilation(covered, footprint=np.ones((5, 5), np.uint8)) > 0.05, range(1, count + 1)
+        first = len(self._sizes)
+        self._firsts.append(first)
+        self._thing_of += range(first, first + count)
+        self._sizes += ndimage.sum(alpha, spots, numbers).tolist() if count else []
+        self._touches += (ndimage.maximum(near, spots, numbers) > 0).tolist() if count else []
+        here = np.where(spots > 0, spots + (first - 1), -1)
+        if self._before is not None:
+            both = (here >= 0) & (self._before >= 0)
+            for pair in np.unique(np.stack([here[both], self._before[both]], axis=1), axis=0).tolist():
+                one, other = sorted(map(self._thing, pair))
+                self._thing_of[other] = one
+        self._before = here
+
+    def close(self) -> None:
+        """To be called after the last frame."""
+        things = np.array([self._thing(spot) for spot in range(len(self._sizes))], int)
+        size = np.array(self._sizes)
+        share = np.bincount(things, size * self._touches) / np.maximum(np.bincount(things, size), 1e-9)
+        self._stays = share[things] > LEAST_TOUCH
+
+    def at(self, frame: int, alpha: np.ndarray) -> np.ndarray:
+        """Where the effects of a frame are connected with a person, and a cell around: bool [h, w].
+
+        Args:
+            frame: its number.
+            alpha: what `add` was given of it.
+        """
+        spots, count = _spots(alpha)
+        first = self._firsts[frame]
+        where = np.concatenate([[False], self._stays[first:first + count]])[spots]
+        return cv2.dilate(where.astype(np.uint8), NEAR) > 0
+
+    def _thing(self, spot: int) -> int:
+        while self._thing_of[spot] != spot:
+            self._thing_of[spot] = spot = self._thing_of[self._thing_of[spot]]
+        return spot
+
+
+def _spots(alpha: np.ndarray) -> tuple[np.ndarray, int]:
+    return ndimage.label(alpha > FAINTEST_LINK, NEAR)
+
+
+def touches_a_person(alpha: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Where effects are connected with a person (see `Connected`): bool [F, h, w].
 
     Args:
         alpha: [F, h, w] of all effects.
         covered: [F, h, w], share of a cell that people cover.
     """
-    around = np.ones((1, 5, 5), np.uint8)
-    near = ndimage.grey_dilation(covered, footprint=around) > 0.05
-    linked = np.ones((3, 3, 3), np.uint8)
-    linked[::2] = 0
-    linked[:, 1, 1] = 1  # from frame to frame only on the spot
-    spots, count = ndimage.label(alpha > FAINTEST_LINK, NEAR[None] * np.array([0, 1, 0])[:, None, None])
-    things, number = ndimage.label(alpha > FAINTEST_LINK, linked)
-    if not count:
-        return np.zeros(alpha.shape, bool)
-    size = ndimage.sum(alpha, spots, np.arange(1, count + 1))
-    touches = ndimage.maximum(near, spots, np.arange(1, count + 1)) > 0
-    thing = ndimage.maximum(things, spots, np.arange(1, count + 1)).astype(int)
-    share = np.bincount(thing, size * touches, number + 1) / np.maximum(np.bincount(thing, size, number + 1), 1e-9)
-    return one_cell_wider((share > LEAST_TOUCH)[things] & (things > 0))
-
-
-def one_cell_wider(where: np.ndarray) -> np.ndarray:
-    """bool [F, h, w], each frame a cell wider."""
-    return np.stack([cv2.dilate(one.astype(np.uint8), NEAR) for one in where]) > 0
+    connected = Connected()
+    for one, people in zip(alpha, covered):
+        connected.add(one, people)
+    connected.close()
+    return np.stack([connected.at(frame, one) for frame, one in enumerate(alpha)])
 
 
 # ---- whose they are -------------------------------------------------------------------------------------------------
 
+class Owners(NamedTuple):
+    """By what it is told whose shadow or reflection something is (see `find_owners`).
+
+    Attributes:
+        depends: [L, h, w], how far the effect at a place depends on each person's pose.
+        footprints: [L, 2h, 2w], where the effects of each are, around where he stands.
+        cell: pixels per cell.
+    """
+
+    depends: np.ndarray
+    footprints: np.ndarray
+    cell: int
+
+    def shares(self, alpha: np.ndarray, masks: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Whose effects are in a frame: [L, h, w], over people together 1 or, far from all of them, less.
+
+        Args:
+            alpha: [h, w] of all effects.
+            masks: [L, h, w] of the people, in [0, 1].
+            places: [L, 2], where they stand.
+        """
+        way = ways(alpha, masks)
+        expected = [footprint_at(footprint, place[None], alpha.shape)[0]
+                    for footprint, place in zip(self.footprints, places)]
+        share = likely(beliefs(self.depends, way, self.cell), expected) ** DECIDED
+        share /= share.sum(axis=0)
+        return share * (2 - way.min(axis=0) / (REACH * alpha.shape[0])).clip(0, 1)
+
+
 def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell: int) -> np.ndarray:
-    """Whose shadow or reflection it is, as a share of each person.
+    """Whose shadow or reflection it is, as a share of each person: [L, F, h, w] as from `Owners.shares`; arguments as
+    for `find_owners`."""
+    places = np.stack([ground_contact(person) for person in masks])
+    owners = find_owners(alpha, masks, modes, places, cell)
+    return np.stack([owners.shares(effect, masks[:, f], places[:, f]) for f, effect in enumerate(alpha)], axis=1)
+
+
+def find_owners(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], places: np.ndarray, cell: int) -> Owners:
+    """Whose shadows and reflections are whose.
 
     It is told by the way to each person through the effect, by whose pose it depends on, and by each person's effect
     footprint: a shadow keeps its place with the person who casts it, and one sun shines on all. Footprints and
@@ -188,28 +272,39 @@ def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarr
         alpha: [F, h, w] of all effects.
         masks: [L, F, h, w] of the people, in [0, 1].
         modes: of every person, from pose vectors without place.
+        places: [L, F, 2], where they stand, by `ground_contact`.
         cell: pixels per cell.
-
-    Returns:
-        [L, F, h, w], over people together 1 or, far from all of them, less.
     """
     series = alpha - alpha.mean(axis=0)
     depends = np.stack([explained_variance(series, own) for own in modes])
-    way = np.stack([[geodesic_distance(effect, mask) for effect, mask in zip(alpha, person)] for person in masks])
-    score = MOTION_WEIGHT * depends[:, None] - cell / DISTANCE_SCALE * way
-    belief = np.exp(score - score.max(axis=0))
-    places = [ground_contact(person) for person in masks]
+    belief = np.stack([beliefs(depends, ways(effect, masks[:, f]), cell) for f, effect in enumerate(alpha)], axis=1)
     share = belief / belief.sum(axis=0)
-    for _ in range(EM_ROUNDS):
-        footprints = [effect_footprint(alpha * part, place) for part, place in zip(share, places)]
-        common = sum(footprints) / len(footprints)
-        expected = [footprint_at(np.sqrt(own * common), place, alpha.shape[1:])
-                    for own, place in zip(footprints, places)]
-        share = belief * (np.stack(expected) + 1e-4)
-        share /= share.sum(axis=0)
-    share = share ** DECIDED
-    share /= share.sum(axis=0)
-    return share * (2 - way.min(axis=0) / (REACH * alpha.shape[1])).clip(0, 1)
+    for round_ in range(EM_ROUNDS):
+        own = [effect_footprint(alpha * part, place) for part, place in zip(share, places)]
+        common = sum(own) / len(own)
+        footprints = np.stack([np.sqrt(one * common) for one in own])
+        if round_ < EM_ROUNDS - 1:
+            share = likely(belief, [footprint_at(one, place, alpha.shape[1:])
+                                    for one, place in zip(footprints, places)])
+    return Owners(depends, footprints, cell)
+
+
+def ways(alpha: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Cells [L, h, w] from each of the masks [L, h, w] of a frame on the cheapest way (`geodesic_distance`)."""
+    return np.stack([geodesic_distance(alpha, mask) for mask in masks])
+
+
+def beliefs(depends: np.ndarray, way: np.ndarray, cell: int) -> np.ndarray:
+    """How likely it is that an effect is each person's, [L, h, w], without what is known of footprints; not normalized.
+    """
+    score = MOTION_WEIGHT * depends - cell / DISTANCE_SCALE * way
+    return np.exp(score - score.max(axis=0))
+
+
+def likely(belief: np.ndarray, expected: list[np.ndarray]) -> np.ndarray:
+    """Shares of the people by what is believed of each, [L, ...], and by the footprints that are expected of him."""
+    share = belief * (np.stack(expected) + 1e-4)
+    return share / share.sum(axis=0)
 
 
 def ground_contact(masks: np.ndarray) -> np.ndarray:
@@ -217,10 +312,18 @@ def ground_contact(masks: np.ndarray) -> np.ndarray:
 
     Where nobody is seen it is between the places before and after.
     """
-    places = np.full((len(masks), 2), np.nan)
-    for place, mask in zip(places, masks):
-        if (mask > 0.3).any():
-            place[:] = np.average(np.arange(mask.shape[1]), weights=mask.sum(axis=0)), np.where(mask > 0.3)[0].max()
+    return steady(np.array([lowest_place(mask) for mask in masks]))
+
+
+def lowest_place(mask: np.ndarray) -> tuple[float, float]:
+    """x of the centre and y of the lowest point of a mask [h, w] in [0, 1]; nan where nobody is seen."""
+    if not (mask > 0.3).any():
+        return np.nan, np.nan
+    return np.average(np.arange(mask.shape[1]), weights=mask.sum(axis=0)), np.where(mask > 0.3)[0].max()
+
+
+def steady(places: np.ndarray) -> np.ndarray:
+    """Where a person stands, by the `lowest_place` [F, 2] of each frame."""
     seen = np.flatnonzero(~np.isnan(places[:, 0]))
     if not len(seen):
         return np.zeros_like(places)

@@ -202,7 +202,7 @@ def _linked(seen: _Seen, usable: np.ndarray) -> list[np.ndarray]:
                     awaited[row].append(int(here[column]))
                     begun.remove(column)
                 elif alike[row, column] > _LINKED:  # whoever it may be goes on from here
-                    ended |= set(np.flatnonzero(alike[:, column] > alike[row, column] - _CLEARLY).tolist())
+                    ended |= set(np.flatnonzero(alike[:, column] + _CLEARLY >= alike[row, column]).tolist())
             awaited = [members for row, members in enumerate(awaited) if row not in ended]
         new = [[int(here[column])] for column in sorted(begun)]
         tracks += new
