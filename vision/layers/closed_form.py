@@ -16,6 +16,7 @@ from util.clips import evenly_spread
 from vision.geometry.flow import backward_warp, optical_flow, warp_frames
 from vision.layers import clean_plate, effects
 from vision.layers.clean_plate import LEVEL, grey
+from vision.layers.patch_filling import filled_by_patches
 from vision.layers.standing_still import Doubt, at_his_place, doubts
 
 CELL = 4  # pixels of a cell of the coarse grid
@@ -138,6 +139,10 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     zone[inner] = region.zone * believed
     if flows is not None:
         plate = clean_plate.back_projected(plate, seen_frames, flows, clear, (zone == 0) & (seen > 0))
+    hidden = (seen == 0) & in_view.any(axis=0)
+    if hidden.any():
+        patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, seen == 0)
+        plate = np.where(hidden[..., None], patches * LEVEL, plate)
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
     return Solution(plate, float(np.median(missed)) if missed else 0.0, np.stack(poses), (rows, columns), under,
