@@ -129,7 +129,7 @@ def test_colours_are_known_of_masks_that_are_never_sure_and_all_alike_without_an
     frames = np.full((2, 40, 60, 3), 200, np.uint8)
     frames[:, 10:30, 20:30] = (20, 60, 120)
     priors = np.zeros((2, 2, 40, 60), np.uint8)
-    priors[0, :, 10:30, 20:30] = 204
+    priors[:, 0, 10:30, 20:30] = 204  # frames before layers
     scene, mine, nobodys = colour_histograms(frames, priors)
     dark, bright = coded_colours(frames[0])[[20, 0], [25, 0]]
     assert mine[dark] > 500 and mine[bright] == 0 and scene[bright] > 500 and scene[dark] == 0
