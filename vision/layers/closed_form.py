@@ -113,7 +113,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     crowded = np.asarray(~clear.any(axis=0))
     clear |= just_clear & crowded  # a pixel that is only ever seen next to people is better than none
     doubt = doubts(frames, masks, clear)
-    there = np.array([at_his_place(mask, usual) for mask, usual in zip(masks, doubt.usual)])
+    there = np.array([at_his_place(mask, *place) for mask, *place in zip(masks, doubt.usual, doubt.beside)])
     for f, visible in enumerate(clear):
         visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
     poses = [effects.pose_vectors(mask) for mask in masks]
@@ -357,7 +357,8 @@ def remeasured_effects(image: np.ndarray, background: np.ndarray, people: np.nda
     unrest, weight = (cv2.GaussianBlur(one, (0, 0), EXPLAINED_AROUND * scale) for one in (nothing * changes, nothing))
     sure = np.where(weight > 1e-3, (RESTLESS[1] - unrest / np.maximum(weight, 1e-3)) / (RESTLESS[1] - RESTLESS[0]), 0)
     sure = sure.clip(0, 1)
-    return np.where(visible, sure * share * found + (1 - sure) * known, known).astype(known.dtype)
+    mine = 1 - (1 - found.clip(0, 0.99)) ** share  # as in `shared_out`
+    return np.where(visible, sure * mine + (1 - sure) * known, known).astype(known.dtype)
 
 
 def smooth_change(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float) -> np.ndarray:
@@ -439,8 +440,13 @@ def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, 
 
 
 def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The effects of each layer in a frame, uint8 [L, H, W]: `alpha` [H, W] of all, by the share [L, h, w] of each."""
-    return np.stack([(255 * alpha * fine(part, alpha.shape)).round().astype(np.uint8) for part in share])
+    """The effects of each layer in a frame, uint8 [L, H, W]: `alpha` [H, W] of all, by the share [L, h, w] of each.
+
+    Where shadows lie on each other, what one lets through the other darkens again: shares are exponents of that, so
+    that the layers together are as dark as the frame.
+    """
+    through = 1 - alpha.clip(0, 0.99)
+    return np.stack([(255 * (1 - through ** fine(part, alpha.shape))).round().astype(np.uint8) for part in share])
 
 
 def fine(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
