@@ -59,7 +59,7 @@ def layers_out(opt: Namespace) -> Path:
     """Write the retimed layers, each on its own; returns their folder."""
     compositor, edit, values = opened(opt)
     for warning in write_layers(compositor, edit, opt.layers_out, opt.layers_format, opt.effects_apart,
-                                values.get("marks"), partial(tqdm, desc="layers", unit="frame"), opt.exr_compression):
+                                values, partial(tqdm, desc="layers", unit="frame"), opt.exr_compression):
         warn(warning)
     return opt.layers_out
 

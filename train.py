@@ -67,7 +67,7 @@ def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
         return 0
     datasets = [create_dataset(phase.opt) for phase in phases]  # all, so that mistakes show before the first step
     if not phases:
-        create_dataset(opt).preload()  # whose mistakes show here, and not when it is exported
+        create_dataset(opt).preload(keep=False)  # whose mistakes show here, and not when it is exported
     shown = Visualizer(opt, model.captions, model.log_line) if distributed.rank() == 0 else NoVisualizer()
     run.save_options(opt, text)
     with StopRequest() as stop, shown as visualizer:

@@ -18,20 +18,26 @@ from torch.utils.data import default_collate
 
 from data.dataroot import Dataroot
 from data.image_sequences import IMAGES, JSONS, Draws, Sequence, find_sequences, must_be_of_size
-from data.pose_dataset import BODY_PARTS, KEPT_MULTIPLE, PoseDataset, read_people
-from data.tracked_poses import poses_of_frames
+from data.pose_dataset import BODY_PARTS, KEPT_MULTIPLE, PoseDataset
+from data.pose_files import openpose_text, poses_of_person, read_one
 from data.video_clips import normalised
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of
 from util.errors import UserError
 from util.files import read_text
 from util.images import read_image
 from util.tensors import to_tensor
-from vision.people.body25 import SURE, Person, draw_people, person_of_coco, strokes_of
+from vision.people.body25 import SURE, Person, draw_people, strokes_of
 from vision.people.drawn_body import draw_body
 from vision.people.motion_transfer import transferred
 
 ABOUT, PLATE = "dance.json", "plate.png"
 MAPS = 6
+KEPT_DRAWINGS = 128 * 2 ** 20
+"""Bytes of drawn poses in memory: clips overlap, and drawing takes a quarter of a training step."""
+FAST = {"netG": "unet", "n_blocks": 4, "lambda_L1": 20.0, "lr_policy": "cosine", "lr": 0.001, "n_epochs": 200,
+        "n_epochs_decay": 0, "max_dataset_size": 50}
+"""What `--preset fast` is with a dancer, beside the model's (docs/vid2vid/dance.md). Epochs are short, however long her
+clip is, so that their number can follow --budget."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +97,18 @@ class About:
 class DanceDataset(PoseDataset):
     """Items of 6 channels in [-1, 1], a drawn body (u, v, 2 part / 24 - 1) and the skeleton; B is premultiplied RGBA.
 
-    At test also `plate` [3, H, W] in [-1, 1], `box`, the part of it that the maps show, and `metadata`, the text of a
-    metadata.json for the clip that is made.
+    At test also `plate` [3, H, W] in [-1, 1], `box`, the part of it that the maps show, `pose`, her pose in the last
+    frame as OpenPose writes it, and `metadata`, the text of a metadata.json for the clip that is made.
     """
+
+    presets = {"fast": FAST}
 
     def __init__(self, opt):
         self.root = Path(opt.dataroot)
         self.about = About.read(self.root)
         self.persons: dict[str, list[Person]] = {}
         super().__init__(opt)
+        self.drawings: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
         self.frame_rate = self.about.frame_rate if opt.is_train or opt.driver is None else driver_rate(opt.driver)
         self.plate = None if opt.is_train else read_image(self.root / PLATE, "RGB")
         if self.plate is not None:
@@ -153,7 +162,7 @@ class DanceDataset(PoseDataset):
         if sequence.name not in self.persons:
             driver = None if self.opt.is_train else self.opt.driver
             if driver is None:
-                self.persons[sequence.name] = [_only(read_people(path), path) for path in sequence.files["openpose"]]
+                self.persons[sequence.name] = [read_one(path) for path in sequence.files["openpose"]]
             else:
                 self.persons[sequence.name] = self._driven(driver, sequence)
         return self.persons[sequence.name]
@@ -162,8 +171,8 @@ class DanceDataset(PoseDataset):
         if (driver / "keypoints.json").exists():
             theirs = poses_of_person(driver, self.opt.driver_person)
         else:
-            theirs = [_only(read_people(path), path) for path in sequence.files["openpose"]]
-        own = [_only(read_people(path), path) for known in find_sequences(
+            theirs = [read_one(path) for path in sequence.files["openpose"]]
+        own = [read_one(path) for known in find_sequences(
             self.root, "train", {"openpose": ("openpose", JSONS)}, 1) for path in known.files["openpose"]]
         try:
             points = transferred(*(np.stack([one.points for one in people]) for people in (theirs, own)))
@@ -172,18 +181,23 @@ class DanceDataset(PoseDataset):
                             "frames") from None
         return [Person.of(frame) for frame in points]
 
+    def clip(self, index: int, draws: Draws, epoch: int) -> tuple[Sequence, list[int]]:
+        """A random part of a random sequence: short epochs (--max_dataset_size) see all of it in time."""
+        sequence, numbers = super().clip(index, draws, epoch)
+        if draws.rng is not None:
+            start = draws.start(len(sequence) - (numbers[-1] - numbers[0]))
+            numbers = [start + k - numbers[0] for k in numbers]
+        return sequence, numbers
+
     def frames(self, sequence: Sequence, numbers: list[int], draws: Draws) -> dict[str, Tensor]:
         """Maps and layers, of the part of the frame that these need, or at test all frames of the sequence."""
         people = self.people(sequence)
         left, top, right, bottom = box = self.about.box(
             [people[k] for k in numbers] if self.opt.is_train else people)
         cut = slice(top, bottom), slice(left, right)
-        bodies, skeletons = [], []
-        for k in numbers:
-            bodies.append(self._body(people[k], draws)[:, cut[0], cut[1]])
-            kept = [draws.uniform(strokes_of(False)) > self._drop] if self.opt.is_train else None
-            skeletons.append(draw_people([people[k]], self.about.size, False, kept)[cut])
-        item = {"A": torch.cat([torch.from_numpy(np.stack(bodies)), normalised(skeletons)], 1)}
+        bodies, skeletons = zip(*(self._maps(sequence, k, draws) for k in numbers))
+        item = {"A": torch.cat([torch.from_numpy(np.stack([body[:, cut[0], cut[1]] for body in bodies])),
+                                normalised([skeleton[cut] for skeleton in skeletons])], 1)}
         if self.opt.is_train:
             item["B"] = torch.stack([premultiplied(self._layer(sequence, k)[cut]) for k in numbers])
         else:
@@ -191,9 +205,13 @@ class DanceDataset(PoseDataset):
         return self.checked(item, sequence)
 
     def item(self, index: int, rng: np.random.Generator | Draws | None, epoch: int) -> dict:
-        """As of other poses; at test with the metadata of the clip that is made."""
+        """As of other poses; at test with the pose, and the metadata of the clip that is made."""
         item = super().item(index, rng, epoch)
-        return item if self.opt.is_train else {**item, "metadata": self._metadata()}
+        if self.opt.is_train:
+            return item
+        which, first = self.windows[index]
+        person = self.people(self.sequences[which])[first + self.opt.n_frames_G - 1]
+        return {**item, "metadata": self._metadata(), "pose": openpose_text(person)}
 
     def collate(self, items: ListLike[dict]) -> dict:
         """A batch; at test of one window, whose plate and box are no frames of a clip."""
@@ -204,14 +222,18 @@ class DanceDataset(PoseDataset):
         return json.dumps({"size_LR": size, "alphapose_input_size": size, "n_textures": 25,
                            "frame_rate": str(self.frame_rate)}) + "\n"
 
-    def _body(self, person: Person, draws: Draws) -> np.ndarray:
-        """The drawn body, float32 [3, H, W] in [-1, 1]; in training without parts that are left out at random."""
-        part, u, v = draw_body(person.coco, self.about.size, self.about.size)
-        if self.opt.is_train:
-            gone = np.zeros(BODY_PARTS + 1, bool)
-            gone[1:] = draws.uniform(BODY_PARTS) < self._drop
-            part = np.where(gone[part], 0, part)
-        return np.stack([2 * u * (part > 0) - 1, 2 * v * (part > 0) - 1, 2 * part / BODY_PARTS - 1]).astype(np.float32)
+    def _maps(self, sequence: Sequence, k: int, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
+        """What `drawn` gives of a frame's pose; in training without parts that are left out at random."""
+        person, size, place = self.people(sequence)[k], self.about.size, (sequence.name, k)
+        if self._drop > 0:
+            gone = np.concatenate([[False], draws.uniform(BODY_PARTS) < self._drop])
+            return drawn(person, size, gone, draws.uniform(strokes_of(False)) > self._drop)
+        if place in self.drawings:
+            return self.drawings[place]
+        maps = drawn(person, size)
+        if len(self.drawings) < KEPT_DRAWINGS // sum(one.nbytes for one in maps):
+            self.drawings[place] = maps
+        return maps
 
     def _layer(self, sequence: Sequence, k: int) -> np.ndarray:
         paths = sequence.files["images"]
@@ -234,6 +256,23 @@ class DanceDataset(PoseDataset):
         return min(KEPT_MULTIPLE, super().multiple)
 
 
+def drawn(person: Person, size: tuple[int, int], gone: np.ndarray | None = None,
+          kept: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The maps of a person: the drawn body, float32 [3, H, W] in [-1, 1], and the skeleton, uint8 [H, W, 3].
+
+    Args:
+        person: in pixels.
+        size: (width, height).
+        gone: bool [BODY_PARTS + 1], parts of the body that are left out.
+        kept: bool [strokes_of(False)], strokes of the skeleton that are drawn; None: all.
+    """
+    part, u, v = draw_body(person.coco, size, size)
+    if gone is not None:
+        part = np.where(gone[part], 0, part)
+    body = np.stack([2 * u * (part > 0) - 1, 2 * v * (part > 0) - 1, 2 * part / BODY_PARTS - 1]).astype(np.float32)
+    return body, draw_people([person], size, False, None if kept is None else [kept])
+
+
 def premultiplied(layer: np.ndarray) -> Tensor:
     """Straight RGBA, uint8 [H, W, 4], as premultiplied RGBA, float32 [4, H, W] in [-1, 1]."""
     pixels = layer.astype(np.float32) / 255
@@ -241,49 +280,11 @@ def premultiplied(layer: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)) * 2 - 1)
 
 
-def poses_of_person(clip: Path, number: int | None) -> list[Person]:
-    """One person of a clip that prepare.py made, in each of its frames; without points where she is not found.
-
-    Args:
-        clip: the dataroot.
-        number: who; None: the only one.
-
-    Raises:
-        UserError: there is no such person, or there are several and none is named.
-    """
-    root = Dataroot.open(clip)
-    frames = poses_of_frames(clip / "keypoints.json", root.frames)
-    there = sorted({pose.person for people in frames for pose in people})
-    if number is None and len(there) == 1:
-        number = there[0]
-    if number not in there:
-        found = "several people" if number is None else f"no person {number}"
-        raise UserError(f"{clip / 'keypoints.json'}: {found}; expected one of {there}. Say who: --driver_person N, or "
-                        "--person N of datasets/make_pose_dataset.py")
-    scale = np.array(root.metadata.size) / root.metadata.pose_size
-    nobody = person_of_coco(np.zeros((17, 3)))
-    result = []
-    for people in frames:
-        pose = next((pose for pose in people if pose.person == number), None)
-        if pose is not None:
-            keypoints = pose.keypoints.copy()
-            keypoints[:, :2] = (keypoints[:, :2] + 0.5) * scale - 0.5
-        result.append(nobody if pose is None else person_of_coco(keypoints))
-    return result
-
-
 def driver_rate(driver: Path) -> Fraction:
     """Frames per second of the driver's clip, as far as it is known."""
     if (driver / "keypoints.json").exists():
         return Dataroot.open(driver).metadata.frame_rate
     return About.read(driver).frame_rate if (driver / ABOUT).exists() else DEFAULT_FRAME_RATE
-
-
-def _only(people: list[Person], path: Path) -> Person:
-    if len(people) > 1:
-        raise UserError(f"{path}: {len(people)} people; expected one, the one who dances. Make the dataset again: "
-                        "python datasets/make_pose_dataset.py --person N")
-    return people[0] if people else person_of_coco(np.zeros((17, 3)))
 
 
 def _side(span: float, whole: int) -> int:

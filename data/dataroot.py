@@ -6,7 +6,7 @@ Frames count from 1 on disk and from 0 here; layers count from 1 in both (0 is t
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -140,6 +140,13 @@ class Dataroot:
                             f"bash datasets/prepare_iuv.sh {shlex.quote(str(self.path))}")
         self.check_order(numbers)
         return numbers
+
+    def layer_names(self, numbers: Iterable[int]) -> dict[int, str]:
+        """What the people of layers are called, by layer, where all of them have names."""
+        metadata = self.metadata
+        people = {layer: metadata.people_layers[layer - 1] if metadata.people_layers else [layer] for layer in numbers}
+        return {layer: ", ".join(metadata.people_names[person] for person in ids) for layer, ids in people.items()
+                if all(person in metadata.people_names for person in ids)}
 
     def check_order(self, numbers: list[int]) -> None:
         """Make sure that composite_order, if there is one, names exactly these layers in every frame.

@@ -16,22 +16,26 @@ import numpy as np
 from data.camera_check import canvas_of, said_of, wrong_convention
 from data.dataroot import Dataroot
 from data.masks import read_matte
+from data.solving import ClipOnCanvas, Pictures
 from util import distributed
 from util.errors import UserError, several
 from util.images import read_image
 from util.kept import kept
+from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
-from vision.layers.closed_form import Solution, solve
-from vision.layers.standing_still import left_out
+from vision.layers.closed_form import CELL, coarse, shared_out
+from vision.layers.effects import ASSIGNMENT_MODES, effect_assignment, pose_modes, pose_vectors
+from vision.layers.flow_completion import completed, wider
+from vision.layers.passing_shadows import measured, passing_shadows
 from vision.people.iuv import is_body
 from vision.people.person_mask import PERSON_MARGIN
 
-EDGE = 3  # pixels of a moving camera's frame, into which small motions would bring what it does not show
 BARELY = 5  # of 255: what covers no more than this leaves a pixel as it is
-MOST_WARPED = 40  # frames, each way, in which a moving camera's background is looked for
-NEIGHBOURS = (1, 2, 4, 8, 16, 32)  # frames that are registered to one that shares no scene with them
+FAINT_SHADOW, SHADOW_EDGE = 0.03, 4  # alpha, and pixels around, of shadows under which other frames say what there is
+FARTHEST = 300  # frames, each way, in which a background that moves is looked for
+MOST_WARPED = 40  # the same, where the camera moves
 MUCH_HIDDEN = 0.002  # of a frame: scene behind people that is worth a word where nobody ever sees it
 NO_PLATE = 0.05
 """Unexplained brightness from which on there is no one plate: the camera moves, and is not registered."""
@@ -91,8 +95,8 @@ class Decomposition:
     Attributes:
         canvas: where the plate lies.
         plate: uint8 [h, w, 3] on the canvas, the clean plate: the scene without people.
-        people: by layer, uint8 [F, H, W], mattes of its people.
-        effects: by layer, uint8 [F, h, w] on the canvas, alpha of their shadows and reflections.
+        people: by layer, mattes of its people in each frame: uint8 [H, W].
+        effects: by layer, alpha of their shadows and reflections in each frame: uint8 [h, w] on the canvas.
         frames: uint8 [H, W, 3] each, as they were filmed.
         bodies: by layer, the IUV pictures of its people, hidden or not; none where there are no such files.
         orders: of the layers in each frame, back to front.
@@ -103,13 +107,13 @@ class Decomposition:
 
     canvas: Canvas
     plate: np.ndarray
-    people: dict[int, np.ndarray]
-    effects: dict[int, np.ndarray]
-    frames: list[np.ndarray]
+    people: dict[int, Packed]
+    effects: dict[int, Packed]
+    frames: Pictures
     shows_hidden: bool
     bodies: dict[int, list[Path]]
     orders: list[list[int]]
-    backgrounds: list[np.ndarray] | None = None
+    backgrounds: Packed | None = None
 
     def background(self, frame: int) -> np.ndarray:
         """The scene that a frame shows, uint8 [H, W, 3]."""
@@ -174,7 +178,7 @@ class Decomposition:
                         cv2.warpPerspective(255 * inside.astype(np.uint8), motion, size) > 250)
             return filling.exposed_alike(picture, shown, seen)
 
-        reach = len(self.frames) if self.canvas.matrices is None else MOST_WARPED
+        reach = min(len(self.frames), FARTHEST) if self.canvas.matrices is None else MOST_WARPED
         filled, unknown = filling.filled_from_frames(frame, len(self.frames), picture, ~shown, seen_from_here,
                                                      range(1, reach))
         plate, _ = filling.exposed_alike(picture, shown, (self.background(frame), np.ones_like(shown)))
@@ -188,7 +192,7 @@ class Decomposition:
         return cv2.dilate(hidden.astype(np.uint8), np.ones((7, 7), np.uint8)) == 0
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def body_in(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """`hidden_parts.places_of_body` of an IUV picture."""
     return hidden_parts.places_of_body(read_image(path, "RGBA"))
@@ -200,20 +204,19 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
     `folder`, such as a run's, what took long to compute, where another process finds it.
 
     Where the frames do not show one scene, as where the camera moves and is not registered, or moves between near and
-    far things, each frame gets a background of its own, nobody has effects, and that is said.
+    far things, each frame gets a background of its own, and that is said.
 
     Raises:
         UserError: masks are missing.
     """
     root = Dataroot.open(path)
-    people = {layer: mattes[:length] for layer, mattes in read_mattes(root).items()}
+    layers, matte = matte_reader(root, root.metadata.size)
     canvas = scene_canvas(root, use_homographies)
-    frames = [read_image(root.file("rgb_256", frame), "RGB") for frame in range(length)]
-    laid = np.stack([canvas.lay(image, frame, cv2.INTER_CUBIC) for frame, image in enumerate(frames)])
-    in_view = np.stack([canvas.in_view(frame, EDGE) for frame in range(length)])
-    masks = np.stack([[canvas.lay(mask, frame) for frame, mask in enumerate(mattes)] for mattes in people.values()])
-    people, masks = with_what_was_left_out(people, laid, masks, in_view, canvas)
-    solution = Solution(*kept(folder and folder / "closed_form.npz", solve, laid, in_view, masks))
+    frames = Pictures([root.file("rgb_256", frame) for frame in range(length)])
+    files = [[root.file(name, frame) for name in root.folders] for frame in range(length)]
+    clip = ClipOnCanvas(canvas, frames, files, {layer: Packed(matte(layer, frame) for frame in range(length))
+                                                for layer in layers}, folder)
+    people, solution = clip.people(), clip.solution
     shows_hidden = overlap(list(people.values()))
     bodies = {layer: [root.file(f"iuv/{layer:02d}", frame) for frame in range(length)] for layer in people
               if not root.require(f"iuv/{layer:02d}")}
@@ -228,74 +231,67 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
             print(f"WARNING: --init closed_form: the frames of {root.path} do not show one scene: a quarter of the "
                   f"pixels beside people differs by {100 * solution.unexplained:.0f} % of white from the best "
                   f"background, expected less than {100 * NO_PLATE:.0f} %; so each frame has a background of its own, "
-                  "and what people hide is filled from the frames around. Mattes, the order of people, small shifts in "
-                  "time and removal as far as neighbours show what is hidden work well; shadows stay in the "
-                  "background, and somebody who is shifted far in time stands before what the camera sees now; "
+                  "and what people hide is filled from the frames around. Mattes, the order of people, removal and "
+                  "small shifts in time work well; a shadow that does not soon pass by stays in the background, and "
+                  "somebody who is shifted far in time stands before what the camera sees now; "
                   f"{remedy}", flush=True)
-        nothing = {layer: np.zeros((length, *canvas.size[::-1]), np.uint8) for layer in people}
-        return Decomposition(canvas, laid[0], people, nothing, frames, shows_hidden, bodies, orders,
-                             list(kept(folder and folder / "backgrounds.npz", backgrounds_of_their_own,
-                                       np.stack(frames), np.stack(list(people.values())))))
-    for layer, share in never_seen_behind(people, masks, in_view).items():
-        if distributed.rank() == 0:
+        def found(_marks: np.ndarray) -> tuple[np.ndarray, ...]:
+            return backgrounds_of_their_own(np.stack(frames[:]), np.stack([mattes[:] for mattes in people.values()]))
+
+        backgrounds, effects, guessed = kept(folder and folder / "backgrounds.npz", found, clip.windows.marks)
+        if distributed.rank() == 0 and (guessed > MUCH_HIDDEN).any():
+            some = np.flatnonzero(guessed > MUCH_HIDDEN)
+            print(f"NOTE: of what people hide, up to {guessed.max():.1%} of the picture is never seen, in {len(some)} "
+                  f"frames, {root.frames[some[0]]} to {root.frames[some[-1]]}: where people are removed or moved away, "
+                  "a guess is shown there", flush=True)
+        shadows = {layer: Packed(canvas.lay(alpha, frame) for frame, alpha in enumerate(mine))
+                   for layer, mine in zip(people, effects)}
+        return Decomposition(canvas, frames[0], people, shadows, frames, shows_hidden, bodies, orders,
+                             Packed(backgrounds))
+    for layer, share in clip.never_seen_behind.items():
+        if share > MUCH_HIDDEN and distributed.rank() == 0:
             print(f"NOTE: what lies behind the people of layer {layer} is never seen, {share:.1%} of the picture: "
                   "where they are removed or moved away, a guess is shown", flush=True)
     plate = (255 * solution.plate).clip(0, 255).round().astype(np.uint8)
-    return Decomposition(canvas, plate, people, dict(zip(people, solution.effects)), frames, shows_hidden, bodies,
-                         orders)
+    return Decomposition(canvas, plate, people, clip.effects(), frames, shows_hidden, bodies, orders)
 
 
-def with_what_was_left_out(people: dict[int, np.ndarray], laid: np.ndarray, masks: np.ndarray, in_view: np.ndarray,
-                           canvas: Canvas) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """Mattes in frames and on the canvas, with what they leave out of people who hardly move (standing_still.py)."""
-    missed = left_out(laid, masks, in_view)
-    if not missed.any():
-        return people, masks
-    shown = {layer: np.stack([canvas.seen(255 * one.astype(np.uint8), frame) for frame, one in enumerate(mine)])
-             for layer, mine in zip(people, missed)}
-    return ({layer: np.maximum(mattes, shown[layer]) for layer, mattes in people.items()},
-            np.maximum(masks, 255 * missed.astype(np.uint8)))
-
-
-def never_seen_behind(people: dict[int, np.ndarray], masks: np.ndarray, in_view: np.ndarray) -> dict[int, float]:
-    """How much of the scene, as a share of a frame, nobody ever sees because a layer's people stand before it for most
-    of the time; of layers with whom it is more than `MUCH_HIDDEN`."""
-    hidden = in_view.any(axis=0) & ~((masks.max(axis=0) <= 127) & in_view).any(axis=0)
-    if not hidden.any():
-        return {}
-    frame_pixels = np.prod(next(iter(people.values())).shape[1:])
-    shares = {layer: ((mask > 127).mean(axis=0)[hidden] > 0.5).sum() / frame_pixels
-              for layer, mask in zip(people, masks)}
-    return {layer: float(share) for layer, share in shares.items() if share > MUCH_HIDDEN}
-
-
-def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The background of each frame where no one scene explains all: the frame itself, and behind people what the frames
-    around show, moved to it; what none of them shows is inpainted.
+def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The background of each frame where no one scene explains all: the frame itself, and behind people and under their
+    shadows (vision/layers/passing_shadows.py) what other frames show, followed to them
+    (vision/layers/flow_completion.py).
 
     Args:
         frames: uint8 [F, H, W, 3].
         people: uint8 [L, F, H, W], mattes of each layer's people.
 
     Returns:
-        uint8 [H, W, 3] each.
+        uint8 [F, H, W, 3]; the alpha of each layer's shadows, uint8 [L, F, H, W]; and the share of each frame that is a
+        guess, as no frame shows it, [F].
     """
     covered = people.max(axis=0)
-    shown = [cv2.dilate(one, np.ones((7, 7), np.uint8)) <= BARELY for one in covered]
+    hidden = np.stack([cv2.dilate(one, np.ones((7, 7), np.uint8)) > BARELY for one in covered])
+    shaded = np.zeros_like(hidden)
 
-    def background(frame: int) -> np.ndarray:
-        def seen_from_here(other: int) -> filling.Shown:
-            moved = filling.registered(frames[frame], shown[frame], frames[other], shown[other])
-            return filling.exposed_alike(frames[frame], shown[frame], moved)
+    def shadows(backgrounds: np.ndarray) -> np.ndarray:
+        for where, alpha in zip(shaded, passing_shadows(frames, backgrounds, hidden)):
+            where |= wider(alpha > FAINT_SHADOW, SHADOW_EDGE)
+        return shaded
 
-        filled, unknown = filling.filled_from_frames(frame, len(frames), frames[frame], ~shown[frame], seen_from_here,
-                                                     NEIGHBOURS)
-        return cv2.inpaint(filled, unknown.astype(np.uint8), 5, cv2.INPAINT_TELEA)
+    made, guessed = completed(frames, hidden, shadows)
+    alpha = [measured(*one) for one in zip(frames, made, hidden, shaded)]
+    count = min(ASSIGNMENT_MODES, len(frames) // 3)
+    share = effect_assignment(np.stack([coarse(one) for one in alpha]),
+                              np.stack([[coarse(mask) / 255 for mask in mattes] for mattes in people]),
+                              [pose_modes(pose_vectors(mattes)[:, :-2], count) for mattes in people], CELL)
+    effects = [shared_out(one, share[:, frame]) for frame, one in enumerate(alpha)]
+    return np.stack(made), np.stack(effects, axis=1), guessed.mean(axis=(1, 2))
 
-    return tuple(background(frame) for frame in range(len(frames)))
 
-
-def overlap(mattes: list[np.ndarray]) -> bool:
-    """Whether mattes, uint8 [F, H, W] each, overlap by more than their edges."""
-    inner = [np.stack([cv2.erode(matte, np.ones((5, 5), np.uint8)) for matte in person]) > 127 for person in mattes]
-    return any((one & other).any() for i, one in enumerate(inner) for other in inner[:i])
+def overlap(mattes: list[Packed]) -> bool:
+    """Whether the mattes of some layers, uint8 [H, W] of each frame, overlap by more than their edges."""
+    for frame in zip(*mattes):
+        inner = [cv2.erode(matte, np.ones((5, 5), np.uint8)) > 127 for matte in frame]
+        if any((one & other).any() for i, one in enumerate(inner) for other in inner[:i]):
+            return True
+    return False

@@ -59,8 +59,10 @@ class LayeredVideoDataset(BaseDataset):
         self.metadata = self.root.metadata
         self.frame_rate = self.metadata.frame_rate
         self.layers = self.root.layer_numbers()
+        self.names = self.root.layer_names(self.layers)
         self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
         self._check_files()
+        self.completes_results = getattr(opt, "size", None) == "own"
         self.registration = self.root.registration() if opt.use_homographies else None
         if getattr(opt, "is_train", False) and not opt.do_upsampling:
             self._say_what_is_unused()
@@ -118,7 +120,7 @@ class LayeredVideoDataset(BaseDataset):
     def __len__(self) -> int:
         return self.length
 
-    def preload(self) -> None:
+    def preload(self, keep: bool = True) -> None:
         """Decode all files once, and keep as many as bytes as KEPT_BYTES allows; others are read again each time.
 
         Raises:
@@ -134,15 +136,25 @@ class LayeredVideoDataset(BaseDataset):
                 problems.append(str(error))
                 continue
             kept += sum(array.nbytes for array in (frame, *iuvs.values(), *masks.values()))
-            if kept <= KEPT_BYTES:
+            if keep and kept <= KEPT_BYTES:
                 self.loaded[index] = frame, iuvs, masks
         if problems:
             raise several(problems)
 
     def complete_results(self, folder: Path) -> None:
-        """Make the exported layers again at the size of rgb/, where the options say so."""
-        if self.opt.size == "own":
-            FullSizeClip(self.root, LayerFolder.open(folder)).write(folder)
+        """Make the exported layers again at the size of rgb/, where the options say so; what is there of an interrupted
+        call stays."""
+        if not self.completes_results:
+            return
+        large, whole = folder / "own_size", folder / "own_size.whole"
+        if not whole.exists():
+            FullSizeClip(self.root, LayerFolder.open(folder)).write(large)
+            whole.touch()
+        for path in sorted((large / "images").iterdir()):
+            path.replace(folder / "images" / path.name)
+        (large / "images").rmdir()
+        large.rmdir()
+        whole.unlink()
 
     def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
         """Frame `index`; zoomed and cropped at random where there is an `rng`, except with `do_upsampling`."""
@@ -167,7 +179,8 @@ class LayeredVideoDataset(BaseDataset):
             item |= self._closed_form(index, order, frame.shape[1::-1])
         if rng is not None and not (self.opt.no_zoom or self.opt.do_upsampling):
             item = zoomed_at_random(item, rng)
-        return {**item, "layer_ids": torch.tensor([0, *order]),
+        names = {"layer_names": [self.names.get(layer, "") for layer in (0, *order)]} if self.names else {}
+        return {**item, **names, "layer_ids": torch.tensor([0, *order]),
                 "image_path": str(self.root.file(self.frame_folder, index))}
 
     @cached_property

@@ -166,8 +166,8 @@ class ClipDataset(BaseDataset):
         """Items of an epoch of training: one of each sequence."""
         return len(self.sequences)
 
-    def preload(self) -> None:
-        """Read frames from all over the data once.
+    def preload(self, keep: bool = True) -> None:
+        """Read frames from all over the data once; none is kept.
 
         Raises:
             UserError: what is wrong with them, all of it.

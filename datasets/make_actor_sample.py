@@ -17,9 +17,10 @@ from tqdm import tqdm
 if not __package__:  # run by its path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from datasets.make_vid2vid_sample import check_place
 from datasets.synthetic.actor import Actor, Pose, body_files, cameras, held_out_motion, posed, spread, training_motion
 from util.command_line import OneLineParser, int_at_least
-from util.errors import UserError, reported_in_one_line
+from util.errors import reported_in_one_line
 from util.files import folder_filled_atomically, write_text
 from util.images import write_png
 from vision.people.texture_maps import normal_map
@@ -58,9 +59,7 @@ def make_sample(dataroot: Path | str, *, frames: int = 20, test_frames: int = 10
     folder = Path(dataroot)
     made = {"frames": frames, "test_frames": test_frames, "cameras": cameras, "held_out": held_out, "size": size,
             "texture_size": texture_size}
-    if folder.exists() and any(folder.iterdir()) and not (overwrite and (folder / NOTE).exists()):
-        raise UserError(f"--dataroot: {folder} is not empty; expected a new folder"
-                        + (", or --overwrite to make the sample again" if (folder / NOTE).exists() else ""))
+    check_place(folder, overwrite, NOTE)
     actor = Actor(texture_size)
     with folder_filled_atomically(folder) as temporary:
         for name, count, motion in (("training", frames, training_motion), ("testing", test_frames, held_out_motion)):

@@ -21,10 +21,11 @@ from tqdm import tqdm
 if not __package__:  # run by its path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from data.dance_dataset import ABOUT, PLATE, poses_of_person, premultiplied
+from data.dance_dataset import ABOUT, PLATE, premultiplied
 from data.dataroot import Dataroot
 from data.decomposition import Decomposition, decompose
 from data.layer_folder import LayerFolder
+from data.pose_files import ENDING, openpose_text, poses_of_person
 from data.tracked_poses import people_layers, poses_of_frames
 from datasets.make_vid2vid_sample import check_place
 from prepare import MOST_TOLD, tell
@@ -38,7 +39,7 @@ from util.html import Media, Page
 from util.images import write_png
 from util.tensors import to_pixels, to_tensor
 from vision.layers.mattes import layers_from_mattes, over_checkerboard
-from vision.people.body25 import SURE, Person, as_openpose, draw_people
+from vision.people.body25 import SURE, Person, draw_people
 from vision.people.drawn_body import draw_body
 from vision.people.motion_transfer import filled
 
@@ -169,8 +170,7 @@ def write(source: Source, runs: list[range], test: float, folder: Path) -> None:
         write_png(folder / f"{phase}_img" / name / f"{stem}.png", frame)
         write_png(folder / f"{phase}_densepose" / name / f"{stem}_IUV.png", body)
         write_png(folder / f"{phase}_mask" / name / f"{stem}.png", decomposition.people[source.number][k])
-        write_text(folder / f"{phase}_openpose" / name / f"{stem}_keypoints.json",
-                   json.dumps({"version": 1.3, "people": [as_openpose(people[k])]}) + "\n")
+        write_text(folder / f"{phase}_openpose" / name / f"{stem}{ENDING}.json", openpose_text(people[k]))
         margins[row] = reach(layer, people[k])
         if k in shown:
             sheet.append((f"look/{stem}.png", f"{phase} {stem}"))

@@ -23,6 +23,8 @@ MEASURES = {
         "lpips": Measure("LPIPS", "", "lower", "The same as a trained network sees it: 0 is identical."),
         "flicker": Measure("flicker, levels", "levels", "lower", "Change from frame to frame that is not in the "
                            "input, in levels of 255."),
+        "pose_error": Measure("pose error, % of the height", "", "lower", "How far joints, found again in the frames "
+                              "that the layers make, are from where they were meant to be."),
     },
     "background": {
         "share": Measure("share of the frame", "%", "", "How much of what is seen is background."),

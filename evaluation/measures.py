@@ -40,6 +40,7 @@ from evaluation.layers import (
     shared,
     transmittances,
 )
+from evaluation.poses import Poses
 from vision.layers.time_warps import align, freeze, offset, within
 
 LATE = 15  # frames by which a layer is late in the retiming `offset`
@@ -93,12 +94,13 @@ def _listed(frames: Iterable[int]) -> str:
     return " and ".join(str(frame + 1) for frame in frames)
 
 
-def evaluate(clip: Clip, lpips: Lpips | None = None) -> dict:
+def evaluate(clip: Clip, lpips: Lpips | None = None, poses: Poses | None = None) -> dict:
     """Measure a clip's layers.
 
     Args:
         clip: the clip.
         lpips: perceptual distance of two pictures; None: leave it out.
+        poses: how somebody should stand in the frames that the layers make; None: leave it out.
 
     Returns:
         `total`: {group: {measure: figure}} of the whole clip; groups are reconstruction, background, layer_1, layer_2,
@@ -114,6 +116,8 @@ def evaluate(clip: Clip, lpips: Lpips | None = None) -> dict:
         now = LayeredFrame.of(clip, frame)
         measured = no_reference_measures(clip, frame, lpips, now, earlier)
         earlier = now
+        if poses:
+            measured["reconstruction"]["pose_error"] = poses.error(clip.frames[frame], clip.reconstruction(frame))
         if clip.has_truth:
             measured["background"] |= background_errors(clip, frame, unseen[frame])
             for number, errors in layer_errors(clip, frame).items():

@@ -85,7 +85,8 @@ def write_figures(folder: Path, result: Mapping) -> None:
     """Write metrics.json and frames.csv, with six digits, into a folder."""
     result = _rounded(result)
     write_text(folder / "metrics.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
-    columns = [(group, name) for group, names in result["total"].items() for name in names]
+    columns = [(group, name) for group, names in result["total"].items() for name in names
+               if name in result["frames"][0][group]]  # some figures are of all frames together
     with open(folder / "frames.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["frame", *(f"{group}_{name}" for group, name in columns)])

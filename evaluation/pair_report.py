@@ -25,6 +25,13 @@ MEASURES = {
                               "before along the targets' motion."),
     "true_temporal_error": Measure("the targets' own", "levels", "", "The same of the targets: noise, light, and "
                                    "errors of the motion."),
+    "pose_error": Measure("pose error, % of the height", "", "lower", "How far joints, found again in the pictures, "
+                          "are from where they were meant to be."),
+    "true_pose_error": Measure("pose error of the targets", "", "", "The same of the targets: what the "
+                               "estimator errs by."),
+    "fid": Measure("FID (Inception v3)", "", "lower", "How far features of the pictures are from those of the targets: "
+                   "0 is alike. Of few pictures it is large and says little."),
+    "video_fid": Measure("video FID (R3D-18)", "", "lower", "The same of stretches of 16 frames."),
 }
 
 
@@ -47,13 +54,14 @@ def sentences(result: Mapping) -> list[str]:
 def tables(result: Mapping) -> list[Table]:
     """The figures over all pictures, and of each sequence where there are several."""
     figures = result["total"]["images"]
+    measures = {name: measure for name, measure in MEASURES.items() if name in figures}
     made = [Table("pictures", [""], [(measure, [shown(figures[name], measure.unit)])
-                                     for name, measure in MEASURES.items()])]
+                                     for name, measure in measures.items()])]
     if len(result["sequences"]) > 1:
-        rows = [(Measure(sequence, "", "", ""), [shown(one["images"][name], measure.unit)
-                                                 for name, measure in MEASURES.items()])
+        rows = [(Measure(sequence, "", "", ""), [shown(one["images"].get(name), measure.unit)
+                                                 for name, measure in measures.items()])
                 for sequence, one in result["sequences"].items()]
-        made.append(Table("sequences", [measure.title.removesuffix(", levels") for measure in MEASURES.values()], rows))
+        made.append(Table("sequences", [measure.title.removesuffix(", levels") for measure in measures.values()], rows))
     return made
 
 

@@ -12,6 +12,7 @@ as RGB in [0, 1]. Knows nothing of models and runs.
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.masks import read_mask
+from evaluation.frechet import frechet_distances
 from evaluation.images import (
     Lpips,
     Sum,
@@ -34,6 +36,7 @@ from evaluation.images import (
     ssim_map,
     warping_error,
 )
+from evaluation.poses import Poses
 from util.clips import natural_order
 from util.errors import UserError
 from util.images import image_size, read_deep_image, unit_range
@@ -163,7 +166,7 @@ def masks_of(pairs: list[Pair], folder: Path) -> dict[str, Path]:
 
 
 def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[int, int] | None = None,
-                   masks: dict[str, Path] | None = None) -> dict:
+                   masks: dict[str, Path] | None = None, poses: Poses | None = None) -> dict:
     """Measure pictures against their targets.
 
     Args:
@@ -173,6 +176,7 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[in
             everywhere. Not with `crop`.
         crop: (height, width) of the part round the target's content that is measured (`content_box`); pairs whose
             target is white are left out then, and there is no flicker. None: all of each picture.
+        poses: how somebody in them should stand, in pixels of the pictures, so not with `crop`; None: leave it out.
 
     Raises:
         UserError: all targets are white.
@@ -190,40 +194,75 @@ def evaluate_pairs(pairs: list[Pair], lpips: Lpips | None = None, crop: tuple[in
     earlier: tuple[Pair, np.ndarray, np.ndarray] | None = None
     measured = []
     for pair in tqdm(pairs, desc="evaluate", unit="picture"):
-        pixels = read_deep_image(pair.image), read_deep_image(pair.target)
-        if crop is not None:
-            box = content_box(pixels[1], crop)
-            if box is None:
-                continue
-            pixels = pixels[0][box[0]:box[1], box[2]:box[3]], pixels[1][box[0]:box[1], box[2]:box[3]]
+        pixels = pixels_of(pair, crop)
+        if pixels is None:
+            continue
         measured.append(pair)
         for which, one in zip(bits, pixels):
             bits[which].add(8 * one.dtype.itemsize)
         sizes[size_text(pixels[0].shape[1::-1])] += 1
         made, true = map(unit_range, pixels)
-        where = read_mask(masks[pair.name], made.shape[1::-1]) if masks else None
-        error = squared_error(made, true, where)
         if earlier is not None and (crop or not (pair.follows(earlier[0]) and made.shape == earlier[1].shape)):
             earlier = None
-        seen = made if where is None else np.where(where[..., None], made, true)
-        sums.append({"images": {
-            "psnr": error, "psnr_mean": Sum(error.figure(error.total / error.weight), 1) if error.weight else Sum(0, 0),
-            "ssim": mean(ssim_map(made, true), where), "lpips": perceptual_distance(lpips, seen, true),
-            **changes(made, true, earlier, where)}})
+        where = read_mask(masks[pair.name], made.shape[1::-1]) if masks else None
+        of_poses = {"pose_error": poses.error(pair.name, made),
+                    "true_pose_error": poses.error(pair.name, true)} if poses else {}
+        sums.append({"images": measures(made, true, earlier, where, lpips) | of_poses})
         earlier = pair, made, true
     if not measured:
         raise UserError(f"--crop: all {len(pairs)} targets are white, the first is {pairs[0].target}; expected "
                         "pictures of something on white")
-    pairs = measured
-    sequences = {sequence: [one for one, pair in zip(sums, pairs) if pair.sequence == sequence]
-                 for sequence in dict.fromkeys(pair.sequence for pair in pairs)}
+    sequences = {sequence: [one for one, pair in zip(sums, measured) if pair.sequence == sequence]
+                 for sequence in dict.fromkeys(pair.sequence for pair in measured)}
     return {
-        "number": len(pairs), "sizes": dict(sizes), "bits": {which: sorted(found) for which, found in bits.items()},
+        "number": len(measured), "sizes": dict(sizes), "bits": {which: sorted(found) for which, found in bits.items()},
         "range": [0, 1],
         "total": figures(sums),
         "sequences": {sequence: figures(of_it) for sequence, of_it in sequences.items()},
-        "frames": [{"frame": pair.name, **figures([one])} for pair, one in zip(pairs, sums)],
+        "frames": [{"frame": pair.name, **figures([one])} for pair, one in zip(measured, sums)],
     }
+
+
+def pixels_of(pair: Pair, crop: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """A picture and its target as they are stored, cropped as `evaluate_pairs` says; None: it is left out."""
+    made, true = read_deep_image(pair.image), read_deep_image(pair.target)
+    if crop is None:
+        return made, true
+    box = content_box(true, crop)
+    return None if box is None else (made[box[0]:box[1], box[2]:box[3]], true[box[0]:box[1], box[2]:box[3]])
+
+
+def measures(made: np.ndarray, true: np.ndarray, earlier: tuple[Pair, np.ndarray, np.ndarray] | None,
+             where: np.ndarray | None, lpips: Lpips | None) -> dict[str, Sum]:
+    """All measures of a picture [H, W, 3] in [0, 1] against its target; `where` and `lpips` as in `evaluate_pairs`."""
+    error = squared_error(made, true, where)
+    seen = made if where is None else np.where(where[..., None], made, true)
+    return {"psnr": error,
+            "psnr_mean": Sum(error.figure(error.total / error.weight), 1) if error.weight else Sum(0, 0),
+            "ssim": mean(ssim_map(made, true), where), "lpips": perceptual_distance(lpips, seen, true),
+            **changes(made, true, earlier, where)}
+
+
+def distances_of(pairs: list[Pair], crop: tuple[int, int] | None = None) -> dict[str, float | None]:
+    """`fid` and `video_fid` (`frechet_distances`) of pictures against their targets, whole or cropped as above.
+
+    Raises:
+        Unavailable: weights of a network cannot be had.
+    """
+    def runs() -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+        run: list[tuple[np.ndarray, np.ndarray]] = []
+        earlier: Pair | None = None
+        for pair in tqdm(pairs, desc="FID", unit="picture"):
+            pixels = pixels_of(pair, crop)
+            if pixels is None:
+                continue
+            if run and not (earlier and pair.follows(earlier) and pixels[1].shape == run[-1][1].shape):
+                yield run
+                run = []
+            run.append((unit_range(pixels[0]), unit_range(pixels[1])))
+            earlier = pair
+        yield run
+    return frechet_distances(runs())
 
 
 def changes(made: np.ndarray, true: np.ndarray, earlier: tuple[Pair, np.ndarray, np.ndarray] | None,

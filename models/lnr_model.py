@@ -326,8 +326,9 @@ class LnrModel(BaseModel):
         for layer, i in sorted(positions.items()):
             result.images[f"rgba_l{layer}"] = layers[:, i]
             result.video_frames[f"rgba_l{layer}"] = over_checkerboard(layers[:, i])
-            result.captions[f"rgba_l{layer}"] = (
-                f"Layer {layer}: people, and what moves with them." if layer else "Layer 0: the background.")
+            who = batch["layer_names"][i][0] if "layer_names" in batch else ""
+            result.captions[f"rgba_l{layer}"] = (f"Layer {layer}: {who or 'people'}, and what moves with them."
+                                                 if layer else "Layer 0: the background.")
         for layer, i in sorted(positions.items()):
             result.video_frames[f"mask_l{layer}"] = batch["mask"][:, i:i + 1]
             result.captions[f"mask_l{layer}"] = f"Where layer {layer} shall be; what is grey, the network finds out."

@@ -1,5 +1,6 @@
 """The first frames of a video from generators of single images (--use_single_G)."""
 
+from collections.abc import Callable
 from pathlib import Path
 from pickle import Unpickler, UnpicklingError
 
@@ -143,6 +144,38 @@ def first_frame(opt, run_folder: Path, device: torch.device):
     raise UserError(f"--use_single_G: no {own}, and found --dataroot {opt.dataroot}; a published generator of first "
                     "frames is chosen by the name of the data, or of --single_G_dir, which should hold City or face. "
                     "Train one with --niter_single, or give --use_real_img or --no_first_img")
+
+
+def frames_before(opt, make: Callable[..., Tensor] | None, maps: Tensor, batch: dict,
+                  sequence: str | None) -> Tensor:
+    """The frames [1, tG - 1, 3, H, W] before the first one that is generated of a sequence.
+
+    Args:
+        opt: those of the model.
+        make: what makes one where frames are not real (see `first_frame`); None: there is nothing.
+        maps: encoded [1, tG, C, H, W].
+        batch: on the device, with real frames `B` and instances `inst` where there are such.
+        sequence: its name, for messages.
+
+    Raises:
+        UserError: it is not said where they come from, or real ones are not there.
+    """
+    count = opt.n_frames_G - 1
+    if opt.no_first_img:
+        return maps.new_zeros(1, count, opt.output_nc, *maps.shape[3:])
+    real = batch["B"].to(maps.dtype) if "B" in batch else None
+    if opt.use_real_img:
+        if real is None:
+            raise UserError(f"--use_real_img: sequence {sequence} has no real frames; expected those of its first "
+                            "frames, or --use_single_G or --no_first_img")
+        return real[:, :count]
+    if make is None:
+        raise UserError("--use_real_img: not given, nor another source of the first frames; expected it (they are "
+                        "real), --use_single_G (generators of single images make them), or --no_first_img (they "
+                        "are made from nothing, where that was trained)")
+    parts = batch.get("inst")
+    return torch.stack([make(maps[:, t], None if real is None else real[:, t],
+                             None if parts is None else parts[:, t]).to(maps.dtype) for t in range(count)], 1)
 
 
 def _loaded(network: nn.Module, path: Path, device: torch.device) -> nn.Module:

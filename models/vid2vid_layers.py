@@ -22,7 +22,8 @@ def exported_layer(batch: dict, image: Tensor, picture: Tensor, stem: str, is_fi
     """What test.py writes of a frame: background and layer as of a clip, to be retimed; the frame; and the maps.
 
     Args:
-        batch: plate [1, 3, H, W] in [-1, 1]; box [1, 4], left, top, right, bottom of its part that was made; metadata.
+        batch: plate [1, 3, H, W] in [-1, 1]; box [1, 4], left, top, right, bottom of its part that was made; metadata
+            and pose, the texts of their files.
         image: [1, 4, h, w] of that part, premultiplied.
         picture: [1, C, h, w], its map.
         stem: name of the frame.
@@ -33,7 +34,7 @@ def exported_layer(batch: dict, image: Tensor, picture: Tensor, stem: str, is_fi
     around = left, plate.shape[-1] - right, top, plate.shape[-2] - bottom
     layer = F.pad(straight(image), around, value=-1)
     frame = composite_over(torch.stack([opaque(plate), layer], 1))[:, :3]
-    files: dict = {f"rgb_256/{stem}.png": frame}
+    files: dict = {f"rgb_256/{stem}.png": frame, f"openpose/{stem}_keypoints.json": batch["pose"][0]}
     if is_first:
         files["metadata.json"] = batch["metadata"][0]
     return Export(images={"rgba_l0": plate, "rgba_l1": layer}, files=files,

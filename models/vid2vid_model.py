@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import replicate
 
@@ -24,6 +25,7 @@ from models.vid2vid_first_frame import (
     ImageMaker,
     features_of_parts,
     first_frame,
+    frames_before,
     image_maps,
     write_features,
 )
@@ -238,7 +240,7 @@ class Vid2VidModel(BaseModel):
             gan, features, of_real, of_made = self.judged(
                 "D_single", *(torch.cat([of_maps, images], 1) for images in (target, made)))
             losses = {"G_GAN": gan, "G_GAN_Feat": features, "G_VGG": self.perceptual(target, made), "D_real": of_real,
-                      "D_fake": of_made}
+                      "D_fake": of_made} | self.pixel_loss(target, made)
             self.gradient_step(total([loss for name, loss in losses.items() if name[0] == "G"]), "G_single",
                                keep_graph=True)
             self.gradient_step((of_real + of_made) / 2, "D_single")
@@ -297,6 +299,7 @@ class Vid2VidModel(BaseModel):
 
         losses = {"G_VGG": self.perceptual(target.flatten(0, 1), *(kind.flatten(0, 1) for kind in load.kinds),
                                            counted=load.counted)}
+        losses |= self.pixel_loss(target, *load.kinds, counted=load.counted)
         losses |= self.image_losses(maps[:, n - 1:], target, load)
         losses |= self.flow_losses(load, target, before, made_before, flow_ref, sure)
         losses |= self.face_losses(maps[:, n - 1:], target, load)
@@ -322,6 +325,12 @@ class Vid2VidModel(BaseModel):
         with self.autocast():
             return counted * self.opt.lambda_feat * perceptual_loss(
                 self.vgg, target[:, :COLOURS], *(images[:, :COLOURS] for images in made))
+
+    def pixel_loss(self, target: Tensor, *made: Tensor, counted: int = 1) -> dict[str, Tensor]:
+        """The mean absolute difference from real frames (Isola et al. 2017, equation 3), as `perceptual` counts it."""
+        if self.opt.lambda_L1 == 0:
+            return {}
+        return {"G_L1": counted * self.opt.lambda_L1 * total([F.l1_loss(images.float(), target) for images in made])}
 
     def judged(self, name: str, real: Tensor, *made: Tensor) -> list[Tensor]:
         """What a discriminator says of real things and of things that were made.
@@ -461,36 +470,13 @@ class Vid2VidModel(BaseModel):
         is_first = not self.carried
         with torch.no_grad(), frozen_statistics(self.frames), self.autocast():
             if is_first:
-                self.carried = pyramid(self.first_frames(maps, batch), self.opt.n_scales_spatial)
+                self.carried = pyramid(frames_before(self.opt, self.first_frame, maps, batch, self.sequence),
+                                       self.opt.n_scales_spatial)
             made = self.frames.frame(pyramid(maps, self.opt.n_scales_spatial), self.carried,
                                      use_raw_only=self.opt.no_first_img and is_first)
         self.carried = [torch.cat([before[:, 1:], frame.image[:, None]], 1)
                         for before, frame in zip(self.carried, reversed(made))]
         return made[-1].image
-
-    def first_frames(self, maps: Tensor, batch: dict) -> Tensor:
-        """The frames [1, tG - 1, 3, H, W] before the first one that is generated of a sequence.
-
-        Raises:
-            UserError: it is not said where they come from, or real ones are not there.
-        """
-        opt, n = self.opt, self.opt.n_frames_G - 1
-        if opt.no_first_img:
-            return maps.new_zeros(1, n, opt.output_nc, *maps.shape[3:])
-        real = batch["B"].to(self.number_type) if "B" in batch else None
-        if opt.use_real_img:
-            if real is None:
-                raise UserError(f"--use_real_img: sequence {self.sequence} has no real frames; expected those of its "
-                                "first frames, or --use_single_G or --no_first_img")
-            return real[:, :n]
-        if self.first_frame is None:
-            raise UserError("--use_real_img: not given, nor another source of the first frames; expected it (they are "
-                            "real), --use_single_G (generators of single images make them), or --no_first_img (they "
-                            "are made from nothing, where that was trained)")
-        parts = batch.get("inst")
-        return torch.stack([self.first_frame(maps[:, t], None if real is None else real[:, t],
-                                             None if parts is None else parts[:, t]).to(maps.dtype)
-                            for t in range(n)], 1)
 
 
 def total(losses: list[Tensor]) -> Tensor:

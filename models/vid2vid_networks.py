@@ -98,6 +98,11 @@ def _up(in_channels: int, out_channels: int, kind: str) -> list[nn.Module]:
             norm(kind, out_channels), nn.ReLU(True)]
 
 
+def _conv(in_channels: int, out_channels: int, kind: str) -> nn.Sequential:
+    return nn.Sequential(ReflectionPad(1), nn.Conv2d(in_channels, out_channels, 3), norm(kind, out_channels),
+                         nn.ReLU(True))
+
+
 def _downs(channels: int, n: int, kind: str, most: int = 10**9) -> list[nn.Module]:
     return [m for i in range(n) for m in _down(min(most, channels * 2**i), min(most, channels * 2**(i + 1)), kind)]
 
@@ -247,6 +252,46 @@ class CoarseGenerator(_Generator):
         return self.compose(img_feat, flow_feat, fg_feat, previous, mask, use_raw_only)
 
 
+class UNetGenerator(_Generator):
+    """A generator of the coarsest scale that learns sooner than the published one (`unet`).
+
+    Features of each resolution go on to where the frame is made at it (Ronneberger et al., "U-Net", 2015), so that
+    edges of maps and of frames before need not pass the coarsest resolution; features are enlarged and then convolved,
+    which leaves no chequers (Odena et al., "Deconvolution and Checkerboard Artifacts", 2016); maps and frames before
+    share one encoder, and image, flow and weight one decoder.
+
+    Args:
+        maps_nc, previous_nc, ngf, n_downsample, n_blocks, kind, flow, image_nc: as for `CoarseGenerator`.
+    """
+
+    fg = False
+
+    def __init__(self, maps_nc, previous_nc, ngf, n_downsample, n_blocks, kind="batch", flow=True, image_nc=3):
+        super().__init__()
+        self.has_flow, self.flow_scale = flow, FLOW_SCALE
+        widths = [ngf * 2**i for i in range(n_downsample + 1)]
+        self.first = nn.Sequential(MapConv2d(maps_nc + previous_nc, ngf, 3, padding=1, padding_mode="reflect"),
+                                   norm(kind, ngf), nn.ReLU(True))
+        self.down = nn.ModuleList([nn.Sequential(*_down(*pair, kind)) for pair in zip(widths, widths[1:])])
+        self.blocks = nn.Sequential(*_blocks(widths[-1], n_blocks, kind))
+        self.up = nn.ModuleList([_conv(coarse + fine, fine, kind) for fine, coarse in zip(widths, widths[1:])])
+        self.model_final_img = nn.Sequential(*_wide(ngf, image_nc), nn.Tanh())
+        if flow:
+            self.model_final_flow = nn.Sequential(*_wide(ngf, 2))
+            self.model_final_w = nn.Sequential(*_wide(ngf, 1), nn.Sigmoid())
+
+    def forward(self, maps: Tensor, previous: Tensor, mask: Tensor | None = None, coarser: Frame | None = None,
+                use_raw_only: bool = False) -> Frame:
+        """Make a frame; as for `CoarseGenerator`."""
+        levels = [self.first(torch.cat([maps, previous], 1))]
+        for down in self.down:
+            levels.append(down(levels[-1]))
+        x = self.blocks(levels.pop())
+        for up, skipped in zip(reversed(self.up), reversed(levels)):
+            x = up(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skipped], 1))
+        return self.compose(x, x if self.has_flow else None, None, previous, mask, use_raw_only)
+
+
 class FineGenerator(_Generator):
     """A generator of a finer scale (`compositeLocal`), which goes on from the features of the scale before.
 
@@ -364,13 +409,13 @@ def _global_layers(in_channels, ngf, n_downsample, n_blocks, kind) -> list[nn.Mo
 class GlobalGenerator(nn.Module):
     """A generator of single images (`global`)."""
 
-    def __init__(self, in_channels, ngf=64, n_downsample=3, n_blocks=9, kind="instance"):
+    def __init__(self, in_channels, ngf=64, n_downsample=3, n_blocks=9, kind="instance", image_nc=3):
         super().__init__()
-        self.model = nn.Sequential(*_global_layers(in_channels, ngf, n_downsample, n_blocks, kind), *_wide(ngf, 3),
-                                   nn.Tanh())
+        self.model = nn.Sequential(*_global_layers(in_channels, ngf, n_downsample, n_blocks, kind),
+                                   *_wide(ngf, image_nc), nn.Tanh())
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, in_channels, H, W] to [B, 3, H, W] in [-1, 1]."""
+        """[B, in_channels, H, W] to [B, image_nc, H, W] in [-1, 1]."""
         return self.model(x)
 
 
@@ -378,19 +423,19 @@ class LocalEnhancer(nn.Module):
     """A global generator at a low resolution, and enhancers that double it (`local`)."""
 
     def __init__(self, in_channels, ngf=32, n_downsample=3, n_blocks=9, n_enhancers=1, n_blocks_local=3,
-                 kind="instance"):
+                 kind="instance", image_nc=3):
         super().__init__()
         self.n_enhancers = n_enhancers
         self.model = nn.Sequential(*_global_layers(in_channels, ngf * 2**n_enhancers, n_downsample, n_blocks, kind))
         for n in range(1, n_enhancers + 1):
             width = ngf * 2**(n_enhancers - n)
             self.add_module(f"model{n}_1", nn.Sequential(*_first(in_channels, width, kind), *_downs(width, 1, kind)))
-            last = [*_wide(ngf, 3), nn.Tanh()] if n == n_enhancers else []
+            last = [*_wide(ngf, image_nc), nn.Tanh()] if n == n_enhancers else []
             self.add_module(f"model{n}_2", nn.Sequential(*_blocks(2 * width, n_blocks_local, kind),
                                                          *_ups(width, 1, kind), *last))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, in_channels, H, W] to [B, 3, H, W] in [-1, 1]."""
+        """[B, in_channels, H, W] to [B, image_nc, H, W] in [-1, 1]."""
         inputs = [x]
         for _ in range(self.n_enhancers):
             inputs.append(halved(inputs[-1]))

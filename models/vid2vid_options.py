@@ -38,7 +38,7 @@ def add_options(parser: OneLineParser, is_train: bool) -> None:
     parser.deciding |= {
         "resize_or_crop", "no_canny_edge", "no_dist_map", "basic_point_only", "label_nc", "input_nc", "use_instance",
         "output_nc", "ngf", "ndf", "n_blocks", "n_downsample_G", "n_frames_G", "n_scales_spatial", "n_blocks_local",
-        "norm", "fg", "netG_single", "n_local_enhancers", "label_feat", "feat_num", "nef", "n_downsample_E",
+        "norm", "fg", "netG", "netG_single", "n_local_enhancers", "label_feat", "feat_num", "nef", "n_downsample_E",
         "no_flow", "openpose_only", "densepose_only", "add_face_disc", "num_D", "n_layers_D", "no_ganFeat",
         "n_frames_D", "n_scales_temporal"}
 
@@ -52,7 +52,8 @@ def _add_generators(parser: OneLineParser) -> None:
     group.add_argument("--output_nc", type=int, default=3, choices=(3, 4),
                        help="channels of a frame: 3, or 4 for a layer with alpha (--dataset_mode dance)")
     group.add_argument("--use_instance", action="store_true", help="instances too: their edges are one more channel")
-    group.add_argument("--netG", default="composite", choices=("composite",), help="kind of generator")
+    group.add_argument("--netG", default="composite", choices=("composite", "unet"),
+                       help="kind of the coarsest generator: the published one, or one that learns sooner")
     group.add_argument("--ngf", type=int_at_least(1), default=128, metavar="N", help="width of the coarsest generator")
     group.add_argument("--n_blocks", type=int_at_least(1), default=9, metavar="N",
                        help="residual blocks of the coarsest generator")
@@ -159,6 +160,8 @@ def _add_losses(parser: OneLineParser) -> None:
                        ("T", "the loss of flicker")):
         group.add_argument(f"--lambda_{name}", type=float_at_least(0), default=10.0, metavar="WEIGHT",
                            help=f"weight of {what}")
+    group.add_argument("--lambda_L1", type=float_at_least(0), default=0.0, metavar="WEIGHT",
+                       help="weight of the difference from real frames, pixel by pixel (published: none)")
     group.add_argument("--flow_net", default="raft", choices=FLOW_NETS,
                        help="what teaches the flow: RAFT, FlowNet2, OpenCV's DIS, files, or nothing moves")
     group.add_argument("--flow_file", default=None, metavar="PATH",
@@ -221,6 +224,8 @@ def check_options(opt) -> None:
     outside = [n for n in map(int, opt.fg_labels.split(",")) if n >= opt.label_nc] if opt.fg else []
     if outside:
         raise UserError(f"--fg_labels: found {outside[0]}; expected labels below --label_nc {opt.label_nc}")
+    if opt.fg and opt.netG == "unet":
+        raise UserError("--fg: found with --netG unet, which makes no foreground apart; expected --netG composite")
     if opt.ngf % 2**(opt.n_scales_spatial - 1) or opt.ngf < 2**(opt.n_scales_spatial - 1) * (2 if opt.fg else 1):
         raise UserError(f"--ngf: found {opt.ngf}; expected a multiple of {2**(opt.n_scales_spatial - 1)} for "
                         f"--n_scales_spatial {opt.n_scales_spatial}")

@@ -1,5 +1,6 @@
 """What options make of video-to-video synthesis: its networks, the GPUs that they are on, and its learning rate."""
 
+import math
 from collections.abc import Callable
 
 from torch import nn
@@ -14,6 +15,7 @@ from models.vid2vid_networks import (
     LocalEnhancer,
     LocalEnhancerWithFeatures,
     MultiScaleDiscriminator,
+    UNetGenerator,
     initialise,
 )
 from util.errors import UserError
@@ -23,8 +25,9 @@ def make_generators(opt, has_flow: bool) -> list[nn.Module]:
     """The generators from the coarsest to the finest, with fresh weights."""
     maps_nc = opt.n_frames_G * ((opt.label_nc or opt.input_nc) + opt.use_instance)
     previous_nc = opt.output_nc * (opt.n_frames_G - 1)
-    coarse = CoarseGenerator(maps_nc, previous_nc, opt.ngf, opt.n_downsample_G, opt.n_blocks, opt.norm, opt.fg,
-                             has_flow, opt.output_nc)
+    shape = maps_nc, previous_nc, opt.ngf, opt.n_downsample_G, opt.n_blocks, opt.norm
+    coarse = (UNetGenerator(*shape, has_flow, opt.output_nc) if opt.netG == "unet" else
+              CoarseGenerator(*shape, opt.fg, has_flow, opt.output_nc))
     fine = [FineGenerator(maps_nc, previous_nc, opt.ngf, scale, opt.n_blocks_local, opt.norm, opt.n_downsample_G > 2,
                           opt.fg, has_flow, opt.output_nc) for scale in range(1, opt.n_scales_spatial)]
     return [initialise(network) for network in (coarse, *fine)]
@@ -56,8 +59,9 @@ def make_single_generator(opt) -> nn.Module:
         ("global", False): GlobalGenerator, ("global", True): GlobalGeneratorWithFeatures,
         ("local", False): LocalEnhancer, ("local", True): LocalEnhancerWithFeatures}
     width, local = ((4, [opt.n_local_enhancers, opt.n_blocks_local]) if opt.netG_single == "local" else (2, []))
+    channels = {} if opt.label_feat else {"image_nc": opt.output_nc}
     return kinds[opt.netG_single, opt.label_feat](*inputs, max(1, opt.ngf // width), opt.n_downsample_G, opt.n_blocks,
-                                                  *local)
+                                                  *local, **channels)
 
 
 def make_single_encoder(opt) -> nn.Module:
@@ -67,8 +71,8 @@ def make_single_encoder(opt) -> nn.Module:
 
 def make_single_networks(opt) -> dict[str, nn.Module]:
     """The generator of single images, its discriminator and its encoder (--label_feat) by name, with fresh weights."""
-    judge = MultiScaleDiscriminator((opt.label_nc or opt.input_nc) + 3, opt.ndf, opt.n_layers_D, opt.num_D, "instance",
-                                    not opt.no_ganFeat)
+    judge = MultiScaleDiscriminator((opt.label_nc or opt.input_nc) + opt.output_nc, opt.ndf, opt.n_layers_D, opt.num_D,
+                                    "instance", not opt.no_ganFeat)
     networks = {"G_single": initialise(make_single_generator(opt)), "D_single": initialise(judge)}
     return networks | ({"E_single": initialise(make_single_encoder(opt))} if opt.label_feat else {})
 
@@ -87,7 +91,10 @@ def frame_gpus(opt) -> list[int]:
 
 
 def learning_rate(opt, epochs: range):
-    """The learning rate's factor; that of --lr_policy linear falls as published, after the epoch --n_epochs + 1."""
+    """The learning rate's factor; that of --lr_policy linear falls as published, after the epoch --n_epochs + 1; that
+    of cosine falls with each step, to zero at the end of a phase, however few epochs it has."""
+    if opt.lr_policy == "cosine":
+        return lambda progress: 0.5 * (1 + math.cos(math.pi * progress.step / progress.total))
     if opt.lr_policy != "linear":
         return by_epoch(opt, epochs)
 

@@ -87,7 +87,8 @@ class BaseOptions:
         dataset = find_dataset(own.dataset_mode)
         model.add_options(parser, self.is_train)
         dataset.add_options(parser, self.is_train)
-        self.add_presets(parser, model.presets, argv)
+        presets = {name: {**values, **dataset.presets.get(name, {})} for name, values in model.presets.items()}
+        self.add_presets(parser, presets, argv)
         known = vars(parser.parse_known_args(argv)[0])
         parser.set_defaults(**{name: earlier[name] for name in known if name in earlier})
         parser.add_argument("-h", "--help", action="help", help="show this message and exit")

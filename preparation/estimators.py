@@ -119,6 +119,20 @@ def mediapipe(files: dict[str, Path], masks: dict[int, dict[str, Path]]) -> Find
     return find
 
 
+def near_a_skeleton() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Load BlazePose, to find somebody again of whom it is known where he should be.
+
+    Returns:
+        from a picture and a skeleton, near which it looks, to the skeleton that it finds.
+
+    Raises:
+        UserError: the package that runs it is missing.
+        Unavailable: its weights cannot be had.
+    """
+    network = BlazePose()
+    return lambda picture, near: network.look(picture, square_of(near)).skeleton
+
+
 class _BlazePose:
     """The network for one person in a picture, shown part after part of it."""
 

@@ -63,6 +63,9 @@ def make_page(root: Path, outcomes: dict[str, Outcome], findings: list[Finding],
         page.add_header("Frames, people and UV maps")
         page.add_text("Skeletons and numbers of people; outlines are masks. Each number must stay with one person, and "
                       "each person needs a UV map wherever they are seen.")
+        names = read_values(root / METADATA).get("people_names")
+        if isinstance(names, dict) and names:
+            page.add_text(", ".join(f"{number} is {name}" for number, name in names.items()) + ".")
         media = []
         for name, pixels in contact_sheet(root, chosen):
             write_png(temporary / "pictures" / f"{name}.png", pixels)

@@ -73,8 +73,8 @@ def mask_rcnn() -> Segmenter:
     Raises:
         Unavailable: its weights cannot be had.
     """
-    from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn_resnet50_fpn
-    with weights_at_hand(MASK_RCNN):
+    with weights_at_hand(MASK_RCNN):  # first: the import takes seconds
+        from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn_resnet50_fpn
         return by_detections(maskrcnn_resnet50_fpn(weights=MaskRCNN_ResNet50_FPN_Weights.COCO_V1))
 
 

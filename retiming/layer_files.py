@@ -32,7 +32,7 @@ BACKGROUND = "background"
 
 
 def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "png", apart: bool = False,
-                 marks: dict[str, int] | None = None,
+                 values: dict | None = None,
                  progress: Callable[[range], Iterable[int]] = lambda outputs: outputs,
                  compression: str = "zip") -> list[str]:
     """Write all layers of an edit, a timeline of them, and one of the layers as they were filmed.
@@ -46,7 +46,7 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
             (`project_files`).
         form: one of `FORMATS`.
         apart: shadows, reflections and whatever else is not the person are layers of their own, `person1_effects`.
-        marks: source frames from 1 that become markers, by layer, as an edit file has them.
+        values: the same edit as the values of an edit file, which timelines have in them with its events and markers.
         progress: goes through the output frames.
         compression: of form exr, one of `EXR_COMPRESSIONS`.
 
@@ -83,9 +83,9 @@ def write_layers(compositor: Compositor, edit: Edit, folder: Path, form: str = "
         if form != "exr":
             write_project_files(temporary, facts)
             write_timeline(temporary / "retimed.otio", baked_timeline(
-                sequences, described, metadata.frame_rate, metadata.audio, edit, groups, marks))
+                sequences, described, metadata.frame_rate, metadata.audio, edit, groups, values or {}))
         write_timeline(temporary / "source.otio", source_timeline(
-            compositor, edit, groups, metadata.frame_rate, metadata.audio))
+            compositor, edit, groups, metadata.frame_rate, metadata.audio, values or {}))
     return compositor.warnings
 
 

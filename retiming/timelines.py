@@ -1,9 +1,11 @@
 """Timelines for editing programs, as OpenTimelineIO files: the retimed layers, and the layers as they were filmed.
 
 OpenTimelineIO knows constant speeds and frozen frames alone, so the second one has a clip for each stretch in which a
-constant speed shows the very frames that the edit shows. The library (opentimelineio) is asked for when it is needed.
+constant speed shows the very frames that the edit shows. What neither can say, such as eased curves, is in both as the
+values of the edit file, in the metadata of the timeline. The library (opentimelineio) is asked for when it is needed.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +20,7 @@ from retiming.groups import Group
 from util.errors import UserError
 
 EXACT = 1e-3  # frames
+METADATA = "retime"  # what the edit file's values are called there
 LEAST_EXACT = 4  # frames in a row for a stretch of exactly even speed
 TOLERANCE = 0.5  # frames by which a stretch of constant speed may differ before the nearest frame is another one
 
@@ -97,7 +100,7 @@ def _even_stretch(times: np.ndarray) -> tuple[int, float]:
 
 
 def baked_timeline(sequences: dict[str, Sequence], orders: list[list[str]], rate: Fraction, audio: Path | None,
-                   edit: Edit, groups: list[Group], marks: dict[str, int] | None) -> Any:
+                   edit: Edit, groups: list[Group], values: dict) -> Any:
     """The retimed layers one over the other, a track each; where their order changes, they change tracks.
 
     Args:
@@ -107,10 +110,10 @@ def baked_timeline(sequences: dict[str, Sequence], orders: list[list[str]], rate
         audio: what is heard with it.
         edit: what was retimed.
         groups: its layers.
-        marks: source frames from 1, by layer, that become markers.
+        values: the same edit as the values of an edit file: its marks and markers become markers.
     """
     otio = library()
-    timeline = otio.schema.Timeline("retimed", global_start_time=None)
+    timeline = _timeline(otio, "retimed", edit, rate, values)
     depths = max(map(len, orders))
     is_steady = all(order == orders[0] for order in orders)
     for depth in range(depths):
@@ -124,7 +127,7 @@ def baked_timeline(sequences: dict[str, Sequence], orders: list[list[str]], rate
             clip = otio.schema.Clip(name, _reference(otio, sequence, rate),
                                     _range(otio, start + (sequence.first if sequence.form == "png" else 0), length,
                                            rate))
-            for output in _marked(edit, groups, marks, name):
+            for output in _marked(edit, groups, values.get("marks", {}), name):
                 if start <= output - edit.first < start + length:
                     at = clip.source_range.start_time.value + output - edit.first - start
                     clip.markers.append(otio.schema.Marker("event", _range(otio, at, 1, rate)))
@@ -135,10 +138,10 @@ def baked_timeline(sequences: dict[str, Sequence], orders: list[list[str]], rate
 
 
 def source_timeline(compositor: Compositor, edit: Edit, groups: list[Group], rate: Fraction,
-                    audio: Path | None) -> Any:
-    """The layers as they were filmed, cut and sped up as the edit says; what else it says is not in it."""
+                    audio: Path | None, values: dict) -> Any:
+    """The layers as they were filmed, cut and sped up as the edit says; its looks and places are not in the tracks."""
     otio = library()
-    timeline = otio.schema.Timeline("source layers", global_start_time=None)
+    timeline = _timeline(otio, "source layers", edit, rate, values)
     outputs = np.arange(edit.first, edit.last + 1)
     tracks = [("background", 0, edit.background.source_times(outputs))]
     tracks += [(group.name, group.layer, group.instances[-1].source_times(outputs)) for group in groups]
@@ -180,6 +183,15 @@ def library() -> Any:
     return opentimelineio
 
 
+def _timeline(otio: Any, name: str, edit: Edit, rate: Fraction, values: dict) -> Any:
+    """A timeline without tracks, with the edit's markers."""
+    timeline = otio.schema.Timeline(name, global_start_time=None,
+                                    metadata={METADATA: {"edit": json.loads(json.dumps(values, default=str))}})
+    timeline.tracks.markers.extend(otio.schema.Marker(text, _range(otio, at - 1 - edit.first, 1, rate))
+                                   for at, text in values.get("markers", []) if edit.first <= at - 1 <= edit.last)
+    return timeline
+
+
 def _runs(names: list) -> Iterator[tuple[Any, int, int]]:
     """Equal neighbours of a list: what, from where, how many."""
     start = 0
@@ -218,17 +230,17 @@ def _add_sound(otio: Any, timeline: Any, audio: Path | None, first: int, length:
     timeline.tracks.append(track)
 
 
-def _marked(edit: Edit, groups: list[Group], marks: dict[str, int] | None, name: str) -> Iterator[int]:
+def _marked(edit: Edit, groups: list[Group], marks: dict[str, int], name: str) -> Iterator[int]:
     """Output frames, from 0, in which a marked source frame of a layer is first seen."""
     numbers: dict[int, int] = {}
     for group in groups:
         numbers[group.layer] = numbers.get(group.layer, 0) + 1
         key = str(group.layer) if numbers[group.layer] == 1 else f"{group.layer}.{numbers[group.layer]}"
-        if group.name != name or key not in (marks or {}):
+        if group.name != name or key not in marks:
             continue
         times = group.instances[-1].source_times(np.arange(edit.first, edit.last + 1))
         with np.errstate(invalid="ignore"):
-            at = np.flatnonzero(np.abs(times - ((marks or {})[key] - 1)) <= TOLERANCE)
+            at = np.flatnonzero(np.abs(times - (marks[key] - 1)) <= TOLERANCE)
         if len(at):
             yield edit.first + int(at[0])
 

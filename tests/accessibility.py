@@ -4,6 +4,7 @@ from pathlib import Path
 
 import axe_core_python
 
+GRAVE = ("serious", "critical")
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
@@ -15,12 +16,12 @@ def look(driver, scheme: str, width: int, height: int = 844) -> None:
                            {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
 
-def grave_findings(driver, part: str = "html") -> list[str]:
-    """What is serious or critical in a part of the page, a CSS selector, by axe-core; a line each."""
+def grave_findings(driver, part: str = "html", impacts: tuple[str, ...] = GRAVE) -> list[str]:
+    """What axe-core finds of these impacts in a part of the page, a CSS selector; a line each."""
     driver.execute_script(f"if (!window.axe) {{ {AXE} }}")
     found = driver.execute_async_script("axe.run(arguments[0]).then(arguments[1], arguments[1])", part)
     return [f"{finding['id']}: {node['html'][:120]} ({node['failureSummary']})" for finding in found["violations"]
-            if finding["impact"] in ("serious", "critical") for node in finding["nodes"]]
+            if finding["impact"] in impacts for node in finding["nodes"]]
 
 
 def overflow(driver) -> int:

@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 import torch
 
+import evaluate
 import retime
 import test as test_program
 import train
+from data import dance_dataset
 from data.dance_dataset import About, DanceDataset, premultiplied
+from data.image_sequences import Draws
 from data.layer_folder import LayerFolder
+from data.pose_files import skeletons_in
 from datasets import make_pose_dataset
 from datasets.make_vid2vid_sample import make_sample
 from models.vid2vid_layers import straight
+from options.train_options import TrainOptions
 from util.errors import UserError
 from util.images import read_image
 
@@ -45,7 +50,7 @@ def folder(studio, monkeypatch):
     return studio
 
 
-def item(phase, k=0, **options):
+def item(phase, k=0, whole=False, **options):
     opt = Namespace(dataroot="her", phase=phase, is_train=phase == "train", n_frames_G=3, n_frames_total=2,
                     niter_step=10, max_frames_per_gpu=1, max_t_step=1, gpu_ids=[], batch_size=1, n_gpus_gen=-1,
                     max_dataset_size=float("inf"), input_nc=6, output_nc=4, resize_or_crop="none", fine_size=64,
@@ -53,7 +58,8 @@ def item(phase, k=0, **options):
                     basic_point_only=False, remove_face_labels=False, flow_net="dis", start_frame=0, driver=None,
                     driver_person=None, n_scales_spatial=1, n_downsample_G=2, use_real_img=False)
     vars(opt).update(options)
-    return DanceDataset(opt)[k]
+    data = DanceDataset(opt)
+    return data if whole else data[k]
 
 
 def test_her_layer_over_the_plate_is_the_frame(folder):
@@ -95,6 +101,20 @@ def test_items_hold_all_of_a_layer(folder):
     assert (box[2] - box[0]) % 32 == 0 and box[2] <= about.size[0]
 
 
+def test_poses_are_drawn_once_and_parts_are_left_out_at_random(folder, monkeypatch):
+    count, draw = [], dance_dataset.draw_body
+    monkeypatch.setattr(dance_dataset, "draw_body", lambda *given: count.append(1) or draw(*given))
+    data = item("train", whole=True)
+    first, again = data.item(0, np.random.default_rng(1), 1), data.item(0, np.random.default_rng(1), 1)
+    assert len(count) == 4 and torch.equal(first["A"], again["A"])
+    with_gaps = item("train", whole=True, random_drop_prob=0.5).item(0, np.random.default_rng(1), 1)["A"]
+    assert len(count) == 8 and with_gaps.shape == first["A"].shape
+    for part in (slice(0, 3), slice(3, 6)):  # body and skeleton: nothing is there that was not, and something is gone
+        there, left = ((maps[:, part] > -1).any(dim=1) for maps in (first["A"], with_gaps))
+        assert left.sum() < there.sum()
+    assert not ((with_gaps[:, 2] > -1) & (first["A"][:, 2] == -1)).any()
+
+
 def test_parts_follow_each_other(folder):
     train_frames, test_frames = (sorted(path.stem for path in Path(f"her/{phase}_layer").rglob("*.png"))
                                  for phase in ("train", "test"))
@@ -121,6 +141,46 @@ def test_what_is_made_is_a_clip_whose_layers_can_be_retimed(folder):
     retime.main(["--layers", str(made), "--freeze", "1:1-3", "--out", "frozen"])
     first, last = (read_image(f"frozen/{k:04d}.png", "RGB") for k in (1, 3))
     np.testing.assert_array_equal(first, last)
+
+
+def test_whether_she_dances_as_the_driver_is_measured(folder):
+    """In her true frames an estimator finds the poses of the clip; what is exported has the driver's, fitted to her."""
+    test_program.main(["--name", "run", "--driver", "clips/driver", "--num_test", "3"])
+    made = Path("results/run/test_latest/driver")
+    asked = skeletons_in(made / "openpose")
+    assert list(asked) == [f"{k:04d}" for k in (3, 4, 5)]
+    shown = (item("test", driver=Path("clips/driver"))["A"][-1, 3:] > -1).any(dim=0).numpy()
+    box = item("test", driver=Path("clips/driver"))["box"]
+    for x, y in asked["0003"][asked["0003"][:, 2] > 0, :2]:
+        around = shown[max(int(y - box[1]) - 2, 0):int(y - box[1]) + 3, max(int(x - box[0]) - 2, 0):int(x - box[0]) + 3]
+        assert around.any()
+    evaluate.main(["--layers", str(made), "--poses", str(made / "openpose"), "--no_lpips"])
+    untrained = json.loads((made / "evaluation/metrics.json").read_text())["total"]["reconstruction"]["pose_error"]
+    evaluate.main(["--layers", "clips/truth", "--dataroot", "clips/truth", "--truth", "none", "--poses", "clips/truth",
+                   "--no_lpips", "--out", "true_poses"])
+    true = json.loads(Path("true_poses/metrics.json").read_text())["total"]["reconstruction"]["pose_error"]
+    assert true < 3 and untrained > 3 * true
+
+
+def test_the_fast_preset_has_values_of_its_own_for_dancers(folder):
+    words = ["--model", "vid2vid", "--gpu_ids", "-1", "--dataroot", "her", "--preset", "fast"]
+    dance, street = (TrainOptions().parse([*words, "--dataset_mode", mode]) for mode in ("dance", "temporal"))
+    assert (dance.netG, dance.budget, street.netG, street.budget) == ("unet", 900, "composite", 900)
+    assert street.lambda_L1 == 0 < dance.lambda_L1
+    assert dance.max_dataset_size < street.max_dataset_size
+
+
+def test_short_epochs_see_all_of_her_clip(folder):
+    data = item("train", whole=True, max_dataset_size=2)
+    seen = [data.clip(0, Draws(np.random.default_rng(seed)), 1)[1] for seed in range(80)]
+    assert len(data) == 2 and all(frames == list(range(frames[0], frames[0] + 4)) for frames in seen)
+    assert {frames[0] for frames in seen} == set(range(18 - 3))
+
+
+def test_single_frames_of_layers_are_learned_too(folder):
+    train.main(["--name", "frames", "--dataroot", "her", *NETWORKS, *LEARNING, "--niter", "0", "--niter_single", "1"])
+    weights = torch.load("checkpoints/frames/latest_net_G_single.pth", weights_only=True)
+    assert weights[[name for name in weights if name.endswith("weight")][-1]].shape[0] == 4
 
 
 def test_premultiplied_and_back():

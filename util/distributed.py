@@ -10,6 +10,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
@@ -33,20 +34,28 @@ def joined() -> Iterator[None]:
     try:
         with _mute() if rank > 0 else contextlib.nullcontext():
             yield
-    except SystemExit:
-        dist.destroy_process_group()
-        raise
+    except SystemExit as stop:
+        _end(int(stop.code or 0))
     except BaseException:
         # The others notice when this process ends, so it must have reported by then, and must not wait for them.
         if not _is_first_failure(store):
             raise SystemExit(2) from None
         raise
-    dist.destroy_process_group()
-    # DistributedDataParallel keeps the group, whose threads would meet the end of the interpreter. Now and then that
-    # aborts, and torchrun ends the processes that are still busy (seen with PyTorch 2.15 and gloo).
+    _end(0)
+
+
+def _end(status: int) -> NoReturn:
+    """End this process at once, without taking the group of processes apart.
+
+    That can wait for ever: the group ends by waiting for its threads, which may just want Python's lock to give back a
+    tensor (PyTorch 2.4, gloo). And DistributedDataParallel keeps the group, whose threads would meet the end of the
+    interpreter; now and then that aborts, and torchrun ends the processes that are still busy (PyTorch 2.15, gloo).
+    """
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()  # others may still wait for what this one sends
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def count() -> int:

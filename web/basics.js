@@ -133,26 +133,67 @@ function numberField({read, write, min = -Infinity, max = Infinity, step = 1, un
   return Object.assign(input, {show});
 }
 
-// Follow the pointer from pressing to letting go; Escape ends it by `cancel`.
+// Follow the pointer from pressing to letting go; Escape, or a second finger, ends it by `cancel`.
 function dragged(target, {start, move, end, cancel = end}) {
-  let from = null;
-  const finish = (how) => { if (from) { from = null; how?.(); } };
+  let from = null, held = null;
+  const finish = (how) => {
+    if (!from) return;
+    from = null;
+    held.abort();
+    how?.();
+  };
   target.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || !event.isPrimary) return;
+    finish(cancel);
     target.setPointerCapture(event.pointerId);
     from = [event.clientX, event.clientY];
+    held = new AbortController();
+    const whileHeld = {capture: true, signal: held.signal};
+    for (const [name, isFirst, how] of [["pointerdown", false, cancel], ["pointerup", true, end],
+                                        ["pointercancel", true, cancel]])  // the target may be gone by then
+      window.addEventListener(name, ({isPrimary}) => { if (isPrimary === isFirst) finish(how); }, whileHeld);
+    window.addEventListener("keydown", (pressed) => {
+      if (pressed.key !== "Escape") return;
+      pressed.stopPropagation();
+      finish(cancel);
+    }, whileHeld);
     start(event);
   });
   target.addEventListener("pointermove", (event) => {
-    if (from) move(event, event.clientX - from[0], event.clientY - from[1]);
+    if (from && event.isPrimary) move(event, event.clientX - from[0], event.clientY - from[1]);
   });
-  target.addEventListener("pointerup", () => finish(end));
-  target.addEventListener("pointercancel", () => finish(cancel));
-  window.addEventListener("keydown", (event) => {
-    if (!from || event.key !== "Escape") return;
-    event.stopPropagation();
-    finish(cancel);
-  }, true);
+}
+
+// Where a pointer is in something, in CSS pixels.
+function placeIn(target, {clientX, clientY}) {
+  const {x, y} = target.getBoundingClientRect();
+  return [clientX - x, clientY - y];
+}
+
+// Follow one or two pointers, such as fingers, on something: `move(from, to, factor)` is told where their middle was and
+// is, in CSS pixels of the target, and how much further apart they are; null: it is one pointer. `takes(event)` tells
+// whether a press is meant.
+function fingers(target, move, takes = () => true) {
+  const pointers = new Map();
+  const middle = () => [0, 1].map((i) => [...pointers.values()].reduce((sum, at) => sum + at[i], 0) / pointers.size);
+  const apart = () => {
+    const [[x, y], [otherX, otherY]] = pointers.values();
+    return Math.max(Math.hypot(otherX - x, otherY - y), 1);
+  };
+  target.addEventListener("pointerdown", (event) => {
+    if (event.isPrimary) pointers.clear();
+    if (event.button > 1 || pointers.size === 2 || !takes(event)) return;
+    event.target.setPointerCapture(event.pointerId);
+    pointers.set(event.pointerId, placeIn(target, event));
+  });
+  target.addEventListener("pointermove", (event) => {
+    if (!pointers.has(event.pointerId)) return;
+    const isPair = pointers.size === 2, from = middle(), before = isPair ? apart() : null;
+    pointers.set(event.pointerId, placeIn(target, event));
+    move(from, middle(), isPair ? apart() / before : null);
+  });
+  for (const name of ["pointerup", "pointercancel"])
+    target.addEventListener(name, ({pointerId}) => pointers.delete(pointerId));
 }
 
 // Loads things, each once, a few at a time: first what is looked at (rank 0), then what soon will be (1), then the rest

@@ -3,6 +3,7 @@
 "use strict";
 
 const MARGIN = 10;            // pixels beside the first and the last frame
+const RULER_FONT = "11px system-ui, sans-serif";
 const LEAST_SEEN = 8;         // frames, however far it is zoomed in
 const THUMBNAILS = 14;        // frames of a row that strips are made of
 const THUMBNAIL_HEIGHT = 40;
@@ -14,6 +15,12 @@ class FrameAxis {
     const scrub = (event) => seek(this.frameAt(event.offsetX, ruler));
     dragged(ruler, {start: scrub, move: scrub});
     this.zoomedOn(ruler);
+    fingers(playhead.parentElement, ([from], [to], factor) => {  // two of them do both
+      if (factor === null) return;
+      const [first, last] = this.view;
+      this.scroll((from - to) / ruler.clientWidth * (last - first));
+      this.zoom(1 / factor, this.place(to - ruler.offsetLeft, ruler));
+    }, ({pointerType}) => pointerType === "touch");
   }
 
   // ---- the part that is seen ----------------------------------------------------------------------------------------
@@ -87,8 +94,9 @@ class FrameAxis {
     this.playhead.hidden = frame < first - 0.5 || frame > last + 0.5;
   }
 
-  // The ruler, with the frames from `first` to `last` marked; `text(frame)` is what is written at a frame from 0.
-  drawRuler(first, last, text = (frame) => `${frame + 1}`) {
+  // The ruler, with the frames from `first` to `last` marked; `text(frame)` is what is written at a frame from 0, where
+  // something else does not lie, from the left to the right in each of `taken`.
+  drawRuler(first, last, text = (frame) => `${frame + 1}`, taken = []) {
     const {ruler} = this, context = prepared(ruler), colours = getComputedStyle(ruler), [from, until] = this.view;
     context.fillStyle = colours.getPropertyValue("--accent");
     context.globalAlpha = 0.35;
@@ -96,14 +104,15 @@ class FrameAxis {
     context.fillRect(left, ruler.clientHeight - 3, right - left, 3);
     context.globalAlpha = 1;
     context.fillStyle = colours.getPropertyValue("--quiet");
-    context.font = "11px system-ui, sans-serif";
+    context.font = RULER_FONT;
     context.textAlign = "center";
     const widest = Math.max(44, context.measureText(text(this.length() - 1)).width + 16);
     const room = widest / Math.max(ruler.clientWidth - 2 * MARGIN, 1) * (until - from + 1);
     const step = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000].find((size) => size >= room) ?? 50000;
     const write = (frame) => {  // not beyond the ruler's ends
       const half = context.measureText(text(frame)).width / 2 + 1;
-      context.fillText(text(frame), Math.min(Math.max(this.x(frame, ruler), half), ruler.clientWidth - half), 14);
+      const x = Math.min(Math.max(this.x(frame, ruler), half), ruler.clientWidth - half);
+      if (!taken.some(([left, right]) => x + half > left && x - half < right)) context.fillText(text(frame), x, 14);
     };
     for (let frame = Math.max(Math.ceil((from + 1) / step), 1) * step; frame <= until + 1; frame += step)
       write(frame - 1);

@@ -6,12 +6,13 @@ const server = new LocalServer(token, "The program does not answer; it may have 
 const [WIDTH, HEIGHT] = size;
 const SURE = 0.3;             // score from which a joint is drawn
 const KEPT_PICTURES = 40;     // frames that are kept as bitmaps
-const MOST_ON_THE_WAY = 4;    // of what is asked for at a time
+const AT_ONCE = [4, 2, 2];    // of what is asked for, by rank (see Loads)
 
 let state = dataOf("data").state;
 let frame = 0, selected = null, joining = false, painting = false, erasing = false, playing = null, pointer = null;
-let stroke = null, busy = false, onTheWay = 0;
+let stroke = null, busy = false, changes = 0;
 const kept = new Map();       // what frames show, by address
+const loads = new Loads(AT_ONCE);
 
 const colourOf = (row) => row.leftOut ? "#8d96a1" : colours[(row.number - 1) % colours.length];
 const keyOf = (row) => `${row.leftOut ? "out" : "in"} ${row.number}`;
@@ -25,21 +26,19 @@ function tell(text, isError = false) {
   find("#message").classList.toggle("error", isError);
 }
 
-// Something of a frame, loaded once and kept for a while; `null` while it is on its way, or while others are: whatever
-// comes draws anew, and what is asked for then is of the frame that is shown then.
-function loaded(address, load) {
-  if (!kept.has(address) && onTheWay < MOST_ON_THE_WAY) {
-    if (kept.size > KEPT_PICTURES * (2 + state.people.length)) kept.delete(kept.keys().next().value);
-    kept.set(address, null);
-    onTheWay++;
-    load().then((value) => { if (kept.has(address)) kept.set(address, {value}); }, (error) => {
-      kept.delete(address);
-      tell(error.message, true);
-    }).then(() => { onTheWay--; draw(); });
+// Something of a frame, loaded once and kept for a while; `null` while it is on its way: what comes draws anew.
+function loaded(address, load, rank = 0) {
+  const asked = changes;
+  if (!kept.has(address)) {
+    loads.ask(`${asked} ${address}`, rank, load, (value) => {
+      if (kept.size > KEPT_PICTURES * (2 + state.people.length)) kept.delete(kept.keys().next().value);
+      if (asked === changes) kept.set(address, {value});
+      draw();
+    }, (error) => tell(error.message, true));
   }
   return kept.get(address)?.value ?? null;
 }
-const pictureOf = (index) => loaded(`picture/${index}`, () => server.placedPicture(`picture/${index}`));
+const pictureOf = (index, rank) => loaded(`picture/${index}`, () => server.placedPicture(`picture/${index}`), rank);
 const posesOf = (index) => loaded(`poses/${index}`, () => server.ask(`poses/${index}`));
 const maskOf = (number, index) =>
   loaded(`mask/${number}/${index}`, async () => tinted(await server.placedPicture(`mask/${number}/${index}`),
@@ -256,6 +255,7 @@ async function change(command, asked, said, selects) {
   try {
     const answer = await server.ask(command, asked);
     state = answer.state;
+    changes++;
     for (const address of [...kept.keys()]) if (!address.startsWith("picture")) kept.delete(address);
     if (selects) selected = selects();
     if (!chosen()) selected = state.people.length ? keyOf(state.people[0]) : null;
@@ -271,6 +271,8 @@ async function change(command, asked, said, selects) {
 function seek(index) {
   frame = Math.min(Math.max(index, 0), length - 1);
   find("#frame").value = frame + 1;
+  loads.forget(0);
+  loads.retry();
   draw();
 }
 
@@ -283,7 +285,7 @@ function play() {
     playing = setInterval(() => {
       if (frame === length - 1) return play();
       if (pictureOf(frame + 1)) seek(frame + 1);  // else wait for it
-      if (frame + 2 < length) pictureOf(frame + 2);
+      if (frame + 2 < length) pictureOf(frame + 2, 1);
     }, 1000 / rate);
   }
   find("#play").textContent = playing ? "Pause" : "Play";

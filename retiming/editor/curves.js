@@ -3,8 +3,11 @@
 "use strict";
 
 const REACH = 9;              // pixels from a pin or curve that still take hold of it
+const FINGER = 20;            // the same for a finger
 const LEG = 12;               // pixels from the lower edge of a row within which keys of numbers are seen
 const SNAP = 6;               // pixels from a frame that something stands in, at which a pin goes there
+
+const reachOf = (pointerType) => (pointerType === "touch" ? FINGER : REACH);
 
 class Timeline extends FrameAxis {
   // `actions`: seek(frame), select(row, how), toggleRemoved(row), toggleSolo(row), picked().
@@ -14,12 +17,12 @@ class Timeline extends FrameAxis {
                          track: TIME, marker: null, units: new TimeUnits(model.clip.rate)});
     this.rowsBox = find("#rows");
     this.zoomedOn(find("#sound canvas"));
-    this.ruler.addEventListener("pointerdown", ({offsetX}) => {
-      const near = model.markers.filter(([at]) => Math.abs(this.x(at - 1, this.ruler) - offsetX) < 7).at(-1);
-      this.pickMarker(near ?? null);
-    });
+    this.makeMarkersDraggable();
     this.rowsBox.addEventListener("dblclick", ({target}) => { if (!target.closest(".head")) this.togglePin(); });
-    new ResizeObserver(() => this.draw()).observe(this.rowsBox);
+    new ResizeObserver(() => {
+      this.reachRow();
+      this.draw();
+    }).observe(this.rowsBox);
   }
 
   // ---- places -------------------------------------------------------------------------------------------------------
@@ -48,7 +51,8 @@ class Timeline extends FrameAxis {
     this.frame = output;
     const rows = this.model.rows().reverse();  // what is in front stands on top
     const names = rows.map(rowName).join(" ");
-    if (!this.selected || !sameRow(selected, this.selected)) Object.assign(this, {picked: [], track: TIME});
+    const isOther = !this.selected || !sameRow(selected, this.selected);
+    if (isOther) Object.assign(this, {picked: [], track: TIME});
     this.selected = selected;
     this.marker = this.model.markers.find(([at]) => at === this.marker?.[0]) ?? null;
     if (names !== this.names) {
@@ -66,7 +70,17 @@ class Timeline extends FrameAxis {
       buttons.remove?.setAttribute("aria-pressed", this.model.values.remove?.includes(row.layer) ?? false);
       buttons.solo?.setAttribute("aria-pressed", this.model.values.solo?.includes(row.layer) ?? false);
     }
+    if (isOther) this.reachRow();
     this.draw();
+  }
+
+  // Scroll the selected row into view, among the rows alone.
+  reachRow() {
+    const {rowsBox} = this, row = rowsBox.querySelector(".selected");
+    if (!row) return;
+    const [top, bottom] = [row.offsetTop - rowsBox.offsetTop, row.offsetTop - rowsBox.offsetTop + row.offsetHeight];
+    if (bottom > rowsBox.scrollTop + rowsBox.clientHeight) rowsBox.scrollTop = bottom - rowsBox.clientHeight;
+    if (top < rowsBox.scrollTop) rowsBox.scrollTop = top;
   }
 
   makeRow(row) {
@@ -156,9 +170,7 @@ class Timeline extends FrameAxis {
   nudge(outputs, steps) {
     const {model, selected: row, picks, track, marker} = this;
     if (marker) {
-      const moved = [marker[0] + outputs, marker[1]];
-      model.moveMarker(marker, moved[0]);
-      this.marker = model.markers.find(([at]) => at === moved[0]) ?? marker;
+      this.marker = model.moveMarker(marker, marker[0] + outputs);
       return this.actions.seek(this.marker[0] - 1);
     }
     if (!picks.length) return;
@@ -175,12 +187,39 @@ class Timeline extends FrameAxis {
     const pins = rows.flatMap((row) => model.pins(row).filter((pin) => !held.points.includes(pin))
       .map((pin) => model.pinOutput(row, pin)));
     return [this.frame, first - 1, last - 1, ...pins, ...rows.map((row) => model.eventOutput(row)),
-            ...model.markers.map(([at]) => at - 1)].filter((output) => output !== null);
+            ...model.markers.filter((marker) => marker !== held.marker).map(([at]) => at - 1)]
+      .filter((output) => output !== null);
   }
 
   snapped(output, x, canvas, landmarks) {
     const near = landmarks.map((mark) => [Math.abs(this.x(mark, canvas) - x), mark]).sort((a, b) => a[0] - b[0]);
     return near.length && near[0][0] <= SNAP ? near[0][1] : output;
+  }
+
+  // A press on a marker picks it; dragged, it snaps as points do, and the playhead goes with it.
+  makeMarkersDraggable() {
+    const {model, ruler} = this, merge = "drag marker";
+    let from = 0, landmarks = [];
+    dragged(ruler, {
+      start: (event) => {
+        const near = model.markers.map((marker) => [Math.abs(this.x(marker[0] - 1, ruler) - event.offsetX), marker])
+          .filter(([distance]) => distance <= reachOf(event.pointerType)).sort((a, b) => a[0] - b[0]);
+        this.pickMarker(near[0]?.[1] ?? null);
+        if (!this.marker) return;
+        this.holdView(true);
+        from = this.x(this.marker[0] - 1, ruler);
+        landmarks = this.landmarks({points: [], marker: this.marker}).filter((mark) => mark !== this.frame);
+      },
+      move: (event, dx) => {
+        if (!this.marker || (Math.abs(dx) < 3 && model.merging !== merge)) return;
+        let output = this.frameAt(from + dx, ruler);
+        if (this.snaps && !event.altKey) output = this.snapped(output, from + dx, ruler, landmarks);
+        this.marker = model.moveMarker(this.marker, output + 1, merge);
+        this.actions.seek(output);
+      },
+      end: () => { this.holdView(false); model.endMerge(); },
+      cancel: () => { this.holdView(false); model.cancelMerge(merge); },
+    });
   }
 
   makeDraggable(row, canvas) {
@@ -273,31 +312,32 @@ class Timeline extends FrameAxis {
   }
 
   // The handle, point or place on the curve under the pointer: {x, y, output, value, point, track, room}.
-  hit(row, canvas, {offsetX, offsetY}) {
-    const {model} = this, track = this.trackOf(row), room = this.room(row, track), isHere = ([x, y]) =>
-      Math.hypot(x - offsetX, y - offsetY) <= REACH;
+  hit(row, canvas, {offsetX, offsetY, pointerType}) {
+    const reach = reachOf(pointerType), isHere = ([x, y]) => Math.hypot(x - offsetX, y - offsetY) <= reach;
+    const {model} = this, track = this.trackOf(row), room = this.room(row, track);
     if (sameRow(row, this.selected)) {
       for (const {side, point, place, from} of this.handles(canvas)) {
         if (isHere(place)) return {handle: side, point, from, track, room};
       }
       for (const [output, keyed, point] of offsetY > canvas.clientHeight - LEG ? this.keysOf(row) : []) {
         const x = this.x(output, canvas), value = point[1];
-        if (Math.abs(x - offsetX) <= 6 && keyed !== track)
+        if (Math.abs(x - offsetX) <= reach - 3 && keyed !== track)
           return {x, y: offsetY, output, value, point, track: keyed, room: this.room(row, keyed), isAtEdge: true};
       }
     }
-    for (const point of model.points(row, track)) {
+    const points = model.points(row, track).flatMap((point) => {
       const output = model.pointOutput(row, track, point), value = model.shownValue(track, point[1]);
-      if (output === null) continue;
-      const [x, y] = [this.x(output, canvas), this.y(value, canvas, room)];
-      if (isHere([x, y])) return {x, y, output, value, point, track, room};
-    }
-    let best = null, nearest = REACH;
-    for (let dx = -REACH; dx <= REACH; dx += 1.5) {  // between frames, too
+      const x = this.x(output ?? 0, canvas), y = this.y(value, canvas, room);
+      return output === null || !isHere([x, y]) ? [] : [{x, y, output, value, point, track, room}];
+    });
+    const distance = ({x, y}) => Math.hypot(x - offsetX, y - offsetY);
+    if (points.length) return points.reduce((a, b) => (distance(b) < distance(a) ? b : a));
+    let best = null, nearest = reach;
+    for (let dx = -reach; dx <= reach; dx += 1.5) {  // between frames, too
       const output = this.place(offsetX + dx, canvas), value = model.valueAt(row, track, output);
       if (value === null) continue;
-      const distance = Math.hypot(this.x(output, canvas) - offsetX, this.y(value, canvas, room) - offsetY);
-      if (distance < nearest) [best, nearest] = [Math.round(output), distance];
+      const far = distance({x: this.x(output, canvas), y: this.y(value, canvas, room)});
+      if (far < nearest) [best, nearest] = [Math.round(output), far];
     }
     if (best === null) return null;
     const value = model.valueAt(row, track, best);
@@ -324,11 +364,21 @@ class Timeline extends FrameAxis {
 
   draw() {
     const [first, last] = this.model.values.range ?? [1, this.model.length];
-    this.drawRuler(first - 1, last - 1, (frame) => this.units.text(frame));
+    this.drawRuler(first - 1, last - 1, (frame) => this.units.text(frame), this.markerPlaces());
     this.drawMarkers();
     if (this.sound.buffer) this.sound.draw(find("#sound canvas"), this);
     this.views.forEach((view) => this.drawRow(view));
     this.movePlayhead(this.frame);
+  }
+
+  // From the left to the right of each marker with its name.
+  markerPlaces() {
+    const context = this.ruler.getContext("2d");
+    context.font = RULER_FONT;
+    return this.model.markers.map(([at, name]) => {
+      const x = this.x(at - 1, this.ruler);
+      return [x - 6, x + 10 + context.measureText(name).width];
+    });
   }
 
   drawMarkers() {
@@ -363,7 +413,7 @@ class Timeline extends FrameAxis {
     if (head) drawInside(headContext, head, 0, 0, face.clientWidth, face.clientHeight, row.layer === BACKGROUND);
 
     if (track === TIME && (row.layer !== BACKGROUND || model.entry(row).time)) {  // as filmed, for comparison
-      context.strokeStyle = colours.getPropertyValue("--line");
+      context.strokeStyle = colours.getPropertyValue("--faint");
       context.lineWidth = 1;
       context.setLineDash([3, 4]);
       context.beginPath();

@@ -1,5 +1,5 @@
-// The page: playing, tools, keyboard, and files. What is shown when the picture stands still is what retime.py renders,
-// where there is a server; while it plays, it is composited here.
+// The page: what is shown, playing, tools and keyboard. A picture that stands still is the one that retime.py renders, where
+// there is a server; while it plays, it is composited here.
 "use strict";
 
 const SETTLED = 120;     // milliseconds without a change before the rendered picture is asked for
@@ -26,16 +26,22 @@ class Editor {
       setUnits: (kind) => this.setUnits(kind),
       toggleRemoved: (row) => this.model.toggleRemoved(row), toggleSolo: (row) => this.model.toggleSolo(row),
       picked: () => this.soon("panels", () => this.updatePanels())});
-    this.names = [];
-    this.inspector = new Inspector(find("#inspector"), this.model, this.timeline, this.names, this.source.renders
-      ? {folder: clip.folder, add: (file) => this.addBackground(file)} : null);
+    this.files = new Files(clip, this.source, this.model, {
+      changed: (notice = "") => { this.notice = notice; this.changed(); }, saved: () => this.updateButtons(),
+      listed: () => this.inspector.update(this.row, this.output, this.rows), tell: (...words) => this.tell(...words)});
+    this.renderings = new Renderings(clip, this.source, this.model,
+                                     {selected: () => this.row, tell: (...words) => this.tell(...words)});
+    this.stretch = new StretchDialog(this.model);
+    this.inspector = new Inspector(find("#inspector"), this.model, this.timeline, this.files.backgrounds,
+      this.source.renders ? {folder: clip.folder, add: (file) => this.files.addBackground(file)} : null);
     this.row = this.model.rows().at(-1);
     this.added = [];  // rows that are picked beside it
     this.pending = {};
     find("#clip-name").textContent = clip.name;
     this.freezeLength = Math.max(Math.round(clip.rate / 2), 1);
     const fields = {
-      frame: {read: () => this.timeline.units.text(this.output), write: (value) => this.seek(value - 1), units: () => ({rate: clip.rate, first: 1})},
+      frame: {read: () => this.timeline.units.text(this.output), write: (value) => this.seek(value - 1),
+              units: () => ({rate: clip.rate, first: 1})},
       "freeze-length": {read: () => this.freezeLength, write: (value) => { this.freezeLength = value; },
                         units: () => ({rate: clip.rate})},
     };
@@ -45,56 +51,11 @@ class Editor {
       field.show();
       return field;
     });
-    find("#render").hidden = !this.source.renders;
-    this.showFormats();
-    for (const input of document.querySelectorAll("[data-file-name]")) {
-      input.pattern = LIMITS.file_name;
-      input.addEventListener("input", () => this.checkName(input));
-    }
-    this.editName = clip.edit_name ?? "edit";
-    this.ownName = clip.edit_name;  // of the file that is written again without a question
-    this.start = JSON.stringify(edit);
-    const unsaved = this.unsaved;
     this.connect();
     this.changed();
-    this.readFiles();
+    this.files.list();
     this.readSound();
-    if (this.source.renders) this.followRendering();
-    if (unsaved && unsaved.start === this.start) this.takeBack(unsaved);
-    else this.earlier = unsaved;
-  }
-
-  // ---- work that is not saved, kept by the browser until it is ------------------------------------------------------
-
-  get place() { return `retime ${this.clip.folder ?? location.pathname} ${this.clip.name}`; }
-
-  get unsaved() {
-    try {
-      return JSON.parse(localStorage.getItem(this.place));
-    } catch {
-      return null;
-    }
-  }
-
-  // Keep the edit, if it has changes; tells whether they are safe.
-  keep() {
-    const {values, changed, saved} = this.model;
-    try {
-      if (!changed) localStorage.removeItem(this.place);
-      else localStorage.setItem(this.place, JSON.stringify({values, saved, name: this.editName, start: this.start,
-                                                            time: new Date().toLocaleString()}));
-      return true;
-    } catch {
-      return !changed;
-    }
-  }
-
-  takeBack({values, saved, name, time}) {
-    this.model.replace(values);
-    this.model.saved = saved;
-    this.editName = name;
-    this.notice = `Your unsaved work of ${time} is here again; Undo shows what was opened`;
-    this.changed();
+    this.files.goOn();
   }
 
   // Do something once in the next picture of the screen, however often it is asked for.
@@ -114,7 +75,7 @@ class Editor {
     this.added = this.added.filter((added) => rows.some((row) => sameRow(row, added)) && !sameRow(added, this.row));
     this.output = Math.min(this.output, this.model.length - 1);
     this.soon("panels", () => this.updatePanels());
-    this.keep();
+    this.files.keep();
     this.loads.retry();
     this.show();
     this.check();
@@ -139,7 +100,7 @@ class Editor {
     find("#lengthen").setAttribute("aria-pressed", model.values.length === "fit");
     find("#align").disabled = !marked;
     find("#align").textContent = marked > 1 ? `Align ${marked} events here` : "Align events here";
-    find("#edit-name").textContent = `${this.editName}${model.changed ? " · not saved" : ""}`;
+    find("#edit-name").textContent = `${this.files.name}${model.changed ? " · not saved" : ""}`;
   }
 
   lateNames({layers}) { return layers.map((layer) => this.model.title({layer, index: 0}).split("\n")[0]).join(", "); }
@@ -389,40 +350,22 @@ class Editor {
     else model.fitLength();
   }
 
-  // The dialog that makes a stretch slower, faster, still or leaves it out.
+  // The dialog for a stretch: between picked points, what is rendered, or a second from here on.
   stretchDialog() {
     const {timeline, model} = this, picks = timeline.picks.map((point) =>
       model.pointOutput(this.row, timeline.track, point)).filter((output) => output !== null);
     const [first, last] = this.range, isRange = Boolean(model.values.range) && this.output >= first && this.output <= last;
     const from = picks.length > 1 ? Math.min(...picks) : isRange ? first : this.output;
     const to = picks.length > 1 ? Math.max(...picks) : isRange ? last : from + Math.max(Math.round(this.clip.rate), 1);
-    this.stretch = {from: from + 1, to: Math.min(to, Math.max(model.length - 1, from + 1)) + 1,
-                    speed: LIMITS.stretch_speed.default};
-    this.stretchFields.forEach((field) => field.show());
-    find("#stretch-whom").options[0].textContent = this.rows.map((row) => model.title(row).replace("\n", ", ")).join(", ");
-    find("#stretch-dialog").showModal();
-    this.showStretch();
-  }
-
-  showStretch() {
-    const kind = find("#stretch-kind").value, {from, to, speed} = this.stretch;
-    find("#stretch-speed").closest("label").hidden = kind !== "speed";
-    const by = kind === "cut" ? -(to - from + 1) : kind === "freeze" ? to - from : (to - from) / speed - (to - from);
-    find("#stretch-result").textContent = to <= from && kind !== "cut" || to < from
-      ? "The last frame must come after the first one."
-      : `What follows comes ${Math.abs(Math.round(by * 100) / 100)} frames ${by < 0 ? "earlier" : "later"}; the video is as `
-        + "long as it takes to show everybody's end.";
-    find("#stretch-do").disabled = to < from || (to === from && kind !== "cut");
-  }
-
-  changeStretch() {
-    const kind = find("#stretch-kind").value, {from, to, speed} = this.stretch, {model} = this;
-    const whom = find("#stretch-whom").value;
-    const rows = whom === "picked" ? this.rows : model.everybody(whom === "all");
-    model.ripple(rows, kind === "speed" ? {speed, frames: [from, to]} : {[kind]: [from, to]});
+    this.stretch.open(this.rows, from, to);
   }
 
   duplicate() { this.model.duplicate(this.row, Math.max(Math.round(this.clip.rate / 2), 1)); }
+
+  moveInOrder(direction) {
+    if (isPerson(this.row) && !this.model.moveInOrder(this.row, direction, this.output))
+      this.tell(`${this.model.title(this.row)} is ${direction > 0 ? "in front of" : "behind"} everybody already`);
+  }
 
   align() {
     const count = this.model.align(this.output);
@@ -500,215 +443,14 @@ class Editor {
     if (picks.length) model.setHandles(this.row, track, picks, isEased ? undefined : "ease");
   }
 
-  // ---- files --------------------------------------------------------------------------------------------------------
-
-  async readFiles() {
-    if (!this.source.renders) return;
-    try {
-      const files = await this.source.files();
-      this.names.splice(0, this.names.length, ...files.backgrounds);
-      this.savedEdits = files.edits;
-      this.inspector.update(this.row, this.output, this.rows);
-    } catch (error) {
-      this.tell(error.message, "error");
-    }
-  }
-
-  // Say in words what a name may be.
-  checkName(input) {
-    input.setCustomValidity("");
-    if (input.validity.patternMismatch)
-      input.setCustomValidity(`Letters, digits, spaces, _ and - alone; the ending is added`);
-    const hint = input.closest("form").querySelector(".hint");
-    hint.textContent = input.validity.customError ? input.validationMessage : "";
-  }
-
-  // Put a picture or video of the user's into the background's place.
-  async addBackground(file) {
-    this.tell(`Taking ${file.name} over …`);
-    try {
-      const {name} = await this.source.addBackground(file);
-      this.names.push(name);
-      this.model.set({layer: BACKGROUND, index: 0}, "replace", name, undefined);
-      this.tell(`The background is ${name}`);
-    } catch (error) {
-      this.tell(error.message, "error");
-    }
-  }
-
-  // Take over the text of an edit file, if it is one.
-  async load(text, name) {
-    try {
-      await this.source.check(text);
-      const values = JSON.parse(text);
-      drawsOf(values, this.clip, 0);
-      this.model.replace(values);
-      this.model.saved = JSON.stringify(this.model.values);
-      this.editName = name;
-      this.changed();
-    } catch (error) {
-      this.tell(`${name}: ${error.message.replace(/^edit: /, "")}`, "error");
-    }
-  }
-
-  async openDialog() {
-    await this.readFiles();
-    const box = find("#saved-edits");
-    const open = (name) => this.source.open(name).then((text) => this.load(text, name))
-      .catch((error) => this.tell(error.message, "error"));
-    box.replaceChildren(...(this.savedEdits ?? []).map((name) =>
-      element("button", {textContent: name, onclick: () => open(name)})));
-    if (this.earlier) {
-      box.append(element("button", {textContent: `Unsaved work of ${this.earlier.time}`, onclick: () => {
-        this.takeBack(this.earlier);
-        this.earlier = null;
-      }}));
-    }
-    if (!box.children.length) box.textContent = this.source.renders ? `No edits in ${this.clip.folder} yet.` : "";
-    find("#open-dialog").showModal();
-  }
-
-  saveDialog() {
-    const dialog = find("#save-dialog"), name = dialog.querySelector("[name=name]");
-    if (!this.source.renders) return this.saveToFile();
-    name.value = this.editName;
-    dialog.querySelector("p").textContent = `In ${this.clip.folder}`;
-    dialog.showModal();
-    name.select();
-  }
-
-  async save(name) {
-    const {values} = this.model;
-    try {
-      const saved = await this.source.save(name, values, name === this.ownName);
-      if (!saved) return;
-      this.ownName = name;
-      this.model.saved = this.start = JSON.stringify(values);
-      this.editName = name;
-      this.keep();
-      this.updateButtons();
-      this.tell(`Saved: ${saved.file}`);
-    } catch (error) {
-      this.tell(error.message, "error");
-    }
-  }
-
-  saveToFile() {
-    const file = new Blob([fileText(this.model.values)], {type: "application/json"}), url = URL.createObjectURL(file);
-    element("a", {href: url, download: `${this.editName}.json`}).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
-    this.model.saved = JSON.stringify(this.model.values);
-    this.keep();
-    this.updateButtons();
-  }
-
-  // ---- rendering ----------------------------------------------------------------------------------------------------
-
-  renderDialog() {
-    find("#render-dialog").showModal();
-    this.checkRendering();
-    this.followRendering();
-  }
-
-  // Say before it is tried that an edit cannot be written in a format.
-  checkRendering() {
-    const format = find("#render-format").value, {replace} = this.model.values.background ?? {};
-    this.checkName(find("#render-name"));
-    const isLost = !this.rendersLayers && replace === "transparent" && LIMITS.without_alpha.includes(format);
-    if (isLost) {
-      find("#render-hint").textContent = `${format.toUpperCase()} has no transparency, and this edit no background: choose `
-        + "another format, or give it a background";
-    }
-    find("#render-start").disabled = isLost || this.rendering?.state === "running";
-  }
-
-  get rendersLayers() { return find("#render-what").value === "layers"; }
-
-  showFormats() {
-    const formats = this.rendersLayers ? LIMITS.layer_formats : LIMITS.formats;
-    find("#render-format").replaceChildren(...Object.entries(formats).map(([value, textContent]) =>
-      element("option", {value, textContent})));
-    find("#render-apart").hidden = !this.rendersLayers;
-  }
-
-  async startRendering() {
-    const {model: {values}, source} = this, name = find("#render-name").value, format = find("#render-format").value;
-    find("#render-state").textContent = "";
-    try {
-      const begun = await (this.rendersLayers
-        ? source.renderLayers(name, values, format, find("#render-apart input").checked)
-        : source.render(`${name}.${format}`, values));
-      if (begun) this.rendering = {...begun, state: "running"};  // its end is told even if it is there already
-      this.followRendering();
-    } catch (error) {
-      find("#render-state").textContent = error.message;
-    }
-  }
-
-  // Show how far the rendering is, in its dialog and, while that is closed, at the top; there is a word at its end, too.
-  async followRendering() {
-    clearTimeout(this.renderTimer);
-    const before = this.rendering?.state;
-    try {
-      this.rendering = await this.source.progress();
-    } catch (error) {
-      find("#render-state").textContent = error.message;
-      return;
-    }
-    const {state, done, total, file, failure, warnings} = this.rendering, running = state === "running";
-    const name = file?.replace(/[\\/]%04d\.\w+$/, "").split(/[\\/]/).at(-1);
-    const isVideo = state === "done" && /\.(mp4|webm|mov|gif)$/.test(name);
-    const text = {
-      none: "", running: `Rendering ${Math.floor(100 * done / total)} %`, done: `Rendered: ${name}`,
-      failed: "Rendering failed", cancelled: "Rendering stopped",
-    }[state];
-    find("#render-bar").value = state === "done" ? 1 : running ? done / total : 0;
-    find("#render-state").textContent = {
-      none: `Into ${this.clip.folder}, with the clip's frame rate and sound.`, running: `${done} of ${total} frames`,
-      done: [`Ready: ${file}`, ...warnings ?? []].join("\n"), failed: failure,
-      cancelled: "Stopped; nothing was written.",
-    }[state];
-    find("#render-cancel").hidden = !running;
-    for (const id of ["render-play", "rendering-play"]) find(`#${id}`).hidden = !isVideo;
-    if (running || before === "running") {
-      find("#rendering").hidden = false;
-      find("#rendering-text").textContent = text;
-      find("#rendering-text").title = failure || file;
-    }
-    this.checkRendering();
-    if (running) this.renderTimer = setTimeout(() => this.followRendering(), 200);
-  }
-
-  // Play what was rendered last, or give it to be kept where browsers cannot play it.
-  async playRendered() {
-    const name = this.rendering.file.split(/[\\/]/).at(-1), dialog = find("#result-dialog");
-    try {
-      const url = URL.createObjectURL(await this.source.rendered());
-      const result = name.endsWith(".gif") ? element("img", {src: url, alt: name})
-        : name.endsWith(".mov") ? element("p", {textContent: "Browsers do not play ProRes: save a copy, or open "
-            + this.rendering.file})
-          : element("video", {src: url, controls: true, autoplay: true, loop: true});
-      find("#result-title").textContent = name;
-      find("#result").replaceChildren(result);
-      Object.assign(find("#result-save"), {href: url, download: name});
-      find("#render-dialog").close();
-      dialog.showModal();
-      dialog.addEventListener("close", () => {
-        find("#result").replaceChildren();
-        URL.revokeObjectURL(url);
-      }, {once: true});
-    } catch (error) {
-      this.tell(error.message, "error");
-    }
-  }
-
   // ---- buttons and keys ---------------------------------------------------------------------------------------------
 
   connect() {
     const {model} = this;
     const actions = {
-      undo: () => model.undo(), redo: () => model.redo(), open: () => this.openDialog(), save: () => this.saveDialog(),
-      render: () => this.renderDialog(), help: () => find("#help-dialog").showModal(), play: () => this.togglePlaying(),
+      undo: () => model.undo(), redo: () => model.redo(), open: () => this.files.openDialog(),
+      save: () => this.files.saveDialog(), render: () => this.renderings.dialog(),
+      help: () => find("#help-dialog").showModal(), play: () => this.togglePlaying(),
       "to-start": () => this.seek(0), "step-back": () => this.seek(this.output - 1),
       "step-on": () => this.seek(this.output + 1), "to-end": () => this.seek(model.length - 1),
       freeze: () => this.freeze(), event: () => model.toggleEvent(this.row, this.output), align: () => this.align(),
@@ -716,60 +458,22 @@ class Editor {
       stretch: () => this.stretchDialog(), lengthen: () => this.toggleLengthening(), fit: () => model.fitLength(),
       "zoom-in": () => this.timeline.zoom(0.5), "zoom-out": () => this.timeline.zoom(2),
       "see-all": () => this.timeline.seeAll(), tall: () => this.toggleTall(), snap: () => this.toggleSnapping(),
-      backward: () => model.moveInOrder(this.row, -1, this.output),
-      forward: () => model.moveInOrder(this.row, 1, this.output),
-      "render-cancel": () => this.source.cancel(), "render-play": () => this.playRendered(),
-      "rendering-text": () => this.renderDialog(), "rendering-play": () => this.playRendered(),
-      "rendering-close": () => { find("#rendering").hidden = true; },
-      "save-file": () => { find("#save-dialog").close(); this.saveToFile(); },
-      "open-new": () => this.load("{}", "edit"),
+      backward: () => this.moveInOrder(-1), forward: () => this.moveInOrder(1),
+      "save-file": () => { find("#save-dialog").close(); this.files.saveToFile(); },
+      "open-new": () => this.files.load("{}", "edit"),
     };
     for (const [id, action] of Object.entries(actions)) {
       find(`#${id}`).addEventListener("click", () => action());
     }
     for (const button of document.querySelectorAll("[data-close]"))
       button.addEventListener("click", () => button.closest("dialog").close());
-    find("#render-format").addEventListener("change", () => this.checkRendering());
-    find("#render-dialog form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.startRendering();
-    });
-    const whole = {min: 1, max: LIMITS.longest, units: () => ({rate: this.clip.rate, first: 1})};
-    this.stretchFields = Object.entries({from: whole, to: whole, speed: {
-      min: LIMITS.stretch_speed.low, max: LIMITS.stretch_speed.high, step: 0.05}})
-      .map(([key, options]) => {
-        const read = () => (key === "speed" ? `${Math.round(1e4 * this.stretch.speed) / 100}%` : this.stretch[key]);
-        const field = numberField({...options, read, write: (value) => { this.stretch[key] = value; this.showStretch(); }});
-        field.id = `stretch-${key}`;
-        find(`#stretch-${key}`).replaceWith(field);
-        return field;
-      });
-    find("#stretch-kind").addEventListener("change", () => this.showStretch());
-    find("#stretch-dialog").addEventListener("close", ({target}) => {
-      if (target.returnValue === "do") this.changeStretch();
-      target.returnValue = "";
-    });
     let units = null;
     try { units = localStorage.getItem("retime units"); } catch { /* frames, then */ }
     if (Object.keys(UNITS).includes(units)) this.setUnits(units);
-    find("#render-what").addEventListener("change", () => {
-      this.showFormats();
-      this.checkRendering();
-    });
     const original = find("#original");
     dragged(original, {start: () => this.showOriginal(true), move: () => {}, end: () => this.showOriginal(false)});
-    find("#save-dialog").addEventListener("close", ({target}) => {
-      if (target.returnValue === "save") this.save(target.querySelector("[name=name]").value);
-      target.returnValue = "";
-    });
-    find("#open-file").addEventListener("change", async ({target}) => {
-      const [file] = target.files;
-      find("#open-dialog").close();
-      if (file) await this.load(await file.text(), file.name.replace(/\.json$/, ""));
-      target.value = "";
-    });
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.timeline.draw());
-    window.addEventListener("beforeunload", (event) => { if (!this.keep()) event.preventDefault(); });
+    window.addEventListener("beforeunload", (event) => { if (!this.files.keep()) event.preventDefault(); });
     this.connectKeys(actions);
   }
 

@@ -222,19 +222,27 @@ class Model {
   // A track's value as the edit file has it, to what `valueAt` gives.
   shownValue(track, value) { return track === TIME ? value - 1 : value; }
 
-  // Output frame to the place of a pin: what the steps after the pins make of it.
-  beforePins(row) {
+  // The time steps after the pins.
+  laterSteps(row) {
     const steps = this.entry(row).time ?? [];
-    return warpOfSteps(steps[0]?.align ? steps.slice(1) : steps, this.clip.length);
+    return steps[0]?.align ? steps.slice(1) : steps;
   }
+
+  // Output frame to the place of a pin: what the steps after the pins make of it.
+  beforePins(row) { return warpOfSteps(this.laterSteps(row), this.clip.length); }
 
   // The output frame where a point is seen, or null.
   pointOutput(row, track, point) {
     if (track !== TIME) return point[0] - 1 < this.length ? point[0] - 1 : null;
-    const warp = this.beforePins(row), {length} = this;
+    const {length} = this, place = point[0] - 1;
+    if (!this.laterSteps(row).length) {
+      const at = Math.min(Math.max(Math.ceil(place - 0.5), 0), length - 1);
+      return Math.abs(at - place) < 0.75 ? at : null;
+    }
+    const warp = this.beforePins(row);
     let best = null, nearest = 0.75;
     for (let output = 0; output < length; output++) {
-      const distance = Math.abs(warp(output) - (point[0] - 1));
+      const distance = Math.abs(warp(output) - place);
       if (distance < nearest) [best, nearest] = [output, distance];
     }
     return best;
@@ -364,8 +372,8 @@ class Model {
 
   get markers() { return this.values.markers ?? []; }
 
-  setMarkers(markers) {
-    this.change((values) => { values.markers = [...markers].sort((a, b) => a[0] - b[0]); });
+  setMarkers(markers, merge = null) {
+    this.change((values) => { values.markers = [...markers].sort((a, b) => a[0] - b[0]); }, merge);
   }
 
   // A marker at an output frame, or the one that is there taken away.
@@ -378,10 +386,12 @@ class Model {
     this.setMarkers([...rest, [output + 1, `Marker ${number}`]]);
   }
 
-  moveMarker(marker, frame) {
-    const at = Math.min(Math.max(frame, 1), this.length);
-    if (this.markers.some(([other]) => other === at)) return;
-    this.setMarkers(this.markers.map((one) => (one[0] === marker[0] ? [at, one[1]] : one)));
+  // Move a marker to a frame that has none; as it is then.
+  moveMarker(marker, frame, merge = null) {
+    const at = Math.min(Math.max(frame, 1), this.length), moved = [at, marker[1]];
+    if (this.markers.some(([other]) => other === at)) return marker;
+    this.setMarkers(this.markers.map((one) => (one[0] === marker[0] ? moved : one)), merge);
+    return moved;
   }
 
   // ---- events: a source frame of a row that is to be aligned --------------------------------------------------------
@@ -436,14 +446,16 @@ class Model {
     return [...new Set(all)];
   }
 
-  // Bring a layer one place to the front (1) or back (-1): from this frame on where the order has keys, else in all.
+  // Bring a layer one place to the front (1) or back (-1): from this frame on where the order has keys, else in all. Tells
+  // whether there was a place to go to.
   moveInOrder({layer}, direction, output) {
     const order = this.order(output), from = order.indexOf(layer), to = from + direction;
-    if (from < 0 || to < 0 || to >= order.length) return;
+    if (from < 0 || to < 0 || to >= order.length) return false;
     [order[from], order[to]] = [order[to], order[from]];
     this.change((values) => {
       values.order = isKeyed(values.order?.[0]) ? withKey(values.order, output + 1, order) : order;
     });
+    return true;
   }
 }
 

@@ -22,7 +22,7 @@ from web.server import Crop
 
 FOLDER = Path(__file__).parent
 OWN_SCRIPTS = ("time_warps", "edit", "sources", "compositor", "model", "sound", "player", "viewer", "curves",
-               "inspector", "editor")
+               "inspector", "files", "rendering", "stretch", "editor")
 TEMPLATE = Template(FOLDER / "editor.html", (*STYLES, FOLDER / "style.css"),
                     (*SCRIPTS, *(FOLDER / f"{name}.js" for name in OWN_SCRIPTS)))
 QUALITY = 97  # of JPEG
@@ -36,7 +36,7 @@ def clip_values(compositor: Compositor, name: str) -> dict:
         cameras = compositor.registration.to_world(compositor.size)[compositor.indices].reshape(-1, 9).tolist()
     orders = compositor.orders if compositor.root.metadata.composite_order is not None else None
     return {"name": name, "length": len(frames), "size": compositor.size, "layers": compositor.facts.layers,
-            "names": layer_names(compositor), "people": compositor.facts.people_layers,
+            "names": compositor.root.layer_names(compositor.facts.layers), "people": compositor.facts.people_layers,
             "rate": float(compositor.root.metadata.frame_rate),
             "order": orders, "cameras": cameras,
             "backgrounds": backgrounds(compositor)}
@@ -46,14 +46,6 @@ def backgrounds(compositor: Compositor) -> list[int]:
     """Per frame, the first frame that has the same background."""
     first: dict[Path, int] = {}
     return [first.setdefault(compositor.background_file(frame), frame) for frame in range(compositor.facts.length)]
-
-
-def layer_names(compositor: Compositor) -> dict[int, str]:
-    """What the people of layers are called in the dataset, by layer, where all of them have names."""
-    known, groups = compositor.root.metadata.people_names, compositor.facts.people_layers
-    people = {layer: groups[layer - 1] if groups else [layer] for layer in compositor.facts.layers}
-    return {layer: ", ".join(known[person] for person in ids) for layer, ids in people.items()
-            if all(person in known for person in ids)}
 
 
 def picture(compositor: Compositor, layer: int, frame: int) -> Crop | None:

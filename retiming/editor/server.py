@@ -22,7 +22,7 @@ from retiming.editor.page import clip_values
 from retiming.layer_files import FORMATS as LAYER_FORMATS
 from retiming.layer_files import write_layers
 from retiming.rendering import render
-from util.checked_json import dotted
+from util.checked_json import dotted, values_from_text
 from util.errors import UserError
 from util.files import read_text, write_text, written_atomically
 from util.pictures import PICTURE_SUFFIXES, read_picture
@@ -212,8 +212,8 @@ class Session:
     def render(self, asked: dict) -> dict:
         """Start to render, under a name and in a format, or answer what is in the way (`_in_the_way`).
 
-        With `layers`, one of `LAYER_FORMATS`, the layers are written into a folder of that name (see
-        `retiming/layer_files.py`), with `apart` their effects apart.
+        With `layer` that one alone. With `layers`, one of `LAYER_FORMATS`, the layers are written into a folder of that
+        name (see `retiming/layer_files.py`), with `apart` their effects apart.
         """
         if asked.get("layers") is not None:
             return self._render_layers(asked)
@@ -223,6 +223,8 @@ class Session:
         out = self.folder / (f"{safe_name(name)}/%04d.{ending}" if ending in ("png", "exr") else
                              f"{safe_name(name)}.{ending}")
         edit, place = self.edit(asked), out.parent if ending in ("png", "exr") else out
+        if asked.get("layer") is not None:
+            edit = alone(edit, asked["layer"], self.compositor.facts.layers, "layer")
         if edit.replacement != place and self._in_the_way(place, asked):  # that is refused, not asked about
             return {"exists": place.name}
         return self._start(edit, out, place, partial(render, self.compositor, edit, str(out)))
@@ -233,9 +235,9 @@ class Session:
             raise UserError(f"found layers as {str(form)[:20]}; expected one of {', '.join(LAYER_FORMATS)}")
         if self._in_the_way(folder, asked):
             return {"exists": folder.name}
-        marks = asked["edit"].get("marks") if isinstance(asked["edit"], dict) else None
+        values = values_from_text(asked["edit"], "edit") if isinstance(asked["edit"], str) else asked["edit"]
         return self._start(edit, folder, folder, partial(write_layers, self.compositor, edit, folder, form,
-                                                         asked.get("apart") is True, marks))
+                                                         asked.get("apart") is True, values))
 
     def _start(self, edit: Edit, out: Path, place: Path, work: Callable[[Callable], list[str]]) -> dict:
         with self.lock:

@@ -21,7 +21,8 @@ class Server extends LocalServer {
   async frame(values, output, view) { return (await this.ask("/frame", {edit: values, frame: output, ...view})).blob(); }
   // These give null where something of that name is there, and the user wants to keep it.
   save(name, values, overwrite) { return this.unlessItExists("/save", {name, edit: fileText(values), overwrite}); }
-  render(name, values) { return this.unlessItExists("/render", {name, edit: values}); }
+  // The video; `layer`: that one alone.
+  render(name, values, layer = null) { return this.unlessItExists("/render", {name, edit: values, layer}); }
   // All layers for other programs, into a folder; `apart`: their effects apart.
   renderLayers(name, values, layers, apart) {
     return this.unlessItExists("/render", {name, edit: values, layers, apart});

@@ -15,7 +15,7 @@ class Viewer {
   // `show()` draws anew; `colourAt(x, y)` gives the straight RGBA of a pixel, or null while there is none.
   constructor(size, {show, colourAt}) {
     Object.assign(this, {size, show, colourAt, what: "picture", ground: "squares", zoom: null, wipe: null,
-                         centre: size.map((side) => side / 2), pointers: new Map(), hovered: null});
+                         centre: size.map((side) => side / 2), hovered: null});
     [this.box, this.screen, this.handle] = ["#viewer", "#screen", "#wipe-handle"].map(find);
     find("#view").append(...Object.entries(VIEWS).map(([value, [textContent]]) => element("option", {value, textContent})));
     find("#ground").append(...Object.entries(GROUNDS).map(([value, textContent]) =>
@@ -131,44 +131,25 @@ class Viewer {
   }
 
   connectPointer() {
-    const {box, pointers} = this;
-    const placeOf = ({clientX, clientY}) => {
-      const {x, y} = box.getBoundingClientRect();
-      return [clientX - x, clientY - y];
-    };
-    const middle = () => [0, 1].map((i) => [...pointers.values()].reduce((sum, at) => sum + at[i], 0) / pointers.size);
-    const spread = () => Math.hypot(...[0, 1].map((i) => {
-      const [first, second] = [...pointers.values()];
-      return first[i] - second[i];
-    }));
+    const {box} = this;
     box.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.zoomBy(1.002 ** -event.deltaY, placeOf(event));
+      this.zoomBy(1.002 ** -event.deltaY, placeIn(box, event));
     }, {passive: false});
-    box.addEventListener("pointerdown", (event) => {
-      if (event.button > 1 || pointers.size === 2 || event.target.closest("#wipe-handle, #ground-box")) return;
-      box.setPointerCapture(event.pointerId);
-      pointers.set(event.pointerId, placeOf(event));
-    });
+    fingers(box, (from, to, factor) => {
+      this.pan(to[0] - from[0], to[1] - from[1]);
+      if (factor !== null) this.zoomBy(factor, to);
+    }, ({target}) => !target.closest("#wipe-handle, #ground-box"));
     box.addEventListener("pointermove", (event) => {
-      this.hovered = placeOf(event);
-      if (pointers.has(event.pointerId)) {
-        const [before, apart] = [middle(), pointers.size === 2 ? spread() : 0];
-        pointers.set(event.pointerId, placeOf(event));
-        const now = middle();
-        this.pan(now[0] - before[0], now[1] - before[1]);
-        if (pointers.size === 2 && apart) this.zoomBy(spread() / apart, now);
-      }
+      this.hovered = placeIn(box, event);
       this.readPixel();
     });
-    for (const name of ["pointerup", "pointercancel"])
-      box.addEventListener(name, ({pointerId}) => pointers.delete(pointerId));
     box.addEventListener("pointerleave", () => {
       this.hovered = null;
       this.readPixel();
     });
     box.addEventListener("dblclick", (event) => {
-      if (event.target !== this.handle) this.zoomTo(this.zoom === null ? (this.fit < 0.9 ? 1 : 2) : null, placeOf(event));
+      if (event.target !== this.handle) this.zoomTo(this.zoom === null ? (this.fit < 0.9 ? 1 : 2) : null, placeIn(box, event));
     });
   }
 

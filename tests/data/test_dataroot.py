@@ -48,6 +48,13 @@ def test_a_whole_clip_is_taken(clip):
     assert len(load(clip)) == 2
 
 
+def test_a_layer_has_a_name_where_all_of_its_people_have_one(clip):
+    change_metadata(clip, people_names={"1": "Anna"})
+    assert load(clip).names == {1: "Anna"}
+    change_metadata(clip, people_layers=[[2, 1], [3]], people_names={"1": "Anna", "2": "Bo"}, n_textures=73)
+    assert Dataroot.open(clip).layer_names([1, 2]) == {1: "Bo, Anna"}
+
+
 @pytest.mark.parametrize("folder", ["rgb_256", "rgb_512", "iuv", "mask/02"])
 def test_a_missing_folder_is_named(clip, folder):
     shutil.rmtree(clip / folder)

@@ -44,7 +44,7 @@ def test_the_same_options_give_the_same_files(sample, tmp_path):
     files = sorted(path.relative_to(sample) for path in sample.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
     assert all((sample / path).read_bytes() == (again / path).read_bytes() for path in files)
-    with pytest.raises(UserError, match="not empty"):
+    with pytest.raises(UserError, match="there already; give another --dataroot, or --overwrite"):
         make_sample(again, **SMALL)
     make_sample(again, **SMALL | {"frames": 1}, overwrite=True)
     assert len(list((again / "training/tex").iterdir())) == 1

@@ -13,14 +13,22 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics.functional.image.lpips as lpips_module
+from skimage import data
+from torchvision.models import inception_v3
+from torchvision.models.video import r3d_18
 
 import evaluate as evaluate_program
+from data.pose_files import openpose_text
 from evaluation import images
 from evaluation.pair_report import tables
 from evaluation.pairs import Pictures, evaluate_pairs, masks_of, matched
+from evaluation.poses import pose_error
+from preparation.estimators import near_a_skeleton
 from tests.golden_actor import figures
 from util.errors import UserError
+from util.files import write_text
 from util.images import read_deep_image, unit_range, write_png
+from vision.people.body25 import person_of_coco
 
 ROOT = Path(__file__).parents[2]
 WIDTH, HEIGHT = 48, 40
@@ -333,3 +341,68 @@ def test_only_a_part_round_the_content_is_measured_and_white_targets_are_left_ou
         evaluate_program.main(["--images", "made", "--targets", "true", "--crop", "10,10", "--no_lpips"])
     with pytest.raises(UserError, match="--crop: found '10'"):
         evaluate_program.main(["--images", "made", "--targets", "true", "--crop", "10"])
+
+
+def test_the_pose_error_is_what_a_pose_is_off_by(tmp_path, monkeypatch):
+    """An estimator finds somebody again in a picture; in one that is moved he is off by the motion."""
+    monkeypatch.chdir(tmp_path)
+    picture = data.astronaut()
+    estimate, pose = near_a_skeleton(), np.array([[222, 128, 1], *[[240, 120, 1]] * 4, [306, 256, 1], [113, 240, 1],
+                                                 *[[0, 0, 0]] * 4, [290, 470, 1], [150, 470, 1], *[[0, 0, 0]] * 4])
+    for _ in range(4):  # until it finds what it was told
+        pose = estimate(picture, pose)
+        pose[[7, 8, 9, 10, 13, 14, 15, 16]] = 0  # of arms and legs nothing is seen
+    write_text("poses/0001_keypoints.json", openpose_text(person_of_coco(pose)))
+    write_png("made/0001.png", np.roll(picture, 12, axis=1))
+    write_png("true/0001.png", picture)
+    evaluate_program.main(["--images", "made", "--targets", "true", "--poses", "poses", "--no_lpips"])
+    found = json.loads(Path("made/evaluation/metrics.json").read_text())["total"]["images"]
+    height = np.ptp(pose[pose[:, 2] > 0, 1])
+    assert found["true_pose_error"] < 3
+    assert found["pose_error"] == pytest.approx(100 * 12 / height, abs=3)
+    with pytest.raises(UserError, match="--poses made: neither keypoints.json nor files"):
+        evaluate_program.main(["--images", "made", "--targets", "true", "--poses", "made", "--no_lpips"])
+    with pytest.raises(UserError, match="--poses: found with --crop"):
+        evaluate_program.main(["--images", "made", "--targets", "true", "--poses", "poses", "--crop", "9x9"])
+
+
+def test_joints_that_are_not_known_do_not_count():
+    meant, found = np.zeros((17, 3)), np.ones((17, 3))
+    assert pose_error(found, meant).weight == 0
+    meant[:2] = (0, 0, 1), (0, 50, 1)
+    found[:2] = (3, 4, 1), (0, 50, 0)
+    assert pose_error(found, meant)[:2] == (10, 1)
+
+
+def test_fid_says_how_alike_two_sets_are(tmp_path, monkeypatch):
+    """With networks of made weights, which lie where downloaded ones do; without them a line says what is missing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("VIDEO_PRETRAINED", "off")
+    for k in range(24):
+        for folder in ("made", "true"):
+            write_png(f"{folder}/{k:04d}.png", texture(k))
+    words = ["--images", "made", "--targets", "true", "--no_lpips", "--fid"]
+    evaluate_program.main(words)
+    missing = json.loads(Path("made/evaluation/metrics.json").read_text())
+    assert "fid" not in missing["total"]["images"] and "inception_v3_google" in missing["left_out"]["FID"]
+    torch.manual_seed(1)
+    weights = tmp_path / "torch/hub/checkpoints"
+    weights.mkdir(parents=True)
+    torch.save(inception_v3(weights=None, init_weights=False).state_dict(),
+               weights / "inception_v3_google-0cc3c7bd.pth")
+    torch.save(r3d_18().state_dict(), weights / "r3d_18-b3b3357e.pth")
+    evaluate_program.main(words)
+    same = json.loads(Path("made/evaluation/metrics.json").read_text())["total"]["images"]
+    assert abs(same["fid"]) < 1e-3 and abs(same["video_fid"]) < 1e-3
+    for k in range(24):
+        write_png(f"made/{k:04d}.png", grey(5 * k))
+    evaluate_program.main(words)
+    other = json.loads(Path("made/evaluation/metrics.json").read_text())["total"]["images"]
+    assert other["fid"] > 100 * abs(same["fid"]) and other["video_fid"] > 100 * abs(same["video_fid"])
+    (weights / "r3d_18-b3b3357e.pth").write_bytes(b"no weights")
+    evaluate_program.main(words)
+    broken = json.loads(Path("made/evaluation/metrics.json").read_text())
+    assert "r3d_18-b3b3357e.pth is not readable" in broken["left_out"]["FID"]
+    with pytest.raises(UserError, match="--fid: found with layers"):
+        evaluate_program.main(["--layers", "made", "--dataroot", "made", "--fid"])

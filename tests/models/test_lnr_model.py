@@ -151,6 +151,14 @@ def test_exported_layers_are_the_published_ones_but_named_by_person(model, optio
             torch.testing.assert_close(found, tensor, atol=1e-5, rtol=0)
 
 
+def test_layers_of_people_with_names_are_called_by_them(model, options):
+    dataset = LayeredVideoDataset(options)
+    dataset.names = {2: "Anna"}
+    captions = model.export(default_collate([dataset[1]])).captions
+    assert captions["rgba_l2"] == "Layer 2: Anna, and what moves with them."
+    assert captions["rgba_l1"].startswith("Layer 1: people,") and captions["rgba_l0"] == "Layer 0: the background."
+
+
 def test_a_background_is_static_only_where_all_items_see_it_alike():
     uv = torch.rand(3, 4, 8, 8)
     assert has_static_background(uv[:1]) and not has_static_background(uv)

@@ -123,6 +123,23 @@ def test_training_computes_what_the_published_program_does(vid2vid_golden):
                 assert found_sums == pytest.approx(expected, abs=tolerance), (name, label, entry)
 
 
+def test_a_loss_of_pixels_is_added_on_request_and_changes_no_other(vid2vid_golden):
+    name, record = next(iter(json.loads((vid2vid_golden / "training.json").read_text()).items()))
+    case = torch.load(vid2vid_golden / f"training_{name}.pt", weights_only=True)
+    found = []
+    for weight in (0, 50):
+        model = model_of(f"{record['args']} --lambda_L1 {weight}", case["state_dicts"])
+        model.growth = Growth(record["n_frames_bp"], *[record["frames_per_load"]] * 2)
+        found.append(next(model_steps(model, batch_of(model.opt, case))))
+    (without, _, plain), (losses, load, gradients) = found
+    real = batch_of(model.opt, case)["B"][:, model.opt.n_frames_G - 1:][:, :load.images.shape[1]]
+    expected = sum(50 * (images - real).abs().mean() for images in load.kinds) * load.counted
+    assert losses.pop("G_L1") == pytest.approx(float(expected.detach()))
+    assert gradients[0] != pytest.approx(plain[0], rel=0.01)
+    for label in losses:
+        assert losses[label] == pytest.approx(float(without[label].detach())), label
+
+
 def test_the_computation_that_speed_is_measured_against_is_the_published_one(vid2vid_golden):
     for name, record in json.loads((vid2vid_golden / "training.json").read_text()).items():
         case = torch.load(vid2vid_golden / f"training_{name}.pt", weights_only=True)

@@ -278,3 +278,24 @@ def test_dis_finds_a_translation_and_still_finds_none():
     assert sure[..., 12:-12, 12:-12].mean() > 0.9
     flow, sure = make_teacher("still", None, torch.device("cpu"))(current[None], current[None], [])
     assert (flow == 0).all() and (sure == 1).all()
+
+
+def test_the_unet_leaves_no_chequers_and_passes_on_each_resolution():
+    """Of maps that are the same everywhere the published generator makes a pattern that repeats; this one does not."""
+    chequers, near = {}, {}
+    for kind in ("composite", "unet"):
+        torch.manual_seed(1)
+        opt = parsed(["--netG", kind, "--input_nc", "2", "--output_nc", "4", "--ngf", "4", "--n_blocks", "2",
+                      "--n_downsample_G", "2", "--n_frames_G", "2"])
+        network = make_generators(opt, True)[0].eval()
+        maps, previous = torch.full((1, 4, 64, 64), 0.5), torch.full((1, 4, 64, 64), -0.2)
+        frame = network(maps, previous)
+        assert frame.image.shape == (1, 4, 64, 64) and frame.flow.shape == (1, 2, 64, 64)
+        inside = frame.raw[..., 24:40, 24:40].detach()
+        chequers[kind] = float(inside.std(dim=(2, 3)).max() / inside.abs().max())
+        point = maps.clone()
+        point[0, 0, 32, 32] += 1
+        change = (network(point, previous).raw - frame.raw).detach().abs().sum(1)[0]
+        near[kind] = float(change[26:39, 26:39].sum() / change.sum())
+    assert chequers["unet"] < 1e-5 < 0.001 < chequers["composite"]
+    assert near["unet"] > 0.9 > near["composite"]  # without skips it passes the coarsest resolution, and is spread out

@@ -61,6 +61,7 @@ def test_an_option_of_another_model_names_that_model(program):
 
 @pytest.mark.parametrize("arguments, message", [
     ("--fg", "--fg: found without --label_nc"),
+    ("--label_nc 35 --fg --netG unet", "--fg: found with --netG unet"),
     ("--label_nc 5 --fg", "--fg_labels: found 26; expected labels below --label_nc 5"),
     ("--ngf 5 --n_scales_spatial 2", "--ngf: found 5; expected a multiple of 2"),
     ("--lr_policy plateau", "--lr_policy: found plateau"),

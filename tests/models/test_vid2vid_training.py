@@ -17,10 +17,11 @@ import test as test_program
 import train
 from data.loading import create_dataset, resolved
 from models.base_model import Phase
+from models.schedules import Progress
 from models.vid2vid_first_frame import features_of_parts, read_features
 from models.vid2vid_generation import loads
 from models.vid2vid_model import Vid2VidModel
-from models.vid2vid_setup import frame_gpus, make_single_generator, make_single_networks
+from models.vid2vid_setup import frame_gpus, learning_rate, make_single_generator, make_single_networks
 from models.vid2vid_temporal import Growth
 from options.train_options import TrainOptions
 from scripts.lab.check_reliability import equal
@@ -415,3 +416,9 @@ def test_phases_are_those_that_have_epochs():
     model = small_model("--niter_fix_global 3")
     assert [phase.name for phase in model.phases()] == ["training"]
     assert isinstance(model.phases()[0], Phase)
+
+
+def test_half_a_cosine_ends_with_the_last_step_however_few_epochs_there_are():
+    opt = parsed([*NETWORKS, "--lr_policy", "cosine", "--niter", "1", "--niter_decay", "0"])
+    rate = learning_rate(opt, range(1, 2))
+    assert [rate(Progress(1, step, 8)) for step in (0, 4, 8)] == pytest.approx([1, 0.5, 0])

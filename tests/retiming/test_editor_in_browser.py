@@ -13,6 +13,7 @@ import sys
 import time
 import wave
 from dataclasses import replace
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -303,16 +304,81 @@ def test_pixels_are_seen_and_read_where_the_pointer_is(page):
     page.run("editor.viewer.zoomTo(null)")
 
 
-def test_two_fingers_make_the_picture_larger(page):
-    page.run("const box = document.querySelector('#viewer'), {x, y} = box.getBoundingClientRect();"
-             "box.setPointerCapture = () => {};"
-             "const touch = (name, pointerId, dx, dy) => box.dispatchEvent(new PointerEvent(name, {pointerId, "
-             "pointerType: 'touch', clientX: x + dx, clientY: y + dy, bubbles: true}));"
-             "touch('pointerdown', 7, 200, 100); touch('pointerdown', 8, 260, 100);"
-             "window.scaleBefore = editor.viewer.scale; touch('pointermove', 8, 320, 100);"
-             "touch('pointerup', 7, 200, 100); touch('pointerup', 8, 320, 100)")
-    assert page.run("return editor.viewer.scale / window.scaleBefore") == pytest.approx(2)
-    page.run("editor.viewer.zoomTo(null)")
+def fingers(page, *paths):
+    """Fingers on the screen, each along places of its own, as the browser has them from a touch screen."""
+    def touch(kind, places):
+        page.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [
+            {"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]})
+
+    steps = list(zip(*paths))
+    for number in range(len(paths)):
+        touch("touchStart", steps[0][:number + 1])
+    for (before, after), share in product(pairwise(steps), (0.25, 0.5, 0.75, 1)):
+        touch("touchMove", [[a + share * (b - a) for a, b in zip(*ends)] for ends in zip(before, after)])
+    touch("touchEnd", [])
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_two_fingers_make_the_picture_and_the_time_larger_and_one_drags_pins(page, width):
+    look(page.browser, "dark", width, 720)
+    page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 5})
+    try:
+        x, y = page.run("const box = document.querySelector('#viewer').getBoundingClientRect();"
+                        "return [box.x + box.width / 2, box.y + box.height / 2]")
+        before = page.run("return editor.viewer.scale")
+        fingers(page, [(x - 30, y), (x - 90, y)], [(x + 30, y), (x + 90, y)])
+        scale, left = page.run("return [editor.viewer.scale, editor.viewer.corner[0]]")
+        assert scale / before == pytest.approx(3, rel=0.01)
+        fingers(page, [(x, y), (x + 40, y)])
+        assert page.run("return editor.viewer.corner[0]") == pytest.approx(left + 40, abs=1)
+        page.run("editor.viewer.zoomTo(null)")
+
+        page.run("editor.select({layer: 1, index: 0})")
+        page.values = {"layers": {"1": {"time": [{"align": [[3, 3], [8, 8]]}]}}}
+        page.until("!editor.pending.panels")
+        page.run("document.querySelector('#timeline').scrollIntoView({block: 'center'})")
+        start, end = page.place("1.0", 8, 8), page.place("1.0", 7, 5)
+        fingers(page, [(start[0] + 11, start[1] - 11), (end[0] + 11, end[1] - 11)])  # a finger is not a mouse
+        assert page.values == {"layers": {"1": {"time": [{"align": [[3, 3], [7, 5]]}]}}}
+        page.run("editor.model.undo()")
+        before = page.values
+        (x, y), (_, other) = page.place("1.0", 5, 5), page.place("2.0", 5, 5)
+        fingers(page, [(x - 20, y), (x - 80, y)], [(x + 20, other), (x + 80, other)])
+        first, last = page.run("return editor.timeline.view")
+        assert last - first == pytest.approx(8, abs=0.01), "as near as it goes, and over two rows"
+        assert page.values == before, "what the first finger dragged is taken back"
+        page.press("0")
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+        look(page.browser, "dark", 1280, 720)
+
+
+def test_markers_are_dragged_along_the_ruler(page):
+    page.values = {"markers": [[3, "beat"], [6, "end"]]}
+    ruler = page.browser.find_element("css selector", "#ruler canvas").rect
+    x = page.run("return arguments[0].map((at) => editor.timeline.x(at - 1, editor.timeline.ruler))", [3, 5, 6])
+
+    def drag(start, end, *pressed):
+        actions = ActionChains(page.browser, duration=20)
+        pointer = actions.w3c_actions.pointer_action
+        pointer.move_to_location(round(ruler["x"] + start) + 2, round(ruler["y"]) + 8).pointer_down()
+        pointer.move_to_location(round(ruler["x"] + end), round(ruler["y"]) + 8)
+        if not pressed:
+            pointer.pointer_up()
+        actions.perform()
+        for key in pressed:
+            page.press(key)
+            ActionChains(page.browser).release().perform()
+
+    drag(x[0], x[1])
+    assert page.values == {"markers": [[5, "beat"], [6, "end"]]}
+    assert page.run("return [editor.output, editor.timeline.marker]") == [4, [5, "beat"]]
+    page.press(Keys.CONTROL, "z")
+    assert page.values == {"markers": [[3, "beat"], [6, "end"]]}, "a drag is undone at once"
+    drag(x[0], x[1], Keys.ESCAPE)
+    assert page.values == {"markers": [[3, "beat"], [6, "end"]]} and page.run("return editor.model.past.length") == 1
+    drag(x[0], x[2])
+    assert page.values == {"markers": [[3, "beat"], [6, "end"]]}, "each stands in a frame of its own"
 
 
 def test_a_wipe_shows_the_original_beside_the_edit(page):
@@ -775,6 +841,70 @@ def test_time_is_zoomed_so_that_each_frame_has_its_pixels(page):
     page.click("tall")
 
 
+def test_any_pin_goes_to_any_frame_of_a_long_clip_in_one_drag(browser, folder):
+    length, root, random = 300, folder / "long", np.random.default_rng(3)
+    write_png(root / "gt/bg.png", np.full((64, 64, 3), 90, np.uint8))
+    for layer in range(8):
+        pixels = np.full((64, 64, 4 if layer else 3), 30 * layer, np.uint8)
+        for frame in range(1, length + 1):
+            target = root / (f"gt/layer_{layer:02d}" if layer else "rgb_256") / f"{frame:04d}.png"
+            if frame == 1:
+                write_png(target, pixels)
+            else:
+                target.hardlink_to(target.with_name("0001.png"))
+    (root / "metadata.json").write_text(json.dumps({"size_LR": [64, 64], "alphapose_input_size": [64, 64],
+                                                    "n_textures": 24 * 7 + 1}))
+    server = subprocess.Popen([sys.executable, ROOT / "retime.py", "--layers", root / "gt", "--dataroot", root,
+                               "--serve", "--port", "0"], cwd=folder, stdout=subprocess.PIPE, text=True)
+    try:
+        page = Page(browser, Compositor(LayerFolder.open(root / "gt"), Dataroot.open(root)),
+                    server.stdout.readline().split()[1])
+        page.press("t")
+        page.press("n")
+        for number, corner in [(7, (1, 1)), (4, (length, 1)), (1, (1, length)), *zip((1, 2, 6, 7), [None] * 4)]:
+            start, end = random.integers(1, length + 1, (2, 2)).tolist()
+            end = list(corner or end)
+            page.select(f"{number}.0")
+            page.values = {"layers": {number: {"time": [{"align": [start]}]}}}
+            here, there = page.place(f"{number}.0", *start), page.place(f"{number}.0", *end)
+            pressed = [round(value) for value in here]
+            moved = [at + round(b - a) for at, a, b in zip(pressed, here, there)]
+            actions = ActionChains(browser, duration=20)
+            actions.w3c_actions.pointer_action.move_to_location(*pressed).pointer_down()
+            actions.w3c_actions.pointer_action.move_to_location(*moved).pointer_up()
+            actions.perform()
+            assert page.values["layers"][str(number)] == {"time": [{"align": [end]}]}, (number, start, end)
+        page.run("editor.model.saved = JSON.stringify(editor.model.values)")
+        browser.get("about:blank")
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(20)
+
+
+def test_what_is_selected_is_seen_whole_and_help_begins_with_its_beginning(page):
+    page.values = {"layers": {"2": [{"time": [{"offset": n}]} for n in range(7)]}}
+    seen = ("const row = document.querySelector('.row.selected').getBoundingClientRect();"
+            "const box = document.querySelector('#rows').getBoundingClientRect();"
+            "return [row.top - box.top, box.bottom - row.bottom, row.height].map(Math.round)")
+    for key in 9 * [Keys.ARROW_DOWN] + 9 * [Keys.ARROW_UP]:
+        page.press(key)
+        page.until("!editor.pending.panels")
+        above, below, height = page.run(seen)
+        assert above >= 0 and below >= 0 and height == 104
+    page.press("t")
+    page.until("document.querySelector('.row.selected').offsetHeight >= 340")
+    assert min(page.run(seen)) >= 0
+    page.press("t")
+    page.press("?")
+    assert page.run("const box = document.querySelector('#help-dialog'); return [box.open, box.scrollTop]") == [True, 0]
+    page.press(Keys.ESCAPE)
+    page.select("1.0")
+    for direction in ("forward", "forward", "backward", "backward"):
+        page.run("document.querySelector('#message').textContent = ''")
+        page.click(direction)
+    assert "is behind everybody already" in page.message
+
+
 def test_keys_belong_to_what_has_the_focus_and_come_back(page):
     page.select("1.0")
     opacity = page.browser.find_element("css selector", "[data-key=opacity] + input")
@@ -872,6 +1002,12 @@ def test_nothing_is_cut_off_at_any_width(page, width):
                            "box.right > innerWidth + 1); }).map(({id, title}) => id || title)")
         assert outside == []
         assert page.run("return document.querySelector('#screen').clientWidth") >= min(0.85 * width, 300)
+        cut = page.run("return [...document.querySelectorAll('.row .title')].filter((title) => "
+                       "title.scrollWidth > title.clientWidth).map(({textContent}) => textContent)")
+        assert cut == []
+        page.run("editor.tell('a long message '.repeat(9))")
+        message = page.browser.find_element("id", "message").rect
+        assert width > 860 or (message["height"] > 20 and message["width"] > 300), "it is broken into lines"
     finally:
         page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                                      {"width": 1280, "height": 720, "deviceScaleFactor": 1, "mobile": False})
@@ -908,11 +1044,11 @@ def test_work_outlives_a_reload_and_the_server(browser, compositor, clip, folder
 
     first, address = server("0")
     page = Page(browser, compositor, address)
-    page.run("editor.save('cut')")
-    page.until("editor.editName === 'cut'")
+    page.run("editor.files.save('cut')")
+    page.until("editor.files.name === 'cut'")
     page.values = wanted = {"marks": {"1": 3}, "remove": [2]}
     again = Page(browser, compositor, address)
-    assert again.values == wanted and again.run("return editor.editName") == "cut" and again.run(
+    assert again.values == wanted and again.run("return editor.files.name") == "cut" and again.run(
         "return editor.model.changed")
     again.until("document.querySelector('#message').textContent.includes('unsaved work')")
     again.run("editor.model.undo()")
@@ -924,7 +1060,7 @@ def test_work_outlives_a_reload_and_the_server(browser, compositor, clip, folder
     again.go_to(4)
     again.until("!document.querySelector('#exact').hidden")
     assert decibel(again.composited(), again.rendered()) >= 50, "pictures come from the new server"
-    again.run("editor.save('cut')")
+    again.run("editor.files.save('cut')")
     again.until("!editor.model.changed")
     saved = list((folder / "outlives").rglob("cut.json"))
     assert [json.loads(path.read_text()) for path in saved] == [wanted]
@@ -934,19 +1070,19 @@ def test_work_outlives_a_reload_and_the_server(browser, compositor, clip, folder
 
 
 def test_a_file_of_somebody_else_is_replaced_only_after_a_question(page, browser, folder):
-    page.run("editor.save('mine')")
-    page.until("editor.editName === 'mine'")
+    page.run("editor.files.save('mine')")
+    page.until("editor.files.name === 'mine'")
     theirs = next(folder.rglob("mine.json")).with_name("theirs.json")
     theirs.write_text('{"length": 3}')
     for answer in ("dismiss", "accept"):
-        page.run("editor.save('theirs')")
+        page.run("editor.files.save('theirs')")
         end = time.monotonic() + 15
         while not expected_conditions.alert_is_present()(browser):
             assert time.monotonic() < end
         assert browser.switch_to.alert.text == "theirs.json is there already. Replace it?"
         getattr(browser.switch_to.alert, answer)()
         if answer == "accept":
-            page.until("editor.editName === 'theirs'")
+            page.until("editor.files.name === 'theirs'")
         assert (theirs.read_text() == '{"length": 3}') == (answer == "dismiss")
 
 
@@ -1050,7 +1186,13 @@ def test_limits_and_defaults_of_the_page_are_those_that_edits_are_checked_by(pag
 
 def test_every_layer_is_rendered_for_other_programs_from_the_dialog(page):
     page.values = {"remove": [2]}
+    page.select("1.0")
     page.click("render")
+    page.run("const what = document.querySelector('#render-what'); what.value = 'layer';"
+             "what.dispatchEvent(new Event('change'))")
+    assert page.run("return document.querySelector('#render-what').selectedOptions[0].textContent") == "Person 1 alone"
+    assert "people alone have no background" in page.browser.find_element("id", "render-hint").text
+    assert not page.browser.find_element("id", "render-start").is_enabled()
     page.run("const what = document.querySelector('#render-what'); what.value = 'layers';"
              "what.dispatchEvent(new Event('change')); document.querySelector('#render-name').value = 'shot'")
     formats = page.run("return [...document.querySelector('#render-format').options].map(({value}) => value)")
@@ -1062,8 +1204,11 @@ def test_every_layer_is_rendered_for_other_programs_from_the_dialog(page):
     assert state.split("\n")[0].endswith(str(Path("results/clip/retimed/shot")))
     assert {path.name for path in (page.results / "shot").iterdir() if path.is_dir()} == {
         "background", "person1", "person1_effects"}
-    page.run("document.querySelector('#render-what').value = 'video'; editor.showFormats()")
+    page.run("document.querySelector('#render-what').value = 'video'; editor.renderings.showFormats()")
     page.click("render-close")
+
+
+EVERY = ("minor", "moderate", "serious", "critical")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -1073,12 +1218,12 @@ def test_the_page_is_accessible_in_light_and_dark(page, scheme):
     for width in (1280, 390):
         look(page.browser, scheme, width, 720)
         page.until("!editor.pending.panels")
-        assert not grave_findings(page.browser)
+        assert not grave_findings(page.browser, impacts=EVERY)
     dialogs = page.run("return [...document.querySelectorAll('dialog')].map(({id}) => id)")
     assert {"save-dialog", "open-dialog", "render-dialog", "help-dialog"} <= set(dialogs)
     for name in dialogs:
         page.run("document.getElementById(arguments[0]).showModal()", name)
-        assert not grave_findings(page.browser, f"#{name}"), name
+        assert not grave_findings(page.browser, f"#{name}", EVERY), name
         widths = page.run("const box = document.getElementById(arguments[0]);"
                           "return [box.scrollWidth, box.clientWidth]", name)
         assert widths[0] <= widths[1] < 390, name
@@ -1087,7 +1232,7 @@ def test_the_page_is_accessible_in_light_and_dark(page, scheme):
 
 
 def test_mistakes_are_told_where_they_are_seen(page):
-    page.run("editor.load('{\"layers\": {\"9\": {}}}', 'other')")
+    page.run("editor.files.load('{\"layers\": {\"9\": {}}}', 'other')")
     page.until("document.querySelector('#message').className === 'error'")
     assert "line 1: layers.9: no such layer" in page.message
     assert page.values == {}
@@ -1098,8 +1243,8 @@ def test_mistakes_are_told_where_they_are_seen(page):
 def test_keys_that_the_page_does_not_know_survive(page):
     values = {"layers": {"others": {"saturation": 0}, "1": {"anchor": [0.1, 0.2], "ends": "hide"}}, "solo": [1, 2],
               "range": [2, 8]}
-    page.run("editor.load(arguments[0], 'kept')", json.dumps(values))
-    page.until("editor.editName === 'kept'")
+    page.run("editor.files.load(arguments[0], 'kept')", json.dumps(values))
+    page.until("editor.files.name === 'kept'")
     page.run("editor.model.freeze({layer: 1, index: 0}, 2, 4)")
     values["layers"]["1"]["time"] = [{"freeze": [3, 5]}]
     assert page.values == values

@@ -113,6 +113,15 @@ def test_speeds_in_percent_are_of_the_way_to_the_next_pin(after):
     assert found == 0.5 and slower["layers"]["1"]["time"][0]["align"] == [[10, 10, "linear"], [50, 30], [70, 40]]
 
 
+def test_a_pin_is_seen_in_the_frame_that_is_nearest_whatever_steps_come_after_it(after):
+    places = [1, 1.25, 1.5, 2.5, 17, 17.4, 17.5, 17.75, 59.5, 60, 60.5, 60.7, 60.8, 90]
+    found = [after({"layers": {"1": {"time": [{"align": [[place, 5]]}, *later]}}}, "",
+                   "model.pinOutput(row(1), model.pins(row(1))[0])")[1]
+             for later in ([], [{"offset": 0}]) for place in places]
+    assert found[:len(places)] == found[len(places):]
+    assert found[:len(places)] == [0, 0, 0, 1, 16, 16, 16, 17, 58, 59, 59, 59, None, None]
+
+
 def test_people_have_the_names_of_the_dataset_or_others(after):
     titles = "[1, 2, 3, 'others', 'background'].map((layer) => model.title(row(layer)))"
     assert after({}, "", titles)[1] == ["Person 1", "Bo", "Person 3", "Everybody else", "Background"]

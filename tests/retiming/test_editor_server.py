@@ -6,6 +6,7 @@ import json
 import re
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from retiming.editor.page import TEMPLATE, clip_values, write_page
 from retiming.editor.server import Session, serve
 from util import video
 from util.errors import UserError
-from util.images import png, write_png
+from util.images import png, read_image, write_png
 
 FREEZE = {"layers": {"1": {"time": [{"freeze": [2, 5]}]}}}
 
@@ -260,6 +261,15 @@ def test_layers_for_other_programs_are_made_like_a_rendering(session):
     for name, form, expected in (("../x", "png", "expected letters"), ("x", "tiff", "expected one of png, exr, mov")):
         with pytest.raises(UserError, match=expected):
             session.render({**asked, "name": name, "layers": form})
+
+
+def test_one_layer_is_rendered_alone_with_its_alpha(session):
+    session.render({"name": "one.png", "edit": FREEZE, "layer": 2})
+    assert finished(session)["state"] == "done"
+    edit = alone(edit_from_values(FREEZE, session.compositor.facts, str, Path()), 2, (1, 2), "layer")
+    assert np.array_equal(read_image(session.folder / "one/0003.png", "RGBA"), session.compositor.frame(edit, 2))
+    with pytest.raises(UserError, match="layer 9: no such layer"):
+        session.render({"name": "one.png", "edit": {}, "layer": 9, "overwrite": True})
 
 
 @pytest.mark.parametrize("names", [("a", "a.json"), ("b.gif", "b.gif"), ("c.png", "c/0001.png")])

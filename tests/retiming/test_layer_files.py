@@ -108,13 +108,15 @@ def test_videos_of_layers_have_alpha(compositor, tmp_path):
     shown = [frame for _, frame in VideoReader(tmp_path / "person2.mov").frames(alpha=True)]
     expected = layer_pictures(compositor, edit, groups_of(edit, None), 5, apart=False)["person2"]
     assert len(shown) == LENGTH and np.abs(shown[5][..., 3].astype(int) - expected[..., 3]).max() <= 3
+    seen = expected[..., 3] > 200
+    assert seen.any() and np.abs((shown[5][seen, :3] - expected[seen, :3].astype(float)).mean(axis=0)).max() < 0.5
     timeline = otio.adapters.read_from_file(str(tmp_path / "retimed.otio"))
     assert timeline.tracks[0][0].media_reference.target_url == "background.mov"
 
 
 def test_the_timeline_names_the_files_and_the_order(compositor, tmp_path):
     edit = edit_of(compositor, EDIT)
-    write_layers(compositor, edit, tmp_path, marks=EDIT["marks"])
+    write_layers(compositor, edit, tmp_path, values=EDIT)
     timeline = otio.adapters.read_from_file(str(tmp_path / "retimed.otio"))
     assert float(timeline.duration().value) == LENGTH
     facts = json.loads((tmp_path / "layers.json").read_text())
@@ -153,6 +155,20 @@ def test_the_source_timeline_shows_the_frames_of_the_edit(compositor, tmp_path):
         expected = group.instances[0].source_times(np.arange(20))
         assert np.array_equal(np.isnan(shown), np.isnan(expected))
         assert np.nanmax(np.abs(np.array(shown) - expected)) <= 0.5
+
+
+def test_timelines_have_the_markers_of_the_edit_and_say_what_they_cannot_show(compositor, tmp_path):
+    values = {"layers": {"1": {"time": [{"align": [[1, 1], [9, 5, "ease"]]}]}}, "range": [3, 9], "length": 14,
+              "markers": [[2, "before"], [4, "beat"], [9, "end"], [12, "after"]],
+              "background": {"replace": compositor.root.path / "gt/bg.png"}}
+    edit = edit_of(compositor, {**values, "background": {}})
+    write_layers(compositor, edit, tmp_path, values=values)
+    for name in ("retimed", "source"):
+        timeline = otio.adapters.read_from_file(str(tmp_path / f"{name}.otio"))
+        assert [(marker.name, marker.marked_range.start_time.value, marker.marked_range.duration.value)
+                for marker in timeline.tracks.markers] == [("beat", 1, 1), ("end", 6, 1)], "of frames 3 to 9"
+        kept = json.loads(otio.adapters.write_to_string(timeline, "otio_json"))["metadata"]["retime"]["edit"]
+        assert kept == json.loads(json.dumps(values, default=str))
 
 
 def test_even_speeds_are_few_stretches():

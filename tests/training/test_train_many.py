@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.program import ROOT, copy_program
+from util.images import read_image
 
 OPTIONS = ("--num_filters", "4", "--batch_size", "2", "--batch_size_upsample", "2", "--num_threads", "0",
            "--gpu_ids", "-1", "--no_html", "--print_freq", "1")
@@ -59,16 +61,23 @@ def test_a_clip_that_is_not_there_is_told_with_its_line(project):
     process = task(project, 1)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert errors == "error: clips.txt, line 1: found 'datasets/missing/'; expected the folder of a clip\n"
+    assert errors == "error: clips.txt, line 1: found 'datasets/missing/'; expected a video, or the folder " \
+                     "of a clip\n"
 
 
 @pytest.mark.parametrize("clips, name", [(("shots/A/plate", "shots/B/plate/"), "B_plate"),
                                          (("shots/A/plate/", "shots/B/plate"), "B_plate"),
                                          (("shots/A/other", "shots/B/plate"), "plate"),
-                                         (("shots/B/plate", "shots/B/plate"), "plate")])
-def test_two_clips_of_one_folder_name_are_two_runs(project, clips, name):
+                                         (("shots/B/plate", "shots/B/plate"), "plate"),
+                                         (("shots/A/plate", "shots/B/plate.mp4"), "B_plate"),
+                                         (("shots/A/other.mp4", "shots/B/plate.one.mov"), "plate.one")])
+def test_two_clips_of_one_name_are_two_runs(project, clips, name):
     for clip in set(clip.rstrip("/") for clip in clips):
-        shutil.copytree(project / "datasets/shot", project / clip, dirs_exist_ok=True)
+        if Path(clip).suffix in (".mp4", ".mov"):
+            (project / clip).parent.mkdir(parents=True, exist_ok=True)
+            (project / clip).write_bytes(b"exported before it was looked at")
+        else:
+            shutil.copytree(project / "datasets/shot", project / clip, dirs_exist_ok=True)
     (project / "clips.txt").write_text("".join(f"{clip}\n" for clip in clips))
     (project / "results/plate/test_latest").mkdir(parents=True)
     (project / "results/plate/test_latest/index.html").write_text("of the first clip")
@@ -85,3 +94,22 @@ def test_a_list_of_clips_may_come_from_windows(project):
     for number in (1, 2):
         output, errors = task(project, number).communicate(timeout=30)
         assert output == "shot is exported already: results/shot/test_latest/index.html\n", errors
+
+
+def test_a_video_is_prepared_first_and_what_is_none_trains_nothing(project):
+    (project / "clips.txt").write_text("videos/walk.mp4\n")
+    (project / "videos").mkdir()
+    (project / "videos/walk.mp4").write_bytes(b"no video")
+    process = task(project, 1)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2 and errors.startswith("error: videos/walk.mp4: ")
+    assert not list((project / "checkpoints").glob("walk*"))
+
+
+def test_a_preset_exports_at_the_size_that_it_has_of_its_own(project):
+    size = read_image(project / "datasets/shot/rgb_256/0001.png", "RGB").shape[:2]
+    (project / "clips.txt").write_text("datasets/shot\n")
+    process = task(project, 1, "--preset", "draft")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert read_image(project / "results/shot/test_latest/images/0001_rgba_l1.png", "RGB").shape[:2] == size

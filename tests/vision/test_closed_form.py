@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from data import decomposition
+from data import solving
 from data.dataroot import Dataroot
 from data.decomposition import decompose, read_mattes
 from data.layered_video_dataset import LayeredVideoDataset
@@ -68,13 +68,14 @@ def test_shadows_lie_with_those_who_cast_them(clip, decomposed):
         where = (shadow > 0.03) & (people < 0.05) & (others < 0.01)
         total = shadow[where].sum()
         assert total > 100
-        own, other = (np.minimum(decomposed.effects[n] / 255, shadow)[where].sum() for n in (number, 3 - number))
+        own, other = (np.minimum(np.asarray(decomposed.effects[n]) / 255, shadow)[where].sum()
+                      for n in (number, 3 - number))
         assert own > 0.7 * total and other < 0.2 * total
 
 
 def test_nothing_has_effects_where_nobody_casts_any(clip, decomposed):
     untouched = np.max([truth(clip, part, number) for part in ("person", "shadow") for number in (1, 2)], axis=0) == 0
-    assert max(decomposed.effects[number][untouched].mean() for number in (1, 2)) < 255 * 0.005
+    assert max(np.asarray(decomposed.effects[number])[untouched].mean() for number in (1, 2)) < 255 * 0.005
 
 
 def test_a_matte_holds_the_person_and_its_effects(decomposed):
@@ -127,7 +128,11 @@ def test_a_moving_camera_needs_its_homographies(tmp_path, capsys):
     lost = decompose(clip, use_homographies=False, length=12)
     said = capsys.readouterr().out
     assert re.search("WARNING: .*do not show one scene.*filled from the frames around.*--use_homographies", said)
-    assert not any(effects.any() for effects in lost.effects.values())
+    for frame in (0, 6, 11):  # the few shadows that are told without a plate are where shadows are
+        shadow = np.max([read_image(clip / f"gt/shadow_{number:02d}/{frames[frame]}.png", "L") / 255
+                         for number in (1, 2)], axis=0)
+        found = np.max([lost.effect_alpha(number, frame) for number in (1, 2)], axis=0)
+        assert found.mean() < 0.02 and (found[shadow < 0.02] > 0.1).mean() < 0.02
     for frame in (0, 6, 11):
         seen = cv2.resize(read_image(clip / f"gt/bg/{frames[frame]}.png", "RGB"), (WIDTH, HEIGHT),
                           interpolation=cv2.INTER_AREA)
@@ -203,14 +208,14 @@ def test_a_clip_is_solved_once_for_a_folder_and_again_for_other_masks(clip, tmp_
         solved.append(inputs)
         return closed_form.solve(*inputs)
 
-    monkeypatch.setattr(decomposition, "solve", counted)
+    monkeypatch.setattr(solving, "solve", counted)
     copy, made = tmp_path / "clip", []
     shutil.copytree(clip, copy)
     for _ in range(2):
         decompose.cache_clear()
         made.append(decompose(copy, False, 6, tmp_path / "run"))
     assert len(solved) == 1 and made[0].plate.tobytes() == made[1].plate.tobytes()
-    assert all(made[0].effects[n].tobytes() == made[1].effects[n].tobytes() for n in (1, 2))
+    assert all(np.array_equal(made[0].effects[n], made[1].effects[n]) for n in (1, 2))
     mask = copy / "mask/01/0003.png"
     cv2.imwrite(str(mask), np.zeros_like(cv2.imread(str(mask))))
     decompose.cache_clear()
@@ -329,7 +334,7 @@ def test_the_solution_does_not_depend_on_torch_and_its_threads(clip, decomposed)
     finally:
         torch.set_num_threads(before)
     assert (again.plate == decomposed.plate).all()
-    assert all((again.effects[number] == decomposed.effects[number]).all() for number in (1, 2))
+    assert all(np.array_equal(again.effects[number], decomposed.effects[number]) for number in (1, 2))
 
 
 def test_the_scene_shows_where_people_cover_less_than_two_percent_and_a_margin_away():

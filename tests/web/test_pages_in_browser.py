@@ -1,5 +1,6 @@
 """The pages that programs write, in a real browser: on a telephone and a screen, in light and dark."""
 
+import json
 import shutil
 from argparse import Namespace
 from pathlib import Path
@@ -59,6 +60,8 @@ def pages(tmp_path_factory):
     (folder / "run/train_opt.txt").write_text("dataroot: " + "a_long_name/" * 20)
     write_run_page(folder / "run", history, {"recon": "How far the sum of the layers is from the frames."}, "Finished",
                    256, None, {"Export what it has learned:": "python test.py --name run"})
+    metadata = json.loads((clip / "metadata.json").read_text())
+    (clip / "metadata.json").write_text(json.dumps({**metadata, "people_names": {"1": "J\u00fcrgen"}}))
     camera = Outcome("registered", report={"residual_px": [0.5, 0.6, None], "unexplained": [0.1, 0.2, 0.1]})
     make_page(clip, {"frames": Outcome("6 frames"), "camera": camera}, [FINDING],
               {"correct": f"python prepare.py --dataroot {clip} --serve",
@@ -159,5 +162,6 @@ def test_a_page_of_results_is_a_contact_sheet_and_says_what_comes_next(browser, 
 
 def test_the_page_of_a_dataroot_has_the_commands_that_prepare_prints(browser, pages):
     show(browser, pages["preparation"])
+    assert "1 is J\u00fcrgen." in browser.find_element("tag name", "body").text
     correct, train = (element.text for element in browser.find_elements("tag name", "pre"))
     assert correct.endswith("--serve") and "--preset draft --use_homographies" in train

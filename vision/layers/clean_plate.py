@@ -4,7 +4,7 @@ Pictures are [H, W, 3] in [0, 1] float32, or [0, 255] uint8 where that is said. 
 nobody covers it. Nothing here knows files, options or networks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -57,17 +57,22 @@ def mean_shift_mode(frames: np.ndarray, visible: np.ndarray, start: np.ndarray, 
     Returns:
         colour [H, W, 3], 0 where no frame is near; and the share [H, W] of the visible frames that are.
     """
-    brightness = np.stack([grey(frame * LEVEL) for frame in frames])
+    def near(centre: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        for frame, seen in zip(frames, visible):
+            brightness = grey(frame * LEVEL)
+            yield frame, brightness, seen & (np.abs(brightness - centre) <= reach)
+
     centre = start
     for _ in range(steps):
-        near = visible & (np.abs(brightness - centre) <= reach)
-        count = near.sum(axis=0)
-        centre = np.where(count > 0, (brightness * near).sum(axis=0) / np.maximum(count, 1), centre)
-    near = visible & (np.abs(brightness - centre) <= reach)
-    count = near.sum(axis=0)
-    colour = np.zeros(frames.shape[1:], np.float32)
-    for frame, weight in zip(frames, near):
-        colour += frame * weight[..., None]
+        total, count = np.zeros(frames.shape[1:3], np.float32), np.zeros(frames.shape[1:3], int)
+        for _frame, brightness, is_near in near(centre):
+            total += brightness * is_near
+            count += is_near
+        centre = np.where(count > 0, total / np.maximum(count, 1), centre)
+    colour, count = np.zeros(frames.shape[1:], np.float32), np.zeros(frames.shape[1:3], int)
+    for frame, _brightness, is_near in near(centre):
+        colour += frame * is_near[..., None]
+        count += is_near
     return colour * LEVEL / np.maximum(count, 1)[..., None], count / np.maximum(visible.sum(axis=0), 1)
 
 
@@ -145,16 +150,17 @@ def back_projected(plate: np.ndarray, frames: np.ndarray, flows: np.ndarray, vis
     lowest, highest = cv2.erode(lowest, around), cv2.dilate(highest, around)
     best, least = plate, np.full(where.shape, np.inf, np.float32)
     for step in range(BACK_PROJECTIONS + 1):
-        missed = [backward_warp(frames[frame] * LEVEL - backward_warp(plate, back[frame]), flows[frame])
-                  for frame in used]
-        error = cv2.GaussianBlur(mean_over_visible((grey(np.abs(residual)) for residual in missed), visible[used]),
-                                 (0, 0), 2)
+        coded, error = np.empty((len(used), *plate.shape), np.uint8), np.zeros(where.shape, np.float32)
+        for code, frame in zip(coded, used):
+            missed = backward_warp(frames[frame] * LEVEL - backward_warp(plate, back[frame]), flows[frame])
+            error += grey(np.abs(missed)) * visible[frame]
+            code[:] = (128 + 510 * missed).clip(0, 255).round()
+        error = cv2.GaussianBlur(error / np.maximum(visible[used].sum(axis=0), 1), (0, 0), 2)
         better = error <= least
         best, least = np.where(better[..., None], plate, best), np.minimum(error, least)
         where = where & better
         if step == BACK_PROJECTIONS or not where.any():
             break
-        coded = np.stack([(128 + 510 * residual).clip(0, 255).round().astype(np.uint8) for residual in missed])
         middle, seen = visible_quantile(coded, visible[used], 0.5)
         change = (255 * middle - 128) / 510
         plate = np.where((where & (seen > 0))[..., None], (best + change).clip(lowest, highest), best)
@@ -170,11 +176,3 @@ def shown_range(frames: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np
         np.maximum(highest, frame, out=highest, where=seen[..., None])
     never = (visible.sum(axis=0) == 0)[..., None]
     return np.where(never, 0, lowest * LEVEL), np.where(never, 1, highest * LEVEL)
-
-
-def mean_over_visible(pictures: Iterable[np.ndarray], visible: np.ndarray) -> np.ndarray:
-    """Mean [H, W] of pictures over the frames in which a pixel is visible, bool [F, H, W]; 0 where it never is."""
-    total = np.zeros(visible.shape[1:], np.float32)
-    for picture, seen in zip(pictures, visible):
-        total += picture * seen
-    return total / np.maximum(visible.sum(axis=0), 1)

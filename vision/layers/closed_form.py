@@ -6,16 +6,18 @@ file); here they are put together. All pictures are laid on the plate, pixel on 
 found here. Nothing here knows cameras, files, options or networks.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from util.clips import evenly_spread
-from vision.geometry.flow import optical_flow, warp_frames
+from vision.geometry.flow import backward_warp, optical_flow, warp_frames
 from vision.layers import clean_plate, effects
 from vision.layers.clean_plate import LEVEL, grey
-from vision.layers.standing_still import doubtful
+from vision.layers.patch_filling import filled_by_patches
+from vision.layers.standing_still import Doubt, at_his_place, doubts
 
 CELL = 4  # pixels of a cell of the coarse grid
 ROUNDS = 10
@@ -26,41 +28,97 @@ TRUSTED = 0.1  # share of the frames in which a pixel has to be free of effects,
 NARROWEST, WIDEST = 0.7, 1.5  # windows of least squares, in pixels
 NEARBY, FAINTEST = 2.0, 0.01  # pixels of blur, and blurred alpha from which on there is an effect
 LARGEST_MOTION = 4.0  # pixels that small motion may be
+AT_REST = 0.03  # pixels of motion that are none
 EXPLAINED_AROUND = 4.0  # pixels of blur: what is judged together
 RESTLESS = (0.2, 0.4)  # share of what is beside effects that changes, too: as far as all right; nothing is seen
 UNEXPLAINED = (0.28, 0.4)  # share of what the median misses that effects may miss: up to here all right; nothing is
 
 
 class Solution(NamedTuple):
-    """What a clip is made of.
+    """What all frames of a clip share, so that in each of them, taken by itself, effects can be seen.
 
     Attributes:
         plate: float32 [H, W, 3] in [0, 1].
-        effects: uint8 [L, F, H, W], alpha of each layer's effects.
         unexplained: the brightness, in [0, 1], by which a frame away from people misses the plate in a quarter of its
             pixels; the median of the frames. Where it is high there is no one plate.
+        poses: [L, F, N], `effects.pose_vectors` of each person in the frames that this was found from.
+        box: rows and columns of the part in which there are effects.
+        under: [h, w, 3] in [0, 1], the plate there as frames show it that were moved, which blurs them.
+        zone: float32 [h, w] in [0, 1], where in the box there are effects.
+        lightens: bool [h, w], where they brighten.
+        tolerance: float32 [h, w], the change of brightness that is none.
+        window: pixels of least squares.
+        crowded: bool [H, W], what is only ever seen next to people.
+        doubt: what may be more of people than their masks.
+        rest: what small motions are measured against; None: nothing moves or flickers.
     """
 
     plate: np.ndarray
-    effects: np.ndarray
     unexplained: float
+    poses: np.ndarray
+    box: tuple[slice, slice]
+    under: np.ndarray
+    zone: np.ndarray
+    lightens: np.ndarray
+    tolerance: np.ndarray
+    window: float
+    crowded: np.ndarray
+    doubt: Doubt
+    rest: "Rest | None"
+
+    def arrays(self) -> tuple:
+        """All of it as arrays and numbers, for `of_arrays`."""
+        box = [end for part in self.box for end in (part.start, part.stop)]
+        return (*self[:3], np.array(box), *self[4:10], *self.doubt, *(self.rest or ()))
+
+    @classmethod
+    def of_arrays(cls, arrays: Sequence) -> "Solution":
+        """A solution from its `arrays`."""
+        plate, unexplained, poses, (top, bottom, left, right), under, zone, lightens, tolerance, window = arrays[:9]
+        return cls(plate, float(unexplained), poses, (slice(top, bottom), slice(left, right)), under, zone, lightens,
+                   tolerance, float(window), arrays[9], Doubt(*arrays[10:13]),
+                   Rest(*arrays[13:]) if arrays[13:] else None)
+
+    def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray) -> np.ndarray:
+        """Alpha of all shadows and reflections of a frame, float32 [H, W].
+
+        Args:
+            frame: uint8 [H, W, 3].
+            in_view: bool [H, W], where it shows the plate.
+            covered: uint8 [H, W], masks of all people.
+            there: bool [L], who stands where he mostly does (`standing_still.at_his_place`).
+        """
+        visible = shown(covered, in_view, 2)
+        visible |= shown(covered, in_view, 1) & self.crowded
+        visible &= ~self.doubt.at(there)
+        if self.rest is not None:
+            frame = backward_warp(*self.rest.motion(frame, visible))
+        alpha, visible = np.zeros(visible.shape, np.float32), visible[self.box]
+        effect = effect_alpha(frame[self.box], visible, self.under, self.zone, self.lightens, self.tolerance,
+                              self.window)
+        alpha[self.box] = extrapolated_to_people(np.abs(effect), visible, self.zone)
+        return alpha
 
 
 def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solution:
-    """Find the clean plate, and the effect alpha of each layer.
+    """Find the clean plate, and what it takes to see effects over it.
 
     Args:
-        frames: uint8 [F, H, W, 3].
+        frames: uint8 [F, H, W, 3], all of a clip, or some of them, evenly spread.
         in_view: bool [F, H, W], where a frame shows the plate.
         masks: uint8 [L, F, H, W], 255 on the people of each layer.
     """
     covered = masks.max(axis=0)
     clear, just_clear = (uncovered(covered, in_view, margin) for margin in (2, 1))
-    clear |= just_clear & ~clear.any(axis=0)  # a pixel that is only ever seen next to people is better than none
-    clear &= ~doubtful(frames, masks, clear)  # unless they stand there all the time
+    crowded = np.asarray(~clear.any(axis=0))
+    clear |= just_clear & crowded  # a pixel that is only ever seen next to people is better than none
+    doubt = doubts(frames, masks, clear)
+    there = np.array([at_his_place(mask, *place) for mask, *place in zip(masks, doubt.usual, doubt.beside)])
+    for f, visible in enumerate(clear):
+        visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
     poses = [effects.pose_vectors(mask) for mask in masks]
-    seen_frames, flows, zone = small_motion(frames, clear, poses)
-    frames = seen_frames if flows is None else warp_frames(seen_frames, flows)
+    seen_frames, flows, rest = small_motion(frames, clear, poses)
+    frames, zone = seen_frames if flows is None else warp_frames(seen_frames, flows), rest.zone.copy()
 
     middle, seen = clean_plate.visible_quantile(frames, clear, 0.5)
     noise = clean_plate.noise_level(frames, clear)
@@ -74,36 +132,65 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
                           *clean_plate.shown_range(frames[part], clear[part]))
     part_plate, known = plate[inner], seen[inner] > 0
     for _ in range(ROUNDS):
-        part_plate = updated_plate(region, effect_alphas(region, part_plate), part_plate, known)
+        part_plate = updated_plate(region, part_plate, known)
     plain = clean_plate.inpainted(middle, seen == 0)[inner]
     believed = where_effects_explain(region, part_plate, plain)
-    part_plate = plain + (part_plate - plain) * believed[..., None]
-    region = region._replace(zone=region.zone * believed)
-    plate[inner], zone[inner] = part_plate, region.zone
+    plate[inner] = under = plain + (part_plate - plain) * believed[..., None]
+    zone[inner] = region.zone * believed
     if flows is not None:
         plate = clean_plate.back_projected(plate, seen_frames, flows, clear, (zone == 0) & (seen > 0))
-    alpha = np.zeros(clear.shape, np.float32)
-    alpha[part] = [extrapolated_to_people(np.abs(effect), visible, region.zone)
-                   for effect, visible in zip(effect_alphas(region, part_plate), region.clear)]
-    attached = effects.touches_a_person(np.stack([coarse(one) for one in alpha]),
-                                        np.stack([coarse(mask) / 255 for mask in covered]))
-    alpha *= [cv2.resize(cells.astype(np.float32), covered.shape[:0:-1], interpolation=cv2.INTER_LINEAR)
-              for cells in attached]
+    hidden = (seen == 0) & in_view.any(axis=0)
+    if hidden.any():
+        patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, seen == 0)
+        plate = np.where(hidden[..., None], patches * LEVEL, plate)
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
-    return Solution(plate, assign_effects(alpha, masks, poses), float(np.median(missed)) if missed else 0.0)
+    return Solution(plate, float(np.median(missed)) if missed else 0.0, np.stack(poses), (rows, columns), under,
+                    zone[inner], lightens[inner], tolerance[inner], window, crowded, doubt,
+                    rest if flows is not None else None)
 
 
 def uncovered(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
     """Where a frame shows the scene: bool [F, H, W]; `margin` pixels away from people."""
-    side = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
-    return np.stack([(cv2.dilate(mask, side) <= 5) & view for mask, view in zip(covered, in_view)])
+    return np.stack([shown(mask, view, margin) for mask, view in zip(covered, in_view)])
+
+
+def shown(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
+    """`uncovered` of one frame: bool [H, W]."""
+    return (cv2.dilate(covered, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) <= 5) & in_view
 
 
 # ---- small motion ---------------------------------------------------------------------------------------------------
 
+class Rest(NamedTuple):
+    """A scene at rest, against which the small motions of frames are measured.
+
+    Attributes:
+        brightness: float32 [H, W] in [0, 1] of the median frame.
+        drift: float32 [H, W, 2], the usual flow of frames against it.
+        zone: float32 [H, W] in [0, 1], where effects can be.
+    """
+
+    brightness: np.ndarray
+    drift: np.ndarray
+    zone: np.ndarray
+
+    def motion(self, frame: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A frame without flicker, uint8 [H, W, 3], and its flow [H, W, 2] as `small_motion` gives them."""
+        exposed = without_flicker(frame, exposure(frame, self.brightness, visible))
+        flow = small_flow(self.brightness, np.where(visible, grey(exposed * LEVEL), self.brightness)) - self.drift
+        return exposed, self.smooth(flow, visible)
+
+    def smooth(self, flow: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """A flow [H, W, 2] that is in the zone of effects, and where nothing is visible, what it is around."""
+        weight = (visible & (self.zone == 0)).astype(np.float32)[..., None]
+        around = cv2.GaussianBlur(flow * weight, (0, 0), 8)
+        around /= np.maximum(cv2.GaussianBlur(weight, (0, 0), 8), 1e-4)[..., None]
+        return cv2.GaussianBlur(np.where(weight > 0, flow, around), (0, 0), 1.5)
+
+
 def small_motion(frames: np.ndarray, clear: np.ndarray,
-                 poses: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+                 poses: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None, Rest]:
     """Flicker, shake and sway: how each frame is exposed and moved against the median frame, by optical flow.
 
     Where effects can be, a moving shadow would look like a moving ground: there the motion is that around. Where they
@@ -111,25 +198,29 @@ def small_motion(frames: np.ndarray, clear: np.ndarray,
 
     Returns:
         the frames without flicker; where what is in the median frame is in each of them, (x, y) pixels further,
-        [F, H, W, 2], or None where nothing moves or flickers; and the zone of effects [H, W] in [0, 1].
+        [F, H, W, 2], or None where nothing moves or flickers; and what they were measured against.
     """
     middle, _ = clean_plate.visible_quantile(frames, clear, 0.5)
     goal = grey(middle)
     gains = [exposure(frame, goal, visible) for frame, visible in zip(frames, clear)]
-    exposed = np.stack([(frame / gain).clip(0, 255).round().astype(np.uint8) for frame, gain in zip(frames, gains)])
+    exposed = np.stack([without_flicker(frame, gain) for frame, gain in zip(frames, gains)])
     flows = np.stack([small_flow(goal, np.where(visible, grey(frame * LEVEL), goal))
                       for frame, visible in zip(exposed, clear)])
-    flows -= np.median(flows[evenly_spread(len(flows), clean_plate.MOST_SORTED)], axis=0)
-    still = np.quantile(np.abs(flows), 0.9) < 0.03
+    drift = np.median(flows[evenly_spread(len(flows), clean_plate.MOST_SORTED)], axis=0)
+    flows -= drift
+    still = np.mean([np.mean(np.abs(flow) < AT_REST) for flow in flows]) >= 0.9
     if still and np.std(gains) < 0.002:
-        return frames, None, find_effect_zone(frames, clear, middle, poses)
-    zone = find_effect_zone(exposed if still else warp_frames(exposed, flows), clear, middle, poses)
+        return frames, None, Rest(goal, drift, find_effect_zone(frames, clear, middle, poses))
+    steady = exposed if still else warp_frames(exposed, flows)
+    rest = Rest(goal, drift, find_effect_zone(steady, clear, middle, poses))
     for flow, visible in zip(flows, clear):
-        weight = (visible & (zone == 0)).astype(np.float32)[..., None]
-        around = cv2.GaussianBlur(flow * weight, (0, 0), 8)
-        around /= np.maximum(cv2.GaussianBlur(weight, (0, 0), 8), 1e-4)[..., None]
-        flow[:] = cv2.GaussianBlur(np.where(weight > 0, flow, around), (0, 0), 1.5)
-    return exposed, flows, zone
+        flow[:] = rest.smooth(flow, visible)
+    return exposed, flows, rest
+
+
+def without_flicker(frame: np.ndarray, gain: np.floating) -> np.ndarray:
+    """A frame, uint8 [H, W, 3], that is `gain` times too bright, as bright as others."""
+    return (frame / gain).clip(0, 255).round().astype(np.uint8)
 
 
 def exposure(frame: np.ndarray, goal: np.ndarray, visible: np.ndarray) -> np.float32:
@@ -152,11 +243,14 @@ def small_flow(goal: np.ndarray, brightness: np.ndarray) -> np.ndarray:
 def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, poses: list[np.ndarray]) -> np.ndarray:
     """Where somebody may have an effect, float32 [H, W] in [0, 1]; `middle` is the median frame."""
     goal = grey(middle)
-    change = np.stack([(grey(frame * LEVEL) - goal) * visible for frame, visible in zip(frames, clear)])
-    change -= change.sum(axis=0) / np.maximum(clear.sum(axis=0), 1) * clear
+    usual = np.zeros(goal.shape, np.float32)
+    for frame, visible in zip(frames, clear):
+        usual += (grey(frame * LEVEL) - goal) * visible
+    usual = usual / np.maximum(clear.sum(axis=0), 1)
+    change = np.stack([coarse(((grey(frame * LEVEL) - goal) * visible - usual * visible).astype(np.float32))
+                       for frame, visible in zip(frames, clear)])
     count = min(effects.ZONE_MODES, len(frames) // 3)
-    zone = effects.effect_zone(np.stack([coarse(one) for one in change]),
-                               [effects.pose_modes(pose, count) for pose in poses])
+    zone = effects.effect_zone(change, [effects.pose_modes(pose, count) for pose in poses])
     return cv2.resize(zone, goal.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
@@ -207,13 +301,12 @@ class EffectRegion(NamedTuple):
     highest: np.ndarray
 
 
-def effect_alphas(region: EffectRegion, plate: np.ndarray) -> np.ndarray:
-    """Alpha of shadows and reflections as far as they stand out from noise, [F, H, W]; negative where they brighten."""
-    found = np.zeros(region.clear.shape, np.float32)
-    for one, frame, visible in zip(found, region.frames, region.clear):
-        shadow, light = significant_shadow_and_light(frame * LEVEL, plate, visible, region.window, region.tolerance)
-        one[:] = np.where(region.lightens, -light, shadow) * region.zone
-    return found
+def effect_alpha(frame: np.ndarray, visible: np.ndarray, plate: np.ndarray, zone: np.ndarray, lightens: np.ndarray,
+                 tolerance: np.ndarray, window: float) -> np.ndarray:
+    """Alpha of a frame's shadows and reflections as far as they stand out from noise, [H, W]; negative where they
+    brighten. Arguments as in `Solution`."""
+    shadow, light = significant_shadow_and_light(frame * LEVEL, plate, visible, window, tolerance)
+    return (np.where(lightens, -light, shadow) * zone).astype(np.float32)
 
 
 def significant_shadow_and_light(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float,
@@ -264,7 +357,8 @@ def remeasured_effects(image: np.ndarray, background: np.ndarray, people: np.nda
     unrest, weight = (cv2.GaussianBlur(one, (0, 0), EXPLAINED_AROUND * scale) for one in (nothing * changes, nothing))
     sure = np.where(weight > 1e-3, (RESTLESS[1] - unrest / np.maximum(weight, 1e-3)) / (RESTLESS[1] - RESTLESS[0]), 0)
     sure = sure.clip(0, 1)
-    return np.where(visible, sure * share * found + (1 - sure) * known, known).astype(known.dtype)
+    mine = 1 - (1 - found.clip(0, 0.99)) ** share  # as in `shared_out`
+    return np.where(visible, sure * mine + (1 - sure) * known, known).astype(known.dtype)
 
 
 def smooth_change(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float) -> np.ndarray:
@@ -274,20 +368,20 @@ def smooth_change(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, win
     return np.abs(cv2.GaussianBlur((grey(image) - grey(plate)) * weight, (0, 0), window)) / whole
 
 
-def updated_plate(region: EffectRegion, found: np.ndarray, plate: np.ndarray, known: np.ndarray) -> np.ndarray:
+def updated_plate(region: EffectRegion, plate: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The plate as the mean of the frames with their shadows and reflections taken off; where these are faint, a frame
     counts most.
 
     Where hardly a frame is free of effects this only keeps the texture: the shading follows that of what is around.
 
     Args:
-        found: [F, H, W], `effect_alphas` over `plate`.
         plate: [H, W, 3].
         known: bool [H, W], what some frame shows.
     """
     total, weights = np.zeros_like(plate), np.zeros(plate.shape[:2], np.float32)
     untouched = np.zeros(plate.shape[:2], np.float32)
-    for frame, effect, visible in zip(region.frames, found, region.clear):
+    for frame, visible in zip(region.frames, region.clear):
+        effect = effect_alpha(frame, visible, plate, region.zone, region.lightens, region.tolerance, region.window)
         alpha = np.abs(effect)
         transmittance = 1 - alpha
         weight = visible * transmittance ** 2 * (1 - alpha / FAINT).clip(0.02, 1)
@@ -332,17 +426,32 @@ def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndar
     return np.where(visible, alpha, near / np.maximum(crowd, 0.05) * (crowd / 0.05).clip(0, 1) * (zone > 0))
 
 
-def assign_effects(alpha: np.ndarray, masks: np.ndarray, poses: list[np.ndarray]) -> np.ndarray:
-    """The effects of each layer: `alpha` [F, H, W] of all, shared out among the people; uint8 [L, F, H, W]."""
+def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, poses: np.ndarray) -> effects.Owners:
+    """Whose effects are whose, by the frames that a solution was found from.
+
+    Args:
+        alpha: [F, h, w] of all effects, on the coarse grid.
+        masks: [L, F, h, w] in [0, 1].
+        places: [L, F, 2] by `effects.steady`.
+        poses: of the solution.
+    """
     count = min(effects.ASSIGNMENT_MODES, len(alpha) // 3)
-    share = effects.effect_assignment(np.stack([coarse(one) for one in alpha]),
-                                      np.stack([[coarse(mask) / 255 for mask in person] for person in masks]),
-                                      [effects.pose_modes(pose[:, :-2], count) for pose in poses], CELL)
-    result = np.empty(masks.shape, np.uint8)
-    for mine, my_share in zip(result, share):
-        for effect, whole, part in zip(mine, alpha, my_share):
-            effect[:] = (255 * whole * cv2.resize(part, whole.shape[::-1], interpolation=cv2.INTER_LINEAR)).round()
-    return result
+    return effects.find_owners(alpha, masks, [effects.pose_modes(pose[:, :-2], count) for pose in poses], places, CELL)
+
+
+def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The effects of each layer in a frame, uint8 [L, H, W]: `alpha` [H, W] of all, by the share [L, h, w] of each.
+
+    Where shadows lie on each other, what one lets through the other darkens again: shares are exponents of that, so
+    that the layers together are as dark as the frame.
+    """
+    through = 1 - alpha.clip(0, 0.99)
+    return np.stack([(255 * (1 - through ** fine(part, alpha.shape))).round().astype(np.uint8) for part in share])
+
+
+def fine(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A coarse grid [h, w] enlarged to pixels [H, W]."""
+    return cv2.resize(cells, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def coarse(picture: np.ndarray) -> np.ndarray:

@@ -5,10 +5,14 @@ gets lighter (light, a reflection), with the least alpha that explains the frame
 frames, usually on a coarse grid. Nothing here knows files, options or networks.
 """
 
+from itertools import product
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from scipy import ndimage
 
+from util.clips import evenly_spread
 from vision.layers.patches import Patch
 
 POSE_SIDE = 24  # pixels of a mask in its own box
@@ -19,6 +23,12 @@ DISTANCE_SCALE = 24.0  # pixels of geodesic distance at which it is e times less
 REACH = 0.15  # of the picture's height: geodesic distance at which an effect begins to be nobody's
 EM_ROUNDS = 10
 DECIDED = 3.0  # power of shares: what is more likely somebody's is nearly all his
+FARTHEST, HEIGHTS, STEP = 3.0, (-0.8, 1.3), 0.2  # of the shadow of something 1 high: x and y of its end, as first tried
+LIGHT_FRAMES, MOST_LIKELY = 24, 6  # frames in which they are tried; how many are looked at more closely
+PENUMBRA = 0.05  # of people's height: blur of the shadows that are expected
+UNEXPECTED = 0.05  # what is expected where nobody's shadow should be
+LIT_ALIKE = (0.3, 0.6)  # likeness of effects to shadows by one light from which on that tells anything; tells most
+LIGHT_WEIGHT = 2.0
 FAINTEST_LINK = 0.02  # alpha of a cell through which an effect is followed
 LEAST_TOUCH = 0.3  # share of an effect, over time, that touches somebody
 GAP = 7  # cells: a gap in the zone of effects that is closed, where a shadow hardly ever goes away
@@ -144,72 +154,295 @@ def effect_zone(series: np.ndarray, modes: list[np.ndarray]) -> np.ndarray:
     return cv2.morphologyEx(zone, cv2.MORPH_CLOSE, np.ones((GAP, GAP), np.uint8))
 
 
-def touches_a_person(alpha: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """Where effects are connected with a person: bool [F, h, w].
+class Connected:
+    """Which effects are connected with a person, found while the frames of a clip go by.
 
     What somebody casts begins at the feet: followed through the picture and from frame to frame (somebody may jump), it
-    touches a person in a good part of the frames in which it is there. What does not is the scene's own.
+    touches a person in a good part of the frames in which it is there. What does not is the scene's own. A spot of a
+    frame is what hangs together in it; a thing is made of spots that lie on each other in frames that follow each
+    other. Only two frames are in memory, and a number for each spot.
+    """
+
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._thing_of: list[int] = []
+        self._sizes: list[float] = []
+        self._touches: list[bool] = []
+        self._before: np.ndarray | None = None
+
+    def add(self, alpha: np.ndarray, covered: np.ndarray) -> None:
+        """Look at the next frame: [h, w] of all effects, and the share of a cell that people cover."""
+        spots, count = _spots(alpha)
+        near, numbers = ndimage.grey_dilation(covered, footprint=np.ones((5, 5), np.uint8)) > 0.05, range(1, count + 1)
+        first = len(self._sizes)
+        self._firsts.append(first)
+        self._thing_of += range(first, first + count)
+        self._sizes += ndimage.sum(alpha, spots, numbers).tolist() if count else []
+        self._touches += (ndimage.maximum(near, spots, numbers) > 0).tolist() if count else []
+        here = np.where(spots > 0, spots + (first - 1), -1)
+        if self._before is not None:
+            both = (here >= 0) & (self._before >= 0)
+            for pair in np.unique(np.stack([here[both], self._before[both]], axis=1), axis=0).tolist():
+                one, other = sorted(map(self._thing, pair))
+                self._thing_of[other] = one
+        self._before = here
+
+    def close(self) -> None:
+        """To be called after the last frame."""
+        things = np.array([self._thing(spot) for spot in range(len(self._sizes))], int)
+        size = np.array(self._sizes)
+        share = np.bincount(things, size * self._touches) / np.maximum(np.bincount(things, size), 1e-9)
+        self._stays = share[things] > LEAST_TOUCH
+
+    def at(self, frame: int, alpha: np.ndarray) -> np.ndarray:
+        """Where the effects of a frame are connected with a person, and a cell around: bool [h, w].
+
+        Args:
+            frame: its number.
+            alpha: what `add` was given of it.
+        """
+        spots, count = _spots(alpha)
+        first = self._firsts[frame]
+        where = np.concatenate([[False], self._stays[first:first + count]])[spots]
+        return cv2.dilate(where.astype(np.uint8), NEAR) > 0
+
+    def _thing(self, spot: int) -> int:
+        while self._thing_of[spot] != spot:
+            self._thing_of[spot] = spot = self._thing_of[self._thing_of[spot]]
+        return spot
+
+
+def _spots(alpha: np.ndarray) -> tuple[np.ndarray, int]:
+    return ndimage.label(alpha > FAINTEST_LINK, NEAR)
+
+
+def touches_a_person(alpha: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Where effects are connected with a person (see `Connected`): bool [F, h, w].
 
     Args:
         alpha: [F, h, w] of all effects.
         covered: [F, h, w], share of a cell that people cover.
     """
-    around = np.ones((1, 5, 5), np.uint8)
-    near = ndimage.grey_dilation(covered, footprint=around) > 0.05
-    linked = np.ones((3, 3, 3), np.uint8)
-    linked[::2] = 0
-    linked[:, 1, 1] = 1  # from frame to frame only on the spot
-    spots, count = ndimage.label(alpha > FAINTEST_LINK, NEAR[None] * np.array([0, 1, 0])[:, None, None])
-    things, number = ndimage.label(alpha > FAINTEST_LINK, linked)
-    if not count:
-        return np.zeros(alpha.shape, bool)
-    size = ndimage.sum(alpha, spots, np.arange(1, count + 1))
-    touches = ndimage.maximum(near, spots, np.arange(1, count + 1)) > 0
-    thing = ndimage.maximum(things, spots, np.arange(1, count + 1)).astype(int)
-    share = np.bincount(thing, size * touches, number + 1) / np.maximum(np.bincount(thing, size, number + 1), 1e-9)
-    return one_cell_wider((share > LEAST_TOUCH)[things] & (things > 0))
-
-
-def one_cell_wider(where: np.ndarray) -> np.ndarray:
-    """bool [F, h, w], each frame a cell wider."""
-    return np.stack([cv2.dilate(one.astype(np.uint8), NEAR) for one in where]) > 0
+    connected = Connected()
+    for one, people in zip(alpha, covered):
+        connected.add(one, people)
+    connected.close()
+    return np.stack([connected.at(frame, one) for frame, one in enumerate(alpha)])
 
 
 # ---- whose they are -------------------------------------------------------------------------------------------------
 
-def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell: int) -> np.ndarray:
-    """Whose shadow or reflection it is, as a share of each person.
+class Owners(NamedTuple):
+    """By what it is told whose shadow or reflection something is (see `find_owners`).
 
-    It is told by the way to each person through the effect, by whose pose it depends on, and by each person's effect
-    footprint: a shadow keeps its place with the person who casts it, and one sun shines on all. Footprints and
-    assignment are found together, by expectation maximization of a mixture.
+    Attributes:
+        depends: [L, h, w], how far the effect at a place depends on each person's pose.
+        footprints: [L, 2h, 2w], where the effects of each are, around where he stands.
+        light: what casts their shadows.
+        cell: pixels per cell.
+    """
+
+    depends: np.ndarray
+    footprints: np.ndarray
+    light: "Light"
+    cell: int
+
+    def shares(self, alpha: np.ndarray, masks: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Whose effects are in a frame: [L, h, w], over people together 1 or, far from all of them, less.
+
+        Args:
+            alpha: [h, w] of all effects.
+            masks: [L, h, w] of the people, in [0, 1].
+            places: [L, 2], where they stand.
+        """
+        way = ways(alpha, masks)
+        expected = [footprint_at(footprint, place[None], alpha.shape)[0]
+                    for footprint, place in zip(self.footprints, places)]
+        belief = beliefs(self.depends, way, self.cell) * self.light.expected(masks, places[:, 1])
+        share = likely(belief, expected) ** DECIDED
+        share /= share.sum(axis=0)
+        return share * (2 - way.min(axis=0) / (REACH * alpha.shape[0])).clip(0, 1)
+
+
+def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell: int) -> np.ndarray:
+    """Whose shadow or reflection it is, as a share of each person: [L, F, h, w] as from `Owners.shares`; arguments as
+    for `find_owners`."""
+    places = np.stack([ground_contact(person) for person in masks])
+    owners = find_owners(alpha, masks, modes, places, cell)
+    return np.stack([owners.shares(effect, masks[:, f], places[:, f]) for f, effect in enumerate(alpha)], axis=1)
+
+
+def find_owners(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], places: np.ndarray, cell: int) -> Owners:
+    """Whose shadows and reflections are whose.
+
+    It is told by the way to each person through the effect, by whose pose it depends on, by where one light for all
+    casts each person's shadow, and by each person's effect footprint: a shadow keeps its place with the person who
+    casts it. Footprints and assignment are found together, by expectation maximization of a mixture.
 
     Args:
         alpha: [F, h, w] of all effects.
         masks: [L, F, h, w] of the people, in [0, 1].
         modes: of every person, from pose vectors without place.
+        places: [L, F, 2], where they stand, by `ground_contact`.
         cell: pixels per cell.
-
-    Returns:
-        [L, F, h, w], over people together 1 or, far from all of them, less.
     """
     series = alpha - alpha.mean(axis=0)
     depends = np.stack([explained_variance(series, own) for own in modes])
-    way = np.stack([[geodesic_distance(effect, mask) for effect, mask in zip(alpha, person)] for person in masks])
-    score = MOTION_WEIGHT * depends[:, None] - cell / DISTANCE_SCALE * way
-    belief = np.exp(score - score.max(axis=0))
-    places = [ground_contact(person) for person in masks]
+    light = find_light(alpha, masks, places[..., 1])
+    belief = np.stack([beliefs(depends, ways(effect, masks[:, f]), cell) * light.expected(masks[:, f], places[:, f, 1])
+                       for f, effect in enumerate(alpha)], axis=1)
     share = belief / belief.sum(axis=0)
-    for _ in range(EM_ROUNDS):
-        footprints = [effect_footprint(alpha * part, place) for part, place in zip(share, places)]
-        common = sum(footprints) / len(footprints)
-        expected = [footprint_at(np.sqrt(own * common), place, alpha.shape[1:])
-                    for own, place in zip(footprints, places)]
-        share = belief * (np.stack(expected) + 1e-4)
-        share /= share.sum(axis=0)
-    share = share ** DECIDED
-    share /= share.sum(axis=0)
-    return share * (2 - way.min(axis=0) / (REACH * alpha.shape[1])).clip(0, 1)
+    for round_ in range(EM_ROUNDS):
+        own = [effect_footprint(alpha * part, place) for part, place in zip(share, places)]
+        common = sum(own) / len(own)
+        footprints = np.stack([np.sqrt(one * common) for one in own])
+        if round_ < EM_ROUNDS - 1:
+            share = likely(belief, [footprint_at(one, place, alpha.shape[1:])
+                                    for one, place in zip(footprints, places)])
+    return Owners(depends, footprints, light, cell)
+
+
+def ways(alpha: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Cells [L, h, w] from each of the masks [L, h, w] of a frame on the cheapest way (`geodesic_distance`)."""
+    return np.stack([geodesic_distance(alpha, mask) for mask in masks])
+
+
+def beliefs(depends: np.ndarray, way: np.ndarray, cell: int) -> np.ndarray:
+    """How likely it is that an effect is each person's, [L, h, w], without what is known of footprints; not normalized.
+    """
+    score = MOTION_WEIGHT * depends - cell / DISTANCE_SCALE * way
+    return np.exp(score - score.max(axis=0))
+
+
+def likely(belief: np.ndarray, expected: list[np.ndarray]) -> np.ndarray:
+    """Shares of the people by what is believed of each, [L, ...], and by the footprints that are expected of him."""
+    share = belief * (np.stack(expected) + 1e-4)
+    return share / share.sum(axis=0)
+
+
+class Light(NamedTuple):
+    """The one light that explains the effects of all people best, as far as any does.
+
+    Two people who walk side by side keep each other's shadow in the same place beside them; only its shape tells them
+    apart then.
+
+    Attributes:
+        shadow: (x, y) of the shadow of something 1 high, from its foot; (0, 1) makes mirror images in the ground.
+        blur: of shadows, in cells.
+        weight: of what it tells; 0: nothing.
+    """
+
+    shadow: tuple[float, float]
+    blur: float
+    weight: float
+
+    def expected(self, masks: np.ndarray, ground: np.ndarray) -> np.ndarray:
+        """How likely an effect is in the shadow of each person of a frame: [L, h, w].
+
+        Args:
+            masks: [L, h, w] in [0, 1].
+            ground: [L], y of the ground that each stands on.
+        """
+        if not self.weight:
+            return np.ones_like(masks)
+        return (cast_shadows(Casters.of(masks, ground), self.shadow, self.blur) + UNEXPECTED) ** self.weight
+
+
+def find_light(alpha: np.ndarray, masks: np.ndarray, ground: np.ndarray) -> Light:
+    """The light that casts people's shadows.
+
+    Args:
+        alpha: [F, h, w] of all effects.
+        masks: [L, F, h, w] of the people, in [0, 1].
+        ground: [L, F], y of the ground that each stands on.
+    """
+    heights = [(mask.max(axis=1) > 0.3).sum() for person in masks for mask in person if (mask > 0.3).any()]
+    if len(masks) < 2 or not heights or not alpha.any():
+        return Light((0, 0), 0, 0)
+    blur = max(PENUMBRA * float(np.median(heights)), 0.7)
+    used = evenly_spread(len(alpha), LIGHT_FRAMES)
+    every = masks[:, used].reshape(-1, *alpha.shape[1:])
+    casters = Casters.of(every, ground[:, used].ravel())
+    casters = casters._replace(picture=casters.picture % len(used), shape=alpha[used].shape)  # all people in one
+    shadow, likeness = best_light(alpha[used], casters, masks[:, used].max(axis=0) < 0.05, blur)
+    trust = (likeness - LIT_ALIKE[0]) / (LIT_ALIKE[1] - LIT_ALIKE[0])
+    return Light(shadow, blur, LIGHT_WEIGHT * float(np.clip(trust, 0, 1)))
+
+
+def best_light(alpha: np.ndarray, casters: "Casters", visible: np.ndarray,
+               blur: float) -> tuple[tuple[float, float], float]:
+    """The light whose shadows of people are most like the effects that are there.
+
+    Args:
+        alpha: [F, h, w] of all effects.
+        casters: the people in these frames.
+        visible: bool [F, h, w], where they cover nothing.
+        blur: of the shadows, in cells.
+
+    Returns:
+        (x, y) of the shadow of something 1 high from its foot, as `cast_shadows` wants it; and the likeness, from 0 to
+        1, the cosine of the angle between both series.
+    """
+    shown = alpha * visible
+    norm = np.square(shown).sum()
+
+    def likeness(light: tuple[float, float]) -> float:
+        expected = cast_shadows(casters, light, blur) * visible
+        return float((expected * shown).sum() / np.sqrt(max(np.square(expected).sum() * norm, 1e-9)))
+
+    tried = {light: likeness(light) for light in product(np.arange(-FARTHEST, FARTHEST + 0.01, STEP),
+                                                         np.arange(*HEIGHTS, STEP))}
+    for finer in (STEP / 2, STEP / 4):  # a long thin shadow may lie between those tried, so more than the best count
+        likely = sorted(tried, key=tried.__getitem__)[-MOST_LIKELY:]
+        around = {(x + dx, y + dy) for x, y in likely for dx, dy in product((-finer, 0, finer), repeat=2)} - set(tried)
+        tried |= {light: likeness(light) for light in around}
+    best = max(tried, key=tried.__getitem__)
+    return best, tried[best]
+
+
+class Casters(NamedTuple):
+    """The cells that people cover, each as something that casts a shadow.
+
+    Attributes:
+        shape: (N, h, w) of the pictures that they are in.
+        picture: which one.
+        x: the place in it.
+        ground: y of the ground below.
+        above: cells above the ground.
+        weight: share of the cell that is covered.
+    """
+
+    shape: tuple[int, ...]
+    picture: np.ndarray
+    x: np.ndarray
+    ground: np.ndarray
+    above: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, masks: np.ndarray, ground: np.ndarray) -> "Casters":
+        """Of masks [N, h, w] of somebody who stands on the ground at y [N]."""
+        picture, y, x = np.nonzero(masks > 0.3)
+        below = ground[picture]
+        return cls(masks.shape, picture, x, below, np.maximum(below - y, 0), masks[picture, y, x])
+
+
+def cast_shadows(casters: Casters, light: tuple[float, float], blur: float) -> np.ndarray:
+    """Where a light casts the shadows of people who stand on a plane: [N, h, w] in [0, 1].
+
+    What is z above the ground has its shadow z times `light` beside the foot.
+
+    Args:
+        light: x and y.
+        blur: standard deviation in cells.
+    """
+    count, height, width = casters.shape
+    x, y = (np.rint(start + share * casters.above).astype(int)
+            for start, share in zip((casters.x, casters.ground), light))
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    cells = ((casters.picture * height + y) * width + x)[inside]
+    shadows = np.bincount(cells, casters.weight[inside], count * height * width).reshape(casters.shape)
+    return np.stack([cv2.GaussianBlur(np.minimum(one, 1), (0, 0), blur) for one in shadows.astype(np.float32)])
 
 
 def ground_contact(masks: np.ndarray) -> np.ndarray:
@@ -217,10 +450,18 @@ def ground_contact(masks: np.ndarray) -> np.ndarray:
 
     Where nobody is seen it is between the places before and after.
     """
-    places = np.full((len(masks), 2), np.nan)
-    for place, mask in zip(places, masks):
-        if (mask > 0.3).any():
-            place[:] = np.average(np.arange(mask.shape[1]), weights=mask.sum(axis=0)), np.where(mask > 0.3)[0].max()
+    return steady(np.array([lowest_place(mask) for mask in masks]))
+
+
+def lowest_place(mask: np.ndarray) -> tuple[float, float]:
+    """x of the centre and y of the lowest point of a mask [h, w] in [0, 1]; nan where nobody is seen."""
+    if not (mask > 0.3).any():
+        return np.nan, np.nan
+    return np.average(np.arange(mask.shape[1]), weights=mask.sum(axis=0)), np.where(mask > 0.3)[0].max()
+
+
+def steady(places: np.ndarray) -> np.ndarray:
+    """Where a person stands, by the `lowest_place` [F, 2] of each frame."""
     seen = np.flatnonzero(~np.isnan(places[:, 0]))
     if not len(seen):
         return np.zeros_like(places)

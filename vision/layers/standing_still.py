@@ -6,6 +6,9 @@ its colour, which is that of the same place while the mask covers it; and, as no
 Nothing here knows files, options or networks.
 """
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -21,6 +24,18 @@ ALWAYS = 0.9  # share of the frames in which somebody is near a place from which
 UNSTEADY, SELDOM = 2.0, 0.15  # times the scene's usual change that is doubtful; share of the frames that is no proof
 
 
+class Looks(NamedTuple):
+    """What people who hardly move usually look like.
+
+    Attributes:
+        stays: bool [L, H, W], where they do not move.
+        colour: float32 [L, H, W, 3] in [0, 1], how they look there.
+    """
+
+    stays: np.ndarray
+    colour: np.ndarray
+
+
 def left_out(frames: np.ndarray, masks: np.ndarray, in_view: np.ndarray) -> np.ndarray:
     """Where frames show somebody whom his mask leaves out: bool [L, F, H, W].
 
@@ -29,23 +44,64 @@ def left_out(frames: np.ndarray, masks: np.ndarray, in_view: np.ndarray) -> np.n
         masks: uint8 [L, F, H, W].
         in_view: bool [F, H, W], where a frame shows anything.
     """
+    looks = usual_looks(frames, masks, in_view)
+    return np.stack([left_out_of(frame, masks[:, f], view, looks)
+                     for f, (frame, view) in enumerate(zip(frames, in_view))], axis=1)
+
+
+def usual_looks(frames: np.ndarray, masks: np.ndarray, in_view: np.ndarray) -> Looks:
+    """What people look like where they hardly move; arguments as for `left_out`."""
     used = evenly_spread(len(frames), MOST_SORTED)
-    found, covered = np.zeros(masks.shape, bool), masks.max(axis=0)
-    for mine, mask in zip(found, masks):
+    looks = Looks(np.zeros((len(masks), *frames.shape[1:3]), bool),
+                  np.zeros((len(masks), *frames.shape[1:]), np.float32))
+    for stays, colour, mask in zip(*looks, masks):
         certain = mask >= CERTAIN
-        stays = certain.sum(axis=0) >= MOSTLY * np.maximum(in_view.sum(axis=0), 1)
-        if not stays.any():
-            continue
-        colour, _ = visible_quantile(frames[used], certain[used], 0.5)
-        away = np.stack([np.abs(frame * LEVEL - colour).max(axis=-1) for frame in frames[used]])
-        coded = (255 * away.clip(0, 1)).round().astype(np.uint8)[..., None]
-        usual = visible_quantile(coded, certain[used], 0.5)[0][..., 0]
-        stays &= usual <= ALIKE / 2
-        for one, frame, anybody, view in zip(mine, frames, covered, in_view):
+        stays[:] = certain.sum(axis=0) >= MOSTLY * np.maximum(in_view.sum(axis=0), 1)
+        if stays.any():
+            colour[:], _ = visible_quantile(frames[used], certain[used], 0.5)
+            coded = np.stack([coded_difference(frame, colour) for frame in frames[used]])
+            stays &= visible_quantile(coded, certain[used], 0.5)[0][..., 0] <= ALIKE / 2
+    return looks
+
+
+def left_out_of(frame: np.ndarray, masks: np.ndarray, in_view: np.ndarray, looks: Looks) -> np.ndarray:
+    """Where a frame, uint8 [H, W, 3], shows somebody whom his mask leaves out: bool [L, H, W].
+
+    Args:
+        masks: uint8 [L, H, W].
+        in_view: bool [H, W].
+    """
+    found, covered = np.zeros(masks.shape, bool), masks.max(axis=0)
+    for one, stays, colour in zip(found, *looks):
+        if stays.any():
             like = np.abs(frame * LEVEL - colour).max(axis=-1) <= ALIKE
-            one[:] = cv2.morphologyEx((stays & like & (anybody <= COVERED) & view).astype(np.uint8), cv2.MORPH_OPEN,
+            one[:] = cv2.morphologyEx((stays & like & (covered <= COVERED) & in_view).astype(np.uint8), cv2.MORPH_OPEN,
                                       np.ones((SPECK, SPECK), np.uint8))
     return found
+
+
+def coded_difference(frame: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """By how much a frame, uint8 [H, W, 3], differs from colours in [0, 1], most in any channel: uint8 [H, W, 1]."""
+    away = np.abs(frame * LEVEL - colour).max(axis=-1)
+    return (255 * away.clip(0, 1)).round().astype(np.uint8)[..., None]
+
+
+class Doubt(NamedTuple):
+    """What may be more of people than their masks say, beside those who hardly move.
+
+    Attributes:
+        beside: bool [L, H, W], what is beside somebody's place.
+        usual: bool [L, H, W], his place.
+        stirs: bool [H, W], where it is doubtful that frames show the scene.
+    """
+
+    beside: np.ndarray
+    usual: np.ndarray
+    stirs: np.ndarray
+
+    def at(self, there: np.ndarray) -> np.ndarray:
+        """Where a frame is doubtful, bool [H, W], in which the people [L] who are `there` stand at their places."""
+        return self.beside[there].any(axis=0) & self.stirs
 
 
 def doubtful(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> np.ndarray:
@@ -59,39 +115,55 @@ def doubtful(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> np.n
         masks: uint8 [L, F, H, W].
         visible: bool [F, H, W], where nobody is by the masks.
     """
+    doubt = doubts(frames, masks, visible)
+    there = np.array([at_his_place(mask, *place) for mask, *place in zip(masks, doubt.usual, doubt.beside)])
+    return np.stack([doubt.at(there[:, f]) for f in range(len(frames))])
+
+
+def doubts(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> Doubt:
+    """What may be more of people than their masks say; arguments as for `doubtful`."""
     used = evenly_spread(len(frames), MOST_SORTED)
     reach = max(round(REACH * frames.shape[1]), 1)
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    stays, found = np.zeros(frames.shape[1:3], bool), np.zeros(frames.shape[:3], bool)
-    for mask in masks:
-        present = mask.max(axis=(1, 2)) > COVERED
-        if present.sum() >= MOSTLY * len(mask):
-            near = [cv2.dilate((one > COVERED).astype(np.uint8), around) for one in mask[present]]
-            beside = np.mean(near, axis=0) >= ALWAYS
-            stays |= beside
-            found |= at_his_place(mask, present)[:, None, None] & beside
+    size = (len(masks), *frames.shape[1:3])
+    doubt = Doubt(np.zeros(size, bool), np.zeros(size, bool), np.zeros(size[1:], bool))
+    for beside, usual, mask in zip(doubt.beside, doubt.usual, masks):
+        present = [one for one in mask if one.max() > COVERED]
+        if present and len(present) >= MOSTLY * len(mask):
+            near, covered = np.zeros((2, *size[1:]), int)
+            for one in present:
+                near += cv2.dilate((one > COVERED).astype(np.uint8), around)
+                covered += one > COVERED
+            beside[:], usual[:] = near / len(present) >= ALWAYS, covered / len(present) >= MOSTLY
+    stays = doubt.beside.any(axis=0)
     if not stays.any():
-        return found
+        return doubt
     colour, seen = visible_quantile(frames[used], visible[used], 0.5)
-    away = np.stack([np.abs(frame * LEVEL - colour).max(axis=-1) for frame in frames[used]])
-    coded = (255 * away.clip(0, 1)).round().astype(np.uint8)[..., None]
+    coded = np.stack([coded_difference(frame, colour) for frame in frames[used]])
     change = cv2.GaussianBlur(visible_quantile(coded, visible[used], 0.5)[0][..., 0], (0, 0), 1.5)
     elsewhere = change[~stays & (seen > SELDOM * len(used))]
-    usual = max(np.median(elsewhere) if elsewhere.size else 0, LEVEL)
-    doubt = stays & ((change > UNSTEADY * usual) | (seen < SELDOM * len(used)))
+    typical = max(np.median(elsewhere) if elsewhere.size else 0, LEVEL)
+    stirs = stays & ((change > UNSTEADY * typical) | (seen < SELDOM * len(used)))
     gap = np.ones((2 * (reach // 4) + 1,) * 2, np.uint8)
-    return found & (cv2.morphologyEx(doubt.astype(np.uint8), cv2.MORPH_CLOSE, gap) > 0)  # the rest of a hand is a hand
+    whole = cv2.morphologyEx(stirs.astype(np.uint8), cv2.MORPH_CLOSE, gap) > 0  # the rest of a hand is a hand
+    return doubt._replace(stirs=whole)
 
 
-def at_his_place(mask: np.ndarray, present: np.ndarray) -> np.ndarray:
+def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray, beside: np.ndarray) -> np.ndarray:
     """In which frames somebody stands where he mostly does: bool [F]; without a mask, if he does before and after.
 
+    His mask covers most of his place there, or is mostly beside it: a mask that holds his legs alone does not say that
+    he is somewhere else, and who has turned around has not gone away.
+
     Args:
-        mask: uint8 [F, H, W].
-        present: bool [F], in which frames there is anything of it.
+        masks: uint8 [H, W] of each frame.
+        usual, beside: bool [H, W], his place and what is beside it.
     """
-    covered = mask[present] > COVERED
-    usual = covered.mean(axis=0) >= MOSTLY
-    there = (covered & usual).sum(axis=(1, 2)) >= MOSTLY * usual.sum()
-    frames = np.flatnonzero(present)
-    return np.interp(np.arange(len(mask)), frames, there.astype(float), left=0, right=0) > 0.99
+    def is_there(mask: np.ndarray) -> bool:
+        return (mask & usual).sum() >= MOSTLY * usual.sum() or (mask & beside).sum() >= MOSTLY * mask.sum()
+
+    there = np.array([is_there(mask > COVERED) if mask.max() > COVERED else np.nan for mask in masks], float)
+    frames = np.flatnonzero(~np.isnan(there))
+    if not len(frames):
+        return np.zeros(len(there), bool)
+    return np.interp(np.arange(len(there)), frames, there[frames], left=0, right=0) > 0.99
