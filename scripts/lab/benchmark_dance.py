@@ -89,8 +89,8 @@ class Truth(NamedTuple):
     poses: np.ndarray
 
 
-def main() -> None:
-    """Learn, measure, write figures and a picture."""
+def main(argv: list[str] | None = None) -> None:
+    """Learn, measure, write figures and a picture. Options of train.py may follow, for all methods."""
     parser = OneLineParser(description="Measure how well a dancer is learned in a given time.")
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="folder for data and results (required)")
@@ -98,7 +98,7 @@ def main() -> None:
     add("--methods", nargs="*", default=list(METHODS), choices=list(METHODS), help="what is trained (default: all)")
     add("--height", type=int_at_least(64), default=160, metavar="PX", help="of frames (default: 160)")
     add("--seed", type=int_at_least(0), default=1, metavar="N", help="of the sample (default: 1)")
-    opt, given = parser.parse_known_args()
+    opt, given = parser.parse_known_args(argv)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     keep_freed_memory()
