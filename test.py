@@ -9,7 +9,10 @@ results/<name>/test_<epoch>/; where the data have several sequences, each has a 
 from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
 
 # isort: split
+import hashlib
+import json
 import shlex
+import shutil
 from argparse import Namespace
 from fractions import Fraction
 from pathlib import Path, PurePath
@@ -27,9 +30,10 @@ from options.test_options import TestOptions
 from util.allocator import keep_freed_memory
 from util.clips import evenly_spread
 from util.errors import UserError, reported_in_one_line
-from util.files import results_added, written_atomically
+from util.files import results_added, write_text, written_atomically
 from util.html import Media, Page
 from util.images import write_image
+from util.kept import mark_of_code
 from util.tensors import to_pixels
 from util.video import VideoWriter
 
@@ -54,13 +58,43 @@ def test(opt: Namespace) -> Path:
     model.set_mode(training=not opt.eval)
     folder = Path(opt.results_dir) / opt.name / f"{opt.phase}_{opt.epoch}"
     title = f"{opt.name}, {opt.phase}, epoch {opt.epoch}"
-    with results_added(folder, "test", own=True) as temporary:
+    mark = mark_of_results(opt) if dataset.completes_results else None
+    with results_added(folder, "test", own=True, resumes=mark) as temporary:
         export(model, dataset, temporary, title, opt)
     return folder
 
 
 def export(model: BaseModel, dataset: BaseDataset, folder: Path, title: str, opt: Namespace) -> None:
-    """Write what the model makes of every item, with one item in memory at a time, and the pages to look at it."""
+    """Write what the model makes of every item, with one item in memory at a time, and the pages to look at it.
+
+    Where the folder holds all that an interrupted export has made of the items, it goes on from there.
+    """
+    state = folder / ".exported.json"
+    if dataset.completes_results and state.exists():
+        made = {name: SequenceResults(name, folder / name, dataset.frame_rate, opt, **values)
+                for name, values in json.loads(state.read_text(encoding="utf-8")).items()}
+    else:
+        for path in folder.iterdir() if dataset.completes_results else ():  # of an export that did not get so far
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        made = export_items(model, dataset, folder, opt)
+        if dataset.completes_results:
+            write_text(state, json.dumps({name: results.state for name, results in made.items()}))
+    dataset.complete_results(folder)
+    state.unlink(missing_ok=True)
+    for name, results in made.items():
+        results.write_page(f"{title}, {name}" if name else title, {} if name else next_commands(model, opt))
+    if "" not in made:
+        page = Page(title)
+        add_commands(page, next_commands(model, opt))
+        for name, results in made.items():
+            page.add_header(name)
+            page.add_link(f"{name}/index.html", f"{len(results.items)} items")
+            page.add_videos(results.videos_on_page(f"{name}/"), opt.display_winsize)
+        page.save(folder / "index.html")
+
+
+def export_items(model: BaseModel, dataset: BaseDataset, folder: Path, opt: Namespace) -> dict[str, "SequenceResults"]:
+    """Write pictures, videos and files of every item; returns the results by sequence."""
     made: dict[str, SequenceResults] = {}
     current: SequenceResults | None = None
     count = int(min(len(dataset), opt.num_test))
@@ -79,17 +113,16 @@ def export(model: BaseModel, dataset: BaseDataset, folder: Path, title: str, opt
     finally:
         if current is not None:
             current.close()
-    dataset.complete_results(folder)
-    for name, results in made.items():
-        results.write_page(f"{title}, {name}" if name else title, {} if name else next_commands(model, opt))
-    if "" not in made:
-        page = Page(title)
-        add_commands(page, next_commands(model, opt))
-        for name, results in made.items():
-            page.add_header(name)
-            page.add_link(f"{name}/index.html", f"{len(results.items)} items")
-            page.add_videos(results.videos_on_page(f"{name}/"), opt.display_winsize)
-        page.save(folder / "index.html")
+    return made
+
+
+def mark_of_results(opt: Namespace) -> str:
+    """A word that is another one where options, weights, data or the program are."""
+    weights = Path(opt.checkpoints_dir, opt.name).glob(f"{opt.epoch}_*")
+    files = [*weights, *(path for path in Path(opt.dataroot).rglob("*") if path.is_file())]
+    marks = [f"{path} {(status := path.stat()).st_size} {status.st_mtime_ns}" for path in sorted(files)]
+    text = "\n".join([repr(sorted(vars(opt).items())), mark_of_code(("data", "models", "util", "vision")), *marks])
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 class SequenceResults:
@@ -103,13 +136,22 @@ class SequenceResults:
 
     Attributes:
         items: the pictures of each item, as paths in the folder with their titles.
+        captions: of the videos, by name.
+        video_names: of those that there are.
     """
 
-    def __init__(self, name: str, folder: Path, frame_rate: Fraction, opt: Namespace):
+    def __init__(self, name: str, folder: Path, frame_rate: Fraction, opt: Namespace, items: dict | None = None,
+                 captions: dict | None = None, video_names: list | None = None):
         self.name, self.folder, self.frame_rate, self.opt = name, folder, frame_rate, opt
-        self.items: dict[str, list[tuple[str, str]]] = {}
-        self.captions: dict[str, str] = {}
+        self.items: dict[str, list[tuple[str, str]]] = items or {}
+        self.captions: dict[str, str] = captions or {}
+        self.video_names: list[str] = video_names or []
         self.videos: dict[str, VideoWriter] = {}
+
+    @property
+    def state(self) -> dict:
+        """The attributes, for JSON."""
+        return {"items": self.items, "captions": self.captions, "video_names": self.video_names}
 
     def add(self, item: str, made: Export) -> None:
         """Write what was made of an item, which is known by the path of its picture."""
@@ -134,6 +176,7 @@ class SequenceResults:
                     temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         for name, image in made.video_frames.items():
             if name not in self.videos:
+                self.video_names.append(name)
                 self.videos[name] = VideoWriter(self.folder / f"videos/{name}.webm", self.frame_rate)
             self.videos[name].add(self.pixels(image.expand(-1, 3, -1, -1)))
         self.captions |= made.captions
@@ -149,12 +192,12 @@ class SequenceResults:
 
     def videos_on_page(self, folder: str = "") -> list[Media]:
         """The videos, for a page in front of `folder`."""
-        return [Media(f"{folder}videos/{name}.webm", name, self.captions.get(name, "")) for name in self.videos]
+        return [Media(f"{folder}videos/{name}.webm", name, self.captions.get(name, "")) for name in self.video_names]
 
     def write_page(self, title: str, commands: dict[str, str]) -> None:
         """A page with all videos, what to do next, a contact sheet, and folded away a row of pictures for each item."""
         page = Page(title)
-        if self.videos:
+        if self.video_names:
             page.add_header("Videos")
             page.add_videos(self.videos_on_page(), self.opt.display_winsize)
         add_commands(page, commands)

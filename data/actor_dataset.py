@@ -123,6 +123,7 @@ class ActorDataset(BaseDataset):
                            help="in squares of this side")
         group.add_argument("--sampling_skipping_size", type=int_at_least(1), default=1, metavar="N",
                            help="of every so many-th pixel")
+        parser.lengths.add("max_update")
         parser.deciding |= {"view_resolution", "virtual_epoch_steps", "train_views", "view_per_batch"}
 
     @staticmethod

@@ -17,12 +17,14 @@ class BaseDataset(Dataset, ABC):
     Attributes:
         opt: the options it was made with.
         frame_rate: frames per second of videos that are made from its items in order.
+        completes_results: what `complete_results` does takes so long that who is interrupted goes on with it.
         of_one_dataroot: names of options that say something about the files of the dataroot that they were given with,
             such as which frames: test.py does not take them over from a training on another one.
         presets: values for options that a preset of the model has with these data, beside its own and before them.
     """
 
     frame_rate = DEFAULT_FRAME_RATE
+    completes_results = False
     of_one_dataroot: frozenset[str] = frozenset()
     presets: dict[str, dict] = {}
 
@@ -73,7 +75,10 @@ class BaseDataset(Dataset, ABC):
         return default_collate(list(items))
 
     def complete_results(self, folder: Path) -> None:
-        """Add to what test.py made of all items, in their folder, what takes all of them; called once, at the end."""
+        """Add to what test.py made of all items, in their folder, what takes all of them; called at the end.
+
+        With `completes_results` the folder may hold what an interrupted call has added already.
+        """
 
     def __getitem__(self, key: int | ItemKey) -> dict:
         """Item by its key in training; or by its index, without augmentation."""

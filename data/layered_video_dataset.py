@@ -62,6 +62,7 @@ class LayeredVideoDataset(BaseDataset):
         self.names = self.root.layer_names(self.layers)
         self.frame_folder = "rgb_512" if opt.do_upsampling else "rgb_256"
         self._check_files()
+        self.completes_results = getattr(opt, "size", None) == "own"
         self.registration = self.root.registration() if opt.use_homographies else None
         if getattr(opt, "is_train", False) and not opt.do_upsampling:
             self._say_what_is_unused()
@@ -141,9 +142,19 @@ class LayeredVideoDataset(BaseDataset):
             raise several(problems)
 
     def complete_results(self, folder: Path) -> None:
-        """Make the exported layers again at the size of rgb/, where the options say so."""
-        if self.opt.size == "own":
-            FullSizeClip(self.root, LayerFolder.open(folder)).write(folder)
+        """Make the exported layers again at the size of rgb/, where the options say so; what is there of an interrupted
+        call stays."""
+        if not self.completes_results:
+            return
+        large, whole = folder / "own_size", folder / "own_size.whole"
+        if not whole.exists():
+            FullSizeClip(self.root, LayerFolder.open(folder)).write(large)
+            whole.touch()
+        for path in sorted((large / "images").iterdir()):
+            path.replace(folder / "images" / path.name)
+        (large / "images").rmdir()
+        large.rmdir()
+        whole.unlink()
 
     def item(self, index: int, rng: np.random.Generator | None, epoch: int) -> dict:
         """Frame `index`; zoomed and cropped at random where there is an `rng`, except with `do_upsampling`."""

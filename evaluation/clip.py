@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 
 from data.dataroot import Dataroot, wrong_sizes
-from data.decomposition import read_mattes
+from data.decomposition import matte_reader
 from data.layer_folder import LayerFolder
 from evaluation.layers import over
 from util.errors import UserError, several
 from util.images import read_image, unit_range
+from util.packed import Packed
 from vision.geometry.canvas import Canvas
 
 KEPT = 256 * 2 ** 20  # bytes of layer pictures in memory, for each size and folder
@@ -141,11 +142,13 @@ class Clip:
         """All that the camera saw, for pictures of `size`, and the number there of each frame."""
         return Canvas.of(self._registration, size, largest=LARGEST_PANORAMA), self._index
 
-    def _known_mattes(self) -> dict[int, np.ndarray]:
+    def _known_mattes(self) -> dict[int, Packed]:
         try:
-            return read_mattes(self.dataroot)
+            layers, matte = matte_reader(self.dataroot, self.dataroot.metadata.size)
         except UserError:
             return {}
+        frames = range(len(self.dataroot.frames))
+        return {layer: Packed(matte(layer, frame) for frame in frames) for layer in layers}
 
     def _frame_folder(self, layers: LayerFolder) -> str:
         small = self.dataroot.metadata.size

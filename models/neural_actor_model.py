@@ -48,7 +48,7 @@ class NeuralActorModel(BaseModel):
         super().__init__(opt)
         self.body = read_body(opt.dataroot, opt.mesh, opt.texuv, opt.weights, opt.new_tpose,
                               getattr(opt, "base_root", None)).to(self.device)
-        self.actor = Actor(opt).to(self.device)
+        self.actor = Actor(opt, len(self.body.vertices)).to(self.device)
         self.networks = {"actor": self.actor}
         self.side = getattr(opt, "sampling_patch_size", 1)
         if opt.is_train:
@@ -76,7 +76,7 @@ class NeuralActorModel(BaseModel):
 
         def factor(progress: Progress) -> float:
             return factor_at_step(progress.step, opt.warmup_updates, max(opt.warmup_init_lr, 0) / (opt.lr or 1),
-                                  opt.decay_rate, opt.decay_steps)
+                                  opt.decay_rate, opt.decay_steps or progress.total)
         return {"actor": factor}
 
     def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:

@@ -21,7 +21,12 @@ RESNET = Pretrained("texture encoder", "https://download.pytorch.org/models/resn
                     "begin with random weights: --no_pretrained")
 LAYER_WIDTHS = (64, 128, 256, 512, 1024)
 """Channels of the texture's features, by the number of the encoder's maps."""
-KNOWN_INPUTS = ("feat", "pos", "attnout", "texture", "ray")
+KNOWN_INPUTS = ("feat", "pos", "attnout", "texture", "ray", "skin", "height", "colour")
+SKIN_START = 0.1
+"""Deviation of the codes of the skin in the beginning."""
+DENSITY_SCALE, SURFACE_SCALE, SURFACE_START = 100.0, 0.005, 1.0
+"""Densities that begin as the body's rise by the first, per metre, with each second, in metres, under a surface that
+is as many of the second above the skin as the third says."""
 MASK_SIDE = 512
 
 
@@ -173,8 +178,10 @@ def looked_up(image: Tensor, uv: Tensor) -> Tensor:
 class Encoder(nn.Module):
     """What the field is told of a sample: a code of its place on the skin, and where the canonical pose has it."""
 
-    def __init__(self, opt: Namespace):
+    def __init__(self, opt: Namespace, vertices: int = 0):
         super().__init__()
+        inputs = {entry.name: entry for text in (opt.inputs_to_density, opt.inputs_to_texture)
+                  for entry in parse_inputs(text)}
         self.with_texture, self.texture_moves = not opt.disable_texture, opt.texture_to_deformation
         self.texture_width = 3 if not opt.use_texture_encoder else LAYER_WIDTHS[opt.texture_encoder_layers - 1]
         if opt.use_texture_encoder and self.with_texture:
@@ -183,6 +190,11 @@ class Encoder(nn.Module):
                                                   frozen_statistics=getattr(opt, "freeze_batch_norm", False))
         if opt.predict_texture_mask:
             self.texture_mask = nn.Parameter(torch.full((MASK_SIDE, MASK_SIDE), 4.0))
+        if "skin" in inputs:
+            self.skin_codes = nn.Parameter(SKIN_START * torch.randn(vertices, inputs["skin"].dim))
+        self.needs_code = "attnout" in inputs or opt.additional_deform == "pos"
+        if not self.needs_code:
+            return
         self.joint_filter = Encoding(opt.joint_filter_size, times_pi=False)
         width = opt.joint_feature_dim
         if opt.additional_deform == "pos":
@@ -205,9 +217,9 @@ class Encoder(nn.Module):
         """`attnout` [N, C] of local coordinates [N, 3]."""
         return self.merge_joint_field(self.joint_filter(place))
 
-    def residual(self, code: Tensor, texture: Tensor | None) -> Tensor | float:
+    def residual(self, code: Tensor | None, texture: Tensor | None) -> Tensor | float:
         """What is added to canonical positions [N, 3]; 0 before training."""
-        if not hasattr(self, "skinning_deform"):
+        if code is None or not hasattr(self, "skinning_deform"):
             return 0.0
         if self.texture_moves:
             assert texture is not None  # --texture_to_deformation is refused without texture
@@ -261,8 +273,15 @@ class Field(nn.Module):
                                     [opt.feature_embed_dim] * (hidden - 1) + [feature], skip=skip,
                                     published_start=not plain)
         self.predictor = Density(feature, opt.density_embed_dim)
+        self.with_body, self.with_texture = opt.begin_with_body, opt.begin_with_texture
+        if opt.begin_with_body:
+            for parameter in self.predictor.output_layer.parameters():
+                nn.init.zeros_(parameter)
         self.renderer = Layers(sum(entry.width for entry in self.colour_inputs),
                                [opt.texture_embed_dim] * colour_hidden, last=3, published_start=not plain)
+        if opt.begin_with_texture:
+            for parameter in self.renderer.net[-1].parameters():
+                nn.init.zeros_(parameter)
 
     @staticmethod
     def _filters(inputs: list[Input], times_pi: bool) -> nn.ModuleDict:
@@ -282,7 +301,24 @@ class Field(nn.Module):
         """Raw density [N] and colour [N, 3], from inputs [N, D] by name; `values` stays as it is."""
         feature = self.feature(values)
         colour = self.renderer(self._encoded(self.colour_inputs, self.tex_filters, {**values, "feat": feature}))
-        return self.predictor(feature), colour.sigmoid() if self.sigmoid else colour
+        if self.with_texture:
+            start = values["colour"]
+            colour = colour + (start.clamp(0.002, 0.998).logit() if self.sigmoid else start)
+        return self.density(feature, values), colour.sigmoid() if self.sigmoid else colour
+
+    def density(self, feature: Tensor, values: dict[str, Tensor]) -> Tensor:
+        """Raw density [N] of a feature; with --begin_with_body that of the body, and what is learned besides."""
+        found = self.predictor(feature)
+        if not self.with_body:
+            return found
+        under = SURFACE_START - values["metres"] / SURFACE_SCALE
+        return DENSITY_SCALE * F.softplus(found + under)
+
+
+def names_of_inputs(opt: Namespace) -> set[str]:
+    """All that densities and colours are made of."""
+    names = {entry.name for entry in parse_inputs(f"{opt.inputs_to_density},{opt.inputs_to_texture}")}
+    return names | ({"colour"} if opt.begin_with_texture else set()) | ({"metres"} if opt.begin_with_body else set())
 
 
 def check_inputs(opt: Namespace, density: list[Input], colour: list[Input]) -> None:
@@ -292,7 +328,8 @@ def check_inputs(opt: Namespace, density: list[Input], colour: list[Input]) -> N
         UserError: they do not.
     """
     texture = 3 if not opt.use_texture_encoder else LAYER_WIDTHS[opt.texture_encoder_layers - 1]
-    widths = {"pos": 3, "ray": 3, "attnout": opt.joint_feature_dim, "texture": texture}
+    widths = {"pos": 3, "ray": 3, "attnout": opt.joint_feature_dim, "texture": texture, "height": 1, "colour": 3}
+    widths |= {entry.name: entry.dim for entry in (*density, *colour) if entry.name == "skin"}
     if colour[0].name != "feat":
         raise UserError(f"--inputs_to_texture: begins with '{colour[0].name}'; expected feat:0:N, the feature that "
                         "densities are made of")
@@ -300,13 +337,19 @@ def check_inputs(opt: Namespace, density: list[Input], colour: list[Input]) -> N
         for entry in inputs:
             if entry.name not in widths:
                 raise UserError(f"{option}: found '{entry.name}'; expected one of {', '.join(KNOWN_INPUTS)}")
-            if entry.name == "texture" and opt.disable_texture:
-                raise UserError(f"{option}: names texture, which --disable_texture takes away; leave out one of them")
+            if entry.name in ("texture", "colour") and opt.disable_texture:
+                raise UserError(f"{option}: names {entry.name}, which --disable_texture takes away; leave out one of "
+                                "them")
             if entry.dim != widths[entry.name]:
                 raise UserError(f"{option}: {entry.name} has a width of {entry.dim}; with these options it is "
                                 f"{widths[entry.name]}: {entry.name}:{entry.octaves}:{widths[entry.name]}")
     if opt.disable_texture and opt.texture_to_deformation:
         raise UserError("--texture_to_deformation: there is no texture with --disable_texture; leave out one of them")
+    if opt.disable_texture and opt.begin_with_texture:
+        raise UserError("--begin_with_texture: there is no texture with --disable_texture; leave out one of them")
+    if opt.hierarchical_sampling and opt.skin_depth:
+        raise UserError("--skin_depth: leaves pieces of rays that do not touch, which --hierarchical_sampling cannot "
+                        "cut again; leave out one of them")
 
 
 def background_colour(text: str, min_color: int) -> list[float]:

@@ -15,7 +15,15 @@ ARCHITECTURE = {
 """What the published program's own defaults for its architectures differ in from the recipe."""
 
 PRESETS: dict[str, dict] = {
+    "published": {},
     "recipe": {},
+    "fast": {
+        "nearest_surface": "quick", "skin_depth": 0.025, "fixed_num_samples": 12, "begin_with_body": True,
+        "begin_with_texture": True, "additional_deform": "none", "texture_to_deformation": False,
+        "use_texture_encoder": False, "inputs_to_density": "skin:0:16,height:3:1:b,texture:0:3",
+        "inputs_to_texture": "feat:0:64,height:3:1:b,texture:0:3,ray:2:3:b", "feature_layers": 0, "texture_layers": 0,
+        "feature_embed_dim": 64, "density_embed_dim": 32, "texture_embed_dim": 64, "lr": 0.01, "decay_rate": 0.03,
+        "decay_steps": 0, "virtual_epoch_steps": 50, "n_epochs": 100, "budget": "10m"},
     "joint_nerf_coarse": ARCHITECTURE,
     "joint_nerf": ARCHITECTURE | {"fixed_num_samples": 40, "fixed_fine_num_samples": 120,
                                   "hierarchical_sampling": True, "use_fine_model": True},
@@ -23,7 +31,8 @@ PRESETS: dict[str, dict] = {
     "joint_nerf_direct": ARCHITECTURE | {"disable_projection": True, "inputs_to_density": "attnout:0:256",
                                          "inputs_to_texture": "feat:0:256,ray:4:3:b"},
 }
-"""What --arch chooses from: the published recipe, or the published program's own defaults."""
+"""What --preset, or --arch, chooses from: the published recipe under two names, a field that is learned in minutes
+(docs/neural_actor/presets.md), or the published program's own defaults."""
 
 
 def add_options(parser, is_train: bool) -> None:
@@ -49,8 +58,8 @@ def add_training_options(parser) -> None:
                        help="where it rises from; less than 0: from 0")
     group.add_argument("--decay_rate", type=float_at_least(0), default=0.1, metavar="FACTOR",
                        help="what the learning rate falls to in --decay_steps steps")
-    group.add_argument("--decay_steps", type=float_at_least(1), default=250000, metavar="N",
-                       help="see --decay_rate")
+    group.add_argument("--decay_steps", type=float_at_least(0), default=250000, metavar="N",
+                       help="see --decay_rate; 0: as many as the training has")
     group.add_argument("--adam_betas", type=pair, default=(0.9, 0.999), metavar="B1,B2", help="of Adam")
     group.add_argument("--adam_eps", type=float_at_least(0), default=1e-8, metavar="EPS", help="of Adam")
     group.add_argument("--clip_norm", type=float_at_least(0), default=0, metavar="NORM",
@@ -107,6 +116,12 @@ def add_body_options(parser) -> None:
                        ("weights", "skinning_weight.txt: its skinning weights"),
                        ("new_tpose", "transform_tpose.json: the pose in which the actor is learned; none: at rest")):
         group.add_argument(f"--{name}", default=None, metavar="FILE", help=f"another file than DATAROOT's {text}")
+    group.add_argument("--nearest_surface", default="exact", choices=("exact", "quick"),
+                       help="quick: look for the skin near a sample among points spread over it, several times as fast "
+                            "and a few millimetres off beside edges")
+    group.add_argument("--skin_depth", type=float_at_least(0), default=0, metavar="M",
+                       help="sample rays only where the body is near, and no further than this under its skin, in "
+                            "metres; 0: from the first to the last place that is near, as published")
     group.add_argument("--min_dis_eps", type=float_at_least(1e-6), default=0.06, metavar="M",
                        help="rays are sampled where they are nearer than this to a vertex of the body, in metres")
     flag(group, "use_local_coordinate", True, "tell samples by their place on the skin and distance from it")
@@ -134,6 +149,8 @@ def add_body_options(parser) -> None:
 def add_field_options(parser) -> None:
     """Add what says what the field is, and how it is rendered."""
     group = parser.add_argument_group("neural actor: field and rendering")
+    flag(group, "begin_with_body", False, "densities begin as those of the body")
+    flag(group, "begin_with_texture", False, "colours begin as those of the texture")
     group.add_argument("--inputs_to_density", default="pos:6:3", metavar="SPEC",
                        help="what densities are made of: name:octaves:dim:type, ...")
     group.add_argument("--inputs_to_texture", default="feat:0:256,attnout:0:256,texture:0:512,ray:4:3:b",
@@ -174,6 +191,7 @@ def add_field_options(parser) -> None:
     group.add_argument("--far", type=float_at_least(0), default=4, metavar="M", help="what they show as red")
     parser.deciding |= {"inputs_to_density", "inputs_to_texture", "feature_embed_dim", "density_embed_dim",
                         "texture_embed_dim", "feature_layers", "texture_layers", "feature_field_skip_connect",
+                        "begin_with_body", "begin_with_texture",
                         "nerf_style_mlp", "pe_no_mul_pi", "use_fine_model", "hierarchical_sampling", "min_color"}
 
 WITHOUT_EFFECT = frozenset("""

@@ -13,9 +13,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.neural_actor_networks import Encoder, Field, background_colour, looked_up
-from vision.geometry.nearest_surface import Surface, at
-from vision.geometry.rays import bounding_sphere, finer_samples, samples_along, sphere_bounds, sphere_hits
+from models.neural_actor_networks import Encoder, Field, background_colour, looked_up, names_of_inputs
+from vision.geometry.nearest_surface import NEARLY, QuickSurface, Surface, at, thick_faces
+from vision.geometry.rays import (
+    bounding_sphere,
+    finer_samples,
+    samples_along,
+    samples_in_pieces,
+    sphere_bounds,
+    sphere_hits,
+)
 from vision.geometry.volume import Rendered, optical_thickness, rendered
 from vision.people.skinning import (
     Body,
@@ -32,6 +39,8 @@ RAY_INPUTS = ("rays_o", "rays_d", "jitter", "jitter_fine", "density_noise", "den
               "barycentric")
 SAMPLES_IN_A_CHUNK = 1024
 """A chunk is this many samples, times --chunk_size."""
+PIECES = 24
+"""Of a ray, each of which is near the skin or not, with --skin_depth."""
 
 
 @contextmanager
@@ -53,6 +62,7 @@ class Frame:
         vertices: [V, 3], in the world.
         surface: the skin in the normalised space.
         features: [C, S, S], the map that is looked up at samples; None without texture.
+        texture: [3, S', S'], its colours, in the range of the images.
     """
 
     body: Body
@@ -61,8 +71,9 @@ class Frame:
     translation: Tensor
     joints: Tensor
     vertices: Tensor
-    surface: Surface
+    surface: Surface | QuickSurface
     features: Tensor | None
+    texture: Tensor | None = None
 
 
 class Actor(nn.Module):
@@ -71,10 +82,11 @@ class Actor(nn.Module):
     Its weights have the names of released checkpoints.
     """
 
-    def __init__(self, opt: Namespace):
+    def __init__(self, opt: Namespace, vertices: int = 0):
+        """Make it, for a body of so many vertices; only the input `skin` depends on them."""
         super().__init__()
-        self.opt = opt
-        self.encoder = Encoder(opt)
+        self.opt, self.needed = opt, names_of_inputs(opt)
+        self.encoder = Encoder(opt, vertices)
         self.field = Field(opt, background_colour(opt.transparent_background, opt.min_color))
         if opt.hierarchical_sampling and opt.use_fine_model:
             self.field_fine = copy.deepcopy(self.field)
@@ -106,9 +118,14 @@ class Actor(nn.Module):
         with geometry(item["joints_RT"].device):
             posed = posed_vertices(body, item["joints_RT"])
             rotation, translation = item["rotation"], item["translation"].reshape(3)
-            vertices, surface = to_world(posed, rotation, translation), Surface(posed, body.faces)
-        features = self.encoder.features((item["texture"] + 1) / 2) if self.encoder.with_texture else None
-        return Frame(body, item["joints_RT"], rotation, translation, item["joints"], vertices, surface, features)
+            vertices = to_world(posed, rotation, translation)
+            surface = SURFACES[self.opt.nearest_surface](posed, body.faces)
+        texture = item["texture"] if self.encoder.with_texture else None
+        features = None if texture is None else self.encoder.features((texture + 1) / 2)
+        if texture is not None and self.opt.min_color == 0:
+            texture = (texture + 1) / 2
+        return Frame(body, item["joints_RT"], rotation, translation, item["joints"], vertices, surface, features,
+                     texture)
 
     def bounds(self, frame: Frame, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Near and far [R] of the stretch of rays that is sampled, and which rays [R] have one."""
@@ -132,9 +149,17 @@ class Actor(nn.Module):
         opt = self.opt
         with geometry(rays["rays_o"].device):
             near, far, hit = self.bounds(frame, rays["rays_o"], rays["rays_d"])
-        index = hit.nonzero()[:, 0]
+            index = hit.nonzero()[:, 0]
+            if opt.skin_depth:
+                borders, wanted = self.pieces(frame, rays, index, near, far)
+                met = wanted.any(-1).nonzero()[:, 0]
+                index, borders, wanted = index[met], borders[met], wanted[met]
         given = {name: rays[name][index] for name in RAY_INPUTS if name in rays}
-        depths, lengths = samples_along(near[index], far[index], opt.fixed_num_samples, given.get("jitter", 0.5))
+        jitter = given.get("jitter", 0.5)
+        depths, lengths = samples_in_pieces(borders, wanted, opt.fixed_num_samples, jitter) if opt.skin_depth else \
+            samples_along(near[index], far[index], opt.fixed_num_samples, jitter)
+        if "density_noise" in given:
+            given["density_noise"] = given["density_noise"][:, :depths.shape[1]]
         seen = self.march(self.field, frame, given, depths, lengths)
         results = self._with_background(seen, index, len(hit))
         if not opt.hierarchical_sampling:
@@ -151,6 +176,22 @@ class Actor(nn.Module):
         field = self.field_fine if hasattr(self, "field_fine") else self.field
         return {**self._with_background(self.march(field, frame, fine_rays, depths, lengths), index, len(hit)),
                 **coarse}
+
+    def pieces(self, frame: Frame, rays: dict[str, Tensor], index: Tensor, near: Tensor,
+               far: Tensor) -> tuple[Tensor, Tensor]:
+        """Borders [N, P + 1] of pieces of the rays `index` [N], and which pieces [N, P] can be seen.
+
+        Those are near the skin, and before the first that is --skin_depth under it.
+        """
+        shares = torch.arange(PIECES + 1, device=near.device) / PIECES
+        borders = near[index, None] + shares * (far - near)[index, None]
+        middles = (borders[:, 1:] + borders[:, :-1]) / 2
+        points = rays["rays_o"][index][:, None] + middles[..., None] * rays["rays_d"][index][:, None]
+        points = to_normalised(points.flatten(0, 1), frame.rotation, frame.translation)
+        face, away, height = frame.surface.heights(points, self.opt.min_dis_eps)
+        thick = thick_faces(frame.body.vertices, frame.body.faces, self.opt.skin_depth)
+        deep = (height < -self.opt.skin_depth) & (height < -NEARLY * away) & thick[face]  # not beside a finger
+        return borders, away.isfinite().view_as(middles) & (deep.view_as(middles).cumsum(-1) == 0)
 
     def _with_background(self, seen: Rendered, index: Tensor, count: int) -> dict[str, Tensor]:
         """Results of the rays `index` among `count` rays, of which the others meet nothing."""
@@ -213,12 +254,18 @@ class Actor(nn.Module):
     @torch.no_grad()
     def densities(self, frame: Frame, points: Tensor, chunk: int = 1 << 16) -> Tensor:
         """Raw densities [N] at points [N, 3] in the world."""
-        return torch.cat([self.field.predictor(self.field.feature(self.values(frame, part, torch.zeros_like(part))))
-                          for part in points.split(chunk)])
+        found = []
+        for part in points.split(chunk):
+            values = self.values(frame, part, torch.zeros_like(part))
+            found.append(self.field.density(self.field.feature(values), values))
+        return torch.cat(found)
 
     def values(self, frame: Frame, points: Tensor, directions: Tensor, face: Tensor | None = None,
                barycentric: Tensor | None = None) -> dict[str, Tensor]:
-        """What fields are told of points [N, 3] in the world: `pos`, `attnout`, `texture` and `ray`.
+        """What fields are told of points [N, 3] in the world, as far as they ask for it.
+
+        `pos`, `attnout`, `texture` and `ray` as published; `skin`, the code of the skin near by, `height` above it
+        in units of --min_dis_eps, from -1 to 1, `colour`, that of the texture, and `metres` above the skin.
 
         Args:
             frame: the posed body.
@@ -236,9 +283,25 @@ class Actor(nn.Module):
                 near = at(normalised, frame.surface.vertices, frame.body.faces, face, barycentric)
             local, uv = local_coordinates(frame.body, frame.surface.vertices, normalised, near)
             free = placed if opt.use_global_rotation else normalised
-            position = free if opt.disable_projection else \
-                pose_undone(frame.body, frame.transforms, normalised, skin_weights(frame.body, near))[1]
-        code = self.encoder.code(local if opt.use_local_coordinate else free)
-        texture = looked_up(frame.features, uv) if frame.features is not None else None
-        values = {"pos": position + self.encoder.residual(code, texture), "attnout": code, "ray": directions}
-        return values if texture is None else {**values, "texture": texture}
+            position = free
+            if "pos" in self.needed and not opt.disable_projection:
+                position = pose_undone(frame.body, frame.transforms, normalised, skin_weights(frame.body, near))[1]
+        values = {"ray": directions, "metres": local[:, 2]}
+        if frame.features is not None:
+            values["texture"] = looked_up(frame.features, uv)
+        if self.encoder.needs_code:
+            values["attnout"] = self.encoder.code(local if opt.use_local_coordinate else free)
+        if "pos" in self.needed:
+            values["pos"] = position + self.encoder.residual(values.get("attnout"), values.get("texture"))
+        if "skin" in self.needed:
+            corners = frame.body.faces[near.face]
+            values["skin"] = (self.encoder.skin_codes[corners] * near.barycentric[..., None]).sum(-2)
+        if "height" in self.needed:
+            values["height"] = (local[:, 2:] / opt.min_dis_eps).clamp(-1, 1)
+        if "colour" in self.needed:
+            assert frame.texture is not None  # refused with --disable_texture
+            values["colour"] = looked_up(frame.texture, uv)
+        return values
+
+
+SURFACES = {"exact": Surface, "quick": QuickSurface}

@@ -52,6 +52,7 @@ class TrainOptions(BaseOptions):
         group.add_argument("--batch_statistics", default="synchronised", choices=("synchronised", "per_process"),
                            help="under torchrun, batch normalisation takes the statistics of the whole batch, as one "
                                 "process does, or of each process's share, as DataParallel does")
+        parser.lengths.add("n_epochs")
         parser.also(niter="n_epochs", niter_decay="n_epochs_decay", load_pretrain="init_from")
         group = parser.add_argument_group("display")
         group.add_argument("--print_freq", type=int_at_least(1), default=10, metavar="N",
@@ -77,14 +78,14 @@ class TrainOptions(BaseOptions):
     def add_presets(self, parser: OneLineParser, presets: dict[str, dict], argv: list[str] | None) -> None:
         """Add --preset, and let the chosen one's values take the place of defaults.
 
-        Its budget does not, where --n_epochs is given: that shall be the length.
+        Its budget does not, where --n_epochs (or another of `parser.lengths`) is given: that shall be the length.
         """
         tables = "; ".join(f"{name}: {_as_command_line(values) or 'the defaults'}" for name, values in presets.items())
         parser.add_argument("--preset", default=next(iter(presets)), choices=tuple(presets),
                             help="values for options that are not given (but no budget where --n_epochs is given). "
                                  + tables.replace("%", "%%"))
         values = dict(presets[parser.parse_known_args(argv)[0].preset])
-        if "n_epochs" in given(parser, argv):
+        if parser.lengths & given(parser, argv):
             values.pop("budget", None)
         parser.set_defaults(**{name: as_written(value) for name, value in values.items()})
 

@@ -16,14 +16,16 @@ from tqdm import tqdm
 from data.camera_check import canvas_of
 from data.dataroot import list_images, read_homographies
 from data.masks import read_matte
+from data.solving import Pictures
 from data.tracked_poses import TrackedPose, poses_of_frames
 from preparation import segmenters
 from preparation.masks import GUIDES
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from util.errors import UserError
 from util.images import read_image, write_png
+from util.packed import Packed
 from vision.geometry.canvas import Canvas
-from vision.layers.matte_refinement import refined_mattes
+from vision.layers.matte_refinement import refined
 from vision.people.drawn_body import draw_body
 from vision.people.mask_correction import carried_on, painted
 
@@ -57,9 +59,9 @@ def run(job: Job) -> Outcome:
         return Outcome("none", [Finding(2, _WITHOUT.format("asked for with --segmenter none"))])
     if not any(people) and not guides:
         return Outcome("nobody has a pose, so there are none")
-    frames = np.stack([read_image(file, "RGB") for file in list_images(job.root / "rgb_256").values()])
+    frames = Pictures(list(list_images(job.root / "rgb_256").values()))
     path = job.root / "homographies.txt"
-    canvas = canvas_of(read_homographies(path) if path.exists() else None, path, list(files), frames.shape[2:0:-1])
+    canvas = canvas_of(read_homographies(path) if path.exists() else None, path, list(files), frames[0].shape[1::-1])
     findings, values = [], {}
     if any(people):
         try:
@@ -78,13 +80,14 @@ def run(job: Job) -> Outcome:
         findings += told
         what = f"{chosen.name if chosen else 'limbs'}, refined"
     else:
-        priors = np.stack([followed(frames, guide) for guide in guides.values()])
+        priors = Packed(np.stack(masks) for masks in zip(*(followed(frames, guide) for guide in guides.values())))
         what = "followed from those given"
     mattes = guided(frames, priors, guides, canvas)
-    for f, name in enumerate(files):
-        for number, matte in enumerate(mattes[:, f], start=1):
+    for name, masks in zip(files, mattes):
+        for number, matte in enumerate(masks, start=1):
             write_png(job.made / "mask" / f"{number:02d}" / f"{name}.png", matte)
-    return Outcome(f"masks of {len(mattes)} {'layer' if len(mattes) == 1 else 'layers'} ({what})", findings, values)
+    count = len(mattes[0])
+    return Outcome(f"masks of {count} {'layer' if count == 1 else 'layers'} ({what})", findings, values)
 
 
 def said_of(chosen: segmenters.AtHand | None) -> list[Finding]:
@@ -108,17 +111,17 @@ def given_guides(root: Path, frames: list[str]) -> Guides:
                     if name in numbered} for index, one in enumerate(sorted(folder.iterdir()))}
 
 
-def matched(guides: Guides, priors: np.ndarray) -> tuple[Guides, list[Finding]]:
+def matched(guides: Guides, priors: Packed) -> tuple[Guides, list[Finding]]:
     """Whose masks those that are given are, by their overlap with what was found: guides by layer, and what to say.
 
     Args:
         guides: by their own order.
-        priors: uint8 [L, F, H, W].
+        priors: uint8 [L, H, W] of each frame.
     """
     if not guides:
         return {}, []
-    likeness = np.array([[np.mean([overlap(mask > 127, prior[f] > 127) for f, mask in guide.items()])
-                          for prior in priors] for guide in guides.values()])
+    likeness = np.array([np.mean([[overlap(mask > 127, prior > 127) for prior in priors[f]]
+                                  for f, mask in guide.items()], axis=0) for guide in guides.values()])
     pairs = zip(*linear_sum_assignment(-likeness))
     found = {int(guide): int(layer) for guide, layer in pairs if likeness[guide, layer] >= _LIKE}
     findings = [Finding(2, f"mattes: mask {guide + 1} of those given is of nobody who was found; it was left out. A "
@@ -134,45 +137,54 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
     return float((one & other).sum() / max((one | other).sum(), 1))
 
 
-def guided(frames: np.ndarray, found: np.ndarray, guides: Guides, canvas: Canvas) -> np.ndarray:
+def guided(frames: Sequence[np.ndarray], found: Packed, guides: Guides, canvas: Canvas) -> Packed:
     """Refined mattes, where masks are given those, and what they correct of the found ones carried on from there.
 
     Args:
-        frames: uint8 [F, H, W, 3].
-        found: uint8 [L, F, H, W].
+        frames: uint8 [H, W, 3] each.
+        found: uint8 [L, H, W] of each frame.
         guides: by layer.
         canvas: where the frames lie in the scene.
 
     Returns:
-        uint8 [L, F, H, W].
+        uint8 [L, H, W] of each frame.
     """
-    priors = found.copy()
+    priors = Packed(found)
     for layer, guide in guides.items():
         for f, mask in guide.items():
-            priors[layer, f] = mask
-    mattes = refined_mattes(frames, priors, canvas, _EDGE_ERROR)
-    for matte, prior in zip(mattes, priors):
-        if matte.max() < 128:  # nothing in sight where the poses are
-            matte[:] = prior
+            put(priors, layer, f, mask)
+    mattes = refined(frames, priors, canvas, _EDGE_ERROR)
+    highest = np.max([masks.max(axis=(1, 2)) for masks in mattes], axis=0)
+    for layer in np.flatnonzero(highest < 128).tolist():  # nothing in sight where the poses are
+        for f, prior in enumerate(priors):
+            put(mattes, layer, f, prior[layer])
     for layer, guide in guides.items():
-        corrections: dict[int, list[tuple[int, np.ndarray, bool]]] = {}
+        corrections: dict[int, list[tuple[int, Packed, bool]]] = {}
         for f, mask in guide.items():
-            for stroke, adds in ((np.where(found[layer, f] > 127, 0, mask), True),
-                                 (np.where(mask > 127, 0, found[layer, f]), False)):
+            mine = found[f][layer]
+            for stroke, adds in ((np.where(mine > 127, 0, mask), True), (np.where(mask > 127, 0, mine), False)):
                 stroke = cv2.morphologyEx(stroke, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
                 for g, moved in carried_to_the_next(frames, stroke, f, guide):
-                    corrections.setdefault(g, []).append((abs(g - f), moved, adds))
+                    corrections.setdefault(g, []).append((abs(g - f), Packed([moved]), adds))
         for g, several in corrections.items():
-            for _, stroke, adds in sorted(several, key=lambda one: -one[0]):  # the nearest frame has the last word
-                mattes[layer, g] = painted(mattes[layer, g], stroke, adds)
+            for _, strokes, adds in sorted(several, key=lambda one: -one[0]):  # the nearest frame has the last word
+                put(mattes, layer, g, painted(mattes[g][layer], strokes[0], adds))
         for f, mask in guide.items():
-            mattes[layer, f] = mask
+            put(mattes, layer, f, mask)
     return mattes
 
 
-def followed(frames: np.ndarray, guide: dict[int, np.ndarray]) -> np.ndarray:
-    """Masks of all frames from those of few alone, as far as they can be followed: uint8 [F, H, W]."""
-    masks, nearest = np.zeros(frames.shape[:3], np.uint8), np.full(len(frames), len(frames))
+def put(masks: Packed, layer: int, frame: int, mask: np.ndarray) -> None:
+    """Replace the mask, uint8 [H, W], of a layer in a frame."""
+    changed = masks[frame]
+    changed[layer] = mask
+    masks[frame] = changed
+
+
+def followed(frames: Sequence[np.ndarray], guide: dict[int, np.ndarray]) -> Packed:
+    """Masks of all frames from those of few alone, as far as they can be followed: uint8 [H, W] each."""
+    nothing = np.zeros(frames[0].shape[:2], np.uint8)
+    masks, nearest = Packed(nothing for _ in frames), np.full(len(frames), len(frames))
     for f, mask in guide.items():
         masks[f], nearest[f] = mask, 0
         for g, moved in carried_to_the_next(frames, mask, f, guide):
@@ -181,7 +193,7 @@ def followed(frames: np.ndarray, guide: dict[int, np.ndarray]) -> np.ndarray:
     return masks
 
 
-def carried_to_the_next(frames: np.ndarray, stroke: np.ndarray, f: int, guide: dict[int, np.ndarray],
+def carried_to_the_next(frames: Sequence[np.ndarray], stroke: np.ndarray, f: int, guide: dict[int, np.ndarray],
                         ) -> Iterator[tuple[int, np.ndarray]]:
     """What is painted in frame f on the frames before and after, up to the next that has a mask: (frame, stroke)."""
     before = max((g for g in guide if g < f), default=-1)
@@ -210,13 +222,15 @@ def layers_of(root: Path, people: list[list[TrackedPose]]) -> list[list[int]]:
 
 
 def found_masks(job: Job, files: dict[str, Path], people: list[list[TrackedPose]], layers: list[list[int]],
-                segment: segmenters.Segmenter) -> np.ndarray:
-    """What a segmenter finds of each layer's people, uint8 [L, F, H, W] in the size of rgb_256; kept in the cache."""
+                segment: segmenters.Segmenter) -> Packed:
+    """What a segmenter finds of each layer's people: uint8 [L, H, W] of each frame, in the size of rgb_256; kept in the
+    cache."""
     values = facts_of_frames(job.root, "size_LR")
     size = tuple(values["size_LR"])
-    priors = np.zeros((len(layers), len(files), *size[::-1]), np.uint8)
+    priors = Packed()
     for f, (name, file) in enumerate(tqdm(files.items(), desc="mattes", unit="frame")):
         if not people[f]:
+            priors.append(np.zeros((len(layers), *size[::-1]), np.uint8))
             continue
         kept = [job.cache / f"{name}_{number:02d}.png" for number in range(1, len(layers) + 1)]
         if not all(path.exists() for path in kept):
@@ -230,7 +244,7 @@ def found_masks(job: Job, files: dict[str, Path], people: list[list[TrackedPose]
                 mask = np.max(mine, axis=0) if mine else np.zeros(picture.shape[:2], np.float32)
                 small = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
                 write_png(path, (255 * small).clip(0, 255).round().astype(np.uint8))
-        priors[:, f] = [read_image(path, "L") for path in kept]
+        priors.append(np.stack([read_image(path, "L") for path in kept]))
     return priors
 
 
@@ -245,12 +259,12 @@ def drawn_mask(skeleton: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return _DRAWN * cv2.GaussianBlur(body, (0, 0), max(_SOFT * np.ptp(skeleton[:, 1]), 0.5))
 
 
-def unseen(people: list[list[TrackedPose]], layers: list[list[int]], priors: np.ndarray) -> list[Finding]:
+def unseen(people: list[list[TrackedPose]], layers: list[list[int]], priors: Packed) -> list[Finding]:
     """In which layers there are poses of people of whom often nothing was found."""
-    findings = []
-    for number, (layer, mine) in enumerate(zip(layers, priors), start=1):
+    findings, highest = [], [masks.max(axis=(1, 2)) for masks in priors]
+    for number, layer in enumerate(layers, start=1):
         posed = [f for f, present in enumerate(people) if any(pose.person in layer for pose in present)]
-        missing = [f for f in posed if mine[f].max() <= 255 * _DRAWN]
+        missing = [f for f in posed if highest[f][number - 1] <= 255 * _DRAWN]
         if len(missing) > _UNSEEN * len(posed):
             findings.append(Finding(2, f"mattes: of layer {number} nothing was found in {len(missing)} of {len(posed)} "
                                        "frames with a pose; there it is drawn from that and the frames around. "

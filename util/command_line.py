@@ -16,11 +16,13 @@ class OneLineParser(ArgumentParser):
 
     Attributes:
         deciding: names of options that decide what the networks and the data are: a run keeps them as long as it lasts.
+        lengths: names of options that say how long a training is: where one is given, a preset's budget does not count.
     """
 
     def __init__(self, **kwargs: Any):
         super().__init__(allow_abbrev=False, **kwargs)
         self.deciding: set[str] = set()
+        self.lengths: set[str] = set()
         self._spellings: dict[str, str] = {}
         self._units: dict[str, str] = {}
         self._published_units: dict[str, str] = {}

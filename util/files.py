@@ -142,7 +142,7 @@ def folder_replaced_atomically(folder: Path | str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def results_added(folder: Path | str, maker: str, own: bool = False) -> Iterator[Path]:
+def results_added(folder: Path | str, maker: str, own: bool = False, resumes: str | None = None) -> Iterator[Path]:
     """Yield an empty temporary folder; what is in it moves into `folder`, which may be anybody's, if all goes well.
 
     What `maker` has made there before, and nobody has changed since, is replaced, or removed if it is not made any
@@ -154,8 +154,11 @@ def results_added(folder: Path | str, maker: str, own: bool = False) -> Iterator
         maker: a program's name.
         own: the folder is this program's by its name. Where it does not say yet what was made, as before version 0.2,
             folders in it that are filled again are moved to `earlier/` as a whole: what is in them is of a former time.
+        resumes: a word that tells these results from others, of digits and letters. Where a program was killed or
+            interrupted that made the same, the temporary folder holds what it has left.
     """
-    with _new_folder_beside(folder) as (folder, temporary, _):
+    with (_new_folder_beside(folder) if resumes is None else _unfinished_folder(Path(folder), resumes)
+          ) as (folder, temporary, _):
         yield temporary
         _flush_all_to_disk(temporary)
         folder.mkdir(exist_ok=True)
@@ -268,6 +271,27 @@ def _new_folder_beside(folder: Path | str, whole: bool = False) -> Iterator[tupl
         except OSError as error:
             _name_what_was_meant(error, temporary, folder)
             raise
+
+
+@contextlib.contextmanager
+def _unfinished_folder(folder: Path, word: str) -> Iterator[tuple[Path, Path, Path]]:
+    """As `_new_folder_beside`; what a killed or interrupted program leaves in it stays for the next with this word."""
+    with _new_folder_beside(folder) as (folder, temporary, old):
+        place = temporary.parent.with_name(f".{folder.name}-{word}.unfinished")
+        for other in place.parent.glob(f".{folder.name}-*.unfinished"):
+            if other != place and not _is_held(other):
+                shutil.rmtree(other, ignore_errors=True)
+        if _is_held(place):  # by another program that makes the same now
+            yield folder, temporary, old
+            return
+        place.mkdir(exist_ok=True)
+        with _held(place):
+            try:
+                yield folder, place, old
+            except Exception:  # it would be the same again
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _swap(made: Path, place: Path, old: Path) -> None:

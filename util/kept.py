@@ -36,7 +36,7 @@ def kept(file: Path | None, compute: Callable[..., tuple], *inputs: np.ndarray) 
     """
     if file is None:
         return compute(*inputs)
-    key = _mark(f"{compute.__qualname__} {_code()}", inputs)
+    key = _mark(f"{compute.__qualname__} {mark_of_code(_ROOMS)}", inputs)
     known = _read(file, key)
     if known is not None:
         return known
@@ -57,10 +57,10 @@ def _mark(name: str, parts: Iterable) -> str:
 
 
 @functools.cache
-def _code() -> str:
-    """A word that is another one where the program or what computes for it is."""
+def mark_of_code(rooms: tuple[str, ...]) -> str:
+    """A word that is another one where the program is, in some of its folders, or what computes for it."""
     mark = hashlib.blake2b(f"{np.__version__} {cv2.__version__} {scipy.__version__}".encode(), digest_size=20)
-    for room in _ROOMS:
+    for room in rooms:
         for path in sorted((Path(__file__).parents[1] / room).rglob("*.py")):
             mark.update(path.read_bytes())
     return mark.hexdigest()

@@ -19,7 +19,7 @@ from models.neural_actor_networks import (
     parse_inputs,
     read_published,
 )
-from models.neural_actor_options import REFUSED, WITHOUT_EFFECT
+from models.neural_actor_options import PRESETS, REFUSED, WITHOUT_EFFECT
 from models.neural_actor_rendering import Actor
 from models.parallel import frozen_statistics
 from models.schedules import Progress
@@ -30,8 +30,9 @@ from util.errors import UserError
 from util.tensors import to_pixels
 from vision.geometry.depth import depth_colours, normals_from_depth, shading
 from vision.geometry.isosurface import as_ply, grid_points, isosurface
-from vision.geometry.nearest_surface import at
-from vision.geometry.rays import pixel_grid, pixel_rays, samples_along
+from vision.geometry.meshes import interpolated
+from vision.geometry.nearest_surface import Surface, at
+from vision.geometry.rays import mesh_hits, pixel_grid, pixel_rays, samples_along
 from vision.geometry.volume import optical_thickness, rendered
 from vision.people.skinning import local_coordinates, to_normalised
 
@@ -220,6 +221,68 @@ def test_renders_are_as_published(name, encoder_weights):
             close(values[key], samples[key].flatten(0, 1), 1e-3)
         close(colour, samples["colour"].flatten(0, 1), 1e-3)
         close(density, samples["sigma"].flatten(), 1e-3 * float(samples["sigma"].abs().max()))
+
+
+FAST = ("--model", "neural_actor", "--dataroot", str(GOLDEN / "dataroot"), "--gpu_ids", "-1", "--preset", "fast")
+
+
+def seen_by_a_fast_actor(*arguments):
+    """What a camera sees of the golden actor before anything is learned, and the frame."""
+    torch.manual_seed(0)
+    actor = Actor(TrainOptions().parse([*FAST, *arguments]), len(body().vertices)).eval()
+    size = full_size()
+    rays = pixel_rays(4 * pixel_grid((size[0] // 4, size[1] // 4)), *camera(0))
+    with torch.no_grad():
+        scene = actor.frame(body(), item_of(0))
+        return actor.render(scene, dict(zip(("rays_o", "rays_d"), rays))), scene, rays
+
+
+def test_a_fast_actor_begins_as_the_body_with_its_texture():
+    seen, scene, rays = seen_by_a_fast_actor("--fixed_num_samples", "48", "--nearest_surface", "exact")
+    face, depth, place = mesh_hits(*rays, scene.vertices, scene.body.faces)
+    hit, free = face >= 0, seen["missed"] == 1
+    assert 0.01 < hit.float().mean() < 0.5 and seen["missed"][hit].quantile(0.9) < 0.05
+    assert not (hit & free).any()
+    away = depth - seen["depth"]  # the surface begins half a centimetre above the skin
+    assert 0 < away[hit].median() < 0.02
+    texture = looked_up(scene.texture, interpolated(scene.body.face_uv, face[hit], place[hit]))
+    assert (seen["colour"][hit] - texture).abs().mean() < 0.1
+
+
+def test_what_lies_deep_under_the_skin_need_not_be_sampled():
+    quick, _, _ = seen_by_a_fast_actor()
+    exact, _, _ = seen_by_a_fast_actor("--nearest_surface", "exact", "--skin_depth", "0", "--fixed_num_samples", "96")
+    error = (quick["colour"] - exact["colour"]).abs().amax(-1)[exact["missed"] < 1]
+    assert error.median() < 0.02 and error.mean() < 0.05
+    assert (quick["missed"] - exact["missed"]).abs().mean() < 0.01
+
+
+@pytest.mark.parametrize("arguments, budget", [((), 600), (("--max_update", "20"), None), (("--n_epochs", "2"), None),
+                                               (("--budget", "3s"), 3)])
+def test_the_fast_preset_has_a_budget_unless_its_length_is_given(arguments, budget):
+    opt = TrainOptions().parse([*FAST, *arguments])
+    assert (opt.budget, opt.nearest_surface, opt.lr) == (budget, "quick", PRESETS["fast"]["lr"])
+    assert opt.preset == "fast" and TrainOptions().parse([*FAST[:-2]]).preset == "published"
+
+
+def test_the_learning_rate_may_fall_over_the_whole_training():
+    model = NeuralActorModel(TrainOptions().parse([*FAST, "--decay_rate", "0.01"]))
+    model.start_phase(Phase("training", model.opt, range(1, 2)))
+    rates = []
+    for step in (0, 1, 50, 100):
+        model.set_learning_rates(Progress(1, step, 100))
+        rates.append(model.optimizers["actor"].param_groups[0]["lr"] / model.opt.lr)
+    close(torch.tensor(rates), torch.tensor([0, 0.01**0.01, 0.1, 0.01]), 1e-9)
+
+
+def test_a_mesh_of_a_fast_actor_is_the_body():
+    opt = TrainOptions().parse([*FAST])
+    model = NeuralActorModel(Namespace(**vars(opt), mesh_resolution=48, mesh_level=50.0))
+    vertices, _ = model.mesh({name: value[None] for name, value in item_of(0).items()})
+    scene = model.actor.frame(body(), item_of(0))
+    points = to_normalised(torch.from_numpy(vertices).float(), scene.rotation, scene.translation)
+    _, away, _ = Surface(scene.surface.vertices, scene.body.faces).heights(points, 1)
+    assert away.median() < 0.02
 
 
 def test_names_and_shapes_of_the_recipe_are_as_published():

@@ -26,6 +26,8 @@ SMALL = ("--model", "neural_actor", "--dataset_mode", "recorded_actor", "--datar
 RAW = ("--no_use_texture_encoder", "--inputs_to_texture", "feat:0:16,attnout:0:12,texture:0:3,ray:2:3:b")
 FEATURES = ("--texture_encoder_layers", "1", "--inputs_to_texture", "feat:0:16,attnout:0:12,texture:0:64,ray:2:3:b")
 
+FAST = ("--preset", "fast")
+
 
 class Killed(BaseException):
     """As SIGKILL, nobody expects it."""
@@ -47,7 +49,7 @@ def state(name):
     return [torch.load(folder / file, weights_only=True) for file in ("latest_state.pth", "latest_net_actor.pth")]
 
 
-@pytest.mark.parametrize("kind", [RAW, FEATURES], ids=["raw", "features"])
+@pytest.mark.parametrize("kind", [RAW, FEATURES, FAST], ids=["raw", "features", "fast"])
 def test_a_run_killed_at_a_step_goes_on_to_the_same_bits(monkeypatch, kind):
     whole = begin("whole", *kind, "--discrete_regularization")
     step, steps = find_model("neural_actor").optimize_parameters, []

@@ -48,7 +48,7 @@ def test_other_inputs_another_computation_and_another_program_compute(tmp_path, 
     assert counted.times == 3
     counted.__qualname__ = "another"
     kept(file, counted, FRAMES.reshape(3, 2, 4), MASKS.reshape(3, 2, 4))
-    monkeypatch.setattr(module, "_code", lambda: "changed")
+    monkeypatch.setattr(module, "mark_of_code", lambda rooms: "changed")
     kept(file, counted, FRAMES.reshape(3, 2, 4), MASKS.reshape(3, 2, 4))
     assert counted.times == 5
 

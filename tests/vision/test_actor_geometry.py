@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 from models.neural_actor_networks import looked_up
 from tests.golden_actor import body, camera, figures, frame, image
 from vision.geometry.meshes import vertex_normals
-from vision.geometry.nearest_surface import Nearest, Surface, at
+from vision.geometry.nearest_surface import Nearest, QuickSurface, Surface, at, neighbours, thick_faces
 from vision.geometry.rays import (
     _all_stretches,
     bounding_sphere,
@@ -16,6 +16,7 @@ from vision.geometry.rays import (
     pixel_grid,
     pixel_rays,
     samples_along,
+    samples_in_pieces,
     sphere_bounds,
     sphere_hits,
 )
@@ -224,6 +225,48 @@ def test_the_nearest_face_is_the_same_however_it_is_sought(library):
     close(near.barycentric, every.barycentric, 1e-6)
 
 
+@pytest.mark.parametrize("case", figures("nearest.pt"), ids=lambda case: str(case["frame"]))
+def test_the_quick_surface_is_never_much_further_away_and_mostly_the_same(case):
+    """By a tree, and by all distances as on a GPU."""
+    vertices, faces = frame(case["frame"])["vertices_normalised"], figures("body.pt")["faces"]
+    points, quick = case["points_normalised"], QuickSurface(vertices, faces)
+    exact, near = Surface(vertices, faces).nearest(points), quick.nearest(points)
+    further = near.squared_distance.sqrt() - exact.squared_distance.sqrt()
+    assert further.min() > -1e-5 and further.max() < quick.reach < 0.1
+    assert ((near.point - exact.point).norm(dim=-1) < 1e-4).float().mean() > 0.8
+    (_, rough, height), (_, true, true_height) = (surface.heights(points, 0.1)
+                                                  for surface in (quick, Surface(vertices, faces)))
+    both = rough.isfinite() & true.isfinite()
+    assert not (true.isinf() & rough.isfinite()).any() and 0.3 < both.float().mean() < 1
+    assert (rough - true)[both].max() < quick.reach
+    assert ((height < 0) == (true_height < 0))[both].float().mean() > 0.9
+    quick.tree = None
+    every = quick.nearest(points)
+    assert (every.face == near.face).float().mean() > 0.97
+    close(every.squared_distance.sqrt(), near.squared_distance.sqrt(), 1e-4)
+
+
+def test_neighbours_share_the_edge_across_each_corner():
+    faces = torch.tensor([[0, 1, 2], [2, 1, 3], [3, 1, 4]])
+    assert neighbours(faces).tolist() == [[1, 0, 0], [2, 1, 0], [2, 2, 1]]
+
+
+def test_samples_lie_evenly_in_the_pieces_that_count():
+    borders = torch.tensor([[0, 1, 3, 4, 8.0], [0, 1, 2, 3, 4.0]])
+    wanted = torch.tensor([[True, False, True, True], [False, True, False, False]])
+    depths, lengths = samples_in_pieces(borders, wanted, 6)
+    close(depths, torch.tensor([[0.5, 3.5, 4.5, 5.5, 6.5, 7.5], [1 + (2 * k + 1) / 12 for k in range(6)]]), 1e-6)
+    close(lengths.sum(-1), torch.tensor([6, 1.0]), 1e-6)
+    rng = torch.Generator().manual_seed(0)
+    wanted = torch.rand(50, 8, generator=rng) > 0.6
+    wanted[:, 3] = True
+    borders = torch.rand(50, 9, generator=rng).cumsum(-1)
+    depths, lengths = samples_in_pieces(borders, wanted, 7, torch.rand(50, 7, generator=rng))
+    piece = torch.searchsorted(borders, depths.contiguous(), right=True) - 1
+    assert wanted.gather(-1, piece.clamp(0, 7)).float().mean() > 0.99  # some lie on a border, to rounding
+    close(lengths.sum(-1), ((borders[:, 1:] - borders[:, :-1]) * wanted).sum(-1), 1e-5)
+
+
 def test_bounds_of_a_cameras_rays_are_those_of_all_rays_and_spheres():
     rng = torch.Generator().manual_seed(3)
     centres = torch.rand(500, 3, generator=rng)
@@ -307,3 +350,16 @@ def renamed(options):
     return {{"uniform_sampling": "uniform"}.get(name, name.removeprefix("sampling_")): value
             for name, value in options.items()}
 
+
+
+def test_a_body_is_thick_under_faces_that_have_enough_of_it_behind():
+    """A ball of 4 cm is, at 2.5 cm, and a disc of 2 cm is not."""
+    z, turn = torch.linspace(-1, 1, 14)[1:-1], torch.arange(24) / 24 * 2 * torch.pi
+    ring = torch.stack((turn.cos().expand(12, -1), turn.sin().expand(12, -1)), -1) * (1 - z**2).sqrt()[:, None, None]
+    ball = torch.cat((ring, z[:, None, None].expand(12, 24, 1)), -1).view(-1, 3)
+    number = torch.arange(12 * 24).view(12, 24)
+    here, right = number[:-1], number[:-1].roll(-1, 1)
+    up, across = number[1:], number[1:].roll(-1, 1)
+    faces = torch.cat((torch.stack((here, right, up), -1), torch.stack((right, across, up), -1))).view(-1, 3)
+    assert thick_faces(0.04 * ball, faces, 0.025).float().mean() > 0.9
+    assert not thick_faces(ball * torch.tensor([0.04, 0.04, 0.01]), faces, 0.025)[faces[:, 0] // 24 == 5].any()

@@ -1,4 +1,4 @@
-"""The nearest point of a triangle mesh, exact.
+"""The nearest point of a triangle mesh, exact or nearly so.
 
 Of triangles that are equally near, as at an edge or a vertex that they share, that is taken which Neural Actor's
 program takes: the one whose index leaves the smallest remainder when divided by 128; of several, the last.
@@ -12,6 +12,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from vision.geometry.meshes import face_normals
+
 try:
     from igl import AABB  # older versions have none
 except ImportError:
@@ -21,6 +23,8 @@ TURNS = 128
 """Triangles are asked in as many rounds by a GPU's threads; an earlier thread's answer stays."""
 FIRST_TRIED, FIRST_CANDIDATES, ASKED_TOGETHER = 3, 48, 2048
 ON_THE_BORDER = 1e-12
+PAIRS_AT_ONCE, HOPS, ON_THE_BORDER_OF_FLOATS = 1 << 26, 3, 1e-6
+NEARLY = 0.7
 """Barycentric coordinates below this are 0."""
 
 
@@ -53,15 +57,7 @@ class Surface:
         """Prepare vertices [V, 3] and faces [F, 3]; without gradients. Without `library`, libigl is not used."""
         self.vertices, self.faces = vertices.detach(), faces
         corners = self.vertices.double()[faces]
-        edges = corners[:, 1:] - corners[:, :1]
-        products = edges @ edges.transpose(1, 2)
-        first, mixed, second = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1]
-        tiny = torch.finfo(torch.float64).tiny
-        determinant = first * second - mixed**2
-        inverse = torch.where(determinant > 0, 1 / determinant.clamp(min=tiny), torch.nan)
-        self.table = torch.cat((corners[:, 0].T, edges.flatten(1).T, torch.stack(
-            (first, mixed, second, inverse, 1 / first.clamp(min=tiny), 1 / second.clamp(min=tiny),
-             1 / (first + second - 2 * mixed).clamp(min=tiny)))))
+        self.table = tabulated(corners)
         on_cpu = vertices.device.type == "cpu"
         self.tree: Any = None
         if library and AABB is not None and on_cpu:
@@ -75,6 +71,7 @@ class Surface:
         self.reach = float(self.radius.max())
         if on_cpu:
             self.tree, self.middles = cKDTree(self.centre.numpy()), self.centre.T.contiguous()
+            edges = corners[:, 1:] - corners[:, :1]
             self.normals = torch.nn.functional.normalize(torch.linalg.cross(*edges.unbind(1), dim=-1), dim=-1).T
         self.nearest_faces = self._by_tree if on_cpu else self._by_all
 
@@ -88,7 +85,7 @@ class Surface:
     def _nearest(self, points: Tensor) -> tuple[Tensor, Tensor]:
         asked = points.double()
         face = self.nearest_faces(asked)
-        second, third, _ = self._closest(asked, face)
+        second, third, _ = closest(self.table, asked, face)
         barycentric = torch.stack((1 - second - third, second, third), -1)
         barycentric = torch.where(barycentric < ON_THE_BORDER, 0.0, barycentric)
         by_vertex, by_edge = first_faces(self.faces)
@@ -148,34 +145,137 @@ class Surface:
         return face.new_zeros(len(points)).index_copy(0, row[chosen], face[chosen])
 
     def _distances(self, points: Tensor, faces: Tensor) -> Tensor:
-        return self._closest(points, faces)[2].clamp(min=0).sqrt()
+        return closest(self.table, points, faces)[2].clamp(min=0).sqrt()
 
-    def _closest(self, points: Tensor, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Barycentric coordinates of second and third corner, and squared distances, of points [N, 3] to faces [N]."""
-        (x0, y0, z0, x1, y1, z1, x2, y2, z2, first, mixed, second, inverse, by_first, by_second,
-         by_across) = self.table[:, faces].unbind(0)
-        x, y, z = points.T.contiguous().unbind(0)
-        x, y, z = x - x0, y - y0, z - z0
-        first_along, second_along = x * x1 + y * y1 + z * z1, x * x2 + y * y2 + z * z2
-        squared = x * x + y * y + z * z
+    def heights(self, points: Tensor, within: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Nearest faces [N] of points [N, 3], distances from these, and heights above their planes.
 
-        def distance(v: Tensor, w: Tensor) -> Tensor:
-            return squared - 2 * (v * first_along + w * second_along) + v * v * first + 2 * v * w * mixed \
-                + w * w * second
+        Heights are negative under the surface. Beyond `within` distances are infinite.
+        """
+        near = self.nearest(points)
+        away = near.squared_distance.sqrt()
+        normals = torch.nn.functional.normalize(face_normals(self.vertices, self.faces), dim=-1)
+        height = ((points - near.point) * normals[near.face]).sum(-1)
+        return near.face, away.masked_fill(away > within, torch.inf), height
 
-        v = (second * first_along - mixed * second_along) * inverse
-        w = (first * second_along - mixed * first_along) * inverse
-        inside = (v >= 0) & (w >= 0) & (v + w <= 1)  # never where the inverse is no number
-        on_first, on_second = (first_along * by_first).clamp(0, 1), (second_along * by_second).clamp(0, 1)
-        on_third = ((second_along - first_along - mixed + first) * by_across).clamp(0, 1)
-        best, best_v, best_w = distance(on_first, zero := torch.zeros_like(x)), on_first, zero
-        for other_v, other_w in ((zero, on_second), (1 - on_third, on_third)):
-            other = distance(other_v, other_w)
-            nearer = other < best
-            best, best_v, best_w = (torch.where(nearer, new, old) for new, old in
-                                    ((other, best), (other_v, best_v), (other_w, best_w)))
-        v, w = torch.where(inside, v, best_v), torch.where(inside, w, best_w)
-        return v, w, torch.where(inside, distance(v, w), best)
+
+class QuickSurface:
+    """A surface that answers several times as fast, and nearly right.
+
+    The triangle whose centre is nearest is asked, and where the nearest point of it lies on its border, the triangle
+    across it, as long as that is nearer, `HOPS` times. What is found is at most `reach` further away than the nearest
+    point of the surface, and nearly always it is that point (docs/neural_actor/presets.md).
+
+    Attributes:
+        reach: how far a corner of a triangle can be from its centre.
+    """
+
+    def __init__(self, vertices: Tensor, faces: Tensor):
+        """Prepare vertices [V, 3] and faces [F, 3]; without gradients."""
+        self.vertices, self.faces = vertices.detach(), faces
+        corners = self.vertices[faces]
+        self.table, self.centre = tabulated(corners), corners.mean(1)
+        self.normals = torch.nn.functional.normalize(face_normals(self.vertices, faces), dim=-1)
+        self.reach = float((corners - self.centre[:, None]).norm(dim=-1).max())
+        self.tree = cKDTree(self.centre.numpy()) if vertices.device.type == "cpu" else None
+
+    def nearest(self, points: Tensor) -> Nearest:
+        """About the nearest points of the surface to points [N, 3]; they get no gradients."""
+        points = points.detach()
+        face = self._nearest_centre(points)[1]
+        second, third, best = closest(self.table, points, face)
+        barycentric = torch.stack((1 - second - third, second, third), -1)
+        asked, across = torch.arange(len(points), device=points.device), neighbours(self.faces)
+        for _ in range(HOPS):
+            smallest, corner = barycentric[asked].min(-1)
+            border = (smallest <= ON_THE_BORDER_OF_FLOATS).nonzero()[:, 0]
+            asked = asked[border]
+            other = across[face[asked], corner[border]]
+            second, third, distance = closest(self.table, points[asked], other)
+            nearer = (distance < best[asked]).nonzero()[:, 0]
+            asked = asked[nearer]
+            face[asked], best[asked] = other[nearer], distance[nearer]
+            barycentric[asked] = torch.stack((1 - second - third, second, third), -1)[nearer]
+        return at(points, self.vertices, self.faces, face, barycentric)
+
+    def heights(self, points: Tensor, within: float) -> tuple[Tensor, Tensor, Tensor]:
+        """As for `Surface`; distances are those from the faces' centres, so up to `reach` too large."""
+        away, face = self._nearest_centre(points, within)
+        face = face.clamp(max=len(self.centre) - 1)
+        return face, away, ((points - self.centre[face]) * self.normals[face]).sum(-1)
+
+    def _nearest_centre(self, points: Tensor, within: float = float("inf")) -> tuple[Tensor, Tensor]:
+        """Distances and numbers of the nearest triangles' centres; infinite, and any number, beyond `within`."""
+        if self.tree is not None:
+            away, index = self.tree.query(points.numpy(), distance_upper_bound=within)
+            return torch.from_numpy(away).to(points.dtype), torch.from_numpy(index)
+        chunk = max(1, PAIRS_AT_ONCE // len(self.centre))
+        parts = [torch.cdist(part, self.centre).min(-1) for part in points.split(chunk)] if len(points) else []
+        away, index = (torch.cat(found) for found in zip(*parts)) if parts else (points[:, 0], self.faces[:0, 0])
+        return away.masked_fill(away > within, torch.inf), index
+
+
+@lru_cache(maxsize=4)
+def thick_faces(vertices: Tensor, faces: Tensor, depth: float) -> Tensor:
+    """Under which faces the body is thick, bool [F]: a point `depth` under their centres is nearly as far from all."""
+    normals = torch.nn.functional.normalize(face_normals(vertices, faces), dim=-1)
+    under = vertices[faces].mean(1) - depth * normals
+    return QuickSurface(vertices, faces).nearest(under).squared_distance.sqrt() > NEARLY * depth
+
+
+@lru_cache(maxsize=4)
+def neighbours(faces: Tensor) -> Tensor:
+    """The face across the edge that is opposite to each corner [F, 3]; the face itself where there is none."""
+    number = torch.arange(len(faces), device=faces.device)[:, None].expand(-1, 3).flatten()
+    edges = torch.stack((faces[:, [1, 2]], faces[:, [2, 0]], faces[:, [0, 1]]), 1).sort(-1).values.view(-1, 2)
+    edge = torch.unique(edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1], return_inverse=True)[1]
+    order = edge.argsort(stable=True)
+    same = edge[order][1:] == edge[order][:-1]
+    across = number.clone()
+    across[order[:-1][same]] = number[order[1:][same]]
+    across[order[1:][same]] = number[order[:-1][same]]
+    return across.view(-1, 3)
+
+
+def tabulated(corners: Tensor) -> Tensor:
+    """What `closest` needs of triangles [F, 3, 3]: [16, F]."""
+    edges = corners[:, 1:] - corners[:, :1]
+    products = edges @ edges.transpose(1, 2)
+    first, mixed, second = products[:, 0, 0], products[:, 0, 1], products[:, 1, 1]
+    tiny = torch.finfo(corners.dtype).tiny
+    determinant = first * second - mixed**2
+    inverse = torch.where(determinant > 0, 1 / determinant.clamp(min=tiny), torch.nan)
+    return torch.cat((corners[:, 0].T, edges.flatten(1).T, torch.stack(
+        (first, mixed, second, inverse, 1 / first.clamp(min=tiny), 1 / second.clamp(min=tiny),
+         1 / (first + second - 2 * mixed).clamp(min=tiny)))))
+
+
+def closest(table: Tensor, points: Tensor, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Barycentric coordinates of second and third corner, and squared distances, of points [N, 3] to faces [N]."""
+    (x0, y0, z0, x1, y1, z1, x2, y2, z2, first, mixed, second, inverse, by_first, by_second,
+     by_across) = table[:, faces].unbind(0)
+    x, y, z = points.T.contiguous().unbind(0)
+    x, y, z = x - x0, y - y0, z - z0
+    first_along, second_along = x * x1 + y * y1 + z * z1, x * x2 + y * y2 + z * z2
+    squared = x * x + y * y + z * z
+
+    def distance(v: Tensor, w: Tensor) -> Tensor:
+        return squared - 2 * (v * first_along + w * second_along) + v * v * first + 2 * v * w * mixed \
+            + w * w * second
+
+    v = (second * first_along - mixed * second_along) * inverse
+    w = (first * second_along - mixed * first_along) * inverse
+    inside = (v >= 0) & (w >= 0) & (v + w <= 1)  # never where the inverse is no number
+    on_first, on_second = (first_along * by_first).clamp(0, 1), (second_along * by_second).clamp(0, 1)
+    on_third = ((second_along - first_along - mixed + first) * by_across).clamp(0, 1)
+    best, best_v, best_w = distance(on_first, zero := torch.zeros_like(x)), on_first, zero
+    for other_v, other_w in ((zero, on_second), (1 - on_third, on_third)):
+        other = distance(other_v, other_w)
+        nearer = other < best
+        best, best_v, best_w = (torch.where(nearer, new, old) for new, old in
+                                ((other, best), (other_v, best_v), (other_w, best_w)))
+    v, w = torch.where(inside, v, best_v), torch.where(inside, w, best_w)
+    return v, w, torch.where(inside, distance(v, w), best)
 
 
 @lru_cache(maxsize=4)

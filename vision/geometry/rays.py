@@ -149,6 +149,28 @@ def middles_and_lengths(borders: Tensor) -> tuple[Tensor, Tensor]:
     return (borders[..., 1:] + borders[..., :-1]) / 2, borders[..., 1:] - borders[..., :-1]
 
 
+def samples_in_pieces(borders: Tensor, wanted: Tensor, samples: int,
+                      jitter: Tensor | float = 0.5) -> tuple[Tensor, Tensor]:
+    """Samples evenly along some pieces of each ray, as if what lies between these were not there.
+
+    Args:
+        borders: [R, N + 1], depths at which pieces end.
+        wanted: bool [R, N], the pieces that count; at least one of each ray.
+        samples: K of each ray.
+        jitter: [R, K] in (0, 1), where in the K-th part of what counts each sample lies; 0.5: in the middle.
+
+    Returns:
+        depths and lengths [R, K].
+    """
+    lengths = (borders[:, 1:] - borders[:, :-1]) * wanted
+    reached = lengths.cumsum(-1)
+    length = reached[:, -1:] / samples
+    along = ((torch.arange(samples, device=borders.device) + jitter) * length).contiguous()
+    piece = torch.searchsorted(reached, along, right=True).clamp(max=wanted.shape[1] - 1)
+    depths = borders[:, 1:].gather(-1, piece) - (reached.gather(-1, piece) - along)
+    return depths, length.expand_as(depths)
+
+
 def finer_samples(depths: Tensor, lengths: Tensor, probabilities: Tensor, samples: Tensor | int,
                   jitter: Tensor | float = 0.5) -> tuple[Tensor, Tensor]:
     """Cut again where a first pass has found something, besides at all borders of its pieces.

@@ -4,20 +4,22 @@ A mask is taken as a prior, not as a boundary. Against it stands what a frame sh
 clean plate, in light or in shadow; whether its colour is more often the person's or that of what is around; and what
 its neighbours of like colour say. People compete for pixels, so that nobody gets what is surely another's.
 
-Masks are probabilities, uint8 [L, F, H, W] of L people in F frames, 255 for certain; frames uint8 [F, H, W, 3].
+Masks are probabilities, uint8 [L, H, W] of L people in each frame, 255 for certain; frames uint8 [H, W, 3].
 Probabilities are added up as logits. Nothing here knows files, options or networks.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from util.clips import evenly_spread
+from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.geometry.flow import backward_warp, optical_flow
 from vision.layers.clean_plate import LEVEL, MOST_SORTED, visible_quantile
-from vision.layers.standing_still import doubtful, left_out
+from vision.layers.standing_still import coded_difference, doubtful, left_out
 
 COVERED, MARGIN = 25, 3
 """Level of a prior from which on a pixel may be covered, and pixels around that may be too."""
@@ -70,26 +72,39 @@ def refined_mattes(frames: np.ndarray, priors: np.ndarray, canvas: Canvas, edge_
     Returns:
         uint8 [L, F, H, W].
     """
+    return np.stack(refined(list(frames), list(priors.swapaxes(0, 1)), canvas, edge_error)[:], axis=1)
+
+
+def refined(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray], canvas: Canvas, edge_error: float) -> Packed:
+    """The same, with masks of two frames in memory at a time: `priors` and results are uint8 [L, H, W] of each frame.
+
+    First it goes from the first frame to the last and takes what is found along; then back, with what comes from both
+    sides.
+    """
     scene = scene_without_people(frames, priors, canvas)
     histograms = colour_histograms(frames, priors)
-    believed = [prior_logits(priors[:, f], edge_error * frames.shape[1]) for f in range(len(frames))]
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    result = np.zeros_like(priors)
-    carried: dict[int, np.ndarray] = {}
-    for order in (range(len(frames)), range(len(frames) - 1, -1, -1)):
-        before = None
-        for f in order:
-            logits = believed[f] + carried.get(f, 0)
-            if before is not None:
-                flow = optical_flow(grey[f], grey[before])
-                warped = carried_logits(result[:, before], frames[before], frames[f], flow)
-                carried[f] = carried.get(f, 0) + warped
-                logits = logits + warped
-            result[:, f] = refined_frame(frames[f], logits, scene, canvas, f, histograms)
-            before = f
-    for mine, given in zip(result, priors):
-        for matte, prior in zip(mine, given):
+    result = Packed()
+
+    def believed(f: int) -> np.ndarray:
+        return prior_logits(priors[f], edge_error * frames[f].shape[0])
+
+    def carried(f: int, before: int) -> np.ndarray:
+        grey = [cv2.cvtColor(frames[one], cv2.COLOR_RGB2GRAY) for one in (f, before)]
+        return carried_logits(result[before], frames[before], frames[f], optical_flow(*grey))
+
+    def found(f: int, logits: np.ndarray) -> np.ndarray:
+        return refined_frame(frames[f], logits, scene, canvas, f, histograms)
+
+    for f in range(len(frames)):
+        result.append(found(f, believed(f) + carried(f, f - 1) if f else believed(f)))
+    for f in reversed(range(len(frames))):
+        logits = believed(f) + carried(f, f - 1) if f else believed(f)
+        result[f] = found(f, logits + carried(f, f + 1) if f + 1 < len(frames) else logits)
+    for f in range(len(frames)):
+        mattes = result[f]
+        for matte, prior in zip(mattes, priors[f]):
             matte[~attached(matte > HALF, prior > HALF)] = 0
+        result[f] = mattes
     return result
 
 
@@ -136,20 +151,19 @@ def carried_logits(mattes: np.ndarray, there: np.ndarray, here: np.ndarray, flow
     return CARRIED * trust * np.log(probability / (1 - probability))
 
 
-def scene_without_people(frames: np.ndarray, priors: np.ndarray, canvas: Canvas) -> Scene:
+def scene_without_people(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray], canvas: Canvas) -> Scene:
     """The median of what frames show beside people, and how far it is to be trusted."""
     used = evenly_spread(len(frames), MOST_SORTED)
     side = np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8)
     laid = np.stack([canvas.lay(frames[f], f) for f in used])
     in_view = np.stack([canvas.in_view(f, 1) for f in used])
-    on_canvas = np.stack([[canvas.lay(prior[f], f) for f in used] for prior in priors])
+    on_canvas = np.stack([[canvas.lay(prior, f) for prior in priors[f]] for f in used], axis=1)
     missed = left_out(laid, on_canvas, in_view).max(axis=0)
-    visible = np.stack([(canvas.lay(cv2.dilate(priors[:, f].max(axis=0), side), f) < COVERED) & view
+    visible = np.stack([(canvas.lay(cv2.dilate(priors[f].max(axis=0), side), f) < COVERED) & view
                         & (cv2.dilate(one.astype(np.uint8), side) == 0) for f, view, one in zip(used, in_view, missed)])
     visible &= ~doubtful(laid, on_canvas, visible)
     plate, seen = visible_quantile(laid, visible, 0.5)
-    away = np.stack([np.abs(frame * LEVEL - plate).max(axis=-1) for frame in laid])
-    coded = (255 * away.clip(0, 1)).round().astype(np.uint8)[..., None]
+    coded = np.stack([coded_difference(frame, plate) for frame in laid])
     spread = 1.48 * visible_quantile(coded, visible, 0.5)[0][..., 0]
     known = seen >= LEAST_SEEN
     spread = np.where(known, spread, 0)
@@ -158,23 +172,28 @@ def scene_without_people(frames: np.ndarray, priors: np.ndarray, canvas: Canvas)
     return Scene(plate, spread.astype(np.float32), known.astype(np.float32))
 
 
-def colour_histograms(frames: np.ndarray, priors: np.ndarray) -> np.ndarray:
+def colour_histograms(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray]) -> np.ndarray:
     """How often each colour is the scene's near people, and each person's: float32 [1 + L, COLOURS ** 3], means of 1.
+
+    A person's are those of the pixels of which the masks are surest, however sure that is (a body that is drawn from a
+    pose never is). Of whom nothing is known, all colours are as likely.
     """
-    counts = np.zeros((len(priors) + 1, COLOURS ** 3), np.float32)
-    for f, frame in enumerate(frames):
+    counts = np.zeros((len(priors[0]) + 1, COLOURS ** 3), np.float32)
+    surest = SURE * np.max([masks.max(axis=(1, 2)) for masks in priors], axis=0)
+    for frame, masks in zip(frames, priors):
         codes = coded_colours(frame)
-        some = priors[:, f].max(axis=0)
+        some = masks.max(axis=0)
         near = cv2.dilate(some, np.ones((31, 31), np.uint8)) > 127
-        for number, prior in enumerate(priors[:, f], start=1):
-            counts[number] += np.bincount(codes[prior > SURE * 255], minlength=COLOURS ** 3)
+        for number, prior in enumerate(masks, start=1):
+            counts[number] += np.bincount(codes[prior > max(surest[number - 1], HALF)], minlength=COLOURS ** 3)
         counts[0] += np.bincount(codes[near & (some < FREE * 255)], minlength=COLOURS ** 3)
     cube = counts.reshape(-1, COLOURS, COLOURS, COLOURS)
     for axis in (1, 2, 3):  # neighbouring colours count a little
         padded = np.concatenate([cube.take([0], axis), cube, cube.take([-1], axis)], axis)
         cube = (padded.take(range(COLOURS), axis) + 2 * cube + padded.take(range(2, COLOURS + 2), axis)) / 4
     counts = cube.reshape(len(counts), -1)
-    return counts / np.maximum(counts.mean(axis=1, keepdims=True), 1e-6)
+    means = counts.mean(axis=1, keepdims=True)
+    return np.where(means > 0, counts / np.maximum(means, 1e-6), 1)
 
 
 def coded_colours(frame: np.ndarray) -> np.ndarray:
