@@ -18,8 +18,8 @@ from vision.people.texture_maps import LEAST_FACING, normals_of_vertices
 PICTURES, HEIGHT, BEHIND = 60, 160, 0.03
 """Photographs that are looked at, evenly spread; pixels of height at which; metres that a vertex may be behind what a
 pixel sees and still be seen there."""
-MUCH, WORTH_A_WORD = 0.1, 0.02
-"""Share of the surface from which on what nobody saw costs quality, and is told at all."""
+WORTH_A_WORD = 0.02
+"""Share of the surface from which on what nobody saw is told; it is no fault of the data, so no more than told."""
 PARTS = ("hips", "left thigh", "right thigh", "belly", "left shin", "right shin", "waist", "left foot", "right foot",
          "chest", "left toes", "right toes", "neck", "left collar", "right collar", "head", "left upper arm",
          "right upper arm", "left forearm", "right forearm", "left wrist", "right wrist", "left hand", "right hand")
@@ -75,9 +75,8 @@ def unseen_parts(body: Body, vertices: Mapping[int, np.ndarray], views: Sequence
         most = [number for number in of_parts.argsort()[::-1][:4] if of_parts[number] > 0.05 * of_parts.sum()]
         where = ", most of it of " + ", ".join(
             f"{PARTS[number]} ({100 * of_parts[number] / area[part == number].sum():.0f} % of it)" for number in most)
-    yield Finding(1 if share > MUCH else 0,
-                  f"no photograph shows {100 * share:.0f} % of the body's surface{where}. From where that would be "
-                  "seen, colours are guessed")
+    yield Finding(0, f"no photograph shows {100 * share:.0f} % of the body's surface{where}. From where that would be "
+                     "seen, colours are guessed")
 
 
 def areas(body: Body) -> np.ndarray:
