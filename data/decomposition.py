@@ -233,7 +233,7 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
         nothing = dict.fromkeys(people, Packed([np.zeros(canvas.size[::-1], np.uint8)] * length))
         background = backgrounds_of_their_own(frames, people)
         made = clip.windows.frames("backgrounds", lambda frame: (background(frame),), "backgrounds")
-        return Decomposition(canvas, frames[0], people, nothing, frames, shows_hidden, bodies, orders,
+        return Decomposition(canvas, clip.laid(0), people, nothing, frames, shows_hidden, bodies, orders,
                              Packed(one for one, in made))
     for layer, share in clip.never_seen_behind.items():
         if share > MUCH_HIDDEN and distributed.rank() == 0:
