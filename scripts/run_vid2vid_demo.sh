@@ -19,10 +19,10 @@ if [ ! -d "$DATA" ]; then
 fi
 
 # Small frames, a small network and a short schedule: the published one is made for days on GPUs. Nothing is downloaded:
-# OpenCV teaches the flow, and there is no perceptual loss.
+# OpenCV teaches the flow, and instead of a perceptual loss pixels count.
 "$PYTHON" train.py --model vid2vid --name $NAME --overwrite --dataroot "$DATA" --load_size $HEIGHT $MAPS \
     --ngf 16 --ndf 16 --n_blocks 6 --no_vgg --flow_net dis --n_frames_total 6 --niter_step 1000 \
-    --n_scales_temporal 1 --random_drop_prob 0 --lr 0.0005 --niter $EPOCHS --niter_decay $EPOCHS \
+    --n_scales_temporal 1 --random_drop_prob 0 --lr 0.0005 --lambda_L1 100 --niter $EPOCHS --niter_decay $EPOCHS \
     --save_latest_freq ${EPOCHS}epochs --display_id 0 --num_threads 0 "$@"
 for phase in test $OTHERS; do
     "$PYTHON" test.py --name $NAME --phase $phase --use_real_img
