@@ -5,7 +5,7 @@ frame.
 """
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,17 +20,22 @@ from data.solving import ClipOnCanvas, Pictures
 from util import distributed
 from util.errors import UserError, several
 from util.images import read_image
+from util.kept import kept
 from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
+from vision.layers.closed_form import CELL, coarse, shared_out
+from vision.layers.effects import ASSIGNMENT_MODES, effect_assignment, pose_modes, pose_vectors
+from vision.layers.flow_completion import completed, wider
+from vision.layers.passing_shadows import measured, passing_shadows
 from vision.people.iuv import is_body
 from vision.people.person_mask import PERSON_MARGIN
 
 BARELY = 5  # of 255: what covers no more than this leaves a pixel as it is
+FAINT_SHADOW, SHADOW_EDGE = 0.03, 4  # alpha, and pixels around, of shadows under which other frames say what there is
 FARTHEST = 300  # frames, each way, in which a background that moves is looked for
 MOST_WARPED = 40  # the same, where the camera moves
-NEIGHBOURS = (1, 2, 4, 8, 16, 32)  # frames that are registered to one that shares no scene with them
 MUCH_HIDDEN = 0.002  # of a frame: scene behind people that is worth a word where nobody ever sees it
 NO_PLATE = 0.05
 """Unexplained brightness from which on there is no one plate: the camera moves, and is not registered."""
@@ -199,7 +204,7 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
     `folder`, such as a run's, what took long to compute, where another process finds it.
 
     Where the frames do not show one scene, as where the camera moves and is not registered, or moves between near and
-    far things, each frame gets a background of its own, nobody has effects, and that is said.
+    far things, each frame gets a background of its own, and that is said.
 
     Raises:
         UserError: masks are missing.
@@ -226,15 +231,23 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
             print(f"WARNING: --init closed_form: the frames of {root.path} do not show one scene: a quarter of the "
                   f"pixels beside people differs by {100 * solution.unexplained:.0f} % of white from the best "
                   f"background, expected less than {100 * NO_PLATE:.0f} %; so each frame has a background of its own, "
-                  "and what people hide is filled from the frames around. Mattes, the order of people, small shifts in "
-                  "time and removal as far as neighbours show what is hidden work well; shadows stay in the "
-                  "background, and somebody who is shifted far in time stands before what the camera sees now; "
+                  "and what people hide is filled from the frames around. Mattes, the order of people, removal and "
+                  "small shifts in time work well; a shadow that does not soon pass by stays in the background, and "
+                  "somebody who is shifted far in time stands before what the camera sees now; "
                   f"{remedy}", flush=True)
-        nothing = dict.fromkeys(people, Packed([np.zeros(canvas.size[::-1], np.uint8)] * length))
-        background = backgrounds_of_their_own(frames, people)
-        made = clip.windows.frames("backgrounds", lambda frame: (background(frame),), "backgrounds")
-        return Decomposition(canvas, clip.laid(0), people, nothing, frames, shows_hidden, bodies, orders,
-                             Packed(one for one, in made))
+        def found(_marks: np.ndarray) -> tuple[np.ndarray, ...]:
+            return backgrounds_of_their_own(np.stack(frames[:]), np.stack([mattes[:] for mattes in people.values()]))
+
+        backgrounds, effects, guessed = kept(folder and folder / "backgrounds.npz", found, clip.windows.marks)
+        if distributed.rank() == 0 and (guessed > MUCH_HIDDEN).any():
+            some = np.flatnonzero(guessed > MUCH_HIDDEN)
+            print(f"NOTE: of what people hide, up to {guessed.max():.1%} of the picture is never seen, in {len(some)} "
+                  f"frames, {root.frames[some[0]]} to {root.frames[some[-1]]}: where people are removed or moved away, "
+                  "a guess is shown there", flush=True)
+        shadows = {layer: Packed(canvas.lay(alpha, frame) for frame, alpha in enumerate(mine))
+                   for layer, mine in zip(people, effects)}
+        return Decomposition(canvas, clip.laid(0), people, shadows, frames, shows_hidden, bodies, orders,
+                             Packed(backgrounds))
     for layer, share in clip.never_seen_behind.items():
         if share > MUCH_HIDDEN and distributed.rank() == 0:
             print(f"NOTE: what lies behind the people of layer {layer} is never seen, {share:.1%} of the picture: "
@@ -243,30 +256,36 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
     return Decomposition(canvas, plate, people, clip.effects(), frames, shows_hidden, bodies, orders)
 
 
-def backgrounds_of_their_own(frames: Sequence[np.ndarray],
-                             people: dict[int, Packed]) -> Callable[[int], np.ndarray]:
-    """What makes the background of a frame, uint8 [H, W, 3], where no one scene explains all: the frame itself, and
-    behind people what the frames around show, moved to it; what none of them shows is inpainted.
+def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The background of each frame where no one scene explains all: the frame itself, and behind people and under their
+    shadows (vision/layers/passing_shadows.py) what other frames show, followed to them
+    (vision/layers/flow_completion.py).
 
     Args:
-        frames: uint8 [H, W, 3] each.
-        people: by layer, uint8 [H, W] of each frame, mattes of its people.
+        frames: uint8 [F, H, W, 3].
+        people: uint8 [L, F, H, W], mattes of each layer's people.
+
+    Returns:
+        uint8 [F, H, W, 3]; the alpha of each layer's shadows, uint8 [L, F, H, W]; and the share of each frame that is a
+        guess, as no frame shows it, [F].
     """
-    def shown(frame: int) -> np.ndarray:
-        covered = np.max([mattes[frame] for mattes in people.values()], axis=0)
-        return cv2.dilate(covered, np.ones((7, 7), np.uint8)) <= BARELY
+    covered = people.max(axis=0)
+    hidden = np.stack([cv2.dilate(one, np.ones((7, 7), np.uint8)) > BARELY for one in covered])
+    shaded = np.zeros_like(hidden)
 
-    def background(frame: int) -> np.ndarray:
-        picture, is_open = frames[frame], shown(frame)
+    def shadows(backgrounds: np.ndarray) -> np.ndarray:
+        for where, alpha in zip(shaded, passing_shadows(frames, backgrounds, hidden)):
+            where |= wider(alpha > FAINT_SHADOW, SHADOW_EDGE)
+        return shaded
 
-        def seen_from_here(other: int) -> filling.Shown:
-            moved = filling.registered(picture, is_open, frames[other], shown(other))
-            return filling.exposed_alike(picture, is_open, moved)
-
-        filled, unknown = filling.filled_from_frames(frame, len(frames), picture, ~is_open, seen_from_here, NEIGHBOURS)
-        return cv2.inpaint(filled, unknown.astype(np.uint8), 5, cv2.INPAINT_TELEA)
-
-    return background
+    made, guessed = completed(frames, hidden, shadows)
+    alpha = [measured(*one) for one in zip(frames, made, hidden, shaded)]
+    count = min(ASSIGNMENT_MODES, len(frames) // 3)
+    share = effect_assignment(np.stack([coarse(one) for one in alpha]),
+                              np.stack([[coarse(mask) / 255 for mask in mattes] for mattes in people]),
+                              [pose_modes(pose_vectors(mattes)[:, :-2], count) for mattes in people], CELL)
+    effects = [shared_out(one, share[:, frame]) for frame, one in enumerate(alpha)]
+    return np.stack(made), np.stack(effects, axis=1), guessed.mean(axis=(1, 2))
 
 
 def overlap(mattes: list[Packed]) -> bool:

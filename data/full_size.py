@@ -4,7 +4,8 @@ How it is done is in vision/layers/full_size.py. Frames are read twice, one afte
 people, then for the layers. Memory does not grow with the clip.
 """
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from util.files import link_or_copy
 from util.images import image_size, read_image, to_8_bits, unit_range, write_png
 from vision.geometry.canvas import Canvas
 from vision.layers.clean_plate import LEVEL, MOST_SORTED
+from vision.layers.flow_completion import Completion
 from vision.layers.full_size import (
     DISAGREES,
     SmallFrame,
@@ -38,6 +40,10 @@ FEW = 8
 """Frames by which it is told whether a clip shakes, and whether its background is alive."""
 MOST = 0.8
 """Of these frames, and of their pixels."""
+ONE_SCENE = 0.85
+"""Of the pixels of backgrounds agree with their median where one plate explains them."""
+MOST_KEPT = 400e6
+"""Bytes of full-size frames that are kept, for what people hide in others."""
 ABOUT = 0.9
 """Of the frames' width is that of masks that are as large."""
 LARGEST_CANVAS = 12000
@@ -147,6 +153,27 @@ class FullSizeClip:
         still = self.canvas.matrices is None and np.array_equal(first, last)
         return not still and all(self._open(frame).mean() > MOST * self._beside(frame).mean() for frame in some)
 
+    @cached_property
+    def completion(self) -> Completion | None:
+        """Where other full-size frames show what people hide of a background that no one plate explains, as before a
+        camera that walks; None: it is at rest, or the plate explains it."""
+        if not self.is_alive or self.canvas.matrices is not None:
+            return None
+        backgrounds = [self.layers.background(frame) for frame in range(len(self.layers.frames))]
+        some = np.stack([backgrounds[frame] for frame in evenly_spread(len(backgrounds), FEW)])
+        if (np.abs(some - np.median(some, axis=0)).max(axis=-1) * LEVEL < DISAGREES).mean() > ONE_SCENE:
+            return None
+        around = np.ones((3, 3), np.uint8)
+        hidden = np.stack([cv2.dilate((~self._open(frame)).astype(np.uint8), around) > 0
+                           for frame in range(len(backgrounds))])
+        return Completion([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in backgrounds], hidden)
+
+    @cached_property
+    def _read(self) -> Callable[[int], np.ndarray]:
+        """What reads frames, uint8 [H, W, 3], and keeps the latest."""
+        most = max(int(MOST_KEPT / (3 * self.size[0] * self.size[1])), 4)
+        return lru_cache(maxsize=most)(lambda frame: read_image(self.root.file("rgb", self.indices[frame]), "RGB"))
+
     def _beside(self, frame: int) -> np.ndarray:
         return beside(np.max([unit_range(self._matte(number, self.indices[frame])) for number in self.orders[frame]],
                              axis=0))
@@ -185,6 +212,12 @@ class FullSizeClip:
         index = self.indices[frame]
         scene = self.canvas.seen(plate.scene, index, cv2.INTER_CUBIC)
         smooth = enlarged(small.background, self.size)
+        if self.completion is not None:
+            made, unknown = self.completion.background(frame, self._read)
+            soft = cv2.blur(unknown.astype(np.float32), (5, 5))[..., None]
+            background = with_detail(small.background, unit_range(made) * (1 - soft) + smooth * soft)
+            is_open = cv2.erode(self._open(frame).astype(np.float32), np.ones((3, 3), np.uint8))
+            return background + enlarged(is_open, self.size)[..., None] * (picture - background)
         unlike = np.abs(shrunk(scene, self.layers.size) - small.background).max(axis=-1)
         known = self.canvas.seen(plate.shown, index) * enlarged((2 - unlike / DISAGREES).clip(0, 1), self.size)
         background = with_detail(small.background, smooth + known[..., None] * (scene - smooth)).clip(0, 1)

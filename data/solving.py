@@ -216,8 +216,8 @@ class Followed:
     def __init__(self, clip: ClipOnCanvas, solution: Solution):
         there = np.zeros((len(clip.mattes), len(clip.frames)), bool)
         if solution.doubt.stirs.any():
-            there = np.stack([at_his_place((clip.masks(frame)[layer] for frame in range(len(clip.frames))), usual)
-                              for layer, usual in enumerate(solution.doubt.usual)])
+            there = np.stack([at_his_place((clip.masks(frame)[layer] for frame in range(len(clip.frames))), *place)
+                              for layer, place in enumerate(zip(solution.doubt.usual, solution.doubt.beside))])
 
         def seen(frame: int) -> tuple[np.ndarray, ...]:
             masks = clip.masks(frame)

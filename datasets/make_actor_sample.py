@@ -18,7 +18,17 @@ if not __package__:  # run by its path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from datasets.make_vid2vid_sample import check_place
-from datasets.synthetic.actor import Actor, Pose, body_files, cameras, held_out_motion, posed, spread, training_motion
+from datasets.synthetic.actor import (
+    Actor,
+    BodyFiles,
+    Pose,
+    body_files,
+    cameras,
+    held_out_motion,
+    posed,
+    spread,
+    training_motion,
+)
 from util.command_line import OneLineParser, int_at_least
 from util.errors import reported_in_one_line
 from util.files import folder_filled_atomically, write_text
@@ -70,8 +80,8 @@ def make_sample(dataroot: Path | str, *, frames: int = 20, test_frames: int = 10
 
 def write_sequence(folder: Path, actor: Actor, poses: list[Pose], count: int, held_out: int, size: int) -> None:
     """Write a sequence of poses, and what cameras see of them."""
-    write_body(folder)
     files = body_files()
+    write_body(folder, files)
     seen = cameras(count, held_out, size)
     for number, matrices in enumerate(seen):
         for name, matrix in zip(("intrinsic", "pose"), matrices):
@@ -87,9 +97,8 @@ def write_sequence(folder: Path, actor: Actor, poses: list[Pose], count: int, he
                       actor.photograph(surface, texture, intrinsics, place, (size, size)))
 
 
-def write_body(folder: Path) -> None:
-    """Write the files of the body."""
-    files = body_files()
+def write_body(folder: Path, files: BodyFiles) -> None:
+    """Write the files of a body."""
     faces = [" ".join(map(str, face)) for face in files.faces + 1]
     write_text(folder / "canonical.obj", "".join(
         [f"v {x:.5f} {y:.5f} {z:.5f}\n" for x, y, z in files.vertices] + [f"f {face}\n" for face in faces]))
@@ -98,7 +107,7 @@ def write_body(folder: Path) -> None:
         + ["f " + " ".join(f"{v}/{t}" for v, t in zip(face, corners)) + "\n"
            for face, corners in zip(files.faces + 1, files.vt_faces + 1)]))
     write_text(folder / "skinning_weight.txt", as_lines(files.weights, "%.6f"))
-    write_text(folder / "transform_tpose.json", json.dumps(as_transform(posed(spread()))))
+    write_text(folder / "transform_tpose.json", json.dumps(as_transform(posed(spread(), joints=files.joints))))
 
 
 def as_transform(pose: Pose) -> dict:

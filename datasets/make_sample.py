@@ -32,7 +32,7 @@ if not __package__:  # run by its path
 
 from datasets.synthetic.motion import Jump, Loop, Mover, Skeleton, Style
 from datasets.synthetic.person import GIRTHS, Person, dressed
-from datasets.synthetic.scene import EYE, View, draw_scene, swayed
+from datasets.synthetic.scene import EYE, GROUND, WALL, Plane, View, draw_planes, draw_scene, swayed, upright
 from datasets.synthetic.solids import Part, cast_shadow, extent, render, seen_points
 from util.command_line import OneLineParser, float_at_least, int_at_least
 from util.errors import UserError, reported_in_one_line
@@ -52,6 +52,7 @@ SUN = np.array([-0.55, 0.78, 0.14]) / np.linalg.norm([-0.55, 0.78, 0.14])  # tow
 OF_A_CLIP = re.compile(r"(rgb|rgb_256|rgb_512|mask/\d\d|iuv/\d\d|gt(/(bg|(layer|person|shadow)_\d\d))?)/\w+\.png|"
                        r"(prepare|kp2uv)/.*|keypoints\.json|metadata\.json|homographies\.txt|\.made_by_make_iuv\.json")
 """Files that this program makes, and those that others make of a clip of it."""
+WALKED = 1.6  # metres, by a camera that walks
 LOW_SUN = np.array([-0.57, 0.63, -0.53]) / np.linalg.norm([-0.57, 0.63, -0.53])  # behind the camera
 
 
@@ -84,8 +85,9 @@ def parse(argv: list[str] | None = None) -> Namespace:
     add("--shadow_on_people", action="store_true",
         help="the sun is low behind the camera, so that shadows fall on people farther off, too")
     add("--mirror_floor", action="store_true", help="a polished floor; a reflection belongs to its person's layer")
-    add("--camera", choices=("static", "moving"), default="static",
-        help="moving: pans, tilts, rolls and zooms; writes homographies.txt (default: static)")
+    add("--camera", choices=("static", "moving", "walk"), default="static",
+        help="moving: pans, tilts, rolls and zooms; writes homographies.txt. walk: walks past walls, trees and pots, "
+             "near and far, so that no homography describes it (default: static)")
     add("--shake", type=float_at_least(0), default=0.0, metavar="PX",
         help="standard deviation of a jitter of the camera that no homography tells of, in pixels of rgb_256 "
              "(default: 0)")
@@ -112,8 +114,10 @@ def make_sample(dataroot: Path | str, *, frames: int = 40, width: int = 448, hei
         the folder. It appears whole or not at all.
 
     Raises:
-        UserError: a size is not a multiple of 16, or the folder is there already.
+        UserError: a size is not a multiple of 16, or the folder is there already, or options exclude each other.
     """
+    if content.get("camera") == "walk" and content.get("mirror_floor"):
+        raise UserError("--mirror_floor: found with --camera walk, whose floor mirrors nothing. Leave one of them out")
     for name, size in (("--width", width), ("--height", height)):
         if size % 16:
             raise UserError(f"{name}: {size} is not a multiple of 16; the nearest is {max(round(size / 16), 1) * 16}")
@@ -243,7 +247,7 @@ def leaping(rng: np.random.Generator) -> Style:
 def camera_motion(view: View, frames: int, rng: np.random.Generator) -> np.ndarray:
     """Homographies [frames, 3, 3] from frame 1 to each frame, of a camera that pans and zooms and is held by hand."""
     side, shake = rng.choice((-1, 1)), rng.uniform(5, 9, 3)
-    lens = np.array([[view.focal, 0, view.centre[0]], [0, view.focal, view.centre[1]], [0, 0, 1]])
+    lens = view.lens
     matrices = []
     for s in np.linspace(0, 1, frames):
         tilt, wobble, roll = (0.01, 0.004, 0.01) * np.sin(shake * s)
@@ -255,6 +259,22 @@ def camera_motion(view: View, frames: int, rng: np.random.Generator) -> np.ndarr
         matrix = lens @ zoom @ rotation @ np.linalg.inv(lens)
         matrices.append(np.round(matrix / matrix[2, 2], 13) + 0.0)  # + 0.0: no negative zeros
     return np.stack(matrices)
+
+
+def camera_walk(view: View, frames: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A camera that walks aside and a little ahead, and keeps the walls in sight.
+
+    Returns:
+        homographies [frames, 3, 3] by which it turns, from frame 1 to each frame; and where it is: [frames, 3], metres
+        to the right, down and away from where it was in frame 1.
+    """
+    side, phase = rng.choice((-1, 1)), rng.uniform(0, 2 * np.pi)
+    s = np.linspace(0, 1, frames)
+    steps = np.sin(2 * np.pi * WALKED * s + phase) - np.sin(phase)
+    places = np.stack([side * WALKED * s, 0.03 * steps, 0.35 * WALKED * s], axis=-1)
+    turns = [view.lens @ cv2.Rodrigues(np.array([0.01 * step, np.arctan(0.7 * x / WALL), 0]))[0]
+             @ np.linalg.inv(view.lens) for step, (x, _, _) in zip(steps, places)]
+    return np.stack(turns), places
 
 
 class SampleClip:
@@ -278,21 +298,31 @@ class SampleClip:
         self.actors = cast_actors(view, content, seconds)
         self.crowd, self.seconds = cast_crowd(view, content, seconds), seconds
         still = np.tile(np.eye(3), (frames, 1, 1))
-        self.moving = content.camera == "moving"
+        self.moving, self.walks = content.camera == "moving", content.camera == "walk"
         self.registered = camera_motion(view, frames, content.rng(1)) if self.moving else still
+        self.places = np.zeros((frames, 3))
+        if self.walks:
+            self.registered, self.places = camera_walk(view, frames, content.rng(1))
         jitter = still.copy()
         jitter[:, :2, 2] = content.rng(4).normal(0, self.scale * content.shake, (frames, 2))
         self.homographies = jitter @ self.registered
         self.gains = 1 + content.rng(5).normal(0, content.flicker / 100, frames)
-        xmin, xmax, ymin, ymax = self.bounds(self.homographies)
-        self.area = (int(xmin) - 3, int(ymin) - 3, int(xmax) + 4, int(ymax) + 4)
-        scene, self.leaves = draw_scene(view, self.area, DENSITY, content.rng(2), content.mirror_floor)
-        self.scene = _softened(scene)
+        if self.walks:
+            planes = draw_planes(view, self.seen_of, DENSITY, content.rng(2))
+            ends = np.array([self.seen_of(plane.normal) for plane in planes])
+            self.area = (*ends[:, :2].min(axis=0).tolist(), *ends[:, 2:].max(axis=0).tolist())
+        else:
+            xmin, xmax, ymin, ymax = self.bounds(self.homographies)
+            self.area = (int(xmin) - 3, int(ymin) - 3, int(xmax) + 4, int(ymax) + 4)
+            scene, leaves = draw_scene(view, self.area, DENSITY, content.rng(2), content.mirror_floor)
+            planes = [Plane(scene, leaves, self.area[:2], upright(WALL))]
+        self.planes = [plane._replace(picture=_softened(plane.picture)) for plane in planes]
 
     @property
     def changing(self) -> bool:
         """Whether the background differs from frame to frame."""
-        return self.moving or any((self.content.crowd, self.content.shake, self.content.sway, self.content.flicker))
+        return self.moving or self.walks or any((self.content.crowd, self.content.shake, self.content.sway,
+                                                       self.content.flicker))
 
     def bounds(self, homographies: np.ndarray) -> tuple[float, float, float, float]:
         """xmin, xmax, ymin, ymax of all frames' corners in frame 1's coordinates."""
@@ -300,6 +330,28 @@ class SampleClip:
         corners = np.array([[0, right, 0, right], [0, 0, bottom, bottom]], float)
         x, y = np.concatenate([apply_homography(np.linalg.inv(h), corners) for h in homographies], 1)
         return float(x.min()), float(x.max()), float(y.min()), float(y.max())
+
+    def motion(self, plane: np.ndarray, k: int) -> np.ndarray:
+        """The homography from frame 1 to frame k of what lies in a plane, as `scene.upright` says."""
+        if not self.walks:
+            return self.homographies[k]
+        lens = self.view.lens
+        return self.homographies[k] @ lens @ (np.eye(3) - np.outer(self.places[k], plane)) @ np.linalg.inv(lens)
+
+    def seen_of(self, plane: np.ndarray) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of what all frames show of a plane before the walls, or of an upright one: pixels of
+        frame 1; right and bottom are left out."""
+        size = (self.view.width - 1, self.view.height - 1)
+        places = np.stack(np.meshgrid(*(np.linspace(0, side, 25) for side in size)), axis=-1).reshape(-1, 2)
+        ends = []
+        for k in range(len(self.times)):
+            back = np.linalg.inv(self.motion(plane, k) @ self.view.lens)
+            rays = np.column_stack([places, np.ones(len(places))]) @ back.T
+            depth = rays[:, 2] / np.where(rays @ plane > 1e-9, rays @ plane, np.nan)
+            rays = rays[(depth > 0.5) & (depth < (WALL + 1 if plane[1] else np.inf))]
+            ends.append(self.view.lens[:2] @ (rays / rays[:, 2:]).T)
+        x, y = np.concatenate(ends, axis=1)
+        return int(x.min()) - 40, int(y.min()) - 40, int(x.max()) + 41, int(y.max()) + 41
 
     def write(self, folder: Path) -> None:
         """Write the whole clip into a new folder."""
@@ -365,33 +417,40 @@ class SampleClip:
 
     def background(self, k: int) -> np.ndarray:
         """The scene without people in frame k, float32 [H, W, 3] in [0, 1]."""
-        scene, sway = self.scene, self.content.sway
-        if sway:
-            scene = swayed(scene, self.leaves, self.scale * DENSITY * sway, self.times[k], self.content.rng(6))
-        picture = self._filmed(scene, self.area[:2], k)
+        picture = np.zeros((self.view.height, self.view.width, 3), np.float32)
+        for scene, leaves, corner, plane in self.planes:
+            if self.content.sway:
+                scene = swayed(scene, leaves, self.scale * DENSITY * self.content.sway, self.times[k],
+                               self.content.rng(6))
+            filmed = self._filmed(scene, corner, k, plane)
+            picture = over(filmed, picture) if filmed.shape[2] == 4 else filmed
         for actor, phase in self.crowd:
             moment = self.seconds / 2 + 0.08 * np.sin(4 * self.times[k] + phase)
             skeleton = actor.mover.skeleton(moment)
-            picture = over(self._filmed(*self._drawn(actor.person.parts(skeleton), skeleton.ground), k), picture)
+            picture = over(self._filmed(*self._drawn(actor.person.parts(skeleton), skeleton.ground), k,
+                                        upright(skeleton.ground[2])), picture)
         return picture * np.float32(self.gains[k])
 
     def shoot(self, layer: int, k: int) -> "RenderedPerson":
         """The person of a layer in frame k."""
         person = self.actors[layer - 1].person
         skeleton, parts, ground = self._posed(layer, k)
-        matte = self._filmed(*self._drawn(parts, ground), k)
+        plane = upright(ground[2])
+        matte = self._filmed(*self._drawn(parts, ground), k, plane)
         sheet, corner = self._shaded(parts, ground)
-        shadow = self._filmed(sheet, corner, k)
+        shadow = self._filmed(sheet, corner, k, GROUND)
         if self.content.shadow_on_people:
             order = self.order(k)
             for behind in order[:order.index(layer)]:
-                shade, body, place = self._fallen_on(*self._posed(behind, k)[1:], sheet, corner)
-                shadow = self._filmed(shade, place, k) + shadow * (1 - self._filmed(body, place, k))
+                _, body_parts, body_ground = self._posed(behind, k)
+                shade, body, place = self._fallen_on(body_parts, body_ground, sheet, corner)
+                there = upright(body_ground[2])
+                shadow = self._filmed(shade, place, k, there) + shadow * (1 - self._filmed(body, place, k, there))
         rgba = np.dstack([np.zeros((*shadow.shape, 3), np.float32), shadow])
         if self.content.mirror_floor:
-            rgba = over(self._filmed(*self._drawn(parts, ground, mirrored=True), k), rgba)
+            rgba = over(self._filmed(*self._drawn(parts, ground, mirrored=True), k, plane), rgba)
         places = self._places(person.keypoints(skeleton), ground)
-        places = apply_homography(self.homographies[k], places.T).T
+        places = apply_homography(self.motion(plane, k), places.T).T
         keypoints = np.column_stack([places, np.full(len(places), 0.95)]).round(3).ravel().tolist()
         rgba = over(matte, rgba)
         rgba[..., :3] *= self.gains[k]
@@ -480,14 +539,14 @@ class SampleClip:
         low, high = np.clip([np.floor(corners[0]), np.ceil(corners[1]) + 1], *limits).astype(int)
         return *low.tolist(), *np.maximum(high, low + 1).tolist()
 
-    def _filmed(self, picture: np.ndarray, corner: tuple[int, int], k: int) -> np.ndarray:
-        """A picture of the plane of frame 1, DENSITY times as dense, as frame k shows it.
+    def _filmed(self, picture: np.ndarray, corner: tuple[int, int], k: int, plane: np.ndarray) -> np.ndarray:
+        """A picture of what lies in a plane, as frame 1 shows it, DENSITY times as dense, as frame k shows it.
 
         For a camera that stands still each sample is the mean of 2 x 2 drawn pixels.
         """
         offset = 0.5 / DENSITY - 0.5
         place = np.array([[1 / DENSITY, 0, corner[0] + offset], [0, 1 / DENSITY, corner[1] + offset], [0, 0, 1]])
-        return cv2.warpPerspective(picture, self.homographies[k] @ place, (self.view.width, self.view.height))
+        return cv2.warpPerspective(picture, self.motion(plane, k) @ place, (self.view.width, self.view.height))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from data.actor_files import (
 )
 from preparation.actor_maps import photograph
 from preparation.actor_overlap import OFFSETS, Compared, Silhouettes, View, overlaps
+from preparation.actor_seen import unseen_parts
 from preparation.steps import Finding
 from util.clips import evenly_spread
 from util.errors import UserError
@@ -84,6 +85,7 @@ def check(root: Path) -> tuple[list[Finding], list[Compared]]:
             silhouettes = Silhouettes(body.faces.numpy(), vertices, cameras, photographs, frames)
             compared = silhouettes.compared()
             findings += overlaps(silhouettes, compared, order)
+            findings += unseen_parts(body, vertices, cameras, photographs)
     return sorted(findings, key=lambda finding: -finding.severity), compared
 
 
@@ -148,7 +150,8 @@ def _body(root: Path) -> Look[Body | None]:
     corners = body.vertices[body.faces]
     edges = (corners - corners.roll(1, 1)).norm(dim=-1)
     area = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], dim=-1).norm(dim=-1)
-    around = float((edges.prod(-1) / (2 * area).clamp(min=1e-12))[area > 1e-10].max())
+    # Of an obtuse triangle no point is further from all corners than half its longest side.
+    around = float(torch.minimum(edges.prod(-1) / (2 * area).clamp(min=1e-12), edges.amax(-1) / 2)[area > 1e-10].max())
     if around > MIN_DIS_EPS * max(1, size / LARGEST_BODY):
         yield Finding(1, f"{root / 'canonical.obj'}: the largest triangle has corners {around:.3g} m from its middle; "
                          f"rays through it are missed with --min_dis_eps {MIN_DIS_EPS}. Give --min_dis_eps "

@@ -14,13 +14,16 @@ from tqdm import tqdm
 
 from data.actor_files import by_number, pictures_of_cameras, read_pose, world_vertices
 from util.errors import UserError
+from util.files import link_or_copy
 from util.images import read_image, write_png
 from vision.geometry.raster import Raster
 from vision.people.skinning import Body
-from vision.people.texture_maps import Photograph, baked_texture, normal_map, uv_raster
+from vision.people.texture_maps import Observations, Photograph, baked_texture, normal_map, uv_raster
 
 FRAMES_FOR_A_PROCESS = 8
 """With fewer, beginning a process takes longer than what it does."""
+OBSERVATIONS_OF_A_CLIP = 7
+"""A texel's colour is the median of so many frames, those that see it best, where there is one texture for all."""
 _work: list[Callable[[int], None]] = []
 """What this process does with a frame, where it is one of several."""
 
@@ -72,6 +75,16 @@ class TextureMaps:
 
     def __call__(self, number: int) -> None:
         """Write one."""
+        vertices, seen = self.shown(number)
+        write_png(self.files[number], baked_texture(vertices, self.body.faces.numpy(), self.raster, seen,
+                                                    self.as_published))
+
+    def shown(self, number: int) -> tuple[np.ndarray, list[Photograph]]:
+        """The body's vertices [V, 3] in a frame, in the world, and its photographs.
+
+        Raises:
+            UserError: there is none.
+        """
         if number not in self.photographs:
             raise UserError(f"{self.transforms[number]}: no folder of photographs has its number; expected one for "
                             "each frame")
@@ -81,8 +94,25 @@ class TextureMaps:
                 for index, camera in self.cameras.items() if (picture := pictures[index]) is not None]
         if not seen:
             raise UserError(f"{self.photographs[number]}: no picture of any camera that was asked for; expected one")
-        write_png(self.files[number], baked_texture(vertices.numpy(), self.body.faces.numpy(), self.raster, seen,
-                                                    self.as_published))
+        return vertices.numpy(), seen
+
+
+def make_one_texture(make: TextureMaps) -> float:
+    """Write one texture for all frames, from all of them: what one camera shows while somebody turns.
+
+    Returns:
+        the share of the body's texels that no photograph shows; their colours are continued from those around.
+    """
+    observed = Observations(make.body.faces.numpy(), make.raster, OBSERVATIONS_OF_A_CLIP)
+    for number in tqdm(sorted(make.files), desc="texture", unit="frame"):
+        vertices, photographs = make.shown(number)
+        for picture in photographs:
+            observed.add(vertices, picture, make.as_published)
+    first, *others = (make.files[number] for number in sorted(make.files))
+    write_png(first, observed.picture(make.as_published))
+    for other in others:
+        link_or_copy(first, other)
+    return float((observed.covered & ~observed.seen).sum() / max(1, observed.covered.sum()))
 
 
 def photograph(path: Path, white: int = 255) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from data.actor_files import by_number, camera_files, read_cameras, read_pose, world_vertices
 from preparation.actor_overlap import HEIGHT, Compared
+from preparation.actor_seen import picture_of_seen
 from preparation.page import WORDS, add_commands
 from preparation.steps import Finding
 from util.files import folder_filled_atomically
@@ -69,6 +70,11 @@ def make_page(root: Path, findings: Sequence[Finding], compared: Sequence[Compar
                          for key in {getattr(e, kind) for e in compared}}
                 page.add_table((title, "overlap"), [(str(key), f"{means[key]:.3f}")
                                                     for key in sorted(means, key=lambda key: means[key])])
+            write_png(temporary / "pictures/seen.png", picture_of_seen(root))
+            page.add_header("What photographs show")
+            page.add_text("The body at rest, from the front and from behind. Red is in no photograph: its colours are "
+                          "guessed, so views from there cannot be right.")
+            page.add_images([Media("pictures/seen.png", "front, back")], 2 * WIDTH)
         maps = [Media(f"../{kind}/{path.name}", f"{kind}, frame {number}") for kind in ("tex", "normal")
                 for number, path in _first_and_last(root / kind)]
         if maps:

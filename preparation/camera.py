@@ -194,7 +194,8 @@ def judged(names: list[str], size: tuple[int, int], links: list[Link], matrices:
                                    f"{PARALLAX:.0%} is harmless). "
                                    f"{'homographies.txt is the best fit; expect' if holds else 'Expect'} a blurred "
                                    "background and pieces of it in the layers. Take a part of the clip with less "
-                                   "motion"))
+                                   "motion; or a draft (--preset draft), which can make a background for each "
+                                   "frame"))
     if lost:
         findings.append(Finding(2, f"{len(lost)} frames could not be matched with any before them, the first is "
                                    f"{names[lost[0]]}: a cut, a blur, or nothing but people in sight. They are taken "

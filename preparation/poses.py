@@ -12,6 +12,7 @@ import json
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ from preparation.tracks import (
     tracked,
     without_short_gaps,
 )
-from util.clips import evenly_spread
+from util.clips import DEFAULT_FRAME_RATE, evenly_spread
 from util.command_line import int_at_least
 from util.errors import UserError
 from util.files import write_text
@@ -120,7 +121,8 @@ def run(job: Job) -> Outcome:
         people = [in_masks(present, [path.get(frame) for path in masks.values()], list(masks))
                   for frame, present in zip(frames, people)]
     least_score = LEAST_SCORE if poses in _ESTIMATORS else 0
-    people, camera = tracked(people, files)
+    rate = float(Fraction(facts_of_frames(job.root).get("frame_rate", DEFAULT_FRAME_RATE)))
+    people, camera = tracked(people, files, rate)
     found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
     people = found.chosen
     if poses == "mediapipe" and not masks:

@@ -70,12 +70,14 @@ def in_masks(people: list[Pose], paths: list[Path | None], numbers: list[int]) -
             for pose, i, other in zip(people, chosen, others)]
 
 
-def tracked(people: list[list[Pose]], files: dict[str, Path]) -> tuple[list[list[Pose]], np.ndarray | None]:
+def tracked(people: list[list[Pose]], files: dict[str, Path],
+            rate: float) -> tuple[list[list[Pose]], np.ndarray | None]:
     """Give an id to everybody who has none; larger than those that there are. What is nobody is dropped.
 
     Args:
         people: of each frame.
         files: the frames' pictures, as many.
+        rate: frames per second.
 
     Returns:
         the people, and how far the scene has moved in the picture since the first frame, [F, 2]; None: nobody was
@@ -96,7 +98,7 @@ def tracked(people: list[list[Pose]], files: dict[str, Path]) -> tuple[list[list
         if before is not None:
             shifts[number] = camera_shift(before, grey) / scale
         before = grey
-    ids = track([[pose.keypoints for pose in present] for present in unknown], _LONGEST_GAP, looks)
+    ids = track([[pose.keypoints for pose in present] for present in unknown], _LONGEST_GAP, looks, rate)
     known = [[pose for pose in present if pose.person is not None] for present in people]
     return [kept + [replace(pose, person=free + i) for pose, i in zip(present, numbers) if i != NOBODY]
             for kept, present, numbers in zip(known, unknown, ids)], shifts.cumsum(axis=0)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from data.actor_dataset import parse_views  # noqa: E402
 from data.actor_files import by_number, camera_files, read_cameras  # noqa: E402
-from preparation.actor_maps import TextureMaps, body_raster, make_maps, map_files  # noqa: E402
+from preparation.actor_maps import TextureMaps, body_raster, make_maps, make_one_texture, map_files  # noqa: E402
 from util.command_line import OneLineParser, int_at_least  # noqa: E402
 from util.errors import UserError, reported_in_one_line  # noqa: E402
 from vision.people.body_files import read_body  # noqa: E402
@@ -33,6 +33,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--as_published", action="store_true",
                         help="look half a pixel off, without perspective, from the world's origin, as the published "
                              "tool does")
+    parser.add_argument("--one_for_all", action="store_true",
+                        help="one texture for all frames, from all of them: for a single camera before which somebody "
+                             "turns; it replaces those that are there")
     parser.add_argument("--workers", type=int_at_least(1), default=os.cpu_count() or 1, metavar="N",
                         help="processes (default: one for each core)")
     parser.add_argument("--overwrite", action="store_true", help="make the maps anew that are there")
@@ -48,6 +51,11 @@ def main(argv: list[str] | None = None) -> None:
                        by_number(opt.dataroot / opt.load_rgb_name, "*"), places,
                        {view: (cameras[view][0].numpy(), cameras[view][1].numpy()) for view in views}, opt.white,
                        opt.as_published)
+    if opt.one_for_all:
+        unseen = make_one_texture(make)
+        print(f"{next(iter(files.values())).parent}: one texture for {len(files)} frames; no photograph shows "
+              f"{100 * unseen:.0f} % of it")
+        return
     made = make_maps(make, "texture maps", opt.workers, opt.overwrite)
     print(f"{next(iter(files.values())).parent}: {made} texture maps made, {len(files) - made} were there")
 

@@ -77,9 +77,11 @@ def body_files() -> BodyFiles:
                          weights / weights.sum(1, keepdims=True), data["joints"].astype(float))
 
 
-def posed(angles: np.ndarray, yaw: float = 0.0, translation: tuple[float, float, float] = (0, 0, 0)) -> Pose:
-    """Forward kinematics of angles [24, 3], for a person turned by `yaw` (radians) about y."""
-    joints = body_files().joints
+def posed(angles: np.ndarray, yaw: float = 0.0, translation: tuple[float, float, float] = (0, 0, 0),
+          joints: np.ndarray | None = None) -> Pose:
+    """Forward kinematics of angles [24, 3], for a person turned by `yaw` (radians) about y; `joints` [24, 3] at rest
+    are the body's where none are given."""
+    joints = body_files().joints if joints is None else joints
     rotations = Rotation.from_rotvec(angles).as_matrix()
     globals_ = np.tile(np.eye(4), (len(PARENTS), 1, 1))
     for joint, parent in enumerate(PARENTS):

@@ -4,7 +4,9 @@ Pixels are those of the double-size frame 1; integer coordinates are pixel centr
 z away from the camera. Colours are RGB in [0, 1].
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,6 +15,9 @@ from datasets.synthetic.solids import rgb
 
 EYE = 2.1  # height of the camera, metres
 WALL = 8.5  # distance of the walls, metres
+POTS, TREES, SKY = 7.7, 14.0, 60.0  # and of what stands before and behind them, where the camera walks
+GROUND = np.array([0, 1 / EYE, 0])
+"""As a plane of the world; see `upright`."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +41,36 @@ class View:
         """World points [..., 3] to pixels [..., 2]."""
         return self.centre + self.focal / points[..., 2:] * (points[..., :2] * (1, -1) + (0, EYE))
 
+    @property
+    def lens(self) -> np.ndarray:
+        """What takes points (x right, y down, z away, from the camera) to homogeneous pixels, [3, 3]."""
+        return np.array([[self.focal, 0, self.centre[0]], [0, self.focal, self.centre[1]], [0, 0, 1]])
+
     def reach(self, z: float) -> float:
         """Half the width of what the frame shows at a distance, metres."""
         return self.width / 2 * z / self.focal
 
 
+def upright(z: float) -> np.ndarray:
+    """The plane at a distance from the camera of frame 1: what its points (x right, y down, z away) give 1 with."""
+    return np.array([0, 0, 1 / z])
+
+
 class Painting:
     """A picture of some rectangle of the plane of frame 1, at `density` pixels per frame pixel."""
 
-    def __init__(self, view: View, bounds: tuple[int, int, int, int], density: int):
-        """bounds: left, top, right, bottom, in frame pixels; the right and bottom ones are left out."""
+    def __init__(self, view: View, bounds: tuple[int, int, int, int], density: int, distance: float = WALL):
+        """bounds: left, top, right, bottom, in frame pixels; the right and bottom ones are left out. What stands
+        upright in it is at a distance, metres."""
         left, top, right, bottom = bounds
         self.view, self.density, self.corner = view, density, (left, top)
         self.pixels = np.zeros(((bottom - top) * density, (right - left) * density, 3), np.float32)
         self.leaves = np.zeros(self.pixels.shape[:2], np.float32)  # 1 where leaves are seen
         self.u = (left + (np.arange(self.pixels.shape[1]) + 0.5) / density - 0.5)[None, :].astype(np.float32)
         self.v = (top + (np.arange(self.pixels.shape[0]) + 0.5) / density - 0.5)[:, None].astype(np.float32)
-        scale = view.focal / WALL
-        self.scale = scale * density  # canvas pixels per metre on the wall
-        self.x = (self.u - view.centre[0]) / scale  # on the wall
+        scale = view.focal / distance
+        self.scale = scale * density  # canvas pixels per metre on the wall, or what else is at that distance
+        self.x = (self.u - view.centre[0]) / scale
         self.y = EYE - (self.v - view.centre[1]) / scale
         self.base = int(np.searchsorted(-self.y[:, 0], 0))  # the first row of the ground
 
@@ -101,6 +117,67 @@ def draw_scene(view: View, bounds: tuple[int, int, int, int], density: int, rng:
         if mirror and not after:
             _reflect(canvas)
     return np.clip(canvas.pixels, 0, 1), canvas.leaves
+
+
+class Plane(NamedTuple):
+    """A part of the scene that is flat.
+
+    Attributes:
+        picture: premultiplied RGBA, float32 [rows, columns, 4] in [0, 1]; RGB, where it is all there is.
+        leaves: where its leaves are, [rows, columns], 0 or 1.
+        corner: (x, y) of the picture in frame 1.
+        normal: [3], of the plane, as `upright` says.
+    """
+
+    picture: np.ndarray
+    leaves: np.ndarray
+    corner: tuple[int, int]
+    normal: np.ndarray
+
+
+def draw_planes(view: View, area: Callable[[np.ndarray], tuple[int, int, int, int]], density: int,
+                rng: np.random.Generator) -> list[Plane]:
+    """Draw the scene without people for a camera that walks: sky, trees, walls, ground and pots, from back to front.
+
+    Args:
+        area: left, top, right, bottom of what is ever seen of a plane, pixels of frame 1; the last two are left out.
+        density: picture pixels per frame pixel.
+    """
+    side = rng.choice((-1, 1))
+    corner, far = side * rng.uniform(0.2, 1.0), 12.0
+    house, garden = sorted((side * far, corner)), sorted((corner, -side * far))
+    leaves = rgb(rng.choice(["4f7f3a", "5d8a3c", "3f7a4a"]))
+    seeds = rng.integers(2 ** 32, size=5)
+
+    def trees(canvas: Painting, rng: np.random.Generator) -> None:
+        for x in np.arange(-far, far, 1.4):
+            _tree(canvas, rng, x + rng.uniform(-0.4, 0.4), leaves)
+
+    def walls(canvas: Painting, rng: np.random.Generator) -> None:
+        _garden_wall(canvas, rng, *garden)
+        _climber(canvas, rng, corner - side * rng.uniform(1, 3), leaves * (1.05, 1.1, 0.8))
+        _house(canvas, rng, *house)
+
+    def ground(canvas: Painting, rng: np.random.Generator) -> None:
+        _ground(canvas, rng, polished=False)
+
+    def pots(canvas: Painting, rng: np.random.Generator) -> None:
+        for x in np.arange(-far / 2, far / 2, 1.9):
+            if rng.uniform() < 0.65:
+                _plant(canvas, rng, x + rng.uniform(-0.3, 0.3), leaves)
+
+    planes = []
+    for paint, distance, normal, seed in zip((_sky, trees, walls, ground, pots), (SKY, TREES, WALL, WALL, POTS), (
+            upright(SKY), upright(TREES), upright(WALL), GROUND, upright(POTS)), seeds):
+        bounds = area(normal)
+        over_black, over_white = Painting(view, bounds, density, distance), Painting(view, bounds, density, distance)
+        over_white.pixels[:] = 1
+        for canvas in (over_black, over_white):
+            paint(canvas, np.random.default_rng(seed))
+        alpha = 1 - (over_white.pixels - over_black.pixels).mean(axis=-1)
+        picture = np.dstack([over_black.pixels, alpha]).clip(0, 1)
+        planes.append(Plane(picture, over_black.leaves, bounds[:2], normal))
+    return planes
 
 
 def swayed(scene: np.ndarray, leaves: np.ndarray, reach: float, seconds: float, rng: np.random.Generator) -> np.ndarray:

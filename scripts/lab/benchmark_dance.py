@@ -61,11 +61,14 @@ BASE = ["--model", "vid2vid", "--dataset_mode", "dance", "--gpu_ids", "-1"]
 METHODS = {
     "fast": ["--preset", "fast"],
     "published": ["--flow_net", "dis", "--no_vgg"],
-    "per frame": ["--preset", "fast", "--ngf", "32", "--n_epochs", "0", "--n_epochs_decay", "0", "--niter_single",
-                  "1000"],
+    "per frame": ["--preset", "fast", "--ngf", "32", "--lambda_L1", "0", "--n_epochs", "0", "--n_epochs_decay", "0",
+                  "--niter_single", "1000"],
+    "per frame L1": ["--preset", "fast", "--ngf", "32", "--n_epochs", "0", "--n_epochs_decay", "0", "--niter_single",
+                     "1000"],
 }
 """Options of what is trained. The published teachers of flow and likeness need weights that not everybody has; the
-preset does without them too."""
+preset does without them too. Generators of single frames are half as wide as --ngf says; one is as published, one
+compares pixel by pixel as the preset does."""
 AROUND = 10  # pixels of the matte within which flicker is measured
 STEPS = 10**6
 SHOWN = 4
@@ -89,8 +92,8 @@ class Truth(NamedTuple):
     poses: np.ndarray
 
 
-def main() -> None:
-    """Learn, measure, write figures and a picture."""
+def main(argv: list[str] | None = None) -> None:
+    """Learn, measure, write figures and a picture. Options of train.py may follow, for all methods."""
     parser = OneLineParser(description="Measure how well a dancer is learned in a given time.")
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="folder for data and results (required)")
@@ -98,7 +101,7 @@ def main() -> None:
     add("--methods", nargs="*", default=list(METHODS), choices=list(METHODS), help="what is trained (default: all)")
     add("--height", type=int_at_least(64), default=160, metavar="PX", help="of frames (default: 160)")
     add("--seed", type=int_at_least(0), default=1, metavar="N", help="of the sample (default: 1)")
-    opt, given = parser.parse_known_args()
+    opt, given = parser.parse_known_args(argv)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     keep_freed_memory()

@@ -14,6 +14,7 @@ import test as test_program
 import train
 from data import full_size
 from data.dataroot import Dataroot
+from data.decomposition import backgrounds_of_their_own, decompose
 from data.full_size import FullSizeClip
 from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
@@ -136,6 +137,34 @@ def test_a_background_that_is_alive_is_what_the_frames_show(folder):
     background = read_image(folder / "alive_own/images/0003_rgba_l0.png", "RGB")
     frame = read_image(folder / "clip/rgb/0003.png", "RGB")
     assert (cv2.absdiff(background, frame).max(axis=-1) <= 1).mean() > 0.5
+
+
+def test_what_people_hide_before_a_camera_that_walks_comes_from_full_size_frames(tmp_path):
+    root = make_sample(tmp_path / "clip", frames=14, width=128, height=80, own_scale=2, people=1, shadow="none",
+                       camera="walk")
+    made, names = decompose(root, False, 14), Dataroot.open(root).frames
+    backgrounds, _, _ = backgrounds_of_their_own(np.stack(made.frames[:]), np.asarray(made.people[1])[None])
+    for frame, name in enumerate(names):
+        opaque = np.full((80, 128), 255, np.uint8)
+        person = (255 * made.person_alpha(1, frame)).round().astype(np.uint8)
+        for number, picture, alpha in ((0, backgrounds[frame], opaque), (1, made.frames[frame], person)):
+            write_png(tmp_path / f"small/images/{name}_rgba_l{number}.png", np.dstack([picture, alpha]))
+    clip = FullSizeClip(Dataroot.open(root), LayerFolder.open(tmp_path / "small"))
+    assert clip.is_alive and clip.completion is not None
+    clip.write(tmp_path / "own")
+    off, sharp = {"own": [], "enlarged": []}, {"own": [], "enlarged": [], "true": []}
+    for frame, name in enumerate(names):
+        truth = read_image(root / f"gt/bg/{name}.png", "RGB").astype(float)
+        behind = read_image(root / f"mask/01/{name}.png", "L") > 127
+        own = read_image(tmp_path / f"own/images/{name}_rgba_l0.png", "RGB")
+        ways = ("own", own), ("enlarged", cv2.resize(backgrounds[frame], (256, 160)))
+        for way, picture in ways:
+            off[way].append(np.square(picture - truth)[behind].mean())
+        for way, picture in (*ways, ("true", truth)):
+            sharp[way].append(np.abs(cv2.Laplacian(picture.astype(np.float32), cv2.CV_32F))[behind].mean())
+    own, enlarged, true = (np.mean(one) for one in sharp.values())
+    assert enlarged < 0.6 * true and 0.75 * true < own < 1.25 * true
+    assert np.mean(off["own"]) < 1.5 * np.mean(off["enlarged"])  # what is sharp is punished for half a pixel
 
 
 class Killed(BaseException):

@@ -16,7 +16,7 @@ from data.dataroot import read_homographies
 from datasets.make_sample import Content, SampleClip, make_sample
 from datasets.synthetic.motion import Jump, Loop, Mover, Style
 from datasets.synthetic.person import plain
-from datasets.synthetic.scene import View
+from datasets.synthetic.scene import GROUND, WALL, View, upright
 from datasets.synthetic.solids import ball, cast_shadow, limb, render
 from util.errors import UserError
 from util.images import read_image
@@ -30,6 +30,7 @@ KINDS = {
     "moving": {"seed": 3, "people": 2, "camera": "moving"},
     "windy": {"seed": 5, "people": 2, "sway": 1.0, "shake": 0.5, "flicker": 2.0, "build": "wide", "touch": True},
     "shaded": {"seed": 1, "people": 2, "shadow_on_people": True},
+    "walk": {"seed": 2, "people": 2, "camera": "walk", "shake": 0.2},
     "both": {"seed": 4, "people": 1, "camera": "moving", "mirror_floor": True, "shadow": "none"},
 }
 
@@ -204,6 +205,26 @@ def test_homographies_carry_the_scene_of_frame_one_to_every_frame(clips):
         off = np.abs(moved - frame)[clear == 1]
         assert off.size > 10000 and off.mean() < 5
     assert np.abs(first - frame)[clear == 1].mean() > 4 * off.mean()
+
+
+def test_a_camera_that_walks_sees_near_and_far_things_move_unlike():
+    """Ground, walls and trees each move by a homography of their own, and by no other's."""
+    clip = SampleClip(View(192, 128), 6, Content(camera="walk"))
+    first, last = clip.background(0), clip.background(5)
+    moved = {name: cv2.warpPerspective(first, clip.motion(plane, 5), (192, 128))
+             for name, plane in (("ground", GROUND), ("walls", upright(WALL)))}
+    off = {name: np.abs(picture - last).mean(axis=-1)[:, 30:-30] for name, picture in moved.items()}
+    ground, walls = slice(110, 128), slice(40, 75)
+    assert off["ground"][ground].mean() < 0.02 < 0.04 < off["walls"][ground].mean()
+    assert off["walls"][walls].mean() < 0.03 < 0.06 < off["ground"][walls].mean()
+    assert np.abs(last - first).mean() > 0.05
+
+
+def test_a_walking_camera_has_no_homographies_and_no_mirror(clips, tmp_path):
+    assert not (clips["walk"] / "homographies.txt").exists() and not (clips["walk"] / "gt/bg.png").exists()
+    with pytest.raises(UserError, match="--mirror_floor: found with --camera walk"):
+        make_sample(tmp_path / "clip", **SMALL, camera="walk", mirror_floor=True)
+    assert not (tmp_path / "clip").exists()
 
 
 def clear_of_people(clip, name):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from vision.layers import effects
+from vision.layers import closed_form, effects
 
 RNG = np.random.default_rng(0)
 
@@ -103,3 +103,60 @@ def test_an_effect_is_his_who_stands_in_it_and_nobodys_far_from_all():
     assert not share[:, :, 2, 30].any()  # twenty cells from both: the reach is 3, and at 6 nothing is left
     distance = effects.geodesic_distance(alpha[0], masks[0, 0])[4, 14]
     assert share[:, 0, 4, 14].sum() == pytest.approx(2 - distance / (0.15 * 20), abs=1e-4) and 3 < distance < 6
+
+
+def walkers():
+    """Two who walk side by side, one tall with a wide hat, one small: masks [2, F, h, w], and y of their ground."""
+    masks = np.zeros((2, 20, 44, 90), np.float32)
+    for frame in range(20):
+        x = 12 + 2 * frame
+        masks[0, frame, 6:9, x - 4:x + 5] = masks[0, frame, 9:31, x - 1:x + 2] = 1
+        masks[1, frame, 20:37, x + 3:x + 6] = masks[1, frame, 26:28, x + 2:x + 3 + frame % 5] = 1
+    return masks, np.tile([[30.0], [36.0]], (1, 20))
+
+
+@pytest.mark.parametrize("shadow", [(1.1, 0.3), (-0.7, 0.1), (1.9, -0.25), (0.0, 1.0)])
+def test_the_light_is_found_that_casts_the_shadows(shadow):
+    masks, ground = walkers()
+    alpha = 0.5 * np.max([shadows_of(person, feet, shadow) for person, feet in zip(masks, ground)], axis=0)
+    light = effects.find_light(alpha, masks, ground)
+    np.testing.assert_allclose(light.shadow, shadow, atol=0.1)
+    assert light.weight == effects.LIGHT_WEIGHT
+    assert effects.find_light(alpha, masks[:1], ground[:1]).weight == 0  # of one person alone there is nothing to tell
+
+
+def test_effects_that_are_nobodys_shadow_tell_of_no_light():
+    masks, ground = walkers()
+    alpha = np.zeros(masks.shape[1:], np.float32)
+    alpha[::2, 2:5, 70:88] = 0.4
+    light = effects.find_light(alpha, masks, ground)
+    assert light.weight == 0 and (light.expected(masks[:, 0], ground[:, 0]) == 1).all()
+
+
+def test_a_mirror_image_in_the_ground_is_below_the_feet():
+    masks, ground = walkers()
+    image = shadows_of(masks[0], ground[0], (0, 1))[0]
+    assert image[30 + 5, 12] > 0.5 and image[30 - 5, 12] < 0.01
+
+
+def shadows_of(masks, ground, light):
+    return effects.cast_shadows(effects.Casters.of(masks, ground), light, 0.7)
+
+
+def test_of_two_who_walk_side_by_side_each_has_the_shadow_of_his_shape():
+    masks, ground = walkers()
+    own = np.stack([shadows_of(person, feet, (0.9, 0.15)) for person, feet in zip(masks, ground)])
+    alpha = 0.5 * own.max(axis=0)
+    modes = [effects.pose_modes(RNG.normal(size=(20, 3)).astype(np.float32), 4)] * 2  # poses tell nothing
+    share = effects.effect_assignment(alpha, masks, modes, cell=4)
+    beside = masks.max(axis=0) < 0.05
+    for k in range(2):
+        mine = beside & (own[k] > 0.3) & (own[1 - k] < 0.05)
+        assert (share[k] * alpha)[mine].sum() > 0.9 * alpha[mine].sum()
+
+
+def test_layers_are_together_as_dark_as_the_frame_whoever_shares_a_shadow():
+    alpha, share = np.float32([[0.8, 0.8], [0.3, 0.0]]), np.float32([[[0.5, 1], [0.2, 0.5]], [[0.5, 0], [0.8, 0.5]]])
+    each = closed_form.shared_out(alpha, share) / 255
+    np.testing.assert_allclose(1 - (1 - each).prod(axis=0), alpha, atol=0.006)
+    np.testing.assert_allclose(each[:, 0], [[1 - 0.2 ** 0.5, 0.8], [1 - 0.2 ** 0.5, 0]], atol=0.003)

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from vision.geometry.canvas import Canvas
-from vision.layers.matte_refinement import attached, enclosed, evidence_of_scene, refined_mattes
+from vision.layers.matte_refinement import (
+    attached,
+    coded_colours,
+    colour_histograms,
+    enclosed,
+    evidence_of_scene,
+    refined_mattes,
+)
 
 FRAMES, HEIGHT, WIDTH = 24, 128, 192
 CLOTHES = ((190, 60, 50), (60, 70, 190))
@@ -63,7 +70,8 @@ def pierced(mask):
     each(lambda mask: cv2.erode(mask, np.ones((5, 5), np.uint8))),
     each(lambda mask: cv2.dilate(mask, np.ones((7, 7), np.uint8))),
     each(lambda mask: np.roll(mask, (2, -3), (0, 1))), each(pierced),
-], ids=["eroded", "dilated", "shifted", "holes"])
+    each(lambda mask: cv2.GaussianBlur(cv2.erode(mask, np.ones((3, 3), np.uint8)) // 5 * 4, (0, 0), 1)),
+], ids=["eroded", "dilated", "shifted", "holes", "unsure"])
 def test_masks_that_are_wrong_become_mattes_with_a_third_of_the_error(clip, worse):
     frames, mattes = clip
     given = worse(mattes)
@@ -115,6 +123,17 @@ def test_what_is_far_from_somebody_is_not_his_and_what_is_over_a_small_gap_is():
     kept = attached(mask, core) & mask
     assert kept[40:44, 42:60].all() and not kept[10:20, 80:90].any()
     assert attached(mask, np.zeros_like(core)).all()
+
+
+def test_colours_are_known_of_masks_that_are_never_sure_and_all_alike_without_any():
+    frames = np.full((2, 40, 60, 3), 200, np.uint8)
+    frames[:, 10:30, 20:30] = (20, 60, 120)
+    priors = np.zeros((2, 2, 40, 60), np.uint8)
+    priors[:, 0, 10:30, 20:30] = 204  # frames before layers
+    scene, mine, nobodys = colour_histograms(frames, priors)
+    dark, bright = coded_colours(frames[0])[[20, 0], [25, 0]]
+    assert mine[dark] > 500 and mine[bright] == 0 and scene[bright] > 500 and scene[dark] == 0
+    assert (nobodys == 1).all()
 
 
 def test_holes_are_what_is_enclosed():

@@ -6,7 +6,7 @@ import pytest
 from vision.geometry.canvas import Canvas
 from vision.layers.closed_form import solve
 from vision.layers.matte_refinement import refined_mattes
-from vision.layers.standing_still import doubtful, left_out
+from vision.layers.standing_still import at_his_place, doubtful, left_out
 
 FRAMES, HEIGHT, WIDTH = 16, 64, 96
 BODY, ARM = np.s_[16:60, 40:56], np.s_[24:44, 56:64]
@@ -96,3 +96,17 @@ def test_nobody_who_walks_makes_the_scene_doubtful():
     for f in range(FRAMES):
         masks[0, f, 16:60, 5 * f:5 * f + 12] = 255
     assert not doubtful(frames, masks, masks.max(axis=0) == 0).any()
+
+
+def test_a_mask_that_lost_all_but_the_legs_or_turned_around_has_not_gone_away():
+    masks = np.zeros((6, 64, 96), np.uint8)
+    usual, beside = np.zeros((2, 64, 96), bool)
+    usual[16:60, 40:56] = beside[12:64, 34:62] = True
+    masks[0, 16:60, 40:56] = 255
+    masks[1, 50:60, 42:50] = 255  # legs alone
+    masks[2, 16:60, 30:46] = 255  # half a step to the side
+    masks[3, 16:60, 14:30] = 255  # one body away
+    masks[5, 16:60, 40:56] = 255
+    assert at_his_place(masks, usual, beside).tolist() == [True, True, True, False, False, True]
+    masks[3] = 0
+    assert at_his_place(masks, usual, beside).all()  # in the frames without a mask he stands as before and after

@@ -98,6 +98,16 @@ def test_people_who_hide_each_other_leave_and_come_back_are_known_by_their_looks
     assert share > 0.9 and purity > 0.95 and count <= ids <= count + 2
 
 
+def test_people_of_whom_only_three_frames_a_second_are_seen_are_known_as_well():
+    scores = []
+    for seed in range(230, 236):
+        rng = np.random.default_rng(seed)
+        frames, looks, truth = (of_each[::8] for of_each in as_found(crossing(rng, 4, 200), rng))
+        scores.append([score(track(frames, 25, looks, rate), truth)[:2] for rate in (25 / 8, 25)])
+    (share, purity), (share_as_if_fast, _) = np.mean(scores, axis=0)
+    assert share > 0.92 and purity > 0.96 and share > share_as_if_fast + 0.04
+
+
 @pytest.mark.parametrize("seed", [210, 211, 212])
 def test_twins_in_like_clothes_who_pass_each_other_keep_their_ids(seed):
     rng = np.random.default_rng(seed)

@@ -16,6 +16,7 @@ from util.clips import evenly_spread
 from vision.geometry.flow import backward_warp, optical_flow, warp_frames
 from vision.layers import clean_plate, effects
 from vision.layers.clean_plate import LEVEL, grey
+from vision.layers.patch_filling import filled_by_patches
 from vision.layers.standing_still import Doubt, at_his_place, doubts
 
 CELL = 4  # pixels of a cell of the coarse grid
@@ -112,7 +113,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     crowded = np.asarray(~clear.any(axis=0))
     clear |= just_clear & crowded  # a pixel that is only ever seen next to people is better than none
     doubt = doubts(frames, masks, clear)
-    there = np.array([at_his_place(mask, usual) for mask, usual in zip(masks, doubt.usual)])
+    there = np.array([at_his_place(mask, *place) for mask, *place in zip(masks, doubt.usual, doubt.beside)])
     for f, visible in enumerate(clear):
         visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
     poses = [effects.pose_vectors(mask) for mask in masks]
@@ -138,6 +139,10 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     zone[inner] = region.zone * believed
     if flows is not None:
         plate = clean_plate.back_projected(plate, seen_frames, flows, clear, (zone == 0) & (seen > 0))
+    hidden = (seen == 0) & in_view.any(axis=0)
+    if hidden.any():
+        patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, seen == 0)
+        plate = np.where(hidden[..., None], patches * LEVEL, plate)
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
     return Solution(plate, float(np.median(missed)) if missed else 0.0, np.stack(poses), (rows, columns), under,
@@ -352,7 +357,8 @@ def remeasured_effects(image: np.ndarray, background: np.ndarray, people: np.nda
     unrest, weight = (cv2.GaussianBlur(one, (0, 0), EXPLAINED_AROUND * scale) for one in (nothing * changes, nothing))
     sure = np.where(weight > 1e-3, (RESTLESS[1] - unrest / np.maximum(weight, 1e-3)) / (RESTLESS[1] - RESTLESS[0]), 0)
     sure = sure.clip(0, 1)
-    return np.where(visible, sure * share * found + (1 - sure) * known, known).astype(known.dtype)
+    mine = 1 - (1 - found.clip(0, 0.99)) ** share  # as in `shared_out`
+    return np.where(visible, sure * mine + (1 - sure) * known, known).astype(known.dtype)
 
 
 def smooth_change(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float) -> np.ndarray:
@@ -434,8 +440,13 @@ def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, 
 
 
 def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The effects of each layer in a frame, uint8 [L, H, W]: `alpha` [H, W] of all, by the share [L, h, w] of each."""
-    return np.stack([(255 * alpha * fine(part, alpha.shape)).round().astype(np.uint8) for part in share])
+    """The effects of each layer in a frame, uint8 [L, H, W]: `alpha` [H, W] of all, by the share [L, h, w] of each.
+
+    Where shadows lie on each other, what one lets through the other darkens again: shares are exponents of that, so
+    that the layers together are as dark as the frame.
+    """
+    through = 1 - alpha.clip(0, 0.99)
+    return np.stack([(255 * (1 - through ** fine(part, alpha.shape))).round().astype(np.uint8) for part in share])
 
 
 def fine(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -5,12 +5,14 @@ gets lighter (light, a reflection), with the least alpha that explains the frame
 frames, usually on a coarse grid. Nothing here knows files, options or networks.
 """
 
+from itertools import product
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from scipy import ndimage
 
+from util.clips import evenly_spread
 from vision.layers.patches import Patch
 
 POSE_SIDE = 24  # pixels of a mask in its own box
@@ -21,6 +23,12 @@ DISTANCE_SCALE = 24.0  # pixels of geodesic distance at which it is e times less
 REACH = 0.15  # of the picture's height: geodesic distance at which an effect begins to be nobody's
 EM_ROUNDS = 10
 DECIDED = 3.0  # power of shares: what is more likely somebody's is nearly all his
+FARTHEST, HEIGHTS, STEP = 3.0, (-0.8, 1.3), 0.2  # of the shadow of something 1 high: x and y of its end, as first tried
+LIGHT_FRAMES, MOST_LIKELY = 24, 6  # frames in which they are tried; how many are looked at more closely
+PENUMBRA = 0.05  # of people's height: blur of the shadows that are expected
+UNEXPECTED = 0.05  # what is expected where nobody's shadow should be
+LIT_ALIKE = (0.3, 0.6)  # likeness of effects to shadows by one light from which on that tells anything; tells most
+LIGHT_WEIGHT = 2.0
 FAINTEST_LINK = 0.02  # alpha of a cell through which an effect is followed
 LEAST_TOUCH = 0.3  # share of an effect, over time, that touches somebody
 GAP = 7  # cells: a gap in the zone of effects that is closed, where a shadow hardly ever goes away
@@ -230,11 +238,13 @@ class Owners(NamedTuple):
     Attributes:
         depends: [L, h, w], how far the effect at a place depends on each person's pose.
         footprints: [L, 2h, 2w], where the effects of each are, around where he stands.
+        light: what casts their shadows.
         cell: pixels per cell.
     """
 
     depends: np.ndarray
     footprints: np.ndarray
+    light: "Light"
     cell: int
 
     def shares(self, alpha: np.ndarray, masks: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -248,7 +258,8 @@ class Owners(NamedTuple):
         way = ways(alpha, masks)
         expected = [footprint_at(footprint, place[None], alpha.shape)[0]
                     for footprint, place in zip(self.footprints, places)]
-        share = likely(beliefs(self.depends, way, self.cell), expected) ** DECIDED
+        belief = beliefs(self.depends, way, self.cell) * self.light.expected(masks, places[:, 1])
+        share = likely(belief, expected) ** DECIDED
         share /= share.sum(axis=0)
         return share * (2 - way.min(axis=0) / (REACH * alpha.shape[0])).clip(0, 1)
 
@@ -264,9 +275,9 @@ def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarr
 def find_owners(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], places: np.ndarray, cell: int) -> Owners:
     """Whose shadows and reflections are whose.
 
-    It is told by the way to each person through the effect, by whose pose it depends on, and by each person's effect
-    footprint: a shadow keeps its place with the person who casts it, and one sun shines on all. Footprints and
-    assignment are found together, by expectation maximization of a mixture.
+    It is told by the way to each person through the effect, by whose pose it depends on, by where one light for all
+    casts each person's shadow, and by each person's effect footprint: a shadow keeps its place with the person who
+    casts it. Footprints and assignment are found together, by expectation maximization of a mixture.
 
     Args:
         alpha: [F, h, w] of all effects.
@@ -277,7 +288,9 @@ def find_owners(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], p
     """
     series = alpha - alpha.mean(axis=0)
     depends = np.stack([explained_variance(series, own) for own in modes])
-    belief = np.stack([beliefs(depends, ways(effect, masks[:, f]), cell) for f, effect in enumerate(alpha)], axis=1)
+    light = find_light(alpha, masks, places[..., 1])
+    belief = np.stack([beliefs(depends, ways(effect, masks[:, f]), cell) * light.expected(masks[:, f], places[:, f, 1])
+                       for f, effect in enumerate(alpha)], axis=1)
     share = belief / belief.sum(axis=0)
     for round_ in range(EM_ROUNDS):
         own = [effect_footprint(alpha * part, place) for part, place in zip(share, places)]
@@ -286,7 +299,7 @@ def find_owners(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], p
         if round_ < EM_ROUNDS - 1:
             share = likely(belief, [footprint_at(one, place, alpha.shape[1:])
                                     for one, place in zip(footprints, places)])
-    return Owners(depends, footprints, cell)
+    return Owners(depends, footprints, light, cell)
 
 
 def ways(alpha: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -305,6 +318,131 @@ def likely(belief: np.ndarray, expected: list[np.ndarray]) -> np.ndarray:
     """Shares of the people by what is believed of each, [L, ...], and by the footprints that are expected of him."""
     share = belief * (np.stack(expected) + 1e-4)
     return share / share.sum(axis=0)
+
+
+class Light(NamedTuple):
+    """The one light that explains the effects of all people best, as far as any does.
+
+    Two people who walk side by side keep each other's shadow in the same place beside them; only its shape tells them
+    apart then.
+
+    Attributes:
+        shadow: (x, y) of the shadow of something 1 high, from its foot; (0, 1) makes mirror images in the ground.
+        blur: of shadows, in cells.
+        weight: of what it tells; 0: nothing.
+    """
+
+    shadow: tuple[float, float]
+    blur: float
+    weight: float
+
+    def expected(self, masks: np.ndarray, ground: np.ndarray) -> np.ndarray:
+        """How likely an effect is in the shadow of each person of a frame: [L, h, w].
+
+        Args:
+            masks: [L, h, w] in [0, 1].
+            ground: [L], y of the ground that each stands on.
+        """
+        if not self.weight:
+            return np.ones_like(masks)
+        return (cast_shadows(Casters.of(masks, ground), self.shadow, self.blur) + UNEXPECTED) ** self.weight
+
+
+def find_light(alpha: np.ndarray, masks: np.ndarray, ground: np.ndarray) -> Light:
+    """The light that casts people's shadows.
+
+    Args:
+        alpha: [F, h, w] of all effects.
+        masks: [L, F, h, w] of the people, in [0, 1].
+        ground: [L, F], y of the ground that each stands on.
+    """
+    heights = [(mask.max(axis=1) > 0.3).sum() for person in masks for mask in person if (mask > 0.3).any()]
+    if len(masks) < 2 or not heights or not alpha.any():
+        return Light((0, 0), 0, 0)
+    blur = max(PENUMBRA * float(np.median(heights)), 0.7)
+    used = evenly_spread(len(alpha), LIGHT_FRAMES)
+    every = masks[:, used].reshape(-1, *alpha.shape[1:])
+    casters = Casters.of(every, ground[:, used].ravel())
+    casters = casters._replace(picture=casters.picture % len(used), shape=alpha[used].shape)  # all people in one
+    shadow, likeness = best_light(alpha[used], casters, masks[:, used].max(axis=0) < 0.05, blur)
+    trust = (likeness - LIT_ALIKE[0]) / (LIT_ALIKE[1] - LIT_ALIKE[0])
+    return Light(shadow, blur, LIGHT_WEIGHT * float(np.clip(trust, 0, 1)))
+
+
+def best_light(alpha: np.ndarray, casters: "Casters", visible: np.ndarray,
+               blur: float) -> tuple[tuple[float, float], float]:
+    """The light whose shadows of people are most like the effects that are there.
+
+    Args:
+        alpha: [F, h, w] of all effects.
+        casters: the people in these frames.
+        visible: bool [F, h, w], where they cover nothing.
+        blur: of the shadows, in cells.
+
+    Returns:
+        (x, y) of the shadow of something 1 high from its foot, as `cast_shadows` wants it; and the likeness, from 0 to
+        1, the cosine of the angle between both series.
+    """
+    shown = alpha * visible
+    norm = np.square(shown).sum()
+
+    def likeness(light: tuple[float, float]) -> float:
+        expected = cast_shadows(casters, light, blur) * visible
+        return float((expected * shown).sum() / np.sqrt(max(np.square(expected).sum() * norm, 1e-9)))
+
+    tried = {light: likeness(light) for light in product(np.arange(-FARTHEST, FARTHEST + 0.01, STEP),
+                                                         np.arange(*HEIGHTS, STEP))}
+    for finer in (STEP / 2, STEP / 4):  # a long thin shadow may lie between those tried, so more than the best count
+        likely = sorted(tried, key=tried.__getitem__)[-MOST_LIKELY:]
+        around = {(x + dx, y + dy) for x, y in likely for dx, dy in product((-finer, 0, finer), repeat=2)} - set(tried)
+        tried |= {light: likeness(light) for light in around}
+    best = max(tried, key=tried.__getitem__)
+    return best, tried[best]
+
+
+class Casters(NamedTuple):
+    """The cells that people cover, each as something that casts a shadow.
+
+    Attributes:
+        shape: (N, h, w) of the pictures that they are in.
+        picture: which one.
+        x: the place in it.
+        ground: y of the ground below.
+        above: cells above the ground.
+        weight: share of the cell that is covered.
+    """
+
+    shape: tuple[int, ...]
+    picture: np.ndarray
+    x: np.ndarray
+    ground: np.ndarray
+    above: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, masks: np.ndarray, ground: np.ndarray) -> "Casters":
+        """Of masks [N, h, w] of somebody who stands on the ground at y [N]."""
+        picture, y, x = np.nonzero(masks > 0.3)
+        below = ground[picture]
+        return cls(masks.shape, picture, x, below, np.maximum(below - y, 0), masks[picture, y, x])
+
+
+def cast_shadows(casters: Casters, light: tuple[float, float], blur: float) -> np.ndarray:
+    """Where a light casts the shadows of people who stand on a plane: [N, h, w] in [0, 1].
+
+    What is z above the ground has its shadow z times `light` beside the foot.
+
+    Args:
+        light: x and y.
+        blur: standard deviation in cells.
+    """
+    count, height, width = casters.shape
+    x, y = (np.rint(start + share * casters.above).astype(int)
+            for start, share in zip((casters.x, casters.ground), light))
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    cells = ((casters.picture * height + y) * width + x)[inside]
+    shadows = np.bincount(cells, casters.weight[inside], count * height * width).reshape(casters.shape)
+    return np.stack([cv2.GaussianBlur(np.minimum(one, 1), (0, 0), blur) for one in shadows.astype(np.float32)])
 
 
 def ground_contact(masks: np.ndarray) -> np.ndarray:

@@ -10,12 +10,7 @@ from collections.abc import Callable, Iterable
 import cv2
 import numpy as np
 
-from vision.geometry.flow import backward_warp, optical_flow
-
 FEATHER = 1.5  # pixels of blur of the seam between what a frame shows and what is filled
-CORNERS, QUALITY, APART = 400, 0.01, 7.0  # most corners to track, how clear they are, pixels between them
-FEWEST_CORNERS = 12
-SMOOTH_FLOW = 12.0  # pixels of blur by which a flow goes on behind people
 Shown = tuple[np.ndarray, np.ndarray]
 """A picture, and where it shows the background: bool [H, W]."""
 
@@ -61,41 +56,6 @@ def filled_from_frames(frame: int, length: int, picture: np.ndarray, hidden: np.
     core = cv2.erode(hidden.astype(np.uint8), np.ones((5, 5), np.uint8))[..., None] > 0
     blended = np.where(core, filled, filled * weight + picture * (1 - weight))
     return blended.round().astype(np.uint8), unknown
-
-
-def registered(picture: np.ndarray, is_open: np.ndarray, other: np.ndarray, other_is_open: np.ndarray) -> Shown:
-    """Another picture as the camera of this one would have seen it, however near or far things are.
-
-    A homography by tracked corners beside people, then optical flow, which goes on smoothly behind people.
-
-    Args:
-        picture: the frame that is filled.
-        is_open: bool [H, W], where it shows the background.
-        other: the picture to be taken from.
-        other_is_open: bool [H, W].
-    """
-    first, second = (cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in (picture, other))
-    size = picture.shape[1::-1]
-    motion = np.eye(3)
-    corners = cv2.goodFeaturesToTrack(first, CORNERS, QUALITY, APART, mask=is_open.astype(np.uint8))
-    if corners is not None and len(corners) >= FEWEST_CORNERS:
-        tracked, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, None)  # type: ignore[call-overload]  # OpenCV's stubs want points
-        kept = found.ravel() == 1
-        if kept.sum() >= FEWEST_CORNERS:
-            fitted, _ = cv2.findHomography(corners[kept], tracked[kept], cv2.RANSAC, 3.0)
-            motion = motion if fitted is None else fitted
-    x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in size))
-    places = cv2.perspectiveTransform(np.stack([x, y], axis=-1).reshape(1, -1, 2), motion).reshape(*first.shape, 2)
-    moved = cv2.remap(second, places[..., 0], places[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    seen = cv2.remap(other_is_open.astype(np.uint8), places[..., 0], places[..., 1], cv2.INTER_NEAREST)
-    weight = (is_open & (seen > 0)).astype(np.float32)
-    flow = optical_flow(first, np.where(weight > 0, moved, first))
-    crowd = np.maximum(cv2.GaussianBlur(weight, (0, 0), SMOOTH_FLOW), 1e-3)[..., None]
-    around = cv2.GaussianBlur(flow * weight[..., None], (0, 0), SMOOTH_FLOW) / crowd
-    places += np.where(weight[..., None] > 0, flow, around) - np.stack([x, y], axis=-1)
-    shown = backward_warp(other, places)
-    visible = cv2.remap(other_is_open.astype(np.uint8), places[..., 0] + x, places[..., 1] + y, cv2.INTER_NEAREST)
-    return shown, visible > 0
 
 
 def exposed_alike(picture: np.ndarray, is_open: np.ndarray, other: Shown) -> Shown:

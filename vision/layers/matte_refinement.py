@@ -174,21 +174,26 @@ def scene_without_people(frames: Sequence[np.ndarray], priors: Sequence[np.ndarr
 
 def colour_histograms(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray]) -> np.ndarray:
     """How often each colour is the scene's near people, and each person's: float32 [1 + L, COLOURS ** 3], means of 1.
+
+    A person's are those of the pixels of which the masks are surest, however sure that is (a body that is drawn from a
+    pose never is). Of whom nothing is known, all colours are as likely.
     """
     counts = np.zeros((len(priors[0]) + 1, COLOURS ** 3), np.float32)
+    surest = SURE * np.max([masks.max(axis=(1, 2)) for masks in priors], axis=0)
     for frame, masks in zip(frames, priors):
         codes = coded_colours(frame)
         some = masks.max(axis=0)
         near = cv2.dilate(some, np.ones((31, 31), np.uint8)) > 127
         for number, prior in enumerate(masks, start=1):
-            counts[number] += np.bincount(codes[prior > SURE * 255], minlength=COLOURS ** 3)
+            counts[number] += np.bincount(codes[prior > max(surest[number - 1], HALF)], minlength=COLOURS ** 3)
         counts[0] += np.bincount(codes[near & (some < FREE * 255)], minlength=COLOURS ** 3)
     cube = counts.reshape(-1, COLOURS, COLOURS, COLOURS)
     for axis in (1, 2, 3):  # neighbouring colours count a little
         padded = np.concatenate([cube.take([0], axis), cube, cube.take([-1], axis)], axis)
         cube = (padded.take(range(COLOURS), axis) + 2 * cube + padded.take(range(2, COLOURS + 2), axis)) / 4
     counts = cube.reshape(len(counts), -1)
-    return counts / np.maximum(counts.mean(axis=1, keepdims=True), 1e-6)
+    means = counts.mean(axis=1, keepdims=True)
+    return np.where(means > 0, counts / np.maximum(means, 1e-6), 1)
 
 
 def coded_colours(frame: np.ndarray) -> np.ndarray:

@@ -116,7 +116,7 @@ def doubtful(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> np.n
         visible: bool [F, H, W], where nobody is by the masks.
     """
     doubt = doubts(frames, masks, visible)
-    there = np.array([at_his_place(mask, usual) for mask, usual in zip(masks, doubt.usual)])
+    there = np.array([at_his_place(mask, *place) for mask, *place in zip(masks, doubt.usual, doubt.beside)])
     return np.stack([doubt.at(there[:, f]) for f in range(len(frames))])
 
 
@@ -149,15 +149,20 @@ def doubts(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> Doubt:
     return doubt._replace(stirs=whole)
 
 
-def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray) -> np.ndarray:
+def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray, beside: np.ndarray) -> np.ndarray:
     """In which frames somebody stands where he mostly does: bool [F]; without a mask, if he does before and after.
+
+    His mask covers most of his place there, or is mostly beside it: a mask that holds his legs alone does not say that
+    he is somewhere else, and who has turned around has not gone away.
 
     Args:
         masks: uint8 [H, W] of each frame.
-        usual: bool [H, W], his place.
+        usual, beside: bool [H, W], his place and what is beside it.
     """
-    there = np.array([((mask > COVERED) & usual).sum() >= MOSTLY * usual.sum() if mask.max() > COVERED else np.nan
-                      for mask in masks], float)
+    def is_there(mask: np.ndarray) -> bool:
+        return (mask & usual).sum() >= MOSTLY * usual.sum() or (mask & beside).sum() >= MOSTLY * mask.sum()
+
+    there = np.array([is_there(mask > COVERED) if mask.max() > COVERED else np.nan for mask in masks], float)
     frames = np.flatnonzero(~np.isnan(there))
     if not len(frames):
         return np.zeros(len(there), bool)

@@ -90,17 +90,38 @@ def baked_texture(vertices: np.ndarray, faces: np.ndarray, raster: Raster, photo
     Returns:
         uint8 RGB [S, S, 3]; colours are continued around what the body covers, then comes black.
     """
-    covered: np.ndarray = np.greater_equal(raster.face, 0)
-    places = at_texels(vertices, faces, raster)[covered]
-    normals = normals_of_vertices(vertices, faces)
-    best = np.full((len(places), OBSERVATIONS), LEAST_FACING, dtype=np.float32)
-    colours = np.full((len(places), OBSERVATIONS, 3), np.nan, dtype=np.float32)
+    observed = Observations(faces, raster)
     for photograph in photographs:
+        observed.add(vertices, photograph, as_published)
+    return observed.picture(as_published)
+
+
+class Observations:
+    """What photographs show of a body's surface, of one instant or of several.
+
+    Attributes:
+        covered: bool [S, S], texels that the body has.
+    """
+
+    def __init__(self, faces: np.ndarray, raster: Raster, kept: int = OBSERVATIONS):
+        """Of faces [F, 3] and the raster of their texture coordinates; a texel's colour is the median of the `kept`
+        best."""
+        self.faces, self.raster = faces, raster
+        self.covered: np.ndarray = np.greater_equal(raster.face, 0)
+        count = int(self.covered.sum())
+        self._best = np.full((count, kept), LEAST_FACING, dtype=np.float32)
+        self._colours = np.full((count, kept, 3), np.nan, dtype=np.float32)
+
+    def add(self, vertices: np.ndarray, photograph: Photograph, as_published: bool = False) -> None:
+        """Look at a photograph of the body, whose vertices [V, 3] are in the world; `as_published` as of
+        `baked_texture`."""
+        faces, raster, covered, best = self.faces, self.raster, self.covered, self._best
+        places = at_texels(vertices, faces, raster)[covered]
         seen = visible_faces(vertices, faces, photograph)[raster.face[covered]]
         centre = photograph.camera_to_world[:3, 3]
         towards = np.broadcast_to(centre, vertices.shape) if as_published else centre - vertices
         towards = towards / np.linalg.norm(towards, axis=-1, keepdims=True).clip(1e-9)
-        facing = np.maximum(0, (normals * towards).sum(-1, keepdims=True))
+        facing = np.maximum(0, (normals_of_vertices(vertices, faces) * towards).sum(-1, keepdims=True))
         weight = np.where(seen, at_texels(facing, faces, raster)[covered][:, 0], 0)
         better = np.flatnonzero(weight > best.min(1))
         slot = best[better].argmin(1)
@@ -109,13 +130,24 @@ def baked_texture(vertices: np.ndarray, faces: np.ndarray, raster: Raster, photo
             at_vertices = projected(vertices, photograph.intrinsics, photograph.camera_to_world)[0]
             pixels = at_texels(at_vertices, faces, raster)[covered][better] - 0.5
         size = texel_sizes(vertices, faces, raster, photograph)[raster.face[covered]][better]
-        colours[better, slot] = looked_up(photograph.colours, pixels, size)
+        self._colours[better, slot] = looked_up(photograph.colours, pixels, size)
         best[better, slot] = weight[better]
-    known = np.amax(best, axis=1) > LEAST_FACING
-    picture, observed = np.zeros((*covered.shape, 3), dtype=np.uint8), covered.copy()
-    picture[covered] = np.rint(np.nan_to_num(np.nanmedian(np.where(known[:, None, None], colours, 0), axis=1)))
-    observed[covered] = known
-    return continued(picture, observed, covered, as_published)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Texels that a photograph shows, bool [S, S]."""
+        seen = self.covered.copy()
+        seen[self.covered] = np.amax(self._best, axis=1) > LEAST_FACING
+        return seen
+
+    def picture(self, as_published: bool = False) -> np.ndarray:
+        """The texture, as `baked_texture` returns it."""
+        seen = self.seen
+        known = seen[self.covered]
+        picture = np.zeros((*self.covered.shape, 3), dtype=np.uint8)
+        picture[self.covered] = np.rint(np.nan_to_num(np.nanmedian(np.where(known[:, None, None], self._colours, 0),
+                                                                   axis=1)))
+        return continued(picture, seen, self.covered, as_published)
 
 
 def visible_faces(vertices: np.ndarray, faces: np.ndarray, photograph: Photograph) -> np.ndarray:

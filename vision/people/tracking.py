@@ -20,6 +20,9 @@ from vision.people.looks import difference, mean_look
 
 NOBODY = -1
 """The id of what is no person of the clip."""
+PER_SECOND = 25
+"""Frames per second that what is said in frames here is meant for. Where a clip has fewer, more happens from one to the
+next."""
 _REACH, _REACH_PER_MISSED, _FARTHEST_REACH = 0.2, 0.01, 0.6
 """How far a joint moves from frame to frame, as a share of the person's size, and how much farther for each frame in
 which he was not seen."""
@@ -68,7 +71,7 @@ def likeness(first: np.ndarray, second: np.ndarray, reach: float | np.ndarray = 
 
 
 def track(frames: Sequence[Sequence[np.ndarray]], longest_gap: int,
-          looks: Sequence[np.ndarray] | None = None) -> list[list[int]]:
+          looks: Sequence[np.ndarray] | None = None, rate: float = PER_SECOND) -> list[list[int]]:
     """Give the people of all frames ids that stay the same.
 
     Args:
@@ -76,6 +79,7 @@ def track(frames: Sequence[Sequence[np.ndarray]], longest_gap: int,
         longest_gap: frames for which somebody who is out of sight is still expected where he would be. Who looks the
             same may be away for longer.
         looks: of each frame `vision.people.looks.looks_of` its skeletons.
+        rate: frames per second.
 
     Returns:
         for each frame the ids of its skeletons, from 0 in the order of their first frames; `NOBODY` for those that are
@@ -86,7 +90,8 @@ def track(frames: Sequence[Sequence[np.ndarray]], longest_gap: int,
         return [[] for _ in frames]
     seen = _Seen(np.stack([pose for present in frames for pose in present]).astype(float),
                  np.repeat(np.arange(len(frames)), counts),
-                 None if looks is None else np.concatenate([of_frame for of_frame in looks if len(of_frame)]))
+                 None if looks is None else np.concatenate([of_frame for of_frame in looks if len(of_frame)]),
+                 PER_SECOND / rate)
     doubled = np.concatenate([inside_surer(np.stack(present), None if looks is None else looks[frame])
                               for frame, present in enumerate(frames) if len(present)])
     tracks = [part for whole in _linked(seen, ~doubled) for part in _of_one_look(seen, whole)]
@@ -177,11 +182,21 @@ class _Seen(NamedTuple):
         poses: [N, 17, 3].
         when: [N], the frame of each.
         looks: [N, ...], what each looks like; None: not known.
+        step: how long it is from frame to frame, in `PER_SECOND`ths of a second.
     """
 
     poses: np.ndarray
     when: np.ndarray
     looks: np.ndarray | None
+    step: float = 1.0
+
+    def reach(self, frames: np.ndarray) -> np.ndarray:
+        """How far a joint may have moved in so many frames, for `likeness`."""
+        return np.minimum(_REACH + _REACH_PER_MISSED * np.maximum(frames * self.step - 1, 0), _FARTHEST_REACH)
+
+    def frames(self, span: float) -> int:
+        """How many frames of the clip take as long as so many of `PER_SECOND`; at least one."""
+        return max(round(span / self.step), 1)
 
 
 def _linked(seen: _Seen, usable: np.ndarray) -> list[np.ndarray]:
@@ -190,7 +205,7 @@ def _linked(seen: _Seen, usable: np.ndarray) -> list[np.ndarray]:
     awaited: list[list[int]] = []
     for frame in range(seen.when[-1] + 1):
         here = np.flatnonzero((seen.when == frame) & usable)
-        awaited = [members for members in awaited if frame - seen.when[members[-1]] <= _LINKED_FRAMES]
+        awaited = [members for members in awaited if frame - seen.when[members[-1]] <= seen.frames(_LINKED_FRAMES)]
         begun = set(range(len(here)))
         if awaited and len(here):
             alike = _alike_in_next(seen, awaited, here, frame)
@@ -216,7 +231,8 @@ def _alike_in_next(seen: _Seen, awaited: list[list[int]], here: np.ndarray, fram
     last = np.array([members[-1] for members in awaited])
     walked = np.stack([_moved(seen.poses[members[-1]], _speed(seen, members) * (frame - seen.when[members[-1]]))
                        for members in awaited])
-    alike = np.maximum(likeness(walked, seen.poses[here]), likeness(seen.poses[last], seen.poses[here]))
+    reach = seen.reach(np.ones(len(last)))
+    alike = np.maximum(likeness(walked, seen.poses[here], reach), likeness(seen.poses[last], seen.poses[here], reach))
     if seen.looks is None:
         return alike
     apart = difference(seen.looks[last][:, None], seen.looks[here])
@@ -293,9 +309,9 @@ def _costs_of_joins(seen: _Seen, one: np.ndarray, tracks: list[np.ndarray], long
     later = np.flatnonzero((away > 0) & ((away <= longest_gap + 1) | known))
     if not len(later):
         return costs
-    steps = np.minimum(away[later], _LONGEST_WALK)[:, None]
+    steps = np.minimum(away[later], seen.frames(_LONGEST_WALK))[:, None]
     end, starts = seen.poses[one[-1]], seen.poses[[tracks[i][0] for i in later]]
-    reach = np.minimum(_REACH + _REACH_PER_MISSED * (away[later] - 1), _FARTHEST_REACH)
+    reach = seen.reach(away[later])
     # They may have walked on, as fast as before or as after it, or have stopped: the best counts.
     speeds = np.stack([_speed(seen, tracks[i][::-1]) for i in later])
     back = np.concatenate([starts[..., :2] + (speeds * steps)[:, None], starts[..., 2:]], axis=-1)
@@ -327,7 +343,7 @@ def _with_doubled(seen: _Seen, tracks: list[np.ndarray], doubled: np.ndarray, lo
                 gap = seen.when[after] - seen.when[before]
                 share = (seen.when[index] - seen.when[before]) / gap
                 between = (1 - share) * seen.poses[before] + share * seen.poses[after]
-                alike = likeness(between[None], seen.poses[index][None])[0, 0]
+                alike = likeness(between[None], seen.poses[index][None], seen.reach(np.ones(1)))[0, 0]
                 if gap <= longest_gap + 1 and alike > best:
                     best, chosen = alike, (number, place)
         if chosen is not None:
@@ -345,7 +361,7 @@ def _likeness(first: np.ndarray, second: np.ndarray, reach: np.ndarray) -> np.nd
 
 def _speed(seen: _Seen, members: np.ndarray | list[int]) -> np.ndarray:
     """How far somebody moved per frame at a track's end, pixels [2]; backwards in time, too."""
-    some = list(members[-_SPEED_FRAMES - 1:])
+    some = list(members[-seen.frames(_SPEED_FRAMES) - 1:])
     if len(some) < 2:
         return np.zeros(2)
     middles = np.stack([_middle(seen.poses[i]) for i in some])
