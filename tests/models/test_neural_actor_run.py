@@ -173,3 +173,13 @@ def test_data_that_are_wrong_are_told_in_one_line(tmp_path, name, change, messag
         train.main(["--name", "run", *SMALL[:2], "--dataroot", str(folder), *SMALL[6:], *RAW, "--no_html",
                     "--max_update", "12", "--pixel_per_view", "16", "--subsample", "-1"])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (("--disable_texture", "--inputs_to_density", "skin:0:4", "--inputs_to_texture", "feat:0:8"),
+     "--begin_with_texture: there is no texture"),
+    (("--hierarchical_sampling",), "--skin_depth: leaves pieces"),
+    (("--inputs_to_density", "skin:0:4,height:3:2:b"), "height has a width of 2; with these options it is 1")])
+def test_what_does_not_go_with_the_fast_preset_is_told(arguments, message):
+    with pytest.raises(UserError, match=message):
+        begin("run", *FAST, *arguments)
