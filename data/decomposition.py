@@ -246,7 +246,7 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
                   "a guess is shown there", flush=True)
         shadows = {layer: Packed(canvas.lay(alpha, frame) for frame, alpha in enumerate(mine))
                    for layer, mine in zip(people, effects)}
-        return Decomposition(canvas, frames[0], people, shadows, frames, shows_hidden, bodies, orders,
+        return Decomposition(canvas, clip.laid(0), people, shadows, frames, shows_hidden, bodies, orders,
                              Packed(backgrounds))
     for layer, share in clip.never_seen_behind.items():
         if share > MUCH_HIDDEN and distributed.rank() == 0:
