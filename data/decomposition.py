@@ -28,7 +28,7 @@ from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import CELL, coarse, shared_out
 from vision.layers.effects import ASSIGNMENT_MODES, effect_assignment, pose_modes, pose_vectors
 from vision.layers.flow_completion import completed, wider
-from vision.layers.passing_shadows import measured, passing_shadows
+from vision.layers.passing_shadows import explained, measured, passing_shadows
 from vision.people.iuv import is_body
 from vision.people.person_mask import PERSON_MARGIN
 
@@ -280,6 +280,7 @@ def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np
 
     made, guessed = completed(frames, hidden, shadows)
     alpha = [measured(*one) for one in zip(frames, made, hidden, shaded)]
+    made, alpha = zip(*(explained(*one) for one in zip(frames, made, hidden, alpha)))
     count = min(ASSIGNMENT_MODES, len(frames) // 3)
     share = effect_assignment(np.stack([coarse(one) for one in alpha]),
                               np.stack([[coarse(mask) / 255 for mask in mattes] for mattes in people]),

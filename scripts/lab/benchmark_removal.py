@@ -13,7 +13,6 @@ there, one that flickers more than 1.
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 
 import cv2
@@ -80,7 +79,7 @@ class RemovalClip:
         self.true = Pictures(LayerFolder.open(path / "gt"), self.root.frames, self.root.metadata.size)
         self.made: Decomposition = decompose(self.root.path, (path / "homographies.txt").exists(), self.length)
         canvas = Canvas.of(self.root.camera_motion(), self.root.metadata.size)
-        covered = reduce(np.maximum, self.made.people.values())
+        covered = np.max([np.asarray(mattes) for mattes in self.made.people.values()], axis=0)
         median = median_background(np.stack(self.made.frames), covered == 0, canvas)
         self.medians = [canvas.seen(median, frame, cv2.INTER_CUBIC) for frame in range(self.length)]
 

@@ -330,7 +330,8 @@ def test_a_shadow_on_a_body_is_that_on_the_ground_where_body_and_ground_meet():
     tile = ball(np.array([0.0, 0.0, 0.0]), (0.5, 0.001, 0.1), plain(np.full(3, 0.5, np.float32)), np.eye(3))
     sheet, corner = clip._shaded([ball(np.array([-0.4, 0.5, -0.4]), (0.2, 0.2, 0.2), tile.paint, np.eye(3))], place)
     shade, body, at = clip._fallen_on([tile], place, sheet, corner)
-    on_ground, on_body, where = (clip._filmed(*picture, 0) for picture in ((sheet, corner), (shade, at), (body, at)))
+    on_ground, on_body, where = (clip._filmed(*picture, 0, GROUND)
+                                for picture in ((sheet, corner), (shade, at), (body, at)))
     assert np.count_nonzero(where == 1) > 100 and on_ground[where == 1].max() > 0.3
     assert np.abs(on_body - on_ground)[where == 1].max() < 0.06
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from vision.layers.passing_shadows import measured, passing_shadows
+from vision.layers.passing_shadows import explained, measured, passing_shadows
 
 FRAMES, HEIGHT, WIDTH = 24, 128, 192
 
@@ -47,3 +47,20 @@ def test_the_alpha_of_a_shadow_is_exact_over_a_background_that_is_known():
     inner = (cv2.erode(shadow[9], np.ones((7, 7), np.uint8)) > 0) & ~hidden[9]
     np.testing.assert_allclose(alpha[inner], 0.4, atol=0.05)
     assert not alpha[cv2.dilate(shadow[9], np.ones((25, 25), np.uint8)) == 0].any()
+
+
+def test_what_no_shadow_explains_is_the_frames_own_and_texture_that_is_a_pixel_beside_does_not_count():
+    rng = np.random.default_rng(4)
+    background = rng.integers(90, 110, (40, 60, 3)).astype(np.uint8)
+    alpha = np.zeros((40, 60), np.float32)
+    alpha[10:30, 5:25] = 0.4  # a shadow
+    alpha[10:30, 35:50] = 0.4  # another thing that is darker, but of another colour
+    frame = (np.roll(background, 1, axis=1) * (1 - alpha[..., None])).round().astype(np.uint8)
+    frame[10:30, 35:50] = (100, 30, 20)
+    hidden = np.zeros((40, 60), bool)
+    hidden[28:, 35:50] = True
+    found, left = explained(frame, background, hidden, alpha)
+    shadow, thing = np.s_[12:28, 7:23], np.s_[14:24, 39:46]
+    assert np.array_equal(found[shadow], background[shadow]) and np.array_equal(left[shadow], alpha[shadow])
+    assert np.array_equal(found[thing], frame[thing]) and left[thing].max() < 1e-6
+    assert np.array_equal(found[hidden], background[hidden]) and np.array_equal(left[hidden], alpha[hidden])

@@ -26,6 +26,8 @@ FEWEST = 2  # frames that must show a pixel
 FAINTEST = 0.1  # of the brightness: a change that is none; of twice that there is no doubt
 REACH = 0.35  # of the picture's height from a person, within which shadows are looked for
 SHARP = 1.0  # pixels of blur of the alpha that is measured
+AROUND = 7  # pixels of a side of what is held against a frame
+ALIKE = 16  # levels that a background in shadow may differ from the frame; from twice that on it is another thing
 INTO = 8  # pixels into what is next to people, to which a shadow goes on
 CELL = 4  # small pixels of a side of the cells in which a shadow is followed to a person
 
@@ -86,6 +88,30 @@ def measured(frame: np.ndarray, background: np.ndarray, hidden: np.ndarray, shad
     visible = shaded & ~hidden
     alpha, _ = shadow_and_light_alpha(frame * LEVEL, background * LEVEL, visible.astype(np.float32), SHARP)
     return extrapolated_to_people(np.where(visible, alpha, 0), ~hidden, wider(shaded, INTO))
+
+
+def explained(frame: np.ndarray, background: np.ndarray, hidden: np.ndarray, alpha: np.ndarray
+              ) -> tuple[np.ndarray, np.ndarray]:
+    """A background and its shadows, without those that do not explain the frame: there the frame is its own background.
+
+    What was followed past an edge of depth is not what is there, and no shadow makes it so.
+
+    Args:
+        frame, background: uint8 [H, W, 3].
+        hidden: bool [H, W], where people are, and what is next to them: the frame says nothing there.
+        alpha: [H, W] of shadows, in [0, 1].
+
+    Returns:
+        the background, uint8 [H, W, 3], and alpha [H, W].
+    """
+    shown = (background * (1 - alpha[..., None])).astype(np.float32)
+    away = np.abs(cv2.blur(shown - frame, (AROUND, AROUND))).max(axis=-1)  # what is a pixel beside its place is right
+    wrong = np.where(hidden, 0, ((away - ALIKE) / ALIKE).clip(0, 1)).astype(np.float32)
+    wrong = (cv2.blur(cv2.dilate(wrong, np.ones((5, 5), np.uint8)), (5, 5)) * ~hidden)[..., None]
+    left = alpha * (1 - wrong[..., 0])
+    # Of what the two show together some is replaced by the frame, and the background follows from that.
+    mixed = (shown + wrong * (frame - shown)) / np.maximum(1 - left, LEVEL)[..., None]
+    return mixed.clip(0, 255).round().astype(np.uint8), left
 
 
 def smoothed(flow: np.ndarray) -> np.ndarray:
