@@ -64,7 +64,10 @@ class Editor {
     this.pending[name] = requestAnimationFrame(() => { this.pending[name] = null; action(); });
   }
 
-  tell(text, kind = "") { Object.assign(find("#message"), {textContent: text, className: kind, title: text}); }
+  tell(text, kind = "") {
+    if (kind === "error") this.checking = null;  // what was asked for before has nothing to say over it
+    Object.assign(find("#message"), {textContent: text, className: kind, title: text});
+  }
 
   // ---- what is shown ------------------------------------------------------------------------------------------------
 

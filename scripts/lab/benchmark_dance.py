@@ -1,6 +1,6 @@
 """How well a dancer is learned in a given time, beside what any method must beat: docs/vid2vid/dance.md.
 
-    python scripts/lab/benchmark_dance.py --data /tmp/dance --minutes 10
+    python scripts/lab/benchmark_dance.py --data benchmark/dance --minutes 10
 
 Draws the sample dancer (datasets/make_vid2vid_sample.py dance), makes her dataset, and learns her by the presets, and
 frame by frame by a generator of single images (pix2pixHD), for the same time of the processor on one thread. What they

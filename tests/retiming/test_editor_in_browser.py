@@ -1240,6 +1240,13 @@ def test_mistakes_are_told_where_they_are_seen(page):
     page.until("document.querySelector('#message').textContent.includes('layers.1.gain: found 99')")
 
 
+def test_a_mistake_is_not_wiped_away_by_an_answer_to_something_earlier(page):
+    page.run("const checked = editor.check(); editor.tell('a mistake', 'error');"
+             "window.answered = false; checked.then(() => { window.answered = true; })")
+    page.until("window.answered")
+    assert page.message == "a mistake"
+
+
 def test_keys_that_the_page_does_not_know_survive(page):
     values = {"layers": {"others": {"saturation": 0}, "1": {"anchor": [0.1, 0.2], "ends": "hide"}}, "solo": [1, 2],
               "range": [2, 8]}
