@@ -330,7 +330,7 @@ def best_girth(body: BodyFiles, skeleton: Skeleton, fit: ClipFit, first: int,
             vertices = in_world(own, posed(fit.pose[k - first], joints=own.joints)._replace(
                 rotation=place[k][0], translation=place[k][1]))
             drawn = body_in_view(vertices, own.faces, View(camera, matrix, Path()), person.shape, scale)
-            overlaps.append((drawn & person).sum() / max(1, (drawn | person).sum()))
+            overlaps.append(int((drawn & person).sum()) / max(1, int((drawn | person).sum())))
         means[girth] = float(np.mean(overlaps))
     best = max(means, key=lambda girth: means[girth])
     return best, means[best]

@@ -63,7 +63,7 @@ def gradient_magnitude(alpha: np.ndarray) -> np.ndarray:
     """Gradient of a matte by Gaussian derivatives of sigma 1.4 with unit norm (Rhemann et al. 2009)."""
     x = np.arange(-4, 5)
     gauss = np.exp(-x ** 2 / (2 * 1.4 ** 2))
-    slope = x * gauss
+    slope: np.ndarray = x * gauss
     gauss, slope = gauss / np.linalg.norm(gauss), slope / np.linalg.norm(slope)
     return np.hypot(cv2.sepFilter2D(alpha, cv2.CV_32F, slope, gauss), cv2.sepFilter2D(alpha, cv2.CV_32F, gauss, slope))
 

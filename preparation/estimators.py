@@ -214,7 +214,7 @@ def still_background(paths: list[Path], most: int = 30) -> np.ndarray:
 def moving_boxes(picture: np.ndarray, background: np.ndarray) -> list[Box]:
     """Boxes around what differs from a background; none where most of the picture does, as the camera moves."""
     height = picture.shape[0]
-    moved = (cv2.absdiff(picture, background).max(axis=-1) > _MOVED).astype(np.uint8)
+    moved: np.ndarray = (cv2.absdiff(picture, background).max(axis=-1) > _MOVED).astype(np.uint8)
     if moved.mean() > _MOST_MOVING:
         return []
     moved = cv2.morphologyEx(moved, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))

@@ -6,7 +6,7 @@ in the frames, by masks or by what moves before the background, tells which pixe
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -118,7 +118,7 @@ def where_people_are(people: Sequence[Sequence[Pose]], files: dict[str, Path],
     chosen = [posed[i] for i in evenly_spread(len(posed), MOST_FRAMES)]
     height, width = read_image(files[names[chosen[0]]], "L").shape
     small = (min(max(8, round(width * _HEIGHT / height)), 8 * _HEIGHT), _HEIGHT)
-    pictures = {}
+    pictures: dict[int, Any] = {}
     for index in chosen if masks else sorted({*chosen, *evenly_spread(len(names), MOST_FRAMES).tolist()}):
         if masks:
             of_frame = [files_of[names[index]] for files_of in masks.values() if names[index] in files_of]

@@ -61,7 +61,7 @@ def test_every_argument_has_a_type_and_is_explained():
         assert signature.return_annotation is not inspect.Signature.empty
         for argument in signature.parameters.values():
             assert argument.annotation is not inspect.Parameter.empty
-            assert f"        {argument.name}: " in function.__doc__, f"{name}: {argument.name}"
+            assert f"    {argument.name}: " in inspect.cleandoc(function.__doc__), f"{name}: {argument.name}"
         assert "Returns:" in function.__doc__ and "UserError: " in function.__doc__
 
 

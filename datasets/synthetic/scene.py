@@ -101,12 +101,12 @@ def draw_scene(view: View, bounds: tuple[int, int, int, int], density: int, rng:
     corner = side * rng.uniform(0.2, 1.0)  # where the house ends and the garden wall begins
     wide = float(abs(canvas.x).max()) + 1
     house, garden = sorted((side * wide, corner)), sorted((corner, -side * wide))
-    leaves = rgb(rng.choice(["4f7f3a", "5d8a3c", "3f7a4a"]))
+    leaves = rgb(str(rng.choice(["4f7f3a", "5d8a3c", "3f7a4a"])))
     _sky(canvas, rng)
     for x in np.arange(garden[0], garden[1] + 1, 1.1):
         _tree(canvas, rng, x + rng.uniform(-0.4, 0.4), leaves)
     _garden_wall(canvas, rng, *garden)
-    _climber(canvas, rng, rng.uniform(*garden), leaves * (1.05, 1.1, 0.8))
+    _climber(canvas, rng, rng.uniform(garden[0], garden[1]), leaves * (1.05, 1.1, 0.8))
     _house(canvas, rng, *house)
     _ground(canvas, rng, polished=mirror)
     spots = np.arange(-wide, wide, 1.9) + rng.uniform(-0.3, 0.3)
@@ -146,7 +146,7 @@ def draw_planes(view: View, area: Callable[[np.ndarray], tuple[int, int, int, in
     side = rng.choice((-1, 1))
     corner, far = side * rng.uniform(0.2, 1.0), 12.0
     house, garden = sorted((side * far, corner)), sorted((corner, -side * far))
-    leaves = rgb(rng.choice(["4f7f3a", "5d8a3c", "3f7a4a"]))
+    leaves = rgb(str(rng.choice(["4f7f3a", "5d8a3c", "3f7a4a"])))
     seeds = rng.integers(2 ** 32, size=5)
 
     def trees(canvas: Painting, rng: np.random.Generator) -> None:
@@ -290,13 +290,13 @@ def _house(canvas: Painting, rng: np.random.Generator, left: float, right: float
     """A brick front with windows and a door."""
     rows, columns = canvas.wall(left, right, 0, 99)
     x, y = canvas.x[:, columns], canvas.y[rows]
-    brick = rgb(rng.choice(["a4573f", "b0714f", "96584a", "c29a6b"]))
+    brick = rgb(str(rng.choice(["a4573f", "b0714f", "96584a", "c29a6b"])))
     weather = 1 + 0.13 * _noise(rng, (y.size, x.size), 1.2 * canvas.scale)[..., None]
     canvas.pixels[rows, columns] = _bricks(rng, x, y, brick) * weather
     canvas.leaves[rows, columns] = 0
     _box(canvas, left, right, 0, 0.32, rgb("8f877c"))
     _box(canvas, left, right, 2.62, 2.74, rgb("cfc4b2"))
-    paint = rgb(rng.choice(["e9e4d8", "2f5d62", "6a3d3a", "33475b"]))
+    paint = rgb(str(rng.choice(["e9e4d8", "2f5d62", "6a3d3a", "33475b"])))
     start, door = left + rng.uniform(0.5, 0.9), rng.integers(2)
     for k, x0 in enumerate(np.arange(start, right - 1.1, 1.75)):
         if k % 3 == door:
@@ -354,10 +354,10 @@ def _garden_wall(canvas: Painting, rng: np.random.Generator, left: float, right:
     canvas.leaves[rows, columns] = 0
     weather = _noise(rng, (y.size, x.size), 0.9 * canvas.scale)[..., None]
     if rng.integers(2):
-        wood = rgb(rng.choice(["a27c54", "8b8378", "7f9a94"]))
+        wood = rgb(str(rng.choice(["a27c54", "8b8378", "7f9a94"])))
         canvas.pixels[rows, columns] = _boards(rng, x, y, wood) * (1 + 0.1 * weather)
     else:
-        canvas.pixels[rows, columns] = rgb(rng.choice(["e6d5b4", "dcb9a0", "cfd3c4"])) * (1 + 0.14 * weather)
+        canvas.pixels[rows, columns] = rgb(str(rng.choice(["e6d5b4", "dcb9a0", "cfd3c4"]))) * (1 + 0.14 * weather)
         plinth, _ = canvas.wall(left, right, 0, 0.45)
         canvas.pixels[plinth, columns] = _bricks(rng, x, canvas.y[plinth], rgb("9d6a50"))
     dapples = np.clip(4 * _noise(rng, (y.size, x.size), 0.5 * canvas.scale), 0, 1) * np.clip((y - 0.3) / 1.4, 0, 1)
@@ -372,7 +372,7 @@ def _ground(canvas: Painting, rng: np.random.Generator, polished: bool) -> None:
     z = np.broadcast_to(z, x.shape)
     size, tone_of, joint_colour = (((0.7, 0.7), 0.05, "8d867c") if polished else
                                    [((0.75, 0.5), 0.09, "857a69"), ((0.3, 0.22), 0.12, "7d7264")][rng.integers(2)])
-    stone = rgb(rng.choice(["cfc8bb", "c9b79c", "bcb6ae"]))
+    stone = rgb(str(rng.choice(["cfc8bb", "c9b79c", "bcb6ae"])))
     tone, joint, up = _tiles(rng, x, z, size, 0.012 if polished else 0.022)
     colour = stone * (1 + tone_of * tone + 0.05 * (up - 0.5))[..., None]
     colour = np.where(joint[..., None], rgb(joint_colour), colour)
@@ -405,9 +405,9 @@ def _plant(canvas: Painting, rng: np.random.Generator, x: float, leaves: np.ndar
     canvas.pixels *= 1 - 0.4 * cv2.GaussianBlur(shade, (0, 0), 0.05 * canvas.scale)[..., None]
     rows, columns = canvas.wall(x - wide, x + wide, foot, foot + tall)
     across, up = (canvas.x[:, columns] - x) / wide, (canvas.y[rows] - foot) / tall
-    clay = rgb(rng.choice(["b5643f", "4c6a78", "d9cdb8"])) * (0.95 - 0.3 * across - 0.12 * across ** 2)[..., None]
+    clay = rgb(str(rng.choice(["b5643f", "4c6a78", "d9cdb8"]))) * (0.95 - 0.3 * across - 0.12 * across ** 2)[..., None]
     clay = np.broadcast_to(clay, (up.size, across.size, 3)) * np.where((up > 0.82) & (up < 0.86), 0.7, 1)[..., None]
     inside = abs(across) < np.where(up > 0.84, 1, 0.68 + 0.24 * up)
     canvas.pixels[rows, columns] = np.where(inside[..., None], clay, canvas.pixels[rows, columns])
-    blossom = rgb(rng.choice(["e86a6f", "f2c14e", "f6f1ea", "b784c9"])) if rng.integers(2) else None
+    blossom = rgb(str(rng.choice(["e86a6f", "f2c14e", "f6f1ea", "b784c9"]))) if rng.integers(2) else None
     _foliage(canvas, rng, (x, foot + tall + 0.22), rng.uniform(0.26, 0.36), leaves * (1.0, 1.05, 0.9), 260, blossom)

@@ -457,7 +457,7 @@ def lowest_place(mask: np.ndarray) -> tuple[float, float]:
     """x of the centre and y of the lowest point of a mask [h, w] in [0, 1]; nan where nobody is seen."""
     if not (mask > 0.3).any():
         return np.nan, np.nan
-    return np.average(np.arange(mask.shape[1]), weights=mask.sum(axis=0)), np.where(mask > 0.3)[0].max()
+    return float(np.average(np.arange(mask.shape[1]), weights=mask.sum(axis=0))), float(np.where(mask > 0.3)[0].max())
 
 
 def steady(places: np.ndarray) -> np.ndarray:
