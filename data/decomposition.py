@@ -47,8 +47,17 @@ def read_mattes(root: Dataroot) -> dict[int, np.ndarray]:
     Raises:
         UserError: there is neither, or a picture is missing.
     """
+    return {layer: np.asarray(mattes) for layer, mattes in packed_mattes(root, len(root.frames)).items()}
+
+
+def packed_mattes(root: Dataroot, length: int) -> dict[int, Packed]:
+    """`read_mattes` of the first `length` frames, in little memory: uint8 [H, W] of each.
+
+    Raises:
+        UserError: as `read_mattes`.
+    """
     layers, matte = matte_reader(root, root.metadata.size)
-    return {layer: np.stack([matte(layer, k) for k in range(len(root.frames))]) for layer in layers}
+    return {layer: Packed(matte(layer, frame) for frame in range(length)) for layer in layers}
 
 
 def matte_reader(root: Dataroot, size: tuple[int, int]) -> tuple[list[int], Callable[..., np.ndarray]]:
@@ -210,12 +219,11 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
         UserError: masks are missing.
     """
     root = Dataroot.open(path)
-    layers, matte = matte_reader(root, root.metadata.size)
+    mattes = packed_mattes(root, length)
     canvas = scene_canvas(root, use_homographies)
     frames = Pictures([root.file("rgb_256", frame) for frame in range(length)])
     files = [[root.file(name, frame) for name in root.folders] for frame in range(length)]
-    clip = ClipOnCanvas(canvas, frames, files, {layer: Packed(matte(layer, frame) for frame in range(length))
-                                                for layer in layers}, folder)
+    clip = ClipOnCanvas(canvas, frames, files, mattes, folder)
     people, solution = clip.people(), clip.solution
     shows_hidden = overlap(list(people.values()))
     bodies = {layer: [root.file(f"iuv/{layer:02d}", frame) for frame in range(length)] for layer in people
@@ -235,6 +243,7 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
                   "small shifts in time work well; a shadow that does not soon pass by stays in the background, and "
                   "somebody who is shifted far in time stands before what the camera sees now; "
                   f"{remedy}", flush=True)
+
         def found(_marks: np.ndarray) -> tuple[np.ndarray, ...]:
             return backgrounds_of_their_own(np.stack(frames[:]), np.stack([mattes[:] for mattes in people.values()]))
 

@@ -122,17 +122,15 @@ class ClipOnCanvas:
         marks.append(hashlib.blake2b(repr(canvas).encode(), digest_size=16).digest())
         if canvas.matrices is not None:
             marks.append(hashlib.blake2b(canvas.matrices.tobytes(), digest_size=16).digest())
-        windows = Windows(folder and folder / "closed_form", np.frombuffer(b"".join(marks), np.uint8), len(frames),
-                          max(WINDOW_PIXELS // area, 1))
-        self.windows = windows
+        self.windows = Windows(folder and folder / "closed_form", np.frombuffer(b"".join(marks), np.uint8), len(frames),
+                               max(WINDOW_PIXELS // area, 1))
 
     @cached_property
     def _found(self) -> tuple:
         def found(_marks: np.ndarray) -> tuple:
             laid = np.stack([self.laid(frame) for frame in self.sampled])
             in_view = np.stack([self.in_view(frame) for frame in self.sampled])
-            masks = np.stack([[self.canvas.lay(mattes[frame], frame) for frame in self.sampled]
-                              for mattes in self.mattes.values()])
+            masks = np.stack([self._given(frame) for frame in self.sampled], axis=1)
             looks = usual_looks(laid, masks, in_view)
             for f, frame in enumerate(laid):
                 masks[:, f] = with_missed(masks[:, f], left_out_of(frame, masks[:, f], in_view[f], looks))
@@ -161,8 +159,11 @@ class ClipOnCanvas:
 
     def masks(self, frame: int) -> np.ndarray:
         """The people of all layers on the canvas, with what their mattes leave out: uint8 [L, h, w]."""
-        masks = np.stack([self.canvas.lay(mattes[frame], frame) for mattes in self.mattes.values()])
-        return with_missed(masks, self._missed[frame]) if self._missed else masks
+        given = self._given(frame)
+        return with_missed(given, self._missed[frame]) if self._missed else given
+
+    def _given(self, frame: int) -> np.ndarray:
+        return np.stack([self.canvas.lay(mattes[frame], frame) for mattes in self.mattes.values()])
 
     @cached_property
     def _missed(self) -> Packed:
@@ -173,8 +174,7 @@ class ClipOnCanvas:
             return Packed()
 
         def missed(frame: int) -> tuple[np.ndarray]:
-            masks = np.stack([self.canvas.lay(mattes[frame], frame) for mattes in self.mattes.values()])
-            return left_out_of(self.laid(frame), masks, self.in_view(frame), looks),
+            return left_out_of(self.laid(frame), self._given(frame), self.in_view(frame), looks),
 
         return Packed(one for one, in self.windows.frames("left_out", missed, "masks"))
 
