@@ -42,8 +42,8 @@ from vision.geometry.rays import (  # noqa: E402
     sphere_hits,
 )
 
-RAYS_AT_ONCE, PAIRS_AT_ONCE = 512, 1 << 20
-FRAMES = 4
+RAYS_AT_ONCE, PAIRS_AT_ONCE = 512, 1 << 17
+WAYS, FRAMES = ("published", "here"), 4
 """Poses of each motion whose views are measured."""
 SMALL = ("--no_use_texture_encoder", "--inputs_to_texture",
          "feat:0:64,attnout:0:64,texture:0:3,ray:4:3:b", "--feature_embed_dim", "64", "--density_embed_dim", "64",
@@ -182,19 +182,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=5, metavar="N", help="whose speed is measured (default: 5)")
     parser.add_argument("--equal_steps", type=lambda text: [int(word) for word in text.split(",")], metavar="N,N",
                         help="after which quality is measured instead")
+    parser.add_argument("--only", choices=WAYS, help="of one way (default: both)")
     own, arguments = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
     opt = resolved(TrainOptions().parse([*COMMON, *(arguments if "--inputs_to_texture" in arguments else SMALL + (
         *arguments,))]))
+    ways = (own.only,) if own.only else WAYS
     if own.equal_steps:
         print("steps, way: seconds; held-out cameras: PSNR, SSIM; held-out poses: PSNR, SSIM")
-        rows = {name: learned(opt, name == "published", own.equal_steps) for name in ("published", "here")}
+        rows = {name: learned(opt, name == "published", own.equal_steps) for name in ways}
         for at, steps in enumerate(own.equal_steps):
             for name, found in rows.items():
                 seconds, quality_of = found[at]
                 print(f"{steps}, {name}: {seconds:.1f} s; " + "; ".join(
                     f"{of['psnr']:.2f} dB, {of['ssim']:.4f}" for of in quality_of.values()))
         return
-    figures = {name: measured(opt, name == "published", own.steps) for name in ("published", "here")}
+    figures = {name: measured(opt, name == "published", own.steps) for name in WAYS}
     print(f"{opt.dataroot}: {opt.fixed_num_samples} cuts of a ray")
     for kind, theirs, ours in zip(("training", "rendering"), *figures.values()):
         print(f"{kind}: {theirs:.0f} rays/s as published, {ours:.0f} here: {ours / theirs:.1f} times as fast")
