@@ -119,6 +119,17 @@ def test_the_actor_is_a_layer_of_her_clip_with_the_shadow_of_her_pose(clip, acto
         off.append(np.abs(layer[..., 3] - truth[..., 3]).mean())
         assert (made.background(frame) == true.background(frame)).all()
     assert np.mean(shares) > 0.5 and np.mean(off) < 0.06
+    new = tmp_path / "new"
+    for kind in ("transform", "tex"):
+        (new / kind).mkdir(parents=True)
+        for number, path in enumerate(sorted((actor / kind).iterdir())[::-1] + [sorted((actor / kind).iterdir())[0]]):
+            shutil.copy(path, new / kind / f"{100 + number:06d}{path.suffix}")
+    test_program.main(["--name", "her", "--into", str(clip / "gt"), "--dataroot", str(new), "--phase", "new"])
+    longer = LayerFolder.open(tmp_path / "results/her/new_latest")
+    assert longer.frames == [*made.frames, f"{FRAMES + 1:04d}"]  # which goes on before the last frame's background
+    for frame in (0, 3):
+        difference = np.abs(longer.layer(1, frame).astype(float) - made.layer(1, FRAMES - 1 - frame))
+        assert difference.mean() < 0.1
     with pytest.raises(UserError, match="--into: with another camera than the clip's"):
         test_program.main(["--name", "her", "--into", str(clip / "gt"), "--render_path_style", "circle"])
     retime.main(["--layers", str(results), "--freeze", "1:3-6", "--out", str(tmp_path / "frozen.mp4")])
