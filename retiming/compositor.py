@@ -8,6 +8,7 @@ import shlex
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -24,6 +25,7 @@ from util.media import Remark
 from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.video_reader import PicturesByTime
 from vision.geometry.homography import placement
+from vision.geometry.scene_motion import SceneMotion
 from vision.layers import patches as pixels
 from vision.layers.effects import scaled_effects
 from vision.layers.patches import Patch
@@ -33,6 +35,7 @@ from vision.people.person_mask import person_weight
 CACHE_BYTES = 256 * 2 ** 20
 DEEP_FILES = ("exr", "mov")
 """Endings of files that hold more than 8 bits of a channel, ProRes among them."""
+FOOT = 0.05  # of a person's height
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Compositor:
     Attributes:
         indices: per frame of the layers, its index in the clip.
         orders: per frame of the layers, their numbers from back to front.
-        registration: the camera's motion, by index in the clip; None: it stands still.
+        registration: the camera's motion, by index in the clip; None: it stands still, or walks (see `scene`).
         warnings: on other backgrounds that were read, a line each.
 
     Raises:
@@ -148,8 +151,10 @@ class Compositor:
         """What is drawn, without its opacity, as the camera of a source frame sees it; None: nothing."""
         def at(frame: int) -> Patch | None:
             patch = self.source(draw.layer, frame, draw.effects)
-            matrix = _composed(self._camera_motion(frame, camera), draw.placement)
-            return patch if patch is None or matrix is None else pixels.warped(patch, matrix, self.size)
+            if patch is None:
+                return None
+            matrix = _composed(self.motion(draw.layer, frame, camera), draw.placement)
+            return patch if matrix is None else pixels.warped(patch, matrix, self.size)
 
         patch = _between(at, draw.time, draw.interpolation)
         return patch if patch is None or draw.colour is None else pixels.coloured(patch, draw.colour)
@@ -159,6 +164,37 @@ class Compositor:
                     instance.interpolation, opacity, instance.effects.at(output), _colour(instance, output),
                     placement(self.size, (instance.x.at(output), instance.y.at(output)), instance.scale.at(output),
                               instance.flip, instance.anchor))
+
+    def motion(self, layer: int, source: int, camera: int) -> np.ndarray | None:
+        """The matrix [3, 3] from pixels of a layer in a source frame to where they belong in another; None: the same.
+
+        Before a camera that is registered, that is its motion; before one that walks, the scene's at the person's feet.
+        """
+        if self.registration is not None or source == camera or self.scene is None:
+            return self._camera_motion(source, camera)
+        return self.scene.between(self.feet(layer, source), source, camera)
+
+    @cached_property
+    def scene(self) -> SceneMotion | None:
+        """How the scene moves before a camera that walks; None: there is no such camera."""
+        length = self.facts.length
+        if self.registration is not None or all(self.background_file(frame) == self.background_file(0)
+                                                for frame in range(length)):
+            return None
+        scene = SceneMotion(self.background, length, self.size)
+        return scene if scene.walks else None
+
+    def feet(self, layer: int, frame: int) -> tuple[float, float]:
+        """The lowest place (x, y) of the person of a layer that is not empty; where none is known, of the layer."""
+        x, y, pixels = self.covered(layer, frame)
+        inside = pixels[..., 3] > 127
+        if self.knows_person(layer):
+            height, width = inside.shape
+            person = inside & (self.person_weight(layer, frame)[y:y + height, x:x + width] > 127)
+            inside = person if person.any() else inside
+        rows, columns = np.nonzero(inside if inside.any() else pixels[..., 3] > 0)
+        lowest = rows >= rows.max() - FOOT * (rows.max() - rows.min())
+        return x + float(columns[lowest].mean()), y + float(rows.max())
 
     def _camera_motion(self, source: int, camera: int) -> np.ndarray | None:
         """The homography [3, 3] from pixels of a source frame to those of another; None: the same."""

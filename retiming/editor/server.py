@@ -94,6 +94,7 @@ class Session:
         self.site = Site(
             self.page, page.TEMPLATE.files,
             {("picture", 2): self.picture, ("person", 2): self.person, ("replacement", 1): self.replacement,
+             ("path", 2): self.path,
              ("thumbnail", 2): self.thumbnail, ("sound", 0): self.sound,
              ("edit", 1): self.saved_edit, ("files", 0): self.files, ("progress", 0): self.progress,
              ("rendered", 0): self.rendered},
@@ -127,6 +128,10 @@ class Session:
     def person(self, layer: str, frame: str) -> Crop | None:
         """Where in it the person is."""
         return page.person(self.compositor, *self._place(layer, frame))
+
+    def path(self, layer: str, frame: str) -> dict:
+        """Where it belongs in all frames."""
+        return {"path": page.motion_path(self.compositor, *self._place(layer, frame))}
 
     def replacement(self, name: str) -> Crop:
         """What stands in the background's place."""

@@ -23,14 +23,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.actor_files import by_number, read_pose  # noqa: E402
 from datasets.make_actor_dataset import face_points  # noqa: E402
 from datasets.make_actor_sample import as_lines  # noqa: E402
-from datasets.synthetic.actor import HEAD, Actor, Pose, body_files, cameras, posed, training_motion  # noqa: E402
+from datasets.synthetic.actor import HEAD, LIGHT, Actor, Pose, body_files, cameras, posed, training_motion  # noqa: E402
 from util.errors import reported_in_one_line  # noqa: E402
 from util.files import write_text  # noqa: E402
 from util.images import write_png  # noqa: E402
+from vision.geometry.ground_shadow import Camera, GroundLight, cast_shadow  # noqa: E402
 from vision.geometry.raster import projected  # noqa: E402
 from vision.people.body_fitting import COCO_JOINTS  # noqa: E402
 from vision.people.coco import JOINTS  # noqa: E402
 
+WALL = 4.0
+"""Metres from the person to the wall."""
+SUN = GroundLight(0.0, (-LIGHT[0] / LIGHT[1], -LIGHT[2] / LIGHT[1]), 0.004, 0.5)
 RATE, SECONDS = 12, 6
 """Frames per second of the clip, and seconds of a whole turn."""
 UNSEEN_BY_COCO = (10, 11, 22, 23)
@@ -74,18 +78,26 @@ def coco_points(pose: Pose, face: np.ndarray) -> np.ndarray:
 
 
 def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: int = 0) -> None:
-    """Write a clip of the person who turns, and truth.npz: `joints` [F, 24, 3] and the camera."""
+    """Write a clip of the person who turns on paved ground in the sun, its true layers in gt/, and truth.npz: `joints`
+    [F, 24, 3] and the camera."""
     actor, random, face = Actor(256), np.random.default_rng(seed), face_points(body_files())
     intrinsics, place = cameras(8, 0, size)[1]
-    keypoints, joints = {}, []
+    keypoints, joints, plate = {}, [], ground_plate(intrinsics, place, size)
+    write_png(folder / "gt/bg.png", plate.round().astype(np.uint8))
     for k in tqdm(range(frames), desc="clip", unit="frame"):
         pose = turning(k / frames)
         surface = actor.surface(pose)
         rgba = actor.photograph(surface, actor.texture(pose, surface), intrinsics, place, (size, size))
-        alpha = rgba[..., 3:] / 255
-        write_png(folder / f"rgb_256/{k + 1:04d}.png",
-                  (rgba[..., :3] * alpha + (1 - alpha) * [120, 130, 110]).round().astype(np.uint8))
-        write_png(folder / f"mask/01/{k + 1:04d}.png", rgba[..., 3])
+        name, alpha = f"{k + 1:04d}.png", rgba[..., 3:] / 255
+        dark = cast_shadow(surface, actor.files.faces, SUN, Camera(intrinsics, place, (size, size)))[..., None]
+        whole = 1 - (1 - alpha) * (1 - dark)
+        write_png(folder / "rgb_256" / name,
+                  (rgba[..., :3] * alpha + (1 - alpha) * (1 - dark) * plate).round().astype(np.uint8))
+        write_png(folder / "mask/01" / name, rgba[..., 3])
+        for part, mask in (("person_01", alpha), ("shadow_01", dark)):
+            write_png(folder / "gt" / part / name, (255 * mask[..., 0]).round().astype(np.uint8))
+        write_png(folder / "gt/layer_01" / name, np.concatenate(
+            (rgba[..., :3] * alpha / whole.clip(1e-6), 255 * whole), -1).round().astype(np.uint8))
         pixels = projected(coco_points(pose, face), intrinsics, place)[0]
         pixels = pixels + random.normal(0, noise, pixels.shape)
         keypoints[f"{k + 1:04d}.png"] = [{"keypoints": np.c_[pixels, np.ones(JOINTS)].round(3).ravel().tolist(),
@@ -96,6 +108,18 @@ def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: in
         "alphapose_input_size": [size, size], "size_LR": [size, size], "n_textures": 25,
         "frame_rate": f"{max(1, round(frames / SECONDS))}/1"}))
     np.savez(folder / "truth.npz", joints=np.stack(joints), intrinsics=intrinsics, camera_to_world=place)
+
+
+def ground_plate(intrinsics: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+    """The scene without the person: ground of large stones before a plain wall, float64 [H, W, 3] in [0, 255]."""
+    y, x = np.mgrid[:size, :size]
+    ahead = np.stack(((x - intrinsics[0, 2]) / intrinsics[0, 0], (y - intrinsics[1, 2]) / intrinsics[1, 1],
+                      np.ones((size, size))), -1) @ place[:3, :3].T
+    depth = place[1, 3] / (-ahead[..., 1]).clip(1e-3)
+    across, along = (place[i, 3] + depth * ahead[..., i] for i in (0, 2))
+    stones = 12 * ((np.floor(across / 0.4) + np.floor(along / 0.4)) % 2) + 6 * np.sin(9 * across) * np.sin(7 * along)
+    ground = (ahead[..., 1] < 0) & (np.hypot(across, along) < WALL)
+    return np.where(ground[..., None], stones[..., None] + [150, 142, 128], [120, 130, 110])
 
 
 def similarity(points: np.ndarray, others: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
