@@ -20,7 +20,7 @@ from data.layer_folder import LayerFolder
 from data.masks import read_mask
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, LayerInstance
 from util.errors import UserError
-from util.images import read_image
+from util.images import read_image, to_8_bits, unit_range
 from util.media import Remark
 from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.video_reader import PicturesByTime
@@ -181,13 +181,14 @@ class Compositor:
         if self.registration is not None or all(self.background_file(frame) == self.background_file(0)
                                                 for frame in range(length)):
             return None
-        scene = SceneMotion(self.background, length, self.size)
+        scene = SceneMotion(lambda frame: to_8_bits(unit_range(self.background(frame))) if self.deep else
+                            self.background(frame), length, self.size)
         return scene if scene.walks else None
 
     def feet(self, layer: int, frame: int) -> tuple[float, float]:
         """The lowest place (x, y) of the person of a layer that is not empty; where none is known, of the layer."""
         x, y, pixels = self.covered(layer, frame)
-        inside = pixels[..., 3] > 127
+        inside = pixels[..., 3] > np.iinfo(pixels.dtype).max // 2
         if self.knows_person(layer):
             height, width = inside.shape
             person = inside & (self.person_weight(layer, frame)[y:y + height, x:x + width] > 127)
