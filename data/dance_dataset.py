@@ -34,7 +34,7 @@ ABOUT, PLATE = "dance.json", "plate.png"
 MAPS = 6
 KEPT_DRAWINGS = 128 * 2 ** 20
 """Bytes of drawn poses in memory: clips overlap, and drawing takes a quarter of a training step."""
-FAST = {"netG": "unet", "n_blocks": 4, "no_flow": True, "lambda_L1": 20.0, "lr_policy": "cosine", "lr": 0.001,
+FAST = {"netG": "unet", "n_blocks": 4, "no_flow": True, "lambda_L1": 200.0, "lr_policy": "cosine", "lr": 0.001,
         "n_epochs": 200, "n_epochs_decay": 0, "max_dataset_size": 50}
 """What `--preset fast` is with a dancer, beside the model's (docs/vid2vid/dance.md). Epochs are short, however long her
 clip is, so that their number can follow --budget."""

@@ -10,12 +10,15 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from util.clips import evenly_spread
+
 REACH = 3  # pixels on each side of the middle of a patch
 SMALLEST = 24  # pixels of the shorter side of the coarsest picture
 AROUND = 1.5  # sizes of the hole that is looked around for patches, at most
 LEAST_AROUND = 48  # and pixels
 ROUNDS = (8, 2)  # at the coarsest scale and at the finest
 FADE = 1.3  # factor by which a patch counts less for each pixel that it lies farther in
+MOST_TRIED = 4000
 TEXTURE = 7.0  # how many levels of colour count as much as one of change from pixel to pixel
 
 
@@ -63,11 +66,12 @@ def _filled(picture: np.ndarray, unknown: np.ndarray, empty: np.ndarray) -> np.n
         targets = cv2.dilate(hole.astype(np.uint8), patch) > 0
         rounds = round(ROUNDS[1] + (ROUNDS[0] - ROUNDS[1]) * level / max(levels, 1)) if levels else ROUNDS[0]
         depth = cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-        if made is None:
+        if made is None or matches is None:
             made = _from_the_rim(known, hole, gone, whole)
         else:
             matches = _enlarged(matches, size)
-            made = np.where(hole[..., None], cv2.resize(made, size, interpolation=cv2.INTER_CUBIC), known)
+            start = np.where(hole[..., None], cv2.resize(made, size, interpolation=cv2.INTER_CUBIC), known)
+            made = np.where(hole[..., None], _voted(start, targets, matches, FADE ** -depth, False), known)
         for last in range(rounds):
             matches = _matched(made, targets, whole, matches, rng)
             made = np.where(hole[..., None], _voted(made, targets, matches, FADE ** -depth, last == rounds - 1), known)
@@ -93,12 +97,13 @@ def _roughness(picture: np.ndarray, known: np.ndarray, side: int) -> np.ndarray:
 
 def _from_the_rim(known: np.ndarray, hole: np.ndarray, gone: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """A first filling, ring by ring from the rim inwards: each pixel is the middle of the patch that is most like what
-    is there already around it. All patches are tried, so the picture must be small."""
+    is there already around it, of at most `MOST_TRIED`."""
     made, left = known * ~gone[..., None], gone.copy()
     width = ((REACH, REACH), (REACH, REACH))
     side = 2 * REACH + 1
     patches = sliding_window_view(np.pad(made, (*width, (0, 0))), (side, side), axis=(0, 1))
     choices = np.argwhere(whole)
+    choices = choices[evenly_spread(len(choices), MOST_TRIED)]
     samples = patches[choices[:, 0], choices[:, 1]].reshape(len(choices), -1)
     squares = samples ** 2
     cross = np.ones((3, 3), np.uint8)
@@ -118,10 +123,8 @@ def _from_the_rim(known: np.ndarray, hole: np.ndarray, gone: np.ndarray, whole: 
     return np.where(hole[..., None], made, known)
 
 
-def _enlarged(matches: np.ndarray | None, size: tuple[int, int]) -> np.ndarray | None:
+def _enlarged(matches: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Matches of a coarser scale [h, w, 2] at a finer one: (y, x) of patches that may be alike."""
-    if matches is None:
-        return None
     factor = np.divide(size[::-1], matches.shape[:2])
     rows, columns = np.indices(size[::-1])
     row, column = (np.minimum((axis / one).astype(int), side - 1)
