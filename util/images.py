@@ -28,8 +28,9 @@ def read_image(path: Path | str, mode: str) -> np.ndarray:
     Raises:
         UserError: the file is missing, or not a whole image.
     """
-    with opened_image(path) as image:
-        return np.asarray(eight_bits(image).convert(mode))
+    with opened_image(path) as opened:
+        image = eight_bits(opened)
+        return np.asarray(image if image.mode == mode else image.convert(mode))  # which would copy it
 
 
 def read_deep_image(path: Path | str) -> np.ndarray:

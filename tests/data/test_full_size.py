@@ -129,14 +129,13 @@ def test_bits_beyond_8_go_through_layers_to_exr_prores_and_deep_png(folder, tmp_
     run(retime, folder, "--results_dir", folder / "results", "--range", "4-4", "--remove", "1", "--out",
         tmp_path / "plain")
     expected = read_image(tmp_path / "plain/0004.png", "RGB")
-    assert np.abs(read_image(tmp_path / "png8/0004.png", "RGB").astype(int) - expected).max() <= 2
-    for found in (next(VideoReader(tmp_path / "exr/0004.exr").frames(deep=True))[1],
-                  next(VideoReader(tmp_path / "retimed.mov").frames(deep=True))[1],
-                  read_all_bits(tmp_path / "png16/0004.png")):
-        assert found.dtype == np.uint16
-        assert steps(found, expected) == pytest.approx([0, 64, 128, 192], abs=20)
+    assert np.abs(read_image(tmp_path / "png8/0004.png", "RGB").astype(int) - expected).mean() < 0.8
     picture = read_all_bits(tmp_path / "png16/0004.png")
-    assert np.abs(next(VideoReader(tmp_path / "exr/0004.exr").frames(deep=True))[1] - picture.astype(int)).max() < 64
+    exr, mov = (next(VideoReader(tmp_path / name).frames(deep=True))[1] for name in ("exr/0004.exr", "retimed.mov"))
+    for found, close in ((picture, 12), (exr, 12), (mov, 40)):  # ProRes itself loses some
+        assert found.dtype == np.uint16
+        assert steps(found, expected) == pytest.approx([0, 64, 128, 192], abs=close)
+    assert np.abs(exr - picture.astype(int)).max() < 64
 
 
 def test_trained_layers_are_exported_at_that_size_where_it_is_asked_for(folder):
