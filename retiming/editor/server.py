@@ -232,7 +232,7 @@ class Session:
             edit = alone(edit, asked["layer"], self.compositor.facts.layers, "layer")
         if edit.replacement != place and self._in_the_way(place, asked):  # that is refused, not asked about
             return {"exists": place.name}
-        return self._start(edit, out, place, partial(render, self.compositor, edit, str(out)))
+        return self._start(edit, out, place, partial(render, self.compositor.for_files(ending), edit, str(out)))
 
     def _render_layers(self, asked: dict) -> dict:
         form, folder, edit = asked["layers"], self.folder / safe_name(asked.get("name")), self.edit(asked)
@@ -241,8 +241,8 @@ class Session:
         if self._in_the_way(folder, asked):
             return {"exists": folder.name}
         values = values_from_text(asked["edit"], "edit") if isinstance(asked["edit"], str) else asked["edit"]
-        return self._start(edit, folder, folder, partial(write_layers, self.compositor, edit, folder, form,
-                                                         asked.get("apart") is True, values))
+        return self._start(edit, folder, folder, partial(write_layers, self.compositor.for_files(form), edit, folder,
+                                                         form, asked.get("apart") is True, values))
 
     def _start(self, edit: Edit, out: Path, place: Path, work: Callable[[Callable], list[str]]) -> dict:
         with self.lock:

@@ -73,6 +73,8 @@ compares pixel by pixel as the preset does."""
 AROUND = 10  # pixels of the matte within which flicker is measured
 SHARES = 1 / 3, 1
 """When is measured, as shares of the time."""
+SOLID = 0.7
+"""Alpha from which on a layer shows the person, and not her shadow."""
 STEPS = 10**6
 SHOWN = 4
 
@@ -267,7 +269,7 @@ def figures_of(layers: np.ndarray, plate: np.ndarray, truth: Truth, meant: np.nd
                "shadow": shared(dark, true_dark, shadow)}
         if t:
             flow, believed = motion(true, truth.frames[t - 1])
-            ring = around(inside | truth.people[t - 1])
+            ring = around(inside | truth.people[t - 1] | (layers[t - 1:t + 1, ..., 3] > SOLID).any(axis=0))
             one |= {"temporal": warping_error(frame, frames[t - 1], flow, believed & inside),
                     "flicker": flicker(frame, frames[t - 1], true, truth.frames[t - 1], inside),
                     "noise": squared_error(frame, frames[t - 1], ring, levels),

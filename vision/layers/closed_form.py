@@ -79,7 +79,8 @@ class Solution(NamedTuple):
                    tolerance, float(window), arrays[9], Doubt(*arrays[10:13]),
                    Rest(*arrays[13:]) if arrays[13:] else None)
 
-    def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray) -> np.ndarray:
+    def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray,
+                known: "KnownMotion | None" = None) -> np.ndarray:
         """Alpha of all shadows and reflections of a frame, float32 [H, W].
 
         Args:
@@ -87,12 +88,15 @@ class Solution(NamedTuple):
             in_view: bool [H, W], where it shows the plate.
             covered: uint8 [H, W], masks of all people.
             there: bool [L], who stands where he mostly does (`standing_still.at_his_place`).
+            known: what `solve` found of the frame's motion.
         """
         visible = shown(covered, in_view, 2)
         visible |= shown(covered, in_view, 1) & self.crowded
         visible &= ~self.doubt.at(there)
         if self.rest is not None:
-            frame = backward_warp(*self.rest.motion(frame, visible))
+            if known is None or not np.array_equal(known.visible, visible):
+                known = KnownMotion(visible, *self.rest.motion(frame, visible))
+            frame = backward_warp(known.exposed, known.flow)
         alpha, visible = np.zeros(visible.shape, np.float32), visible[self.box]
         effect = effect_alpha(frame[self.box], visible, self.under, self.zone, self.lightens, self.tolerance,
                               self.window)
@@ -100,13 +104,28 @@ class Solution(NamedTuple):
         return alpha
 
 
-def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solution:
+class KnownMotion(NamedTuple):
+    """How a frame was moved, which takes long to find.
+
+    Attributes:
+        visible: bool [H, W], by which pixels that was found.
+        exposed, flow: as `Rest.motion` gives them.
+    """
+
+    visible: np.ndarray
+    exposed: np.ndarray
+    flow: np.ndarray
+
+
+def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
+          motions: list[KnownMotion] | None = None) -> Solution:
     """Find the clean plate, and what it takes to see effects over it.
 
     Args:
         frames: uint8 [F, H, W, 3], all of a clip, or some of them, evenly spread.
         in_view: bool [F, H, W], where a frame shows the plate.
         masks: uint8 [L, F, H, W], 255 on the people of each layer.
+        motions: a list, to which those of all frames are added, if there are any.
     """
     covered = masks.max(axis=0)
     clear, just_clear = (uncovered(covered, in_view, margin) for margin in (2, 1))
@@ -118,6 +137,8 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
         visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
     poses = [effects.pose_vectors(mask) for mask in masks]
     seen_frames, flows, rest = small_motion(frames, clear, poses)
+    if flows is not None and motions is not None:
+        motions += map(KnownMotion, clear, seen_frames, flows)
     frames, zone = seen_frames if flows is None else warp_frames(seen_frames, flows), rest.zone.copy()
 
     middle, seen = clean_plate.visible_quantile(frames, clear, 0.5)
