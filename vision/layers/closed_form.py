@@ -14,8 +14,9 @@ import numpy as np
 
 from util.clips import evenly_spread
 from vision.geometry.flow import backward_warp, optical_flow, warp_frames
-from vision.layers import clean_plate, effects
+from vision.layers import clean_plate, effect_owners, effects
 from vision.layers.clean_plate import LEVEL, grey
+from vision.layers.light import Light, find_light, place_of, steady
 from vision.layers.patch_filling import filled_by_patches
 from vision.layers.standing_still import Doubt, at_his_place, doubts
 
@@ -31,6 +32,8 @@ LARGEST_MOTION = 4.0  # pixels that small motion may be
 AT_REST = 0.03  # pixels of motion that are none
 EXPLAINED_AROUND = 4.0  # pixels of blur: what is judged together
 RESTLESS = (0.2, 0.4)  # share of what is beside effects that changes, too: as far as all right; nothing is seen
+LIT, CAST = 0.3, 0.1  # trust in a light from which on its shadows are looked for; of these shadows, what counts
+EVEN = 0.1  # shadow that is cast everywhere, so that effects go on under people where no light says how
 UNEXPLAINED = (0.28, 0.4)  # share of what the median misses that effects may miss: up to here all right; nothing is
 
 
@@ -50,6 +53,7 @@ class Solution(NamedTuple):
         window: pixels of least squares.
         crowded: bool [H, W], what is only ever seen next to people.
         doubt: what may be more of people than their masks.
+        light: what casts people's shadows.
         rest: what small motions are measured against; None: nothing moves or flickers.
     """
 
@@ -64,22 +68,24 @@ class Solution(NamedTuple):
     window: float
     crowded: np.ndarray
     doubt: Doubt
+    light: Light
     rest: "Rest | None"
 
     def arrays(self) -> tuple:
         """All of it as arrays and numbers, for `of_arrays`."""
         box = [end for part in self.box for end in (part.start, part.stop)]
-        return (*self[:3], np.array(box), *self[4:10], *self.doubt, *(self.rest or ()))
+        return (*self[:3], np.array(box), *self[4:10], *self.doubt, *self.light, *(self.rest or ()))
 
     @classmethod
     def of_arrays(cls, arrays: Sequence) -> "Solution":
         """A solution from its `arrays`."""
         plate, unexplained, poses, (top, bottom, left, right), under, zone, lightens, tolerance, window = arrays[:9]
         return cls(plate, float(unexplained), poses, (slice(top, bottom), slice(left, right)), under, zone, lightens,
-                   tolerance, float(window), arrays[9], Doubt(*arrays[10:13]),
-                   Rest(*arrays[13:]) if arrays[13:] else None)
+                   tolerance, float(window), arrays[9], Doubt(*arrays[10:13]), Light.of_arrays(*arrays[13:16]),
+                   Rest(*arrays[16:]) if arrays[16:] else None)
 
-    def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray) -> np.ndarray:
+    def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray,
+                cast: np.ndarray) -> np.ndarray:
         """Alpha of all shadows and reflections of a frame, float32 [H, W].
 
         Args:
@@ -87,6 +93,7 @@ class Solution(NamedTuple):
             in_view: bool [H, W], where it shows the plate.
             covered: uint8 [H, W], masks of all people.
             there: bool [L], who stands where he mostly does (`standing_still.at_his_place`).
+            cast: [H, W] in [0, 1], the shadows that `light` casts of the people in it.
         """
         visible = shown(covered, in_view, 2)
         visible |= shown(covered, in_view, 1) & self.crowded
@@ -96,7 +103,7 @@ class Solution(NamedTuple):
         alpha, visible = np.zeros(visible.shape, np.float32), visible[self.box]
         effect = effect_alpha(frame[self.box], visible, self.under, self.zone, self.lightens, self.tolerance,
                               self.window)
-        alpha[self.box] = extrapolated_to_people(np.abs(effect), visible, self.zone)
+        alpha[self.box] = extrapolated_to_people(np.abs(effect), visible, self.zone, cast[self.box])
         return alpha
 
 
@@ -117,7 +124,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     for f, visible in enumerate(clear):
         visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
     poses = [effects.pose_vectors(mask) for mask in masks]
-    seen_frames, flows, rest = small_motion(frames, clear, poses)
+    seen_frames, flows, rest, light = small_motion(frames, clear, masks)
     frames, zone = seen_frames if flows is None else warp_frames(seen_frames, flows), rest.zone.copy()
 
     middle, seen = clean_plate.visible_quantile(frames, clear, 0.5)
@@ -146,7 +153,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
     return Solution(plate, float(np.median(missed)) if missed else 0.0, np.stack(poses), (rows, columns), under,
-                    zone[inner], lightens[inner], tolerance[inner], window, crowded, doubt,
+                    zone[inner], lightens[inner], tolerance[inner], window, crowded, doubt, light,
                     rest if flows is not None else None)
 
 
@@ -190,7 +197,7 @@ class Rest(NamedTuple):
 
 
 def small_motion(frames: np.ndarray, clear: np.ndarray,
-                 poses: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None, Rest]:
+                 masks: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, Rest, Light]:
     """Flicker, shake and sway: how each frame is exposed and moved against the median frame, by optical flow.
 
     Where effects can be, a moving shadow would look like a moving ground: there the motion is that around. Where they
@@ -198,7 +205,7 @@ def small_motion(frames: np.ndarray, clear: np.ndarray,
 
     Returns:
         the frames without flicker; where what is in the median frame is in each of them, (x, y) pixels further,
-        [F, H, W, 2], or None where nothing moves or flickers; and what they were measured against.
+        [F, H, W, 2], or None where nothing moves or flickers; what they were measured against; and the light.
     """
     middle, _ = clean_plate.visible_quantile(frames, clear, 0.5)
     goal = grey(middle)
@@ -210,12 +217,14 @@ def small_motion(frames: np.ndarray, clear: np.ndarray,
     flows -= drift
     still = np.mean([np.mean(np.abs(flow) < AT_REST) for flow in flows]) >= 0.9
     if still and np.std(gains) < 0.002:
-        return frames, None, Rest(goal, drift, find_effect_zone(frames, clear, middle, poses))
+        zone, light = find_effect_zone(frames, clear, middle, masks)
+        return frames, None, Rest(goal, drift, zone), light
     steady = exposed if still else warp_frames(exposed, flows)
-    rest = Rest(goal, drift, find_effect_zone(steady, clear, middle, poses))
+    zone, light = find_effect_zone(steady, clear, middle, masks)
+    rest = Rest(goal, drift, zone)
     for flow, visible in zip(flows, clear):
         flow[:] = rest.smooth(flow, visible)
-    return exposed, flows, rest
+    return exposed, flows, rest, light
 
 
 def without_flicker(frame: np.ndarray, gain: np.floating) -> np.ndarray:
@@ -240,8 +249,20 @@ def small_flow(goal: np.ndarray, brightness: np.ndarray) -> np.ndarray:
 
 # ---- shadows and reflections ----------------------------------------------------------------------------------------
 
-def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, poses: list[np.ndarray]) -> np.ndarray:
-    """Where somebody may have an effect, float32 [H, W] in [0, 1]; `middle` is the median frame."""
+def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray,
+                     masks: np.ndarray) -> tuple[np.ndarray, Light]:
+    """Where somebody may have an effect.
+
+    There the scene depends on somebody's pose; or it is where the light casts shadows, if one light explains how the
+    scene gets darker and brighter. The light says so even where a shadow hardly comes or hardly goes away.
+
+    Args:
+        middle: the median frame.
+        masks: uint8 [L, F, H, W].
+
+    Returns:
+        float32 [H, W] in [0, 1], and the light.
+    """
     goal = grey(middle)
     usual = np.zeros(goal.shape, np.float32)
     for frame, visible in zip(frames, clear):
@@ -250,8 +271,14 @@ def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, 
     change = np.stack([coarse(((grey(frame * LEVEL) - goal) * visible - usual * visible).astype(np.float32))
                        for frame, visible in zip(frames, clear)])
     count = min(effects.ZONE_MODES, len(frames) // 3)
-    zone = effects.effect_zone(change, [effects.pose_modes(pose, count) for pose in poses])
-    return cv2.resize(zone, goal.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    zone = effects.effect_zone(change, [effects.pose_modes(effects.pose_vectors(mask), count) for mask in masks])
+    people = np.stack([[coarse(mask) / 255 for mask in person] for person in masks])
+    ground = in_cells(np.stack([steady(np.array([place_of(mask) for mask in person]))[:, 1] for person in masks]))
+    light = find_light(-change, np.stack([coarse(visible) for visible in clear]), people, ground)
+    if light.trust > LIT:
+        cast = np.max([light.cast(*one).max(axis=0) for one in zip(people, ground)], axis=0)
+        zone = np.maximum(zone, cv2.dilate((cast > CAST).astype(np.float32), effects.NEAR))
+    return cv2.resize(zone, goal.shape[::-1], interpolation=cv2.INTER_LINEAR), light
 
 
 def initial_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zone: np.ndarray, reach: np.ndarray,
@@ -419,28 +446,37 @@ def where_effects_explain(region: EffectRegion, plate: np.ndarray, median: np.nd
     return ((UNEXPLAINED[1] - left) / (UNEXPLAINED[1] - UNEXPLAINED[0])).clip(0, 1).astype(np.float32)
 
 
-def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndarray) -> np.ndarray:
-    """A frame's effect alpha [H, W] extrapolated into the band around people, where nothing can be measured."""
+def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndarray,
+                           cast: np.ndarray | float = 0.0) -> np.ndarray:
+    """A frame's effect alpha [H, W] extrapolated into the band around people, where nothing can be measured: as dark,
+    for the shadow that is `cast` there, as what is seen nearby is for what is cast there."""
     weight = visible.astype(np.float32)
-    near, crowd = cv2.GaussianBlur(alpha * weight, (0, 0), 2), cv2.GaussianBlur(weight, (0, 0), 2)
-    return np.where(visible, alpha, near / np.maximum(crowd, 0.05) * (crowd / 0.05).clip(0, 1) * (zone > 0))
+    shape = np.broadcast_to(np.float32(EVEN) + cast, alpha.shape).astype(np.float32)
+    near, usual = (cv2.GaussianBlur(one * shape * weight, (0, 0), 2) for one in (alpha, shape))
+    crowd = cv2.GaussianBlur(weight, (0, 0), 2)
+    darkest = cv2.dilate((alpha * weight).astype(np.float32), np.ones((9, 9), np.uint8))
+    found = np.minimum(near / np.maximum(usual, 0.05 * EVEN ** 2) * shape, darkest) * (crowd / 0.05).clip(0, 1)
+    return np.where(visible, alpha, found * (zone > 0))
 
 
-def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, poses: np.ndarray) -> effects.Owners:
+def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, poses: np.ndarray,
+                      light: Light) -> effect_owners.Owners:
     """Whose effects are whose, by the frames that a solution was found from.
 
     Args:
         alpha: [F, h, w] of all effects, on the coarse grid.
         masks: [L, F, h, w] in [0, 1].
-        places: [L, F, 2] by `effects.steady`.
-        poses: of the solution.
+        places: [L, F, 2] by `light.steady`.
+        poses, light: of the solution.
     """
-    count = min(effects.ASSIGNMENT_MODES, len(alpha) // 3)
-    return effects.find_owners(alpha, masks, [effects.pose_modes(pose[:, :-2], count) for pose in poses], places, CELL)
+    count = min(effect_owners.ASSIGNMENT_MODES, len(alpha) // 3)
+    modes = [effects.pose_modes(pose[:, :-2], count) for pose in poses]
+    return effect_owners.find_owners(alpha, masks, modes, places, light, CELL)
 
 
 def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The effects of each layer in a frame, uint8 [L, H, W]: `alpha` [H, W] of all, by the share [L, h, w] of each.
+    """The effects of each layer in a frame, uint8 [L, H, W]: `alpha` [H, W] of all, by the share of each,
+    [L, h, w] on any grid.
 
     Where shadows lie on each other, what one lets through the other darkens again: shares are exponents of that, so
     that the layers together are as dark as the frame.
@@ -452,6 +488,11 @@ def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:
 def fine(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A coarse grid [h, w] enlarged to pixels [H, W]."""
     return cv2.resize(cells, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def in_cells(pixels: np.ndarray) -> np.ndarray:
+    """Places in pixels, as places on the coarse grid."""
+    return (pixels + 0.5) / CELL - 0.5
 
 
 def coarse(picture: np.ndarray) -> np.ndarray:
