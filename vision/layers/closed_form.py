@@ -127,11 +127,14 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     seen_frames, flows, rest, light = small_motion(frames, clear, masks)
     frames, zone = seen_frames if flows is None else warp_frames(seen_frames, flows), rest.zone.copy()
 
-    middle, seen = clean_plate.visible_quantile(frames, clear, 0.5)
+    shaded = cast_in_frames(light, masks)
+    unshaded = clear & ~shaded
+    sure = shaded.any(axis=0) & (unshaded.sum(axis=0) >= np.maximum(TRUSTED * clear.sum(axis=0), 1))
+    middle, seen = clean_plate.visible_quantile(frames, np.where(sure, unshaded, clear), 0.5)
     noise = clean_plate.noise_level(frames, clear)
     window = float(np.clip(NARROWEST + 0.2 * (np.median(noise) / LEVEL - 0.5), NARROWEST, WIDEST))
     tolerance = np.maximum(TOLERANCE, 2.5 * noise / (1 + 3.5 * window))
-    plate, lightens = initial_plate(frames, clear, middle, zone, np.maximum(TOLERANCE, 2.5 * noise), seen == 0)
+    plate, lightens = initial_plate(frames, clear, middle, zone, np.maximum(TOLERANCE, 2.5 * noise), seen == 0, sure)
 
     rows, columns = bounding_slices(zone > 0)  # outside this box the plate is the median, and there are no effects
     part, inner = (slice(None), rows, columns), (rows, columns)
@@ -141,7 +144,8 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
     for _ in range(ROUNDS):
         part_plate = updated_plate(region, part_plate, known)
     plain = clean_plate.inpainted(middle, seen == 0)[inner]
-    believed = where_effects_explain(region, part_plate, plain)
+    mostly = ~sure & ((clear & shaded).sum(axis=0) > clear.sum(axis=0) / 2)  # there the median shows a shadow itself
+    believed = np.maximum(where_effects_explain(region, part_plate, plain), mostly[inner])
     plate[inner] = under = plain + (part_plate - plain) * believed[..., None]
     zone[inner] = region.zone * believed
     if flows is not None:
@@ -272,17 +276,29 @@ def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray,
                        for frame, visible in zip(frames, clear)])
     count = min(effects.ZONE_MODES, len(frames) // 3)
     zone = effects.effect_zone(change, [effects.pose_modes(effects.pose_vectors(mask), count) for mask in masks])
-    people = np.stack([[coarse(mask) / 255 for mask in person] for person in masks])
-    ground = in_cells(np.stack([steady(np.array([place_of(mask) for mask in person]))[:, 1] for person in masks]))
-    light = find_light(-change, np.stack([coarse(visible) for visible in clear]), people, ground)
-    if light.trust > LIT:
-        cast = np.max([light.cast(*one).max(axis=0) for one in zip(people, ground)], axis=0)
-        zone = np.maximum(zone, cv2.dilate((cast > CAST).astype(np.float32), effects.NEAR))
-    return cv2.resize(zone, goal.shape[::-1], interpolation=cv2.INTER_LINEAR), light
+    light = find_light(-change, np.stack([coarse(visible) for visible in clear]), *on_cells(masks))
+    zone = cv2.resize(zone, goal.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.maximum(zone, cast_in_frames(light, masks).any(axis=0)).astype(np.float32), light
+
+
+def on_cells(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Masks, uint8 [L, F, H, W], on the coarse grid, [L, F, h, w] in [0, 1], and y of the ground there, [L, F]."""
+    ground = np.stack([steady(np.array([place_of(mask) for mask in person]))[:, 1] for person in masks])
+    return np.stack([[coarse(mask) / 255 for mask in person] for person in masks]), in_cells(ground)
+
+
+def cast_in_frames(light: Light, masks: np.ndarray) -> np.ndarray:
+    """Where a light casts shadows of people in each frame, and a cell around: bool [F, H, W]; nowhere where it is not
+    trusted. `masks` are uint8 [L, F, H, W]."""
+    shape = masks.shape[1:]
+    if light.trust <= LIT:
+        return np.zeros(shape, bool)
+    cast = np.max([light.cast(*one) for one in zip(*on_cells(masks))], axis=0)
+    return np.stack([fine(cv2.dilate((one > CAST).astype(np.float32), effects.NEAR), shape[1:]) > 0.5 for one in cast])
 
 
 def initial_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zone: np.ndarray, reach: np.ndarray,
-                never: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+                never: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The plate before any effect is known: the median, and where effects can be a brightness that repeats.
 
     What is untouched repeats, what is touched varies. Effects darken more often than they brighten, so mean shift
@@ -292,6 +308,7 @@ def initial_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zon
     Args:
         reach: [H, W], the difference in brightness that is none.
         never: bool [H, W], what no frame shows.
+        sure: bool [H, W], where `middle` is of frames in which the light casts no shadow.
 
     Returns:
         the plate [H, W, 3], and where effects brighten, bool [H, W].
@@ -307,7 +324,7 @@ def initial_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zon
     lightens[inner] = (upper_around < 0.15 * mid_around) & (mid_around > 0.3)
     from_middle = lightens[inner] | (upper_share == 0)
     share = np.where(from_middle, mid_share, upper_share)
-    touched = (zone[inner] > 0.3) & (share > 0) & ~never[inner]
+    touched = (zone[inner] > 0.3) & (share > 0) & ~never[inner] & ~sure[inner]
     plate[inner] = np.where(touched[..., None], np.where(from_middle[..., None], mid, upper), plate[inner])
     trusted = ~never
     trusted[inner] &= ~touched | (share >= 0.2)
