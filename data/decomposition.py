@@ -242,7 +242,7 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
                   f"background, expected less than {100 * NO_PLATE:.0f} %; so each frame has a background of its own, "
                   "and what people hide is filled from the frames around. Mattes, the order of people, removal and "
                   "small shifts in time work well; a shadow that does not soon pass by stays in the background, and "
-                  "somebody who is shifted far in time stands before what the camera sees now; "
+                  "somebody who is shifted in time goes on at his place in the scene, as far as that is in sight; "
                   f"{remedy}", flush=True)
 
         def found(_marks: np.ndarray) -> tuple[np.ndarray, ...]:

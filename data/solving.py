@@ -25,7 +25,7 @@ from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.layers import closed_form, effects
 from vision.layers.clean_plate import LEVEL, MOST_SORTED
-from vision.layers.closed_form import Solution, coarse, fine, in_cells, solve
+from vision.layers.closed_form import KnownMotion, Solution, coarse, fine, in_cells, solve
 from vision.layers.light import place_of, steady
 from vision.layers.standing_still import Looks, at_his_place, left_out_of, usual_looks
 
@@ -118,6 +118,7 @@ class ClipOnCanvas:
                  folder: Path | None):
         self.canvas, self.frames, self.mattes, self.folder = canvas, frames, mattes, folder
         area = int(np.prod(canvas.size))
+        self._motions: list[KnownMotion] = []  # of all frames, where the scene was found just now, and from all
         self.sampled = evenly_spread(len(frames), max(MOST_SORTED, SOLVED_PIXELS // area))
         marks = [hashlib.blake2b(b"".join(path.read_bytes() for path in own), digest_size=16).digest() for own in files]
         marks.append(hashlib.blake2b(repr(canvas).encode(), digest_size=16).digest())
@@ -135,7 +136,8 @@ class ClipOnCanvas:
             looks = usual_looks(laid, masks, in_view)
             for f, frame in enumerate(laid):
                 masks[:, f] = with_missed(masks[:, f], left_out_of(frame, masks[:, f], in_view[f], looks))
-            return *looks, never_seen_behind(masks, in_view), *solve(laid, in_view, masks).arrays()
+            motions = self._motions if len(laid) == len(self.frames) else None
+            return *looks, never_seen_behind(masks, in_view), *solve(laid, in_view, masks, motions).arrays()
 
         return kept(self.folder and self.folder / "closed_form.npz", found, self.windows.marks)
 
@@ -203,7 +205,12 @@ class ClipOnCanvas:
             for mine, effect in zip(made.values(), shared):
                 mine.append(effect)
         self.windows.remove("alpha")
+        self._motions.clear()
         return made
+
+    def known_motion(self, frame: int) -> KnownMotion | None:
+        """How a frame was moved; None: that is to be found."""
+        return self._motions[frame] if self._motions else None
 
 
 class Followed:
@@ -226,7 +233,7 @@ class Followed:
         def seen(frame: int) -> tuple[np.ndarray, ...]:
             covered = clip.masks(frame).max(axis=0)
             alpha = solution.effects(clip.laid(frame), clip.in_view(frame), covered, there[:, frame],
-                                     self.cast(frame).max(axis=0))
+                                     self.cast(frame).max(axis=0), clip.known_motion(frame))
             return alpha, coarse(covered) / 255
 
         windows = clip.windows

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from models.gan_losses import mean_difference
 from util.pretrained import Pretrained, load_weights
 
 VGG19 = Pretrained("perceptual loss", "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
@@ -71,5 +72,5 @@ def perceptual_loss(vgg: nn.Module, target: Tensor, *images: Tensor) -> Tensor:
         target, images = F.avg_pool2d(target, 2), tuple(F.avg_pool2d(image, 2) for image in images)
     with torch.no_grad():
         wanted = vgg(target)
-    return torch.stack([weight * (one.to(target.dtype) - other.to(target.dtype)).abs().mean()
+    return torch.stack([weight * mean_difference(one.to(target.dtype), other.to(target.dtype))
                         for image in images for weight, one, other in zip(WEIGHTS, vgg(image), wanted)]).sum()

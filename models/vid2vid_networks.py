@@ -382,6 +382,7 @@ class MultiScaleDiscriminator(nn.Module):
         """[B, C, H, W] to a list over sizes, the full one first; of each, the layers' activations, or only the last."""
         made = []
         x, places = without_empty(x)
+        x = x.contiguous(memory_format=torch.channels_last)
         for i in reversed(range(self.num_D)):
             name = f"scale{i}_layer0" if self.features else f"layer{i}"
             first, *others = getattr(self, name)

@@ -12,7 +12,7 @@ from torchvision.models.optical_flow import raft_large
 
 from models.flow_teachers import FlowTeacher, confidence, make_teacher
 from models.flownet2 import FlowNet2, correlation
-from models.gan_losses import feature_matching, masked_l1, verdict_loss
+from models.gan_losses import feature_matching, masked_l1, mean_difference, verdict_loss
 from models.perceptual import VggFeatures, perceptual_loss
 from models.vid2vid_maps import encoded, face_box, foreground, instance_edges, pyramid
 from models.vid2vid_model import make_discriminators, make_generators
@@ -190,6 +190,16 @@ def test_formulas_give_the_published_values(vid2vid_golden):
     assert difference(verdict_loss(fake, True), case["G_GAN"]) < TOLERANCE
     matching = case["lambda_feat"] * feature_matching(fake, real, case["num_D"], case["n_layers_D"])
     assert difference(matching, case["G_GAN_Feat"]) < TOLERANCE
+
+
+def test_gradients_of_features_lie_in_memory_as_these_do():
+    torch.manual_seed(0)
+    one = torch.randn(2, 8, 5, 7).to(memory_format=torch.channels_last).requires_grad_()
+    other = torch.randn(2, 8, 5, 7).to(memory_format=torch.channels_last)
+    torch.testing.assert_close(mean_difference(one, other), (one - other).abs().mean())
+    (gradient,) = torch.autograd.grad(mean_difference(one, other), one)
+    assert gradient.stride() == one.stride()
+    torch.testing.assert_close(gradient, (one - other).sign() / one.numel())
 
 
 @torch.no_grad()

@@ -261,9 +261,10 @@ def test_hardly_any_frames_are_enough(clip, length):
 
 # ---- its parts ------------------------------------------------------------------------------------------------------
 
-def test_a_visible_quantile_is_that_of_what_is_visible():
-    frames = RNG.integers(0, 256, (9, 40, 6, 3), np.uint8)
-    visible = RNG.random((9, 40, 6)) > 0.4
+@pytest.mark.parametrize("count", (9, 300))
+def test_a_visible_quantile_is_that_of_what_is_visible(count):
+    frames = RNG.integers(0, 256, (count, 40, 6, 3), np.uint8)
+    visible = RNG.random((count, 40, 6)) > 0.4
     visible[:, 3, 4] = False
     for share in (0.5, 0.95):
         found, seen = clean_plate.visible_quantile(frames, visible, share)

@@ -85,7 +85,7 @@ class Solution(NamedTuple):
                    Rest(*arrays[16:]) if arrays[16:] else None)
 
     def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray,
-                cast: np.ndarray) -> np.ndarray:
+                cast: np.ndarray, known: "KnownMotion | None" = None) -> np.ndarray:
         """Alpha of all shadows and reflections of a frame, float32 [H, W].
 
         Args:
@@ -94,12 +94,15 @@ class Solution(NamedTuple):
             covered: uint8 [H, W], masks of all people.
             there: bool [L], who stands where he mostly does (`standing_still.at_his_place`).
             cast: [H, W] in [0, 1], the shadows that `light` casts of the people in it.
+            known: what `solve` found of the frame's motion.
         """
         visible = shown(covered, in_view, 2)
         visible |= shown(covered, in_view, 1) & self.crowded
         visible &= ~self.doubt.at(there)
         if self.rest is not None:
-            frame = backward_warp(*self.rest.motion(frame, visible))
+            if known is None or not np.array_equal(known.visible, visible):
+                known = KnownMotion(visible, *self.rest.motion(frame, visible))
+            frame = backward_warp(known.exposed, known.flow)
         alpha, visible = np.zeros(visible.shape, np.float32), visible[self.box]
         effect = effect_alpha(frame[self.box], visible, self.under, self.zone, self.lightens, self.tolerance,
                               self.window)
@@ -107,13 +110,28 @@ class Solution(NamedTuple):
         return alpha
 
 
-def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solution:
+class KnownMotion(NamedTuple):
+    """How a frame was moved, which takes long to find.
+
+    Attributes:
+        visible: bool [H, W], by which pixels that was found.
+        exposed, flow: as `Rest.motion` gives them.
+    """
+
+    visible: np.ndarray
+    exposed: np.ndarray
+    flow: np.ndarray
+
+
+def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
+          motions: list[KnownMotion] | None = None) -> Solution:
     """Find the clean plate, and what it takes to see effects over it.
 
     Args:
         frames: uint8 [F, H, W, 3], all of a clip, or some of them, evenly spread.
         in_view: bool [F, H, W], where a frame shows the plate.
         masks: uint8 [L, F, H, W], 255 on the people of each layer.
+        motions: a list, to which those of all frames are added, if there are any.
     """
     covered = masks.max(axis=0)
     clear, just_clear = (uncovered(covered, in_view, margin) for margin in (2, 1))
@@ -125,6 +143,8 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray) -> Solutio
         visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
     poses = [effects.pose_vectors(mask) for mask in masks]
     seen_frames, flows, rest, light = small_motion(frames, clear, masks)
+    if flows is not None and motions is not None:
+        motions += map(KnownMotion, clear, seen_frames, flows)
     frames, zone = seen_frames if flows is None else warp_frames(seen_frames, flows), rest.zone.copy()
 
     shaded = cast_in_frames(light, masks)

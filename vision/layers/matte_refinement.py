@@ -18,7 +18,7 @@ from util.clips import evenly_spread
 from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.geometry.flow import backward_warp, optical_flow
-from vision.layers.clean_plate import LEVEL, MOST_SORTED, visible_quantile
+from vision.layers.clean_plate import LEVEL, MOST_SORTED, largest_channel, visible_quantile
 from vision.layers.standing_still import coded_difference, doubtful, left_out
 
 COVERED, MARGIN = 25, 3
@@ -144,7 +144,7 @@ def carried_logits(mattes: np.ndarray, there: np.ndarray, here: np.ndarray, flow
         flow: from here to there.
     """
     moved = backward_warp(there, flow, cv2.INTER_LINEAR)
-    unlike = cv2.GaussianBlur(cv2.absdiff(here, moved).max(axis=-1).astype(np.float32), (0, 0), 1.5) * LEVEL
+    unlike = cv2.GaussianBlur(largest_channel(cv2.absdiff(here, moved)).astype(np.float32), (0, 0), 1.5) * LEVEL
     trust = np.exp(-((unlike / ALIKE) ** 2))
     warped = np.stack([backward_warp(one, flow, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT) for one in mattes])
     probability = (warped * LEVEL).clip(0.05, 0.95)
@@ -237,7 +237,7 @@ def evidence_of_scene(image: np.ndarray, plate: np.ndarray, spread: np.ndarray, 
     """Logits [H, W] that a pixel is not of the plate, lit or in shadow; 0 where the plate is not known."""
     light = (image * plate).sum(axis=-1) / np.maximum((plate * plate).sum(axis=-1), 1e-4)
     light = light.clip(DARKEST_SHADOW, BRIGHTEST)
-    away = np.abs(image - light[..., None] * plate).max(axis=-1) / spread
+    away = largest_channel(np.abs(image - light[..., None] * plate)) / spread
     most = MOST_SHADED + (MOST_SCENE - MOST_SHADED) * np.exp(-(((light - 1) / SHADED) ** 2))
     return np.where(known, (away - UNLIKE).clip(-most, MOST_PERSON), 0)
 
