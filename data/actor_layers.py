@@ -18,15 +18,18 @@ from data.layer_folder import LayerFolder
 from util.clips import evenly_spread
 from util.errors import UserError
 from util.files import read_text
+from util.images import read_image
 from util.tensors import to_tensor
 from vision.geometry.ground_shadow import Camera, GroundLight, cast_shadow, fitted_light
+from vision.layers.effects import shadow_and_light_alpha
 from vision.people.skinning import Body
 
 NOTE = "one_video.json"
 LIGHT_FRAMES, LIGHT_HEIGHT, ALIKE = 10, 128, 0.35
 """Frames that the light is found in; pixels of height at which; likeness of shadows to the body's below which there are
 none."""
-COVERED = 0.05
+COVERED, FAINTEST, WINDOW = 0.05, 0.04, 0.8
+"""Share of a pixel from which people cover it; darkening that may be noise; pixels that are looked at together."""
 LOWEST = 0.1
 """Share of frames in which the lowest vertex is below the ground that is first supposed."""
 
@@ -99,21 +102,24 @@ class ClipLayers:
         vertices = {frame: world_vertices(self.body, read_pose(transforms[self.in_clip[frame]],
                                                                self.body.weights.shape[1])).numpy() for frame in frames}
         size = min(LIGHT_HEIGHT, self.size[0]), round(min(LIGHT_HEIGHT, self.size[0]) * self.size[1] / self.size[0])
-        matte = matte_reader(self.root, size[::-1])[1]
+        people, matte = matte_reader(self.root, size[::-1])
         dark, visible = [], []
         for frame in frames:
-            layer = self.layers.layer(self.number, frame).astype(np.float32) / 255
-            dark.append(cv2.resize(layer[..., 3] * (1 - layer[..., :3].max(-1)), size[::-1],
-                                   interpolation=cv2.INTER_AREA))
-            visible.append(matte(self.number, self.in_clip[frame]) < 255 * COVERED)
+            index = self.in_clip[frame]
+            picture, plate = (cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+                              for pixels in (read_image(self.root.file("rgb_256", index), "RGB"),
+                                             self.layers.background(frame)))
+            visible.append(np.max([matte(number, index) for number in people], 0) < 255 * COVERED)
+            darker = shadow_and_light_alpha(picture, plate, visible[-1].astype(np.float32), WINDOW)[0]
+            dark.append(np.where(darker > FAINTEST, darker, 0))
         if not frames:
             return None
         ground = float(np.quantile([places[:, 1].min() for places in vertices.values()], LOWEST))
         light, likeness = fitted_light(list(vertices.values()), self.body.faces.numpy(), ground, self.camera(size),
                                        np.stack(dark), np.stack(visible))
         if likeness < ALIKE:
-            print(f"note: no shadow in layer {self.number} of {self.layers.path} is like one of the body (likeness "
-                  f"{likeness:.2f}); she gets none")
+            print(f"note: nowhere in {self.root.path} it is darker than in {self.layers.path} as in a shadow of hers "
+                  f"(likeness {likeness:.2f}); she gets none")
             return None
         print(f"light: the shadow of something 1 m high ends at x {light.reach[0]:+.2f} m, z {light.reach[1]:+.2f} m "
               f"from its foot, and takes {100 * light.strength:.0f} % of the light (likeness {likeness:.2f})")

@@ -20,7 +20,7 @@ from data.dataroot import Dataroot
 from data.image_sequences import IMAGES, JSONS, Draws, Sequence, find_sequences, must_be_of_size
 from data.pose_dataset import BODY_PARTS, KEPT_MULTIPLE, PoseDataset
 from data.pose_files import openpose_text, poses_of_person, read_one
-from data.video_clips import normalised
+from data.video_clips import KEPT_DRAWINGS, normalised
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of
 from util.errors import UserError
 from util.files import read_text
@@ -32,8 +32,6 @@ from vision.people.motion_transfer import transferred
 
 ABOUT, PLATE = "dance.json", "plate.png"
 MAPS = 6
-KEPT_DRAWINGS = 128 * 2 ** 20
-"""Bytes of drawn poses in memory: clips overlap, and drawing takes a quarter of a training step."""
 FAST = {"netG": "unet", "n_blocks": 4, "no_flow": True, "lambda_L1": 200.0, "lr_policy": "cosine", "lr": 0.001,
         "n_epochs": 200, "n_epochs_decay": 0, "max_dataset_size": 50}
 """What `--preset fast` is with a dancer, beside the model's (docs/vid2vid/dance.md). Epochs are short, however long her

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from data.image_sequences import IMAGES, TEXTS, Draws, Sequence, must_be_of_size, read_photo, stacked
-from data.video_clips import ClipDataset, normalised, numbers_of
+from data.video_clips import KEPT_DRAWINGS, ClipDataset, normalised, numbers_of
 from util.errors import UserError
 from util.files import read_text
 from vision.geometry.canny import canny
@@ -33,6 +33,10 @@ class FaceDataset(ClipDataset):
 
     All frames of a clip are cut to the box of the first one's face, at test those of a sequence.
     """
+
+    def __init__(self, opt):
+        super().__init__(opt)
+        self.drawings: dict[tuple[str, int], tuple[list[np.ndarray], np.ndarray]] = {}
 
     @staticmethod
     def folders(opt) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -61,7 +65,7 @@ class FaceDataset(ClipDataset):
         for k in numbers:
             path = sequence.files["images"][k]
             photo = must_be_of_size(read_photo(path), size, path, sequence.files["images"][0])
-            channels, labels = self._maps(read_landmarks(sequence.files["landmarks"][k]), photo)
+            channels, labels = self._drawn(sequence, k, photo)
             maps.append(np.stack([framing.apply(cut(channel, box), Image.Resampling.BILINEAR)
                                   for channel in channels], axis=-1))
             parts.append(framing.apply(cut(labels, box), Image.Resampling.NEAREST))
@@ -78,6 +82,16 @@ class FaceDataset(ClipDataset):
 
     def _first_shown(self, sequence: Sequence) -> int:
         return self.opt.start_frame if sequence is self.sequences[0] else 0
+
+    def _drawn(self, sequence: Sequence, k: int, photo: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        """What `_maps` gives of a frame; clips overlap, so that drawings are kept while there is room."""
+        place = sequence.name, k
+        if place in self.drawings:
+            return self.drawings[place]
+        channels, labels = drawing = self._maps(read_landmarks(sequence.files["landmarks"][k]), photo)
+        if len(self.drawings) < KEPT_DRAWINGS // (labels.nbytes * (1 + len(channels))):
+            self.drawings[place] = drawing
+        return drawing
 
     def _maps(self, landmarks: np.ndarray, photo: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """Channels and part labels of a frame, uint8 [H, W] each, of all of the frame."""

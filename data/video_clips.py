@@ -49,6 +49,8 @@ from util.errors import UserError, several
 LONGEST_CLIP = 128
 CHECKED_FRAMES = 1000
 """As many frames are read before the first epoch, to tell of broken files early."""
+KEPT_DRAWINGS = 128 * 2 ** 20
+"""Bytes of drawn poses or faces in memory: clips overlap, and drawing takes a fifth to a quarter of a training step."""
 
 
 # ---- lengths of clips -----------------------------------------------------------------------------------------------

@@ -226,9 +226,11 @@ def check_options(opt) -> None:
         raise UserError(f"--fg_labels: found {outside[0]}; expected labels below --label_nc {opt.label_nc}")
     if opt.fg and opt.netG == "unet":
         raise UserError("--fg: found with --netG unet, which makes no foreground apart; expected --netG composite")
-    if opt.ngf % 2**(opt.n_scales_spatial - 1) or opt.ngf < 2**(opt.n_scales_spatial - 1) * (2 if opt.fg else 1):
-        raise UserError(f"--ngf: found {opt.ngf}; expected a multiple of {2**(opt.n_scales_spatial - 1)} for "
-                        f"--n_scales_spatial {opt.n_scales_spatial}")
+    halved = 2**(opt.n_scales_spatial - 1)
+    least = halved * (2 if opt.fg else 1)
+    if opt.ngf % halved or opt.ngf < least:
+        raise UserError(f"--ngf: found {opt.ngf}; expected a multiple of {halved}, at least {least}, for "
+                        f"--n_scales_spatial {opt.n_scales_spatial}{' with --fg' if opt.fg else ''}")
     if opt.is_train and opt.lr_policy == "plateau":
         raise UserError("--lr_policy: found plateau; expected linear, step or cosine, as no loss says how good all is")
     if opt.is_train and opt.niter_single and opt.label_feat and opt.dataset_mode != "face":

@@ -53,10 +53,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=RATE * SECONDS, metavar="N", help="make: a turn has so many")
     parser.add_argument("--size", type=int, default=256, metavar="PX", help="make: side of frames")
     parser.add_argument("--noise", type=float, default=2.0, metavar="PX", help="make: of key points")
+    parser.add_argument("--sway", type=float, default=0.0, metavar="M", help="make: she walks so far to both sides")
     parser.add_argument("--seed", type=int, default=0)
     opt = parser.parse_args(argv)
     if opt.what == "make":
-        make_clip(opt.clip, opt.frames, opt.size, opt.noise, opt.seed)
+        make_clip(opt.clip, opt.frames, opt.size, opt.noise, opt.seed, opt.sway)
         return
     own, whole = joint_errors(opt.clip, opt.actor)
     print(f"joints, each frame aligned: {own.mean():.1f} mm, worst frame {own.mean(1).max():.1f} mm; the clip aligned "
@@ -65,10 +66,12 @@ def main(argv: list[str] | None = None) -> None:
         write_held_out(opt.clip, opt.actor, opt.held_out)
 
 
-def turning(share: float) -> Pose:
-    """The sample's motion while the person turns round once: share 0 to 1 of it."""
+def turning(share: float, sway: float = 0.0) -> Pose:
+    """The sample's motion while the person turns round once, and walks `sway` metres to both sides: share 0 to 1."""
     pose = training_motion(share)
-    return posed(pose.angles, 0.3 + 2 * np.pi * share, (float(pose.translation[0]), 0, float(pose.translation[2])))
+    aside = sway * np.sin(2 * np.pi * share)
+    return posed(pose.angles, 0.3 + 2 * np.pi * share, (float(pose.translation[0]) + aside, 0,
+                                                        float(pose.translation[2])))
 
 
 def coco_points(pose: Pose, face: np.ndarray) -> np.ndarray:
@@ -77,7 +80,7 @@ def coco_points(pose: Pose, face: np.ndarray) -> np.ndarray:
     return pose.in_world(np.concatenate((on_head, pose.joints[[COCO_JOINTS[n] for n in range(5, JOINTS)]])))
 
 
-def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: int = 0) -> None:
+def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: int = 0, sway: float = 0.0) -> None:
     """Write a clip of the person who turns on paved ground in the sun, its true layers in gt/, and truth.npz: `joints`
     [F, 24, 3] and the camera."""
     actor, random, face = Actor(256), np.random.default_rng(seed), face_points(body_files())
@@ -85,7 +88,7 @@ def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: in
     keypoints, joints, plate = {}, [], ground_plate(intrinsics, place, size)
     write_png(folder / "gt/bg.png", plate.round().astype(np.uint8))
     for k in tqdm(range(frames), desc="clip", unit="frame"):
-        pose = turning(k / frames)
+        pose = turning(k / frames, sway)
         surface = actor.surface(pose)
         rgba = actor.photograph(surface, actor.texture(pose, surface), intrinsics, place, (size, size))
         name, alpha = f"{k + 1:04d}.png", rgba[..., 3:] / 255
@@ -107,7 +110,7 @@ def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: in
     write_text(folder / "metadata.json", json.dumps({
         "alphapose_input_size": [size, size], "size_LR": [size, size], "n_textures": 25,
         "frame_rate": f"{max(1, round(frames / SECONDS))}/1"}))
-    np.savez(folder / "truth.npz", joints=np.stack(joints), intrinsics=intrinsics, camera_to_world=place)
+    np.savez(folder / "truth.npz", sway=sway, joints=np.stack(joints), intrinsics=intrinsics, camera_to_world=place)
 
 
 def ground_plate(intrinsics: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
@@ -183,7 +186,7 @@ def write_held_out(clip: Path, actor: Path, folder: Path, views: tuple[int, ...]
         for name in (f"transform/{number:06d}.json", f"tex/{number:06d}.png"):
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(actor / name, folder / name)
-        pose = turning(number / len(truth["joints"]))
+        pose = turning(number / len(truth["joints"]), float(truth["sway"]) if "sway" in truth else 0.0)
         surface = person.surface(pose)
         texture = person.texture(pose, surface)
         for camera, place in enumerate(places):

@@ -38,6 +38,14 @@ def test_items_are_those_of_the_published_program(name, monkeypatch):
         compare(item, entry["item"], dataset.opt)
 
 
+def test_faces_are_drawn_once(monkeypatch):
+    dataset = dataset_of(next(case for case in ITEMS.values() if "--dataset_mode face" in case["args"]))
+    drawn = dataset.item(0, PublishedDraws(0), 1)
+    monkeypatch.setattr("data.face_dataset.draw_edges", None)
+    kept = dataset.item(0, PublishedDraws(0), 1)
+    assert all(torch.equal(kept[name], drawn[name]) for name in ("A", "B", "inst"))
+
+
 def put_fault_back(entry, patch):
     """Faults of the published program that are corrected here, where an item shows one."""
     if entry.get("trap") == 13:  # the box of the first sequence for all

@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,7 +104,8 @@ def test_the_actor_is_a_layer_of_her_clip_with_the_shadow_of_her_pose(clip, acto
     monkeypatch.chdir(tmp_path)
     train.main(["--name", "her", "--model", "neural_actor", "--dataroot", str(actor), "--preset", "fast", "--gpu_ids",
                 "-1", "--num_threads", "0", "--display_id", "0", "--no_html", "--max_update", "25",
-                "--pixel_per_view", "256", "--view_resolution", "48x48"])
+                "--pixel_per_view", "256", "--view_resolution", "48x48", "--mask_weight", "1"])
+    assert '"mask"' in Path("checkpoints/her/loss_log.jsonl").read_text()
     test_program.main(["--name", "her", "--into", str(clip / "gt")])
     assert "the shadow of something 1 m high ends at" in capsys.readouterr().out
     results = tmp_path / "results/her/test_latest"

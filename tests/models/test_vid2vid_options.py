@@ -64,6 +64,7 @@ def test_an_option_of_another_model_names_that_model(program):
     ("--label_nc 35 --fg --netG unet", "--fg: found with --netG unet"),
     ("--label_nc 5 --fg", "--fg_labels: found 26; expected labels below --label_nc 5"),
     ("--ngf 5 --n_scales_spatial 2", "--ngf: found 5; expected a multiple of 2"),
+    ("--label_nc 35 --fg --ngf 4 --n_scales_spatial 3", "--ngf: found 4; expected a multiple of 4, at least 8, "),
     ("--lr_policy plateau", "--lr_policy: found plateau"),
     ("--label_nc 5 --add_face_disc", "--add_face_disc: found with --label_nc"),
     ("--label_nc 35 --label_feat --niter_single 1", "--label_feat: found with --dataset_mode temporal"),
