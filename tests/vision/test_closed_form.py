@@ -73,16 +73,17 @@ def test_shadows_lie_with_those_who_cast_them(clip, decomposed):
         assert own > 0.7 * total and other < 0.2 * total
 
 
-def test_hard_shadows_of_three_who_cross_under_noise_are_found_by_the_light(tmp_path):
-    """Nobody's pose alone tells of them: there a quarter of them was found, and half stayed in the background."""
-    clip = make_sample(tmp_path / "clip", frames=FRAMES, width=WIDTH, height=HEIGHT, people=3, shadow="hard", noise=2,
-                       seed=5)
+def test_shadows_that_hardly_go_away_are_found_by_the_light(tmp_path):
+    """Of a low sun, they lie behind people: their poses alone told of 2 % of these, and two thirds stayed in the plate."""
+    clip = make_sample(tmp_path / "clip", frames=FRAMES, width=WIDTH, height=HEIGHT, people=2, shadow_on_people=True,
+                       seed=8110)
     made = decompose(clip, use_homographies=False, length=FRAMES)
-    shadow, people = (np.array([truth(clip, part, number) for number in (1, 2, 3)]) for part in ("shadow", "person"))
-    found = np.array([made.effects[number] for number in (1, 2, 3)]) / 255
-    for k in range(3):
-        where = (shadow[k] > 0.03) & (people.max(axis=0) < 0.05)
-        assert np.minimum(found[k], shadow[k])[where].sum() > 0.6 * shadow[k][where].sum()
+    people = np.max([truth(clip, "person", number) for number in (1, 2)], axis=0)
+    for number in (1, 2):
+        shadow = truth(clip, "shadow", number)
+        where = (shadow > 0.03) & (people < 0.05)
+        found = np.minimum(np.asarray(made.effects[number]) / 255, shadow)
+        assert found[where].sum() > 0.7 * shadow[where].sum()
 
 
 def test_nothing_has_effects_where_nobody_casts_any(clip, decomposed):
