@@ -18,13 +18,13 @@ from tqdm import tqdm
 from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from options.result_options import add_result_options, resolve_result_options
-from retiming.compositor import Compositor
+from retiming.compositor import DEEP_FILES, Compositor
 from retiming.edit import ClipFacts, Edit, alone, edit_from_values
 from retiming.editor.page import write_page
 from retiming.editor.server import Session, serve
 from retiming.layer_files import EXR_COMPRESSIONS, write_layers
 from retiming.layer_files import FORMATS as LAYER_FORMATS
-from retiming.rendering import render
+from retiming.rendering import picture_files, render
 from retiming.short_forms import SHORT_FORMS, edit_with_short_forms
 from util.checked_json import LARGEST, dotted
 from util.command_line import OneLineParser, int_at_least
@@ -102,6 +102,9 @@ def add_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("result")
     group.add_argument("--out", metavar="PATH",
                        help="file.mp4, .webm, .mov or .gif; a folder for 0001.png ...; or folder/%%04d.exr")
+    group.add_argument("--bits", type=int, choices=(8, 16), default=8,
+                       help="of PNG pictures, where the layers have 16 (prepare.py --bits 16); EXR and ProRes keep "
+                            "what there is (default: 8)")
     group.add_argument("--layer", type=int_at_least(0), metavar="N",
                        help="write this layer alone, with alpha; 0 is the background")
     group.add_argument("--layers_out", type=Path, metavar="DIR",
@@ -133,11 +136,19 @@ def add_options(parser: ArgumentParser) -> None:
 
 def opened(opt: Namespace) -> tuple[Compositor, Edit, dict]:
     """The layers, ready to be composited, and what `read_edit` gives; warns of what is probably not meant."""
-    compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot))
+    compositor = Compositor(LayerFolder.open(opt.layers), Dataroot.open(opt.dataroot), keeps_bits(opt))
     edit, values = read_edit(opt, compositor.facts)
     for warning in edit.warnings:
         warn(warning)
     return compositor, edit, values
+
+
+def keeps_bits(opt: Namespace) -> bool:
+    """Whether the result has as many bits as layers have: EXR and ProRes do, PNG where that is asked for."""
+    out = opt.out or ""
+    ending = opt.layers_format if opt.layers_out else Path(out).suffix[1:].lower()
+    pictures = ending == "png" or (out and picture_files(out)[1] is not None)
+    return ending in DEEP_FILES or bool(pictures and opt.bits == 16)
 
 
 def read_edit(opt: Namespace, facts: ClipFacts) -> tuple[Edit, dict]:

@@ -17,6 +17,7 @@ from argparse import Namespace
 from fractions import Fraction
 from pathlib import Path, PurePath
 
+import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
@@ -28,9 +29,10 @@ from models.base_model import BaseModel, Export
 from options.result_options import result_arguments
 from options.test_options import TestOptions
 from util.allocator import keep_freed_memory
+from util.background import InBackground
 from util.clips import evenly_spread
 from util.errors import UserError, reported_in_one_line
-from util.files import results_added, write_text, written_atomically
+from util.files import link_or_copy, results_added, write_text, written_atomically
 from util.html import Media, Page
 from util.images import write_image
 from util.kept import mark_of_code
@@ -98,18 +100,24 @@ def export_items(model: BaseModel, dataset: BaseDataset, folder: Path, opt: Name
     made: dict[str, SequenceResults] = {}
     current: SequenceResults | None = None
     count = int(min(len(dataset), opt.num_test))
+
+    def write(sequence: str, item: str, exported: Export) -> None:
+        nonlocal current
+        if current is None or sequence != current.name:
+            if sequence in made:
+                raise UserError(f"{item}: sequence {sequence} goes on here after another one; expected the items of a "
+                                "sequence to follow each other")
+            if current is not None:
+                current.close()
+            current = made[sequence] = SequenceResults(sequence, folder / sequence, dataset.frame_rate, opt)
+        current.add(item, exported)
+
     try:
-        for _, batch in zip(tqdm(range(count), desc="export", unit="item"), create_test_loader(dataset)):
-            item = batch["image_path"][0]
-            sequence = inside(batch["sequence"][0], item) if "sequence" in batch else ""
-            if current is None or sequence != current.name:
-                if sequence in made:
-                    raise UserError(f"{item}: sequence {sequence} goes on here after another one; expected the items "
-                                    "of a sequence to follow each other")
-                if current is not None:
-                    current.close()
-                current = made[sequence] = SequenceResults(sequence, folder / sequence, dataset.frame_rate, opt)
-            current.add(item, model.export(batch))
+        with InBackground() as in_background:
+            for _, batch in zip(tqdm(range(count), desc="export", unit="item"), create_test_loader(dataset)):
+                item = batch["image_path"][0]
+                sequence = inside(batch["sequence"][0], item) if "sequence" in batch else ""
+                in_background(write, sequence, item, model.export(batch))
     finally:
         if current is not None:
             current.close()
@@ -147,6 +155,7 @@ class SequenceResults:
         self.captions: dict[str, str] = captions or {}
         self.video_names: list[str] = video_names or []
         self.videos: dict[str, VideoWriter] = {}
+        self._latest: dict[str, tuple[np.ndarray, Path]] = {}  # pixels and files
 
     @property
     def state(self) -> dict:
@@ -170,7 +179,7 @@ class SequenceResults:
                                 "another name")
             if isinstance(content, Tensor):
                 pictures.append((place, name))
-                write_image(path, self.pixels(content))
+                self._write_picture(path, name, self.pixels(content))
             else:
                 with written_atomically(path) as temporary:
                     temporary.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -181,7 +190,16 @@ class SequenceResults:
             self.videos[name].add(self.pixels(image.expand(-1, 3, -1, -1)))
         self.captions |= made.captions
 
-    def pixels(self, image: Tensor):
+    def _write_picture(self, path: Path, name: str, pixels: np.ndarray) -> None:
+        """Write a picture; one that is like that of the item before, such as a background at rest, is that file."""
+        before, file = self._latest.get(name, (None, path))
+        if before is not None and np.array_equal(before, pixels):
+            link_or_copy(file, path)
+        else:
+            write_image(path, pixels)
+            self._latest[name] = pixels, path
+
+    def pixels(self, image: Tensor) -> np.ndarray:
         """An image [1, C, H, W] as uint8 [H, W, C] of the wanted aspect ratio."""
         return to_pixels(stretched(image, self.opt.aspect_ratio))
 

@@ -30,11 +30,12 @@ from data.actor_files import (
     read_pose,
     world_vertices,
 )
+from data.actor_layers import ClipLayers, Place
 from data.actor_views import View, add_view_options, views_to_render
 from data.base_dataset import BaseDataset
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError
-from util.files import mark_of_files
+from util.files import mark_of_files, write_text
 from util.images import image_size
 from vision.geometry.rays import bounding_sphere, draw_pixels, pixel_grid, pixel_rays, sphere_bounds, sphere_hits
 from vision.people.body_files import read_body
@@ -72,6 +73,8 @@ class ActorDataset(BaseDataset):
         self.filmed_size = size_of_pictures(root / opt.load_rgb_name) or size_of_pictures(base / opt.load_rgb_name)
         self.size = size_of(opt.view_resolution) if opt.view_resolution else self.default_size(camera_root == base)
         self.memory = Memory(MEMORY // max(1, opt.num_threads))
+        self.into: ClipLayers | None = None
+        self.places: list[Place] = []
         if opt.is_train:
             self.check_cameras()
         if opt.is_train:
@@ -80,6 +83,8 @@ class ActorDataset(BaseDataset):
         else:
             self.frame_rate = Fraction(opt.render_save_fps).limit_denominator(1001)
             self.to_render = views_to_render(opt, self.frames, self.cameras, self.views, read_matrix)
+            if opt.into:
+                self.begin_layers(opt, base, own=root.resolve() == base.resolve())
             self.length = int(min(len(self.to_render), opt.max_dataset_size))
 
     @staticmethod
@@ -154,6 +159,8 @@ class ActorDataset(BaseDataset):
             frame, camera = index // len(self.views) % len(self.frames), self.views[index % len(self.views)]
             intrinsics, pose = self.cameras[camera]
             view = View(self.frames[frame], camera, intrinsics, pose, f"{self.frames[frame]:06d}")
+        elif self.into is not None:
+            return self.layer_item(index)
         else:
             view = self.to_render[index]
         item: dict[str, Any] = self.pose(view.frame)
@@ -167,6 +174,36 @@ class ActorDataset(BaseDataset):
             item |= colours_of(photograph.reshape(-1, 4))
         del item["vertices"]
         return item
+
+    def begin_layers(self, opt, base: Path, own: bool) -> None:
+        """Make pictures frames of the clip whose layers --into names, seen by its camera.
+
+        Raises:
+            UserError: as `ClipLayers`; or another camera is asked for.
+        """
+        if opt.render_path_style or opt.render_camera_poses or len(self.views) > 1:
+            raise UserError("--into: with another camera than the clip's; expected neither --render_path_style nor "
+                            "--render_camera_poses, and an actor of one camera")
+        self.into = ClipLayers(Path(opt.into), base, self.body)
+        self.size, self.frame_rate = self.into.size, self.into.root.metadata.frame_rate
+        self.places = [self.into.place(view.frame, order, own) for order, view in enumerate(self.to_render)]
+
+    def layer_item(self, index: int) -> dict:
+        """An item of a frame of the clip whose layers --into names."""
+        assert self.into is not None  # asked for with --into alone
+        view, place = self.to_render[index], self.places[index]
+        item: dict[str, Any] = self.pose(view.frame)
+        intrinsics, pose, size = self.into.camera(self.size)
+        item |= {"size": size, "image_path": f"{place.name}.png", "camera_to_world": torch.from_numpy(pose).float()}
+        origins, item["rays_d"] = pixel_rays(pixel_grid(size), torch.from_numpy(intrinsics).float(),
+                                             item["camera_to_world"])
+        item["rays_o"] = origins.clone()
+        return item | self.into.item(place, item.pop("vertices").numpy())
+
+    def complete_results(self, folder: Path) -> None:
+        """With --into: metadata.json, which makes a clip of the layers."""
+        if self.into is not None:
+            write_text(folder / "metadata.json", self.into.metadata(self.places))
 
     def pixels_to_train_on(self, index: int, rng: np.random.Generator) -> dict:
         """A frame, and pixels of --view_per_batch of its views, one view after the other."""

@@ -55,6 +55,9 @@ def add_view_options(parser) -> None:
                        help="make no more pictures")
     group.add_argument("--render_items", default="", metavar="A,B",
                        help="only pictures A to B - 1 of all: for several machines or GPUs, each with its own --phase")
+    group.add_argument("--into", default=None, metavar="DIR",
+                       help="an actor of one video in the layers of her clip, which the first system exported here: as "
+                            "a layer with the shadow of her pose, in front of the clip's background, to be retimed")
     group.add_argument("--render_save_fps", type=float_at_least(0.1), default=24, metavar="FPS", help="of videos")
     parser.also(render_views="test_views")
 

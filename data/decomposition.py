@@ -26,7 +26,8 @@ from vision.geometry.canvas import Canvas
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import CELL, coarse, shared_out
-from vision.layers.effects import ASSIGNMENT_MODES, effect_assignment, pose_modes, pose_vectors
+from vision.layers.effect_owners import ASSIGNMENT_MODES, effect_assignment
+from vision.layers.effects import pose_modes, pose_vectors
 from vision.layers.flow_completion import completed, wider
 from vision.layers.passing_shadows import explained, measured, passing_shadows
 from vision.people.iuv import is_body
@@ -241,7 +242,7 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
                   f"background, expected less than {100 * NO_PLATE:.0f} %; so each frame has a background of its own, "
                   "and what people hide is filled from the frames around. Mattes, the order of people, removal and "
                   "small shifts in time work well; a shadow that does not soon pass by stays in the background, and "
-                  "somebody who is shifted far in time stands before what the camera sees now; "
+                  "somebody who is shifted in time goes on at his place in the scene, as far as that is in sight; "
                   f"{remedy}", flush=True)
 
         def found(_marks: np.ndarray) -> tuple[np.ndarray, ...]:

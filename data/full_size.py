@@ -16,15 +16,17 @@ from tqdm import tqdm
 from data.dataroot import Dataroot, wrong_sizes
 from data.decomposition import matte_reader
 from data.layer_folder import LayerFolder
+from util.background import InBackground
 from util.clips import evenly_spread
 from util.errors import several
 from util.files import link_or_copy
-from util.images import image_size, read_image, to_8_bits, unit_range, write_png
+from util.images import has_16_bits, image_size, read_all_bits, read_image, to_levels, unit_range, write_png
 from vision.geometry.canvas import Canvas
-from vision.layers.clean_plate import LEVEL, MOST_SORTED
+from vision.layers.clean_plate import LEVEL, MOST_SORTED, largest_channel
 from vision.layers.flow_completion import Completion
 from vision.layers.full_size import (
     DISAGREES,
+    Part,
     SmallFrame,
     beside,
     enlarged,
@@ -72,6 +74,7 @@ class FullSizeClip:
     Attributes:
         size: (width, height) of the frames in rgb/.
         masks_are_full: masks are as large, so that people's edges are known.
+        dtype: of the pixels of these frames, and so of the layers: uint8 or uint16.
 
     Raises:
         UserError: rgb/ has not all frames in one size, or layers and clip do not belong together.
@@ -86,6 +89,7 @@ class FullSizeClip:
         problems += root.require(self.small_folder)
         if problems:
             raise several(problems)
+        self.dtype = np.dtype(np.uint16 if has_16_bits(root.file("rgb", 0)) else np.uint8)
         self.indices, self.orders = layers.in_clip(root)
         _, self._matte = matte_reader(root, layers.size)
         masks = root.folders.get(f"mask/{layers.numbers[0]:02d}") if layers.numbers else None
@@ -100,30 +104,35 @@ class FullSizeClip:
         """
         plate, is_alive = self.plate(), self.is_alive
         before: tuple[np.ndarray, np.ndarray, Path] | None = None
-        for frame, name in enumerate(tqdm(self.layers.frames, desc="full size", unit="frame")):
-            place, *parts = (folder / f"images/{name}_rgba_l{number}.png" for number in (0, *self.orders[frame]))
-            if place.exists() and all(path.exists() for path in parts):
-                continue
-            picture, small = self.picture(frame), self.small(frame)
-            at_rest = self.canvas.matrices is None and not is_alive
-            if at_rest and before and np.array_equal(before[0], small.background):
-                background = before[1]
-                link_or_copy(before[2], place)
-            else:
-                background = self.background(frame, picture, small, plate)
-                coded = to_8_bits(background)
-                write_png(place, np.dstack([coded, np.full_like(coded[..., 0], 255)]))
-                before = small.background, background, place
-            behind = background
-            if self.moves and not is_alive:
-                behind = motion_of(picture, small).shown(background)
-            masks = self.masks(frame) if self.masks_are_full else None
-            for path, part in zip(parts, full_layers(picture, behind, small, masks)):
-                write_png(path, pixels_of(part, self.size))
+        with InBackground() as in_background:
+            for frame, name in enumerate(tqdm(self.layers.frames, desc="full size", unit="frame")):
+                place, *parts = (folder / f"images/{name}_rgba_l{number}.png" for number in (0, *self.orders[frame]))
+                if place.exists() and all(path.exists() for path in parts):
+                    continue
+                picture, small = self.picture(frame), self.small(frame)
+                at_rest = self.canvas.matrices is None and not is_alive
+                if at_rest and before and np.array_equal(before[0], small.background):
+                    background = before[1]
+                    link_or_copy(before[2], place)
+                else:
+                    background = self.background(frame, picture, small, plate)
+                    opaque = np.ones(background.shape[:2], np.float32)
+                    write_png(place, to_levels(np.dstack([background, opaque]), self.dtype))
+                    before = small.background, background, place
+                behind = background
+                if self.moves and not is_alive:
+                    behind = motion_of(picture, small).shown(background)
+                masks = self.masks(frame) if self.masks_are_full else None
+                in_background(self._write_layers, parts, full_layers(picture, behind, small, masks))
+
+    def _write_layers(self, paths: list[Path], layers: list[Part]) -> None:
+        for path, layer in zip(paths, layers):
+            write_png(path, pixels_of(layer, self.size, self.dtype))
 
     def picture(self, frame: int) -> np.ndarray:
         """A frame: float32 [H, W, 3] in [0, 1]."""
-        return unit_range(read_image(self.root.file("rgb", self.indices[frame]), "RGB"))
+        file = self.root.file("rgb", self.indices[frame])
+        return unit_range(read_image(file, "RGB") if self.dtype == np.uint8 else read_all_bits(file)[..., :3])
 
     def small(self, frame: int) -> SmallFrame:
         """The layers of a frame as they were made."""
@@ -181,7 +190,7 @@ class FullSizeClip:
     def _open(self, frame: int) -> np.ndarray:
         """Where the small background is just what the small frame shows, away from people: bool [h, w]."""
         shown = read_image(self.root.file(self.small_folder, self.indices[frame]), "RGB")
-        return (cv2.absdiff(shown, self.layers.background(frame)).max(axis=-1) <= 1) & self._beside(frame)
+        return (largest_channel(cv2.absdiff(shown, self.layers.background(frame))) <= 1) & self._beside(frame)
 
     def plate(self) -> Plate:
         """The mean of the frames where they show the scene."""
@@ -218,7 +227,7 @@ class FullSizeClip:
             background = with_detail(small.background, unit_range(made) * (1 - soft) + smooth * soft)
             is_open = cv2.erode(self._open(frame).astype(np.float32), np.ones((3, 3), np.uint8))
             return background + enlarged(is_open, self.size)[..., None] * (picture - background)
-        unlike = np.abs(shrunk(scene, self.layers.size) - small.background).max(axis=-1)
+        unlike = largest_channel(np.abs(shrunk(scene, self.layers.size) - small.background))
         known = self.canvas.seen(plate.shown, index) * enlarged((2 - unlike / DISAGREES).clip(0, 1), self.size)
         background = with_detail(small.background, smooth + known[..., None] * (scene - smooth)).clip(0, 1)
         if self.is_alive:

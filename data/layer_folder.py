@@ -4,7 +4,8 @@
     <folder>/bg.png or bg/0001.png ...,             as known layers lie in gt/ (docs/layered_video/data.md)
     <folder>/layer_01/0001.png ...
 
-Layers count from 1 (0 is the background), frames from 0 here and by name on disk. Pixels are uint8 with straight alpha.
+Layers count from 1 (0 is the background), frames from 0 here and by name on disk. Pixels are uint8 with straight alpha,
+or uint16 where files have 16 bits and that is asked for.
 """
 
 import re
@@ -16,7 +17,7 @@ import numpy as np
 
 from data.dataroot import Dataroot, list_images, wrong_sizes
 from util.errors import UserError, several
-from util.images import read_image
+from util.images import has_16_bits, read_all_bits, read_image
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,20 @@ class LayerFolder:
                                 f"the layers {self.numbers} once, which are in {self.path}. Export again")
         return indices, orders
 
-    def background(self, frame: int) -> np.ndarray:
-        """The background of a frame, RGB [H, W, 3]."""
-        return read_image(self.files[0][self.frames[frame]], "RGB")
+    @cached_property
+    def deep(self) -> bool:
+        """Whether its pictures have 16 bits per channel."""
+        return has_16_bits(self.files[0][self.frames[0]])
 
-    def layer(self, number: int, frame: int) -> np.ndarray:
-        """A layer of people in a frame, straight RGBA [H, W, 4]."""
-        return read_image(self.files[number][self.frames[frame]], "RGBA")
+    def background(self, frame: int, deep: bool = False) -> np.ndarray:
+        """The background of a frame, RGB [H, W, 3]; with all bits that its file has where `deep`."""
+        file = self.files[0][self.frames[frame]]
+        return read_all_bits(file)[..., :3] if deep else read_image(file, "RGB")
+
+    def layer(self, number: int, frame: int, deep: bool = False) -> np.ndarray:
+        """A layer of people in a frame, straight RGBA [H, W, 4]; with all bits that its file has where `deep`."""
+        file = self.files[number][self.frames[frame]]
+        return read_all_bits(file) if deep else read_image(file, "RGBA")
 
 
 def _exported_files(folder: Path) -> dict[int, dict[str, Path]]:

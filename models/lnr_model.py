@@ -329,7 +329,7 @@ class LnrModel(BaseModel):
             who = batch["layer_names"][i][0] if "layer_names" in batch else ""
             result.captions[f"rgba_l{layer}"] = (f"Layer {layer}: {who or 'people'}, and what moves with them."
                                                  if layer else "Layer 0: the background.")
-        for layer, i in sorted(positions.items()):
+        for layer, i in sorted(positions.items()) if not self.guidance else ():  # which trimaps say nothing to
             result.video_frames[f"mask_l{layer}"] = batch["mask"][:, i:i + 1]
             result.captions[f"mask_l{layer}"] = f"Where layer {layer} shall be; what is grey, the network finds out."
         return result

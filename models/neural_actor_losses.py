@@ -25,6 +25,14 @@ def alpha_loss(missed: Tensor) -> Tensor:
     return (missed * (1 - missed) / 0.11).log1p().mean()
 
 
+def mask_loss(missed: Tensor, alpha: Tensor) -> Tensor:
+    """Mean over rays of the squared error of the share that goes through, against photographs' alpha.
+
+    Before a background of one colour, an opaque surface of that colour looks like nothing; this tells them apart.
+    """
+    return (missed - (1 - alpha)).square().mean()
+
+
 def squares(colours: Tensor, side: int) -> Tensor:
     """Colours [..., R, 3] of rays that come square by square, row by row, as pictures [N, 3, side, side]."""
     return colours.reshape(-1, side, side, 3).permute(0, 3, 1, 2)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from models.base_model import BaseModel, Cost, Export, Phase
-from models.neural_actor_losses import VggDistance, alpha_loss, colour_loss, squares, ssim_loss
+from models.neural_actor_layers import exported_layers
+from models.neural_actor_losses import VggDistance, alpha_loss, colour_loss, mask_loss, squares, ssim_loss
 from models.neural_actor_networks import from_published
 from models.neural_actor_options import PRESETS, add_options
 from models.neural_actor_rendering import Actor
@@ -87,7 +88,7 @@ class NeuralActorModel(BaseModel):
         inputs = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
         with self.autocast():
             seen = self.called(self.body, drawn | inputs)
-        losses = self.losses(seen, batch["rgb"])
+        losses = self.losses(seen, batch["rgb"], batch.get("alpha"))
         for name in self.optimizers:
             self.gradient_step(losses["total"], name)
         whole = distributed.sum_over_processes(losses["color"].detach()) / distributed.count()
@@ -129,14 +130,17 @@ class NeuralActorModel(BaseModel):
             gib += ENCODER_BYTES * batch_size * texels / 2**30
         return Cost(1e-12 * items * flop, gib, items * (1e-11 * flop + 8e-6 * samples))
 
-    def losses(self, seen: dict[str, Tensor], wanted: Tensor) -> dict[str, Tensor]:
-        """`total` and its terms, of what rays see and the colours wanted [B, R, 3]."""
+    def losses(self, seen: dict[str, Tensor], wanted: Tensor, alpha: Tensor | None = None) -> dict[str, Tensor]:
+        """`total` and its terms, of what rays see and the colours wanted [B, R, 3]; and photographs' alpha [B, R]."""
         opt = self.opt
         losses = {"color": colour_loss(seen["colour"], wanted, opt.L1)}
         total = opt.color_weight * losses["color"]
         if opt.alpha_loss:
             losses["alpha"] = alpha_loss(seen["missed"])
             total = total + opt.alpha_weight * losses["alpha"]
+        if opt.mask_weight and alpha is not None:
+            losses["mask"] = mask_loss(seen["missed"], alpha)
+            total = total + opt.color_weight * opt.mask_weight * losses["mask"]
         if opt.hierarchical_loss and "coarse_colour" in seen:
             losses["color_coarse"] = colour_loss(seen["coarse_colour"], wanted, opt.L1)
             total = total + opt.color_weight * losses["color_coarse"]
@@ -169,7 +173,8 @@ class NeuralActorModel(BaseModel):
 
     @torch.no_grad()
     def view(self, batch: dict) -> dict[str, Tensor]:
-        """The first item of a batch, whole: colour [3, H, W] and normal [3, H, W] in [-1, 1], depth [1, H, W]."""
+        """The first item of a batch, whole: colour [3, H, W] and normal [3, H, W] in [-1, 1], depth [1, H, W]; and
+        `missed` [1, H, W], the share of the background in it."""
         batch = self.to_device(batch)
         item = {name: value[0] for name, value in batch.items() if isinstance(value, Tensor) and value.ndim > 1}
         height, width = (int(torch.as_tensor(side).reshape(-1)[0]) for side in sides(batch["size"]))
@@ -179,15 +184,15 @@ class NeuralActorModel(BaseModel):
             part = {name: value[start:start + VIEW_CHUNK] for name, value in rays.items()}
             with self.autocast():
                 seen = self.actor.render(frame, part)
-            parts.append(torch.cat((seen["colour"], seen["depth"][:, None]), -1))
-        colour, depth = torch.cat(parts).view(height, width, 4).split((3, 1), -1)
+            parts.append(torch.cat((seen["colour"], seen["depth"][:, None], seen["missed"][:, None]), -1))
+        colour, depth, missed = torch.cat(parts).view(height, width, 5).split((3, 1, 1), -1)
         if self.opt.min_color == 0:
             colour = 2 * colour - 1
         points = rays["rays_o"].view(height, width, 3) + depth * rays["rays_d"].view(height, width, 3)
         pose = item.get("camera_to_world")
         normal = normals_from_depth(points if pose is None else points @ pose[:3, :3])
         return {"colour": colour.permute(2, 0, 1).clamp(-1, 1), "normal": normal.permute(2, 0, 1),
-                "depth": depth.permute(2, 0, 1)}
+                "depth": depth.permute(2, 0, 1), "missed": missed.permute(2, 0, 1)}
 
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """A view, and its photograph where there is one."""
@@ -204,6 +209,9 @@ class NeuralActorModel(BaseModel):
     def export(self, batch: dict) -> Export:
         """Pictures and meshes that --render_output_types names, and the camera's pose as text."""
         self.actor.eval()  # with the statistics of the training, as published
+        if "plate" in batch:
+            background = self.actor.background if self.opt.min_color else 2 * self.actor.background - 1
+            return exported_layers(self.to_device(batch), self.view(batch), background.detach())
         stem = batch["image_path"][0].rpartition("/")[2].rpartition(".")[0]
         kinds, shown = self.opt.render_output_types, {}
         files: dict[str, Tensor | str | bytes] = {}

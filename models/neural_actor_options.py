@@ -69,6 +69,9 @@ def add_training_options(parser) -> None:
     group.add_argument("--L1", action="store_true", help="take its absolute values, not its squares")
     group.add_argument("--alpha_weight", type=float_at_least(0), default=0.01, metavar="W",
                        help="weight of the alpha term, with --alpha_loss")
+    group.add_argument("--mask_weight", type=float_at_least(0), default=0.0, metavar="W",
+                       help="weight, beside that of colours, of photographs' alpha: rays beside the person must go "
+                            "through, where else they might end on a surface of the background's colour")
     group.add_argument("--alpha_loss", action="store_true",
                        help="count the alpha term, which the published program leaves out by mistake")
     group.add_argument("--ssim_weight", type=float_at_least(0), default=0, metavar="W",

@@ -5,17 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.base_model import Export
-from vision.layers.mattes import composite_over, opaque
-
-FAINTEST = 4 / 255  # alpha up to which there is nothing
-
-
-def straight(image: Tensor) -> Tensor:
-    """Premultiplied RGBA [B, 4, H, W] in [-1, 1] with straight colours."""
-    colour, alpha = ((image.float() + 1) / 2).clamp(0, 1).split((3, 1), 1)
-    alpha = torch.where(alpha > FAINTEST, alpha, torch.zeros_like(alpha))
-    colour = torch.where(alpha > 0, (colour / alpha.clamp(min=FAINTEST)).clamp(max=1), torch.zeros_like(colour))
-    return torch.cat([colour, alpha], 1) * 2 - 1
+from vision.layers.mattes import composite_over, opaque, straight
 
 
 def exported_layer(batch: dict, image: Tensor, picture: Tensor, stem: str, is_first: bool) -> Export:

@@ -20,6 +20,7 @@ from data.actor_files import (
     read_pose,
     world_vertices,
 )
+from preparation.actor_conventions import MISTAKES, mistaken, named, reading_of
 from preparation.actor_maps import photograph
 from preparation.actor_overlap import OFFSETS, Compared, Silhouettes, View, overlaps
 from preparation.actor_seen import unseen_parts
@@ -29,7 +30,7 @@ from util.errors import UserError
 from util.images import image_size
 from vision.geometry.raster import projected
 from vision.people.body_files import read_body, read_obj, read_table, read_transforms
-from vision.people.skinning import Body, blended
+from vision.people.skinning import Body, blended, moved_back, to_normalised
 
 MOST_READ, MOST_TOLD = 500, 5
 """Files of a kind that are read, evenly spread; problems of a kind that are told one by one."""
@@ -39,7 +40,11 @@ BODY = ("canonical.obj", "uvmapping.obj", "skinning_weight.txt")
 MIN_DIS_EPS = 0.06
 SMALLEST_BODY, LARGEST_BODY = 0.4, 3.0
 """Metres from head to foot."""
+SAME_SHAPE = 0.02
+"""Metres that joints of one body may be apart, when their poses are undone."""
 FARTHEST_CAMERA = 50
+SEEN_WITHOUT_PHOTOGRAPHS = MISTAKES[:4]
+"""Of the usual mistakes those that show by whether a camera sees the body at all."""
 
 T = TypeVar("T")
 Look = Generator[Finding, None, T]
@@ -79,12 +84,14 @@ def check(root: Path) -> tuple[list[Finding], list[Compared]]:
     compared: list[Compared] = []
     if body and poses and cameras:
         vertices = {number: world_vertices(body, pose).numpy() for number, pose in poses.items()}
-        findings += _sight(root, vertices, cameras, photographs)
+        mistake = None
         if photographs:
             frames = [frame for frame in compared_frames if frame in vertices]
             silhouettes = Silhouettes(body.faces.numpy(), vertices, cameras, photographs, frames)
-            compared = silhouettes.compared()
-            findings += overlaps(silhouettes, compared, order)
+            compared, mistake = silhouettes.compared(), mistaken(silhouettes, poses)
+            findings += [mistake] if mistake else overlaps(silhouettes, compared, order)
+        findings += _sight(vertices, cameras, photographs, hints=mistake is None)
+        if photographs:
             findings += unseen_parts(body, vertices, cameras, photographs)
     return sorted(findings, key=lambda finding: -finding.severity), compared
 
@@ -234,7 +241,24 @@ def _poses(transforms: dict[int, Path], body: Body | None) -> Look[dict[int, dic
         yield Finding(3, f"... and {len(problems) - MOST_TOLD} more transform files like these")
     yield from (Finding(2, f"{paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}: {text}")
                 for text, paths in odd.items())
+    if not odd:
+        yield from _one_shape({transforms[number]: pose for number, pose in poses.items()})
     return poses
+
+
+def _one_shape(poses: dict[Path, dict[str, Tensor]]) -> Iterator[Finding]:
+    """Whether the joints of all frames are those of one body: their poses undone, they must be in the same places."""
+    rest = {path: moved_back(to_normalised(pose["joints"], pose["rotation"], pose["translation"]), pose["joints_RT"])
+            for path, pose in poses.items() if len(pose["joints"]) == len(pose["joints_RT"])}
+    if not rest:
+        return
+    usual = torch.stack(list(rest.values())).median(0).values
+    away = {path: float((places - usual).norm(dim=-1).max()) for path, places in rest.items()}
+    worst = max(away, key=lambda path: away[path])
+    if away[worst] > SAME_SHAPE:
+        yield Finding(1, f"{worst}: its joints are those of a body of another shape (up to {away[worst]:.2f} m from "
+                         f"where most frames have them at rest; {sum(d > SAME_SHAPE for d in away.values())} of "
+                         f"{len(away)} frames). Expected one shape for all frames, that of canonical.obj")
 
 
 def _oddities(pose: dict[str, Tensor], body: Body | None) -> Iterator[str]:
@@ -306,7 +330,7 @@ def _photographs(photographs: dict[int, Path], views: list[View]) -> Iterator[Fi
     places = [view.file for view in views]
     without: dict[int, Path] = {}
     sizes: dict[int, dict[tuple[int, int], Path]] = {}
-    unmasked, by_order = [], None
+    unmasked, aside, by_order = [], [], None
     for number in _some(photographs):
         pictures = pictures_of_cameras(photographs[number], places)
         names = [_last_number(path.stem) for path in pictures if path is not None]
@@ -335,9 +359,11 @@ def _photographs(photographs: dict[int, Path], views: list[View]) -> Iterator[Fi
         (width, height), path = next(iter(found.items()))
         x, y = views[camera].intrinsics[:2, 2] / (width, height)
         if not (0.2 < x < 0.8 and 0.2 < y < 0.8):
-            yield Finding(2, f"camera {views[camera].file.stem}: the middle of the lens is at ({x:.2f}, {y:.2f}) of "
-                             f"the picture {path} ({width}x{height}); expected near (0.5, 0.5). Intrinsics are in "
-                             "pixels of the pictures as they are")
+            aside.append(f"camera {views[camera].file.stem}: the middle of the lens is at ({x:.2f}, {y:.2f}) of the "
+                         f"picture {path} ({width}x{height})")
+    if aside:
+        yield Finding(2, f"{aside[0]}; {len(aside)} of {len(views)} cameras have such intrinsics. Expected near "
+                         "(0.5, 0.5), in pixels of the pictures as they are")
     if unmasked:
         yield Finding(2, f"{unmasked[0]}: the background is neither white nor transparent ({len(unmasked)} of the "
                          "pictures looked at); expected the person alone, else the background is learned too. Cut the "
@@ -354,43 +380,36 @@ def _some_frames(numbers: Iterable[int], most: int = FRAMES) -> list[int]:
     return [ordered[i] for i in evenly_spread(len(ordered), most)]
 
 
-def _sight(root: Path, vertices: dict[int, np.ndarray], views: list[View], photographs: dict[int, Path]
+def _sight(vertices: dict[int, np.ndarray], views: list[View], photographs: dict[int, Path], hints: bool
            ) -> Iterator[Finding]:
-    """Whether cameras see the body; if not, whether they would if their matrices meant something else."""
+    """Whether cameras see the body; if not, and with `hints`, whether they would if their matrices meant something
+    else.
+    """
     blind, far = [], []
     numbers = _some_frames(vertices)
-    sizes = _sizes(views, photographs)
-    ways = {"": lambda pose: pose, "world-to-camera, which belongs into extrinsic/": np.linalg.inv,
-            "a camera's with y up and z backwards (OpenGL, Blender)": lambda pose: pose @ np.diag([1, -1, -1, 1]),
-            "in millimetres": lambda pose: _scaled(pose, 1e-3), "in centimetres": lambda pose: _scaled(pose, 1e-2)}
-    if views[0].file.parent.name == "extrinsic":
-        ways = {name.replace("world-to-camera, which belongs into extrinsic/",
-                             "camera-to-world, which belongs into pose/"): way for name, way in ways.items()}
     better: dict[str, int] = {}
-    for view, size in zip(views, sizes):
-        seen = {name: np.mean([_seen(vertices[number], view.intrinsics, way(view.pose), size) for number in numbers])
-                for name, way in ways.items()}
-        if seen[""] < 0.5:
+    for view, size in zip(views, _sizes(views, photographs)):
+        def seen_from(pose: np.ndarray, view: View = view, size: tuple[int, int] = size) -> float:
+            return float(np.mean([_seen(vertices[number], view.intrinsics, pose, size) for number in numbers]))
+        seen = seen_from(view.pose)
+        if seen < 0.5:
             blind.append(view.file)
-            best = max(seen, key=lambda name: seen[name])
-            if seen[best] > 0.8:
-                better[best] = better.get(best, 0) + 1
+            ways = {mistake: seen_from(mistake.read(reading_of(view, size)).pose)
+                    for mistake in SEEN_WITHOUT_PHOTOGRAPHS}
+            best = max(ways, key=lambda mistake: ways[mistake])
+            if ways[best] > max(0.8, seen):
+                better[named(best, view)] = better.get(named(best, view), 0) + 1
         distance = np.mean([np.linalg.norm(view.pose[:3, 3] - vertices[number].mean(0)) for number in numbers])
         if distance > FARTHEST_CAMERA:
             far.append(view.file)
     if blind:
-        hint = f" Read as {max(better, key=lambda n: better[n])}, {max(better.values())} of them do" if better else ""
+        hint = f" Read as {max(better, key=lambda n: better[n])}, {max(better.values())} of them do" if better and \
+            hints else ""
         yield Finding(2, f"{blind[0]}: does not see the posed body ({len(blind)} of {len(views)} cameras); expected "
                          f"OpenCV's axes and metres.{hint}")
     if far:
         yield Finding(2, f"{far[0]}: is more than {FARTHEST_CAMERA} m from the body ({len(far)} of {len(views)} "
                          "cameras); expected metres. Are translations in millimetres?")
-
-
-def _scaled(pose: np.ndarray, scale: float) -> np.ndarray:
-    moved = pose.copy()
-    moved[:3, 3] *= scale
-    return moved
 
 
 def _sizes(views: list[View], photographs: dict[int, Path]) -> list[tuple[int, int]]:

@@ -81,13 +81,18 @@ class Silhouettes:
         _, person, scale = self.people[frame, camera]
         drawn = body_in_view(self.vertices[frame if pose_of is None else pose_of], self.faces,
                              self.views[camera if seen_by is None else seen_by], person.shape, scale)
-        either = (drawn | person).sum()
-        return float((drawn & person).sum() / either) if either else 0.0
+        return share_of_both(drawn, person)
 
     def compared(self) -> list[Compared]:
         """All photographs with their own pose and camera."""
         return [Compared(frame, camera, picture, self.overlap(frame, camera))
                 for (frame, camera), (picture, _, _) in self.people.items()]
+
+
+def share_of_both(first: np.ndarray, second: np.ndarray) -> float:
+    """The area that both masks cover over the area that either covers."""
+    either = (first | second).sum()
+    return float((first & second).sum() / either) if either else 0.0
 
 
 def body_in_view(vertices: np.ndarray, faces: np.ndarray, view: View, size: tuple[int, int], scale: float = 1.0

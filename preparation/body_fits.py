@@ -26,12 +26,14 @@ class Fit(NamedTuple):
         shape: [S].
         rotation: [3], of all, axis times angle, about the origin.
         translation: [3], after that, in metres.
+        about_root: whether all turns about the root joint, as SMPL's global_orient and transl say it.
     """
 
     pose: np.ndarray
     shape: np.ndarray
     rotation: np.ndarray
     translation: np.ndarray
+    about_root: bool = False
 
 
 def read_fits(folder: Path, joints: int, person: int | None = None) -> dict[int, Fit]:
@@ -68,8 +70,11 @@ def _read_fit(path: Path, joints: int, person: int | None) -> Fit:
             np.isfinite(values).all() for values in (pose, shape, rotation, translation)):
         raise UserError(f"{path}: poses of {len(pose)}, Rh of {len(rotation)} and Th of {len(translation)} numbers; "
                         f"expected {3 * joints}, 3 and 3, finite, for a model of {joints} joints")
-    pose[:3] = 0  # EasyMocap turns all by Rh instead
-    return Fit(pose.reshape(-1, 3), shape, rotation, translation)
+    of_smpl = not rotation.any() and bool(pose[:3].any())  # else EasyMocap's Rh turns all, and poses have no root
+    if of_smpl:
+        rotation = pose[:3].copy()
+    pose[:3] = 0
+    return Fit(pose.reshape(-1, 3), shape, rotation, translation, of_smpl)
 
 
 def write_actor(model: BodyModel, fits: dict[int, Fit], root: Path, overwrite: bool = False) -> tuple[int, float]:
@@ -101,13 +106,14 @@ def write_actor(model: BodyModel, fits: dict[int, Fit], root: Path, overwrite: b
     for number, fit in tqdm(sorted(fits.items()), desc="transforms", unit="frame"):
         transforms, posed = joint_transforms(joints, model.parents, fit.pose)
         rotation = Rotation.from_rotvec(fit.rotation).as_matrix().T
-        places = posed @ rotation + fit.translation
+        translation = fit.translation + (joints[0] - joints[0] @ rotation if fit.about_root else 0)
+        places = posed @ rotation + translation
         earlier = [*earlier, places][-EARLIER:]
         file = root / "transform" / f"{number:06d}.json"
         if overwrite or not file.exists():
             write_text(file, json.dumps({
                 "joints_RT": _joint_last(transforms), "rotation": rotation.tolist(),
-                "translation": [fit.translation.tolist()], "joints": places.tolist(),
+                "translation": [translation.tolist()], "joints": places.tolist(),
                 "pose": [fit.pose.ravel().tolist()], "motion": np.stack(earlier).tolist()}))
             written += 1
     return written, float(np.ptp(shapes, axis=0).max(initial=0))

@@ -17,6 +17,7 @@ from preparation.blazepose import GREY, LEAST_PRESENCE, BlazePose, Square, squar
 from util.errors import UserError
 from util.images import read_image
 from util.pretrained import Pretrained, Unavailable, weights_at_hand
+from vision.layers.clean_plate import STRIPE, largest_channel, neighbours_in_rank
 from vision.people.drawn_body import draw_body
 from vision.people.person_mask import bounding_box
 from vision.people.tracking import joints_inside, likeness
@@ -179,9 +180,10 @@ class _BlazePose:
         bodies = [draw_body(skeleton, size, size)[0] > 0 for skeleton in before]
         found = []
         for skeleton, body in zip(before, bodies):
+            others = [other for other in bodies if other is not body]
             view = picture.copy()
-            view[np.sum(bodies, axis=0) > body] = GREY
-            view[body] = picture[body]
+            if others:
+                view[np.logical_or.reduce(others) & ~body] = GREY
             found += self._in_squares(view, [square_of(skeleton)])
         return found
 
@@ -207,14 +209,19 @@ def surest(skeletons: list[np.ndarray]) -> list[np.ndarray]:
 
 def still_background(paths: list[Path], most: int = 30) -> np.ndarray:
     """The median of some frames, uint8 [H, W, 3]: what stands still, if the camera does."""
-    some = paths[:: max(1, len(paths) // most)]
-    return np.median(np.stack([read_image(path, "RGB") for path in some]), axis=0).astype(np.uint8)
+    some = [read_image(path, "RGB") for path in paths[:: max(1, len(paths) // most)]]
+    middle = np.empty_like(some[0])
+    for top in range(0, len(middle), STRIPE):
+        rows = slice(top, top + STRIPE)
+        below, above = neighbours_in_rank([one[rows] for one in some], (len(some) - 1) // 2, len(some) // 2)
+        middle[rows] = (below + above) / 2
+    return middle
 
 
 def moving_boxes(picture: np.ndarray, background: np.ndarray) -> list[Box]:
     """Boxes around what differs from a background; none where most of the picture does, as the camera moves."""
     height = picture.shape[0]
-    moved: np.ndarray = (cv2.absdiff(picture, background).max(axis=-1) > _MOVED).astype(np.uint8)
+    moved: np.ndarray = (largest_channel(cv2.absdiff(picture, background)) > _MOVED).astype(np.uint8)
     if moved.mean() > _MOST_MOVING:
         return []
     moved = cv2.morphologyEx(moved, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))

@@ -21,10 +21,11 @@ from tqdm import tqdm
 
 from data.dataroot import IMAGE_SUFFIXES, SIDE_MULTIPLE, SMALLEST_SIDE, list_images
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames, write_values
+from util.background import InBackground
 from util.clips import DEFAULT_FRAME_RATE, frame_rate_of, frame_rate_text, natural_order
 from util.command_line import float_at_least, int_at_least
 from util.errors import UserError, several
-from util.images import write_png
+from util.images import to_8_bits, unit_range, write_png
 from util.media import Remark, pauses, remarks
 from util.pictures import JPEG_SUFFIXES, list_pictures, picture_size, read_picture
 from util.sound import Sound, save_sound
@@ -60,6 +61,10 @@ class ChosenFrames(NamedTuple):
     ending: str = ".jpg"
 
 
+_DEEP = 8
+"""Bits of a channel, beyond which frames have more than rgb/ keeps by itself."""
+
+
 def add_options(parser) -> None:
     """What to take from where, and the network's size."""
     parser.add_argument("source", nargs="?", type=Path, metavar="VIDEO",
@@ -70,6 +75,9 @@ def add_options(parser) -> None:
     parser.add_argument("--frame_rate", metavar="FPS", type=frame_rate,
                         help=f"of a folder of frames or a stream without a clock, such as 30 or 29.97; a video "
                              f"with a rate of its own is shown at this one (default: its own, or {DEFAULT_FRAME_RATE})")
+    parser.add_argument("--bits", type=int, choices=(8, 16),
+                        help="of rgb/ where the video has more than 8: 16 keeps them all, in PNG ten times as large; "
+                             "full-size layers, EXR and ProRes then have them, too (default: 8)")
     parser.add_argument("--height", type=int_at_least(SMALLEST_SIDE), metavar="PX",
                         help=f"height of the low resolution, a multiple of {SIDE_MULTIPLE} (default: 256)")
 
@@ -80,17 +88,22 @@ def run(job: Job) -> Outcome:
     size, why = network_size(job, clip)
     for folder in ("rgb", "rgb_512", "rgb_256"):
         (job.made / folder).mkdir()
-    for name, pixels, file in tqdm(clip.frames, "frames", clip.count, unit="frame"):
-        double, small = shrunk(pixels, size)
+
+    def write(name: str, pixels: np.ndarray, file: Path | None) -> None:
+        double, small = shrunk(pixels if pixels.dtype == np.uint8 else to_8_bits(unit_range(pixels)), size)
         if "rgb" in job.kept:
             pass
         elif file is not None:
             shutil.copyfile(file, job.made / "rgb" / f"{name}{file.suffix.lower()}")
         else:
-            write = write_jpeg if clip.ending == ".jpg" else write_png
-            write(job.made / "rgb" / f"{name}{clip.ending}", pixels)
+            write_own = write_jpeg if clip.ending == ".jpg" else write_png
+            write_own(job.made / "rgb" / f"{name}{clip.ending}", pixels)
         write_png(job.made / "rgb_512" / f"{name}.png", double)
         write_png(job.made / "rgb_256" / f"{name}.png", small)
+
+    with InBackground() as in_background:
+        for frame in tqdm(clip.frames, "frames", clip.count, unit="frame"):
+            in_background(write, *frame)
     values = {"alphapose_input_size": clip.size, "size_LR": size, **clip.values}
     write_values(job.made / METADATA, values)
     rate = Fraction(values["frame_rate"])
@@ -138,6 +151,10 @@ def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) ->
         times, facts = [i / float(job.opt.frame_rate) for i in range(len(times))], replace(
             facts, rate=job.opt.frame_rate)
     findings = findings_of(path, remarks(facts, survey))
+    deep = facts.bit_depth > _DEEP and job.opt.bits == 16
+    if facts.bit_depth > _DEEP and not deep:
+        findings.append(Finding(0, f"{path.name}: {facts.bit_depth} bits, rounded to 8; --bits 16 keeps them, for EXR "
+                                   "and ProRes"))
     rate, steady = steady_rate(times, facts.rate)
     if job.opt.frame_rate and abs(job.opt.frame_rate / rate - 1) > _SAME_RATE:
         findings.append(Finding(0, f"{path.name}: {float(rate):.5g} frames per second, shown at "
@@ -169,14 +186,14 @@ def clip_of_video(path: Path, job: Job, start: float, end: float, every: int) ->
     def frames() -> Iterator[tuple[str, np.ndarray, None]]:
         wanted = iter(enumerate(chosen, start=1))
         number, index = next(wanted)
-        for i, (_, pixels) in enumerate(video.frames()):
+        for i, (_, pixels) in enumerate(video.frames(deep=deep)):
             while i == index:
                 yield f"{number:04d}", pixels, None
                 number, index = next(wanted, (0, -1))
             if index < 0:
                 return
 
-    return ChosenFrames(frames(), len(chosen), video.size, values, findings)
+    return ChosenFrames(frames(), len(chosen), video.size, values, findings, ".png" if deep else ".jpg")
 
 
 def refuse_what_stands_still(path: Path, times: list[float], start: float) -> None:

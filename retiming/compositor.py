@@ -8,6 +8,7 @@ import shlex
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -19,11 +20,12 @@ from data.layer_folder import LayerFolder
 from data.masks import read_mask
 from retiming.edit import TRANSPARENT, ClipFacts, Edit, LayerInstance
 from util.errors import UserError
-from util.images import read_image
+from util.images import read_image, to_8_bits, unit_range
 from util.media import Remark
 from util.pictures import PICTURE_SUFFIXES, read_picture
 from util.video_reader import PicturesByTime
 from vision.geometry.homography import placement
+from vision.geometry.scene_motion import SceneMotion
 from vision.layers import patches as pixels
 from vision.layers.effects import scaled_effects
 from vision.layers.patches import Patch
@@ -31,6 +33,9 @@ from vision.people.iuv import is_body
 from vision.people.person_mask import person_weight
 
 CACHE_BYTES = 256 * 2 ** 20
+DEEP_FILES = ("exr", "mov")
+"""Endings of files that hold more than 8 bits of a channel, ProRes among them."""
+FOOT = 0.05  # of a person's height
 
 
 @dataclass(frozen=True)
@@ -64,19 +69,21 @@ class Compositor:
     Args:
         layers: the layers.
         root: the clip, for order, camera, masks and frame rate.
+        deep: pictures have 16 bits, if the layers do; else 8.
 
     Attributes:
         indices: per frame of the layers, its index in the clip.
         orders: per frame of the layers, their numbers from back to front.
-        registration: the camera's motion, by index in the clip; None: it stands still.
+        registration: the camera's motion, by index in the clip; None: it stands still, or walks (see `scene`).
         warnings: on other backgrounds that were read, a line each.
 
     Raises:
         UserError: they do not belong together.
     """
 
-    def __init__(self, layers: LayerFolder, root: Dataroot):
+    def __init__(self, layers: LayerFolder, root: Dataroot, deep: bool = False):
         self.layers, self.root, self.size = layers, root, layers.size
+        self.deep = deep and layers.deep
         self.indices, self.orders = layers.in_clip(root)
         self.facts = ClipFacts(len(layers.frames), tuple(layers.numbers), root.metadata.people_layers)
         self.registration = root.camera_motion()
@@ -88,8 +95,13 @@ class Compositor:
         self.warnings: list[str] = []
         self._lock = Lock()
 
+    def for_files(self, ending: str) -> "Compositor":
+        """A compositor of the same for files of an ending, such as exr: with all bits, where these hold them."""
+        return Compositor(self.layers, self.root, deep=True) if self.layers.deep and ending in DEEP_FILES else self
+
     def frame(self, edit: Edit, output: int) -> np.ndarray:
-        """An output frame: uint8 RGB [H, W, 3], or straight RGBA [H, W, 4] where the edit is transparent."""
+        """An output frame: RGB [H, W, 3], or straight RGBA [H, W, 4] where the edit is transparent; uint8, or uint16
+        where that is `deep`."""
         return self.over_background(edit, output, self.patches(edit, output))
 
     def patches(self, edit: Edit, output: int) -> list[tuple[Patch, float]]:
@@ -100,7 +112,7 @@ class Compositor:
 
     def over_background(self, edit: Edit, output: int, patches: list[tuple[Patch, float]]) -> np.ndarray:
         """`patches` over the background of an output frame, as `frame` gives them."""
-        return pixels.to_straight(self.canvas(edit, output, patches))
+        return pixels.to_straight(self.canvas(edit, output, patches), self.deep)
 
     def canvas(self, edit: Edit, output: int, patches: list[tuple[Patch, float]]) -> np.ndarray:
         """The same, premultiplied: float32 [3, H, W] in [0, 255], or [4, H, W] with alpha in [0, 1] (see `Patch`)."""
@@ -139,8 +151,10 @@ class Compositor:
         """What is drawn, without its opacity, as the camera of a source frame sees it; None: nothing."""
         def at(frame: int) -> Patch | None:
             patch = self.source(draw.layer, frame, draw.effects)
-            matrix = _composed(self._camera_motion(frame, camera), draw.placement)
-            return patch if patch is None or matrix is None else pixels.warped(patch, matrix, self.size)
+            if patch is None:
+                return None
+            matrix = _composed(self.motion(draw.layer, frame, camera), draw.placement)
+            return patch if matrix is None else pixels.warped(patch, matrix, self.size)
 
         patch = _between(at, draw.time, draw.interpolation)
         return patch if patch is None or draw.colour is None else pixels.coloured(patch, draw.colour)
@@ -150,6 +164,38 @@ class Compositor:
                     instance.interpolation, opacity, instance.effects.at(output), _colour(instance, output),
                     placement(self.size, (instance.x.at(output), instance.y.at(output)), instance.scale.at(output),
                               instance.flip, instance.anchor))
+
+    def motion(self, layer: int, source: int, camera: int) -> np.ndarray | None:
+        """The matrix [3, 3] from pixels of a layer in a source frame to where they belong in another; None: the same.
+
+        Before a camera that is registered, that is its motion; before one that walks, the scene's at the person's feet.
+        """
+        if self.registration is not None or source == camera or self.scene is None:
+            return self._camera_motion(source, camera)
+        return self.scene.between(self.feet(layer, source), source, camera)
+
+    @cached_property
+    def scene(self) -> SceneMotion | None:
+        """How the scene moves before a camera that walks; None: there is no such camera."""
+        length = self.facts.length
+        if self.registration is not None or all(self.background_file(frame) == self.background_file(0)
+                                                for frame in range(length)):
+            return None
+        scene = SceneMotion(lambda frame: to_8_bits(unit_range(self.background(frame))) if self.deep else
+                            self.background(frame), length, self.size)
+        return scene if scene.walks else None
+
+    def feet(self, layer: int, frame: int) -> tuple[float, float]:
+        """The lowest place (x, y) of the person of a layer that is not empty; where none is known, of the layer."""
+        x, y, pixels = self.covered(layer, frame)
+        inside = pixels[..., 3] > np.iinfo(pixels.dtype).max // 2
+        if self.knows_person(layer):
+            height, width = inside.shape
+            person = inside & (self.person_weight(layer, frame)[y:y + height, x:x + width] > 127)
+            inside = person if person.any() else inside
+        rows, columns = np.nonzero(inside if inside.any() else pixels[..., 3] > 0)
+        lowest = rows >= rows.max() - FOOT * (rows.max() - rows.min())
+        return x + float(columns[lowest].mean()), y + float(rows.max())
 
     def _camera_motion(self, source: int, camera: int) -> np.ndarray | None:
         """The homography [3, 3] from pixels of a source frame to those of another; None: the same."""
@@ -168,11 +214,12 @@ class Compositor:
     def covered(self, layer: int, frame: int) -> tuple[int, int, np.ndarray]:
         """The part of a layer that is not empty, straight RGBA [h, w, 4], and (x, y) of its first pixel."""
         return self._cache.get(self.layers.files[layer][self.layers.frames[frame]],
-                               lambda path: pixels.covered_part(self.layers.layer(layer, frame)))
+                               lambda path: pixels.covered_part(self.layers.layer(layer, frame, self.deep)))
 
     def background(self, frame: int) -> np.ndarray:
         """The background of a source frame, RGB [H, W, 3]."""
-        return self._cache.get(self.background_file(frame), lambda path: (0, 0, self.layers.background(frame)))[2]
+        return self._cache.get(self.background_file(frame),
+                               lambda path: (0, 0, self.layers.background(frame, self.deep)))[2]
 
     def background_file(self, frame: int) -> Path:
         """The file of the background of a source frame: the same one for all frames in which it is the same picture.

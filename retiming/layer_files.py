@@ -130,7 +130,8 @@ def writer(form: str, folder: Path, names: list[str], rate: Fraction, stack: Exi
 
 def layer_pictures(compositor: Compositor, edit: Edit, groups: list[Group], output: int,
                    apart: bool) -> dict[str, np.ndarray]:
-    """The layers of an output frame by name: the background uint8 RGB [H, W, 3], others straight RGBA [H, W, 4]."""
+    """The layers of an output frame by name: the background RGB [H, W, 3], others straight RGBA [H, W, 4]; uint8, or
+    uint16 where the compositor is deep."""
     made = {}
     if edit.replacement != TRANSPARENT:
         made[BACKGROUND] = compositor.over_background(edit, output, [])
@@ -139,9 +140,9 @@ def layer_pictures(compositor: Compositor, edit: Edit, groups: list[Group], outp
         if apart:
             nobody = tuple(replace(one, effects=Curve((0.0,), (0.0,))) for one in group.instances)
             person = canvas_of(compositor, edit, nobody, output)
-            made[f"{group.name}_effects"] = to_straight(behind(whole, person))
+            made[f"{group.name}_effects"] = to_straight(behind(whole, person), compositor.deep)
             whole = person
-        made[group.name] = to_straight(whole)
+        made[group.name] = to_straight(whole, compositor.deep)
     return made
 
 
@@ -183,7 +184,7 @@ def write_layered_exr(path: Path, layers: dict[str, np.ndarray], rate: Fraction,
 
     Args:
         path: the file.
-        layers: by name, back to front, uint8 RGB or straight RGBA as sRGB codes it.
+        layers: by name, back to front, RGB or straight RGBA of uint8 or uint16 as sRGB codes it.
         rate: frames per second, for the header.
         compression: one of `EXR_COMPRESSIONS`.
 
@@ -197,6 +198,8 @@ def write_layered_exr(path: Path, layers: dict[str, np.ndarray], rate: Fraction,
                         ) from None
     channels, composite = {}, None
     for name, pixels in layers.items():
+        if pixels.dtype == np.uint16:
+            pixels = pixels * np.float32(255 / 65535)
         straight = pixels if pixels.shape[2] == 4 else np.dstack([pixels, np.full_like(pixels[..., :1], 255)])
         alpha = straight[..., 3:].astype(np.float32) / 255
         channels[name] = np.concatenate([linear(straight[..., :3]) * alpha, alpha], axis=2).astype(np.float16)

@@ -44,6 +44,10 @@ def main(argv: list[str] | None = None) -> None:
         with written_atomically(opt.dataroot / "uvmapping.obj") as temporary:
             shutil.copyfile(opt.texuv, temporary)
     print(f"{opt.dataroot / 'transform'}: {written} transform files made, {len(fits) - written} were there")
+    turned = sum(fit.about_root for fit in fits.values())
+    if turned:
+        print(f"note: in {turned} fits Rh is 0 and poses turn the root: read as SMPL's global_orient and transl, about "
+              "the pelvis, not as EasyMocap's Rh and Th, about the origin")
     if differ > SAME_SHAPE:
         print(f"note: shapes differ by up to {differ:.2g} between frames; the mean is taken. Fit one shape for all")
     if (opt.dataroot / "uvmapping.obj").exists():

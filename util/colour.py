@@ -1,14 +1,15 @@
 """What numbers of a video mean as light, and the same light as sRGB.
 
-Signals are uint16 RGB [H, W, 3], 65535 being a signal of 1; results are uint8 sRGB [H, W, 3] with the primaries of
-BT.709, which sRGB shares. Transfers and primaries are numbered as in ITU-T H.273, which codecs and FFmpeg use; other
-primaries are `Chromaticities`.
+Signals are uint16 RGB [H, W, 3], 65535 being a signal of 1; results are sRGB [H, W, 3], uint8 or uint16, with the
+primaries of BT.709, which sRGB shares. Transfers and primaries are numbered as in ITU-T H.273, which codecs and FFmpeg
+use; other primaries are `Chromaticities`.
 """
 
 from functools import cache
 
 import cv2
 import numpy as np
+from numpy.typing import DTypeLike
 
 LINEAR, PQ, HLG = 8, 16, 18
 LOGARITHMIC = (9, 10)
@@ -73,7 +74,8 @@ def _to_xyz(chromaticities: Chromaticities) -> tuple[np.ndarray, np.ndarray]:
     return xyz[:, :3] * np.linalg.solve(xyz[:, :3], xyz[:, 3]), xyz[:, 3]
 
 
-def to_srgb(signal: np.ndarray, transfer: int, primaries: int | Chromaticities) -> np.ndarray:
+def to_srgb(signal: np.ndarray, transfer: int, primaries: int | Chromaticities,
+            dtype: DTypeLike = np.uint8) -> np.ndarray:
     """The light of a signal, as sRGB.
 
     HDR is shown with its white (203 cd/m2) as the white of sRGB, as ITU-R BT.2408 puts the one into the other, but
@@ -84,6 +86,7 @@ def to_srgb(signal: np.ndarray, transfer: int, primaries: int | Chromaticities) 
         signal: uint16 RGB [H, W, 3].
         transfer: of the signal; those that are neither linear nor HDR are taken for sRGB.
         primaries: of the signal; unknown ones are taken for those of BT.709.
+        dtype: of the result, uint8 or uint16.
     """
     light = _light_of(transfer)[signal]
     if transfer == HLG:
@@ -95,7 +98,7 @@ def to_srgb(signal: np.ndarray, transfer: int, primaries: int | Chromaticities) 
     if transfer in (PQ, HLG):
         light *= _compression(light.max(axis=2))[..., None]
     codes = (np.clip(light, 0, 1) * 65535 + 0.5).astype(np.uint16)
-    return _srgb_levels()[codes]
+    return _srgb_levels(np.dtype(dtype))[codes]
 
 
 def _compression(light: np.ndarray) -> np.ndarray:
@@ -137,8 +140,8 @@ def _light_of(transfer: int) -> np.ndarray:
 
 
 @cache
-def _srgb_levels() -> np.ndarray:
-    """The sRGB level of each amount of light, uint8 [65536]."""
+def _srgb_levels(dtype: np.dtype) -> np.ndarray:
+    """The sRGB level of each amount of light, uint8 or uint16 [65536]."""
     light = np.arange(65536) / 65535
     coded = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return (coded * 255).round().astype(np.uint8)
+    return (coded * np.iinfo(dtype).max).round().astype(dtype)

@@ -1,8 +1,9 @@
 """Video files, written frame by frame.
 
-The ending of a file decides its format. Pictures are uint8 RGB or straight (not premultiplied) RGBA [H, W, C]; what has
-alpha in the pictures has it in the file, straight as well, wherever `holds_alpha` says that the format can. Colours are
-coded by BT.709 and marked so. The file's comment says that it was made: what it shows was not filmed so.
+The ending of a file decides its format. Pictures are RGB or straight (not premultiplied) RGBA [H, W, C] of uint8 or
+uint16; what has alpha in the pictures has it in the file, straight as well, wherever `holds_alpha` says that the format
+can. Colours are coded by BT.709 and marked so. The file's comment says that it was made: what it shows was not filmed
+so.
 """
 
 import struct
@@ -89,14 +90,15 @@ class VideoWriter:
         self.warnings: list[str] = []
 
     def add(self, pixels: np.ndarray) -> None:
-        """Append a frame: uint8 [H, W, 3], or [H, W, 4] with alpha; all of the same form.
+        """Append a frame: [H, W, 3], or [H, W, 4] with alpha, of uint8, or uint16, whose bits stay as far as the format
+        has them; all of the same form.
 
         An odd last row or column, which H.264 and VP9 cannot hold, is dropped.
         """
         height, width = (length - length % self.format.side for length in pixels.shape[:2])
         pixels = np.ascontiguousarray(pixels[:height, :width])
         if self.video_stream is None:
-            self._start(width, height, pixels.shape[2] == 4)
+            self._start(width, height, pixels)
         stream = self.video_stream
         frame = _gif_frame(pixels) if self.format.codec == "gif" else _rgb_frame(pixels)
         frame.pts, frame.time_base = self.frames, 1 / self.frame_rate
@@ -115,7 +117,8 @@ class VideoWriter:
             self.container.mux(self.sound_stream.encode())
         self.container.close()
 
-    def _start(self, width: int, height: int, alpha: bool) -> None:
+    def _start(self, width: int, height: int, pixels: np.ndarray) -> None:
+        alpha = pixels.shape[2] == 4
         pixel_format = self.format.alpha_pixels if alpha else self.format.pixels
         stream = self.container.add_stream(self.format.codec, rate=self.frame_rate, width=width, height=height,
                                            pix_fmt=pixel_format, options=self.format.options)
@@ -124,7 +127,7 @@ class VideoWriter:
             context = stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = BT709
             context.color_range = ColorRange.MPEG
-            self.coding = _coding(width, height, alpha, pixel_format, 1 / self.frame_rate)
+            self.coding = _coding(width, height, _format_of(pixels), pixel_format, 1 / self.frame_rate)
         if alpha and self.format.codec == "libvpx-vp9":
             stream.metadata["alpha_mode"] = "1"
         self.video_stream = stream
@@ -156,14 +159,14 @@ class VideoWriter:
             self._take_sound()
 
 
-def _coding(width: int, height: int, alpha: bool, pixel_format: str, time_base: Fraction) -> Graph:
+def _coding(width: int, height: int, form: str, pixel_format: str, time_base: Fraction) -> Graph:
     """What makes coded frames of pictures: by BT.709, with halved colour planes where H.264 and VP9 say that they are.
 
     That is between two rows and at the left one of two columns. ProRes has the marks in the header of each frame too,
     and asks the frames.
     """
     graph = Graph()
-    source = graph.add_buffer(width=width, height=height, format="rgba" if alpha else "rgb24", time_base=time_base)
+    source = graph.add_buffer(width=width, height=height, format=form, time_base=time_base)
     scale = "flags=bilinear:out_color_matrix=bt709:out_range=tv"
     if "420p" in pixel_format:
         scale += ":out_h_chr_pos=0:out_v_chr_pos=128"
@@ -174,9 +177,20 @@ def _coding(width: int, height: int, alpha: bool, pixel_format: str, time_base: 
 
 
 def _rgb_frame(pixels: np.ndarray) -> av.VideoFrame:
+    form = _format_of(pixels)
     if pixels.shape[2] == 4:
-        return av.VideoFrame.from_ndarray(extended_colours(pixels), format="rgba")
-    return av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        pixels = extended_colours(pixels)
+    if pixels.dtype == np.uint16:  # FFmpeg's white is 65280 on the way to brightness and colour; alpha's is not
+        factors = np.array([256 / 257] * 3 + [1] * (pixels.shape[2] - 3), np.float32)
+        pixels = np.rint(pixels * factors).astype(np.uint16)
+    return av.VideoFrame.from_ndarray(pixels, format=form)
+
+
+def _format_of(pixels: np.ndarray) -> str:
+    """FFmpeg's name of their format."""
+    if pixels.dtype == np.uint16:
+        return "rgb48le" if pixels.shape[2] == 3 else "rgba64le"
+    return "rgb24" if pixels.shape[2] == 3 else "rgba"
 
 
 def _gif_frame(pixels: np.ndarray) -> av.VideoFrame:
@@ -201,7 +215,7 @@ def extended_colours(rgba: np.ndarray) -> np.ndarray:
     shown, near = visible[..., :3].astype(np.float32), 33
     around = cv2.blur(shown, (near, near)) / np.maximum(cv2.blur(weight, (near, near)), 1e-6)[..., None]
     result = rgba.copy()
-    result[..., :3] = np.where(rgba[..., 3:] > 0, rgba[..., :3], np.clip(around, 0, 255))
+    result[..., :3] = np.where(rgba[..., 3:] > 0, rgba[..., :3], np.clip(around, 0, np.iinfo(rgba.dtype).max))
     return result
 
 
@@ -216,8 +230,9 @@ def _frames_of_sound(sound: Sound, index: int) -> Iterator[av.AudioFrame]:
 
 
 def linear_light(coded: np.ndarray) -> np.ndarray:
-    """Linear light in [0, 1], float32, of colours that sRGB codes in [0, 255]."""
-    coded = coded.astype(np.float32) / 255
+    """Linear light in [0, 1], float32, of colours that sRGB codes in [0, 255], or in [0, 65535] where they are uint16.
+    """
+    coded = coded.astype(np.float32) / (65535 if coded.dtype == np.uint16 else 255)
     return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
@@ -226,13 +241,13 @@ def write_exr(path: Path, pixels: np.ndarray, frame_rate: Fraction | None = None
 
     Args:
         path: the file.
-        pixels: uint8 RGB [H, W, 3] or straight RGBA [H, W, 4], coded as sRGB.
+        pixels: RGB [H, W, 3] or straight RGBA [H, W, 4] of uint8 or uint16, coded as sRGB.
         frame_rate: frames per second, for the header.
     """
     linear = linear_light(pixels[..., :3])
     planes = [linear[..., 1], linear[..., 2], linear[..., 0]]  # FFmpeg's order
     if pixels.shape[2] == 4:
-        alpha = pixels[..., 3].astype(np.float32) / 255
+        alpha = pixels[..., 3].astype(np.float32) / np.iinfo(pixels.dtype).max
         planes = [plane * alpha for plane in planes] + [alpha]
     name = "gbrpf32le" if pixels.shape[2] == 3 else "gbrapf32le"
     frame = av.VideoFrame(pixels.shape[1], pixels.shape[0], name)

@@ -1,8 +1,8 @@
 """Video files, read frame by frame or by time in constant memory, and times of frames.
 
-Seconds count from a file's first frame. Pixels are uint8 RGB [H, W, 3] as a player shows them: progressive, upright,
-square, as sRGB. What had to be done for that, `VideoReader.facts` and `VideoReader.survey` tell. Sizes are (width,
-height).
+Seconds count from a file's first frame. Pixels are uint8 RGB [H, W, 3] (uint16 where that is asked for) as a player
+shows them: progressive, upright, square, as sRGB. What had to be done for that, `VideoReader.facts` and
+`VideoReader.survey` tell. Sizes are (width, height).
 """
 
 from collections import OrderedDict, deque
@@ -48,6 +48,8 @@ _RESTART = 2.5
 """Frames by which the clock must go back to be taken as started again."""
 _SAME_FORM = 0.02
 _LOOK_EVERY = 12
+_MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
+"""Of H.273, by FFmpeg's names."""
 
 
 class VideoReader:
@@ -89,7 +91,8 @@ class VideoReader:
             self.first_second = first.time or 0.0
             self._has_restarts = bool(container.format.flags & (_CLOCK_MAY_RESTART | _NO_TIMESTAMPS))
 
-    def frames(self, start: float = 0.0, alpha: bool = False) -> Iterator[tuple[float, np.ndarray]]:
+    def frames(self, start: float = 0.0, alpha: bool = False,
+               deep: bool = False) -> Iterator[tuple[float, np.ndarray]]:
         """Decode the frames from `start` on, or a little earlier: their seconds and pixels.
 
         Where a file is damaged, what can be decoded.
@@ -97,9 +100,11 @@ class VideoReader:
         Args:
             start: seconds.
             alpha: give straight RGBA [H, W, 4].
+            deep: give uint16 with all bits that the file has.
         """
+        to_rgb = _ToRgb(self.facts.codec)
         for seconds, frame, stored in _progressive(self._timed(start)):
-            yield seconds, np.ascontiguousarray(self._upright(_colours(frame, stored, self.facts, alpha)))
+            yield seconds, np.ascontiguousarray(self._upright(_colours(frame, stored, self.facts, alpha, deep, to_rgb)))
 
     def survey(self, end: float = np.inf) -> Survey:
         """What there is to see in all frames before `end`; pixels are looked at in a few."""
@@ -224,7 +229,7 @@ def _facts(path: Path, container, stream, first: av.VideoFrame) -> VideoFacts:
     metadata = [*container.metadata.items(), *stream.metadata.items()]
     return VideoFacts(
         codec=context.name, bit_depth=max(component.bits for component in components),
-        alpha=_has_alpha(first) and bool((_rgba(first, "rgba", 5)[..., 3] < 255).any()), stored_size=size,
+        alpha=_has_alpha(first) and bool((_reformatted(first, "rgba", 5)[..., 3] < 255).any()), stored_size=size,
         pixel_aspect=aspect,
         mirrored=mirrored, rotation=rotation, interlaced=bool(first.interlaced_frame),
         color_range="full" if first.color_range == ColorRange.JPEG else "limited",
@@ -282,21 +287,89 @@ def _pulled(graph: Graph, coming: deque, frame: av.VideoFrame | None
         yield seconds, made, stored
 
 
-def _colours(frame: av.VideoFrame, stored: av.VideoFrame, facts: VideoFacts, alpha: bool) -> np.ndarray:
-    """A frame as uint8 sRGB or RGBA [H, W, C], by what is said of the one that is stored."""
+def _colours(frame: av.VideoFrame, stored: av.VideoFrame, facts: VideoFacts, alpha: bool, deep: bool,
+             to_rgb: "_ToRgb") -> np.ndarray:
+    """A frame as sRGB or RGBA [H, W, C], uint8, or uint16 where that is deep, by what is said of the stored one."""
     matrix = stored.colorspace
     if matrix == UNSPECIFIED and facts.matrix_assumed:
         matrix = facts.matrix
     matrix = matrix if matrix in READABLE_MATRICES else 5
     color_range = stored.color_range if stored.color_range in (ColorRange.MPEG, ColorRange.JPEG) else None
-    if not must_be_converted(facts.transfer, facts.primaries):
-        return _rgba(frame, "rgba" if alpha else "rgb24", matrix, color_range)
-    pixels = _rgba(frame, "rgba64le" if alpha else "rgb48le", matrix, color_range)
-    colours = to_srgb(pixels[..., :3], facts.transfer, facts.primaries)
-    return np.dstack([colours, (pixels[..., 3] / 257).round().astype(np.uint8)]) if alpha else colours
+    converts = must_be_converted(facts.transfer, facts.primaries)
+    name = ("rgba64le" if alpha else "rgb48le") if deep or converts else "rgba" if alpha else "rgb24"
+    pixels = to_rgb(frame, name, matrix, color_range)
+    if pixels.dtype == np.uint16:
+        pixels = _up_to_white(pixels, frame.format, color_range)
+    if not converts:
+        return pixels
+    colours = to_srgb(pixels[..., :3], facts.transfer, facts.primaries, pixels.dtype if deep else np.uint8)
+    if not alpha:
+        return colours
+    return np.dstack([colours, pixels[..., 3] if deep else (pixels[..., 3] / 257).round().astype(np.uint8)])
 
 
-def _rgba(frame: av.VideoFrame, name: str, matrix: int, color_range: int | None = None) -> np.ndarray:
+def _up_to_white(pixels: np.ndarray, form: av.VideoFormat, color_range: int | None) -> np.ndarray:
+    """Pixels whose white is 65535, uint16 [H, W, C]: FFmpeg shifts numbers of fewer bits up, so that theirs is lower.
+
+    Args:
+        pixels: RGB or RGBA as FFmpeg made them.
+        form: of the frame.
+        color_range: of its numbers.
+    """
+    bits = max(component.bits for component in form.components)
+    if form.is_rgb and bits > 8:
+        return pixels
+    full = 65535 / (65536 - (1 << 16 - bits))
+    colours = full if color_range == ColorRange.JPEG and not form.is_rgb else 257 / 256
+    factors = [colours] * 3 + [full] * (pixels.shape[2] - 3)
+    return np.rint(np.minimum(pixels * np.array(factors, np.float32), 65535)).astype(np.uint16)
+
+
+class _ToRgb:
+    """Frames of a video as RGB, whose colours were stored in fewer pixels than brightness interpolated to where they
+    are.
+
+    By default FFmpeg repeats them for speed.
+
+    Args:
+        codec: its short name.
+    """
+
+    def __init__(self, codec: str):
+        # At the left one of two columns and between two rows, as H.264, HEVC, AV1 and MPEG have them where a file does
+        # not say; JPEG has them between two columns, too.
+        self._place = "" if codec == "mjpeg" else ":in_h_chr_pos=0:in_v_chr_pos=128"
+        self._form: tuple = ()
+        self._graph: Graph | None = None
+
+    def __call__(self, frame: av.VideoFrame, name: str, matrix: int, color_range: int | None) -> np.ndarray:
+        """A frame in a format of FFmpeg's: [H, W, C].
+
+        Args:
+            frame: of any format.
+            name: rgb24, rgba, rgb48le or rgba64le.
+            matrix: that turns its numbers into RGB.
+            color_range: of its numbers; None: as its format has it.
+        """
+        if frame.format.chroma_width(4) == 4 or matrix not in _MATRICES:
+            return _reformatted(frame, name, matrix, color_range)
+        form = frame.width, frame.height, frame.format.name, name, matrix, color_range
+        if self._graph is None or form != self._form:
+            self._form, self._graph = form, Graph()
+            source = self._graph.add_buffer(width=frame.width, height=frame.height, format=frame.format,
+                                            time_base=Fraction(1, 1000))
+            range_in = {ColorRange.MPEG: ":in_range=tv", ColorRange.JPEG: ":in_range=pc"}.get(color_range, "")
+            place = self._place if frame.format.chroma_height(4) < 4 else ""
+            scale = (f"flags=bilinear+full_chroma_int+accurate_rnd:in_color_matrix={_MATRICES[matrix]}{range_in}"
+                     f":out_range=pc{place}")
+            self._graph.link_nodes(source, self._graph.add("scale", scale),
+                                   self._graph.add("format", f"pix_fmts={name}"),
+                                   self._graph.add("buffersink")).configure()
+        self._graph.push(frame)
+        return self._graph.pull().to_ndarray()
+
+
+def _reformatted(frame: av.VideoFrame, name: str, matrix: int, color_range: int | None = None) -> np.ndarray:
     # Older PyAV heeds how a frame's colours are coded only if both sides are given.
     ranges = {} if color_range is None else {"src_color_range": color_range, "dst_color_range": ColorRange.JPEG}
     return frame.reformat(format=name, src_colorspace=matrix, dst_colorspace=Colorspace.ITU601, **ranges).to_ndarray()

@@ -5,12 +5,13 @@
 
 const CACHE_BYTES = 384 * 2 ** 20;
 const MOST_KNOWN = 1000;  // output frames
+const MOST_PATHS = 1000;  // of layers in a frame through all others
 
 // Pictures of layers on the graphics card, as many as there is room for. `source` gives them (sources.js).
 class Pictures {
   constructor(gl, source, loads, onLoaded, onError) {
     Object.assign(this, {gl, source, loads, onLoaded, onError, kept: new Map(), bytes: 0, most: CACHE_BYTES, turn: 0,
-                         bytesOfTurn: 0, loops: false});
+                         bytesOfTurn: 0, loops: false, paths: new Map()});
     this.nothing = {empty: true, texture: this.texture(new ImageData(1, 1)), x: 0, y: 0, bytes: 0};
   }
 
@@ -36,6 +37,23 @@ class Pictures {
     if (rank === null) return undefined;
     this.loads.ask(key, rank, () => this.source[kind](layer, frame), (picture) => {
       this.keep(key, picture);
+      this.onLoaded();
+    }, (error) => {
+      this.onError(error);
+      this.onLoaded();
+    });
+  }
+
+  // Where a layer of a frame belongs in all others, before a camera that walks: four numbers each (see motion_path of page.py); undefined
+  // while they are on their way. Ranks as of `get`.
+  path(layer, frame, rank) {
+    const key = `path ${layer} ${frame}`, found = this.paths.get(key);
+    if (found) return found;
+    if (this.loads.failed.has(key)) return [];
+    if (rank === null) return undefined;
+    this.loads.ask(key, rank, () => this.source.path(layer, frame), (path) => {
+      this.paths.set(key, path);
+      if (this.paths.size > MOST_PATHS) this.paths.delete(this.paths.keys().next().value);
       this.onLoaded();
     }, (error) => {
       this.onError(error);
@@ -258,9 +276,11 @@ class WebGLCompositor {
     const pictures = frames.map((frame) =>
       this.pictures.get(kind, layer, layer === 0 ? this.clip.backgrounds[frame] : frame, rank));
     const people = affects ? frames.map((frame) => this.pictures.get("person", layer, frame, rank)) : [];
-    if ([...pictures, ...people].some((picture) => !picture)) return null;
-    const matrices = frames.map((frame) => {
-      const motion = kind === "picture" ? cameraMotion(this.clip, frame, camera) : null;
+    const walks = this.clip.walks && layer !== 0 && kind === "picture";
+    const paths = frames.map((frame) => (walks && frame !== camera ? this.pictures.path(layer, frame, rank) : []));
+    if ([...pictures, ...people, ...paths].some((found) => !found)) return null;
+    const matrices = frames.map((frame, i) => {
+      const motion = kind === "picture" ? similarity(paths[i][camera]) ?? cameraMotion(this.clip, frame, camera) : null;
       return motion && draw.placement ? product(draw.placement, motion) : motion ?? draw.placement;
     });
     return {...draw, share, affects, pictures, people, matrices};

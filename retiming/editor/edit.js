@@ -194,6 +194,13 @@ function placement(entry, clip, output) {
   return [fx, 0, fixed[0] + x * width - fx * fixed[0], 0, fy, fixed[1] + y * height - fy * fixed[1], 0, 0, 1];
 }
 
+// The matrix of four numbers, as of motion_path in page.py; null where there are none.
+function similarity(numbers) {
+  if (!numbers) return null;
+  const [a, b, x, y] = numbers;
+  return [a, -b, x, b, a, y, 0, 0, 1];
+}
+
 // How the camera moves from a source frame to another; null: not.
 function cameraMotion(clip, source, camera) {
   if (!clip.cameras || source === camera) return null;

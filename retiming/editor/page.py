@@ -27,6 +27,8 @@ TEMPLATE = Template(FOLDER / "editor.html", (*STYLES, FOLDER / "style.css"),
                     (*SCRIPTS, *(FOLDER / f"{name}.js" for name in OWN_SCRIPTS)))
 QUALITY = 97  # of JPEG
 THUMBNAIL = 80  # pixels high
+PATH = (0, 0), (1, 0), (0, 2), (1, 2)
+"""Places in a matrix of what the page is told of it."""
 
 
 def clip_values(compositor: Compositor, name: str) -> dict:
@@ -38,7 +40,7 @@ def clip_values(compositor: Compositor, name: str) -> dict:
     return {"name": name, "length": len(frames), "size": compositor.size, "layers": compositor.facts.layers,
             "names": compositor.root.layer_names(compositor.facts.layers), "people": compositor.facts.people_layers,
             "rate": float(compositor.root.metadata.frame_rate),
-            "order": orders, "cameras": cameras,
+            "order": orders, "cameras": cameras, "walks": compositor.scene is not None,
             "backgrounds": backgrounds(compositor)}
 
 
@@ -54,6 +56,19 @@ def picture(compositor: Compositor, layer: int, frame: int) -> Crop | None:
         return 0, 0, compositor.background(frame)
     crop = compositor.covered(layer, frame)
     return crop if crop[2].size else None
+
+
+def motion_path(compositor: Compositor, layer: int, frame: int) -> list[list[float]]:
+    """Where a layer of a source frame belongs in each frame, before a camera that walks; nothing, where it is empty.
+
+    Returns:
+        [a, b, x, y] per frame, of the matrix [[a, -b, x], [b, a, y], [0, 0, 1]] by which its pixels move.
+    """
+    if not compositor.covered(layer, frame)[2].size:
+        return []
+    motions = [compositor.motion(layer, frame, other) for other in range(compositor.facts.length)]
+    return [[round(float(motion[place]), 6) for place in PATH] if motion is not None else [1, 0, 0, 0]
+            for motion in motions]
 
 
 def small(crop: Crop) -> Crop:
@@ -102,12 +117,15 @@ def write_page(path: Path, compositor: Compositor, name: str, edit: dict, folder
     known = [layer for layer in numbers if compositor.knows_person(layer)]
     layers: dict[int, dict] = {layer: {} for layer in (0, *numbers)}
     people: dict[int, dict] = {layer: {} for layer in known}
+    paths: dict[int, dict] = {layer: {} for layer in numbers} if compositor.scene else {}
 
     def add(frame: int) -> None:
         for layer in (*([0] if frame in own else []), *numbers):
             layers[layer][frame] = _embedded(picture(compositor, layer, frame))
         for layer in known:
             people[layer][frame] = _embedded(person(compositor, layer, frame))
+        for layer, of_layer in paths.items():
+            of_layer[frame] = motion_path(compositor, layer, frame)
 
     for _ in in_order(add, range(compositor.facts.length), progress):
         pass
@@ -115,7 +133,7 @@ def write_page(path: Path, compositor: Compositor, name: str, edit: dict, folder
     replacements = {}
     if replaced != "transparent" and not replaced.startswith("#"):
         replacements[replaced] = _embedded(replacement(compositor, replaced, folder))
-    values = {**clip_values(compositor, name), "pictures": {"layers": layers, "people": people,
+    values = {**clip_values(compositor, name), "pictures": {"layers": layers, "people": people, "paths": paths,
                                                             "replacements": replacements}}
     write_text(path, TEMPLATE.one_file(_data(values, edit)))
 

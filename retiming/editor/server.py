@@ -94,6 +94,7 @@ class Session:
         self.site = Site(
             self.page, page.TEMPLATE.files,
             {("picture", 2): self.picture, ("person", 2): self.person, ("replacement", 1): self.replacement,
+             ("path", 2): self.path,
              ("thumbnail", 2): self.thumbnail, ("sound", 0): self.sound,
              ("edit", 1): self.saved_edit, ("files", 0): self.files, ("progress", 0): self.progress,
              ("rendered", 0): self.rendered},
@@ -127,6 +128,10 @@ class Session:
     def person(self, layer: str, frame: str) -> Crop | None:
         """Where in it the person is."""
         return page.person(self.compositor, *self._place(layer, frame))
+
+    def path(self, layer: str, frame: str) -> dict:
+        """Where it belongs in all frames."""
+        return {"path": page.motion_path(self.compositor, *self._place(layer, frame))}
 
     def replacement(self, name: str) -> Crop:
         """What stands in the background's place."""
@@ -227,7 +232,7 @@ class Session:
             edit = alone(edit, asked["layer"], self.compositor.facts.layers, "layer")
         if edit.replacement != place and self._in_the_way(place, asked):  # that is refused, not asked about
             return {"exists": place.name}
-        return self._start(edit, out, place, partial(render, self.compositor, edit, str(out)))
+        return self._start(edit, out, place, partial(render, self.compositor.for_files(ending), edit, str(out)))
 
     def _render_layers(self, asked: dict) -> dict:
         form, folder, edit = asked["layers"], self.folder / safe_name(asked.get("name")), self.edit(asked)
@@ -236,8 +241,8 @@ class Session:
         if self._in_the_way(folder, asked):
             return {"exists": folder.name}
         values = values_from_text(asked["edit"], "edit") if isinstance(asked["edit"], str) else asked["edit"]
-        return self._start(edit, folder, folder, partial(write_layers, self.compositor, edit, folder, form,
-                                                         asked.get("apart") is True, values))
+        return self._start(edit, folder, folder, partial(write_layers, self.compositor.for_files(form), edit, folder,
+                                                         form, asked.get("apart") is True, values))
 
     def _start(self, edit: Edit, out: Path, place: Path, work: Callable[[Callable], list[str]]) -> dict:
         with self.lock:

@@ -1,6 +1,6 @@
 // Where the editor's pictures and answers come from: the server (`retime.py --serve`), or the page itself (`--page`).
 // Both have picture(layer, frame), person(layer, frame) and replacement(name), which give {bitmap, x, y}, or null where
-// there is nothing to show.
+// there is nothing to show; and path(layer, frame), see motion_path of page.py.
 "use strict";
 
 class Server extends LocalServer {
@@ -14,6 +14,7 @@ class Server extends LocalServer {
   picture(layer, frame) { return this.placedPicture(`/picture/${layer}/${frame}`); }
   person(layer, frame) { return this.placedPicture(`/person/${layer}/${frame}`); }
   replacement(name) { return this.placedPicture(`/replacement/${encodeURIComponent(name)}`); }
+  async path(layer, frame) { return (await this.ask(`/path/${layer}/${frame}`)).path; }
   thumbnail(layer, frame) { return this.placedPicture(`/thumbnail/${layer}/${frame}`); }
 
   check(values) { return this.ask("/check", {edit: values}); }  // {warnings: [...]}
@@ -65,6 +66,7 @@ class Embedded {
   person(layer, frame) { return this.decode(this.pictures.people[layer]?.[frame]); }
   thumbnail(layer, frame) { return this.picture(layer, frame); }
   replacement(name) { return this.decode(this.pictures.replacements[name]); }
+  async path(layer, frame) { return this.pictures.paths[layer][frame]; }
   async check() { return {warnings: []}; }
   async sound() { return null; }
 }

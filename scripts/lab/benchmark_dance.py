@@ -13,7 +13,8 @@ import json
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +71,10 @@ METHODS = {
 preset does without them too. Generators of single frames are half as wide as --ngf says; one is as published, one
 compares pixel by pixel as the preset does."""
 AROUND = 10  # pixels of the matte within which flicker is measured
+SHARES = 1 / 3, 1
+"""When is measured, as shares of the time."""
+SOLID = 0.7
+"""Alpha from which on a layer shows the person, and not her shadow."""
 STEPS = 10**6
 SHOWN = 4
 
@@ -113,21 +118,24 @@ def main(argv: list[str] | None = None) -> None:
     base = [*BASE, "--dataroot", str(dataroot)]
     tests = {"her own dance": None, "the driver's dance": clips / "driver"}
     for name in opt.methods:
-        folder = opt.data / "made" / f"{name.replace(' ', '_')}_{opt.minutes:g}"
-        if not folder.exists():
-            run = resolved(TrainOptions().parse([*base, *METHODS[name], *given]))
-            model, steps = trained(run, 60 * opt.minutes)
+        folders = [opt.data / "made" / f"{name.replace(' ', '_')}_{opt.minutes * share:g}" for share in SHARES]
+        if folders[-1].exists():
+            continue
+        run = resolved(TrainOptions().parse([*base, *METHODS[name], *given]))
+        for folder, (model, frames) in zip(folders, trained(run, 60 * opt.minutes)):
             for test, driver in tests.items():
                 layers = exported(model, test_data(run, driver))
                 folder.mkdir(parents=True, exist_ok=True)
-                np.savez_compressed(folder / f"{test}.npz", layers=(255 * layers).round().astype(np.uint8), steps=steps)
+                np.savez_compressed(folder / f"{test}.npz", layers=(255 * layers).round().astype(np.uint8),
+                                    frames=frames)
     report(opt, resolved(TrainOptions().parse([*base, "--preset", "fast"])), tests)
 
 
-def trained(opt: Namespace, seconds: float) -> tuple[Vid2VidModel, int]:
-    """A model trained for so many seconds of the processor, and the frames that it saw.
+def trained(opt: Namespace, seconds: float) -> Iterator[tuple[Vid2VidModel, int]]:
+    """A model after each of `SHARES` of so many seconds of the processor, and the frames that it saw.
 
-    Learning rates fall over this time where they fall over all steps, and else with the epochs that are reached.
+    A clip is trained on to its end. What is done with the model between does not count. Learning rates fall over this
+    time where they fall over all steps, and else with the epochs that are reached.
     """
     torch.manual_seed(opt.seed)
     model = Vid2VidModel(opt)
@@ -135,18 +143,21 @@ def trained(opt: Namespace, seconds: float) -> tuple[Vid2VidModel, int]:
     dataset = create_dataset(phase.opt)
     dataset.preload()
     model.start_phase(phase)
-    began, seen, epoch = time.process_time(), 0, phase.epochs[0]
-    while True:
+    marks, spent, seen = list(SHARES), 0.0, 0
+    for epoch in count(phase.epochs[0]):
         model.start_epoch(epoch)
         for index in np.random.default_rng((opt.seed, epoch)).permutation(len(dataset)).tolist():
+            began = time.process_time() - spent
             batch = dataset.collate([dataset[ItemKey(index, epoch, opt.seed)]])
             for frames in steps_of(model, batch):
                 seen += frames
-                share = (time.process_time() - began) / seconds
-                if share >= 1:
-                    return model, seen
-                model.set_learning_rates(Progress(epoch, int(STEPS * share), STEPS))
-        epoch += 1
+                spent = time.process_time() - began
+                model.set_learning_rates(Progress(epoch, int(STEPS * min(spent / seconds, 1)), STEPS))
+            while marks and spent >= marks[0] * seconds:
+                yield model, seen
+                marks.pop(0)
+            if not marks:
+                return
 
 
 def steps_of(model: Vid2VidModel, batch: dict) -> Iterable[int]:
@@ -258,7 +269,7 @@ def figures_of(layers: np.ndarray, plate: np.ndarray, truth: Truth, meant: np.nd
                "shadow": shared(dark, true_dark, shadow)}
         if t:
             flow, believed = motion(true, truth.frames[t - 1])
-            ring = around(inside | truth.people[t - 1])
+            ring = around(inside | truth.people[t - 1] | (layers[t - 1:t + 1, ..., 3] > SOLID).any(axis=0))
             one |= {"temporal": warping_error(frame, frames[t - 1], flow, believed & inside),
                     "flicker": flicker(frame, frames[t - 1], true, truth.frames[t - 1], inside),
                     "noise": squared_error(frame, frames[t - 1], ring, levels),

@@ -23,14 +23,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data.actor_files import by_number, read_pose  # noqa: E402
 from datasets.make_actor_dataset import face_points  # noqa: E402
 from datasets.make_actor_sample import as_lines  # noqa: E402
-from datasets.synthetic.actor import HEAD, Actor, Pose, body_files, cameras, posed, training_motion  # noqa: E402
+from datasets.synthetic.actor import HEAD, LIGHT, Actor, Pose, body_files, cameras, posed, training_motion  # noqa: E402
 from util.errors import reported_in_one_line  # noqa: E402
 from util.files import write_text  # noqa: E402
 from util.images import write_png  # noqa: E402
+from vision.geometry.ground_shadow import Camera, GroundLight, cast_shadow  # noqa: E402
 from vision.geometry.raster import projected  # noqa: E402
 from vision.people.body_fitting import COCO_JOINTS  # noqa: E402
 from vision.people.coco import JOINTS  # noqa: E402
 
+WALL = 4.0
+"""Metres from the person to the wall."""
+SUN = GroundLight(0.0, (-LIGHT[0] / LIGHT[1], -LIGHT[2] / LIGHT[1]), 0.004, 0.5)
 RATE, SECONDS = 12, 6
 """Frames per second of the clip, and seconds of a whole turn."""
 UNSEEN_BY_COCO = (10, 11, 22, 23)
@@ -49,10 +53,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=RATE * SECONDS, metavar="N", help="make: a turn has so many")
     parser.add_argument("--size", type=int, default=256, metavar="PX", help="make: side of frames")
     parser.add_argument("--noise", type=float, default=2.0, metavar="PX", help="make: of key points")
+    parser.add_argument("--sway", type=float, default=0.0, metavar="M", help="make: she walks so far to both sides")
     parser.add_argument("--seed", type=int, default=0)
     opt = parser.parse_args(argv)
     if opt.what == "make":
-        make_clip(opt.clip, opt.frames, opt.size, opt.noise, opt.seed)
+        make_clip(opt.clip, opt.frames, opt.size, opt.noise, opt.seed, opt.sway)
         return
     own, whole = joint_errors(opt.clip, opt.actor)
     print(f"joints, each frame aligned: {own.mean():.1f} mm, worst frame {own.mean(1).max():.1f} mm; the clip aligned "
@@ -61,10 +66,12 @@ def main(argv: list[str] | None = None) -> None:
         write_held_out(opt.clip, opt.actor, opt.held_out)
 
 
-def turning(share: float) -> Pose:
-    """The sample's motion while the person turns round once: share 0 to 1 of it."""
+def turning(share: float, sway: float = 0.0) -> Pose:
+    """The sample's motion while the person turns round once, and walks `sway` metres to both sides: share 0 to 1."""
     pose = training_motion(share)
-    return posed(pose.angles, 0.3 + 2 * np.pi * share, (float(pose.translation[0]), 0, float(pose.translation[2])))
+    aside = sway * np.sin(2 * np.pi * share)
+    return posed(pose.angles, 0.3 + 2 * np.pi * share, (float(pose.translation[0]) + aside, 0,
+                                                        float(pose.translation[2])))
 
 
 def coco_points(pose: Pose, face: np.ndarray) -> np.ndarray:
@@ -73,19 +80,27 @@ def coco_points(pose: Pose, face: np.ndarray) -> np.ndarray:
     return pose.in_world(np.concatenate((on_head, pose.joints[[COCO_JOINTS[n] for n in range(5, JOINTS)]])))
 
 
-def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: int = 0) -> None:
-    """Write a clip of the person who turns, and truth.npz: `joints` [F, 24, 3] and the camera."""
+def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: int = 0, sway: float = 0.0) -> None:
+    """Write a clip of the person who turns on paved ground in the sun, its true layers in gt/, and truth.npz: `joints`
+    [F, 24, 3] and the camera."""
     actor, random, face = Actor(256), np.random.default_rng(seed), face_points(body_files())
     intrinsics, place = cameras(8, 0, size)[1]
-    keypoints, joints = {}, []
+    keypoints, joints, plate = {}, [], ground_plate(intrinsics, place, size)
+    write_png(folder / "gt/bg.png", plate.round().astype(np.uint8))
     for k in tqdm(range(frames), desc="clip", unit="frame"):
-        pose = turning(k / frames)
+        pose = turning(k / frames, sway)
         surface = actor.surface(pose)
         rgba = actor.photograph(surface, actor.texture(pose, surface), intrinsics, place, (size, size))
-        alpha = rgba[..., 3:] / 255
-        write_png(folder / f"rgb_256/{k + 1:04d}.png",
-                  (rgba[..., :3] * alpha + (1 - alpha) * [120, 130, 110]).round().astype(np.uint8))
-        write_png(folder / f"mask/01/{k + 1:04d}.png", rgba[..., 3])
+        name, alpha = f"{k + 1:04d}.png", rgba[..., 3:] / 255
+        dark = cast_shadow(surface, actor.files.faces, SUN, Camera(intrinsics, place, (size, size)))[..., None]
+        whole = 1 - (1 - alpha) * (1 - dark)
+        write_png(folder / "rgb_256" / name,
+                  (rgba[..., :3] * alpha + (1 - alpha) * (1 - dark) * plate).round().astype(np.uint8))
+        write_png(folder / "mask/01" / name, rgba[..., 3])
+        for part, mask in (("person_01", alpha), ("shadow_01", dark)):
+            write_png(folder / "gt" / part / name, (255 * mask[..., 0]).round().astype(np.uint8))
+        write_png(folder / "gt/layer_01" / name, np.concatenate(
+            (rgba[..., :3] * alpha / whole.clip(1e-6), 255 * whole), -1).round().astype(np.uint8))
         pixels = projected(coco_points(pose, face), intrinsics, place)[0]
         pixels = pixels + random.normal(0, noise, pixels.shape)
         keypoints[f"{k + 1:04d}.png"] = [{"keypoints": np.c_[pixels, np.ones(JOINTS)].round(3).ravel().tolist(),
@@ -95,7 +110,19 @@ def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: in
     write_text(folder / "metadata.json", json.dumps({
         "alphapose_input_size": [size, size], "size_LR": [size, size], "n_textures": 25,
         "frame_rate": f"{max(1, round(frames / SECONDS))}/1"}))
-    np.savez(folder / "truth.npz", joints=np.stack(joints), intrinsics=intrinsics, camera_to_world=place)
+    np.savez(folder / "truth.npz", sway=sway, joints=np.stack(joints), intrinsics=intrinsics, camera_to_world=place)
+
+
+def ground_plate(intrinsics: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
+    """The scene without the person: ground of large stones before a plain wall, float64 [H, W, 3] in [0, 255]."""
+    y, x = np.mgrid[:size, :size]
+    ahead = np.stack(((x - intrinsics[0, 2]) / intrinsics[0, 0], (y - intrinsics[1, 2]) / intrinsics[1, 1],
+                      np.ones((size, size))), -1) @ place[:3, :3].T
+    depth = place[1, 3] / (-ahead[..., 1]).clip(1e-3)
+    across, along = (place[i, 3] + depth * ahead[..., i] for i in (0, 2))
+    stones = 12 * ((np.floor(across / 0.4) + np.floor(along / 0.4)) % 2) + 6 * np.sin(9 * across) * np.sin(7 * along)
+    ground = (ahead[..., 1] < 0) & (np.hypot(across, along) < WALL)
+    return np.where(ground[..., None], stones[..., None] + [150, 142, 128], [120, 130, 110])
 
 
 def similarity(points: np.ndarray, others: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -159,7 +186,7 @@ def write_held_out(clip: Path, actor: Path, folder: Path, views: tuple[int, ...]
         for name in (f"transform/{number:06d}.json", f"tex/{number:06d}.png"):
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(actor / name, folder / name)
-        pose = turning(number / len(truth["joints"]))
+        pose = turning(number / len(truth["joints"]), float(truth["sway"]) if "sway" in truth else 0.0)
         surface = person.surface(pose)
         texture = person.texture(pose, surface)
         for camera, place in enumerate(places):

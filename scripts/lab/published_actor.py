@@ -1,16 +1,19 @@
 """Neural Actor computed as it was published, plainly: what speed is measured against.
 
     python -m scripts.lab.published_actor --dataroot datasets/actor/training
+    python -m scripts.lab.published_actor --dataroot datasets/actor/training --equal_steps 50,100,200 --seed 0 \
+        --view_resolution 64x64 --lr 0.002
 
 A training step builds the rays of the whole view and compares each with a ball round every vertex, to draw pixels among
 those that pass; the nearest surface of a sample is found by asking every triangle. Networks are the same modules, so
 numbers are the same. It is not there to be used. The command trains and renders with both in turn, and prints rays per
-second of processor time, of all cores together.
+second of processor time, of all cores together; with --equal_steps, how good views of cameras 8 and 9 are after so many
+steps of each, inside the person, in poses of the training and of ../testing, and seconds of the processor.
 """
 
 import sys
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +23,14 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from data.actor_dataset import ActorDataset  # noqa: E402
+from data.base_dataset import BaseDataset  # noqa: E402
 from data.loading import create_dataset, resolved  # noqa: E402
 from models.base_model import Phase  # noqa: E402
 from models.neural_actor_model import NeuralActorModel  # noqa: E402
 from models.neural_actor_rendering import Actor, Frame  # noqa: E402
 from models.schedules import Progress  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
+from scripts.lab.benchmark_actor import COMMON, quality, views  # noqa: E402
 from util.errors import reported_in_one_line  # noqa: E402
 from vision.geometry.nearest_surface import TURNS, Nearest, at  # noqa: E402
 from vision.geometry.rays import (  # noqa: E402
@@ -37,8 +42,10 @@ from vision.geometry.rays import (  # noqa: E402
     sphere_hits,
 )
 
-RAYS_AT_ONCE, PAIRS_AT_ONCE = 512, 1 << 20
-SMALL = ("--no_pretrained", "--no_use_texture_encoder", "--inputs_to_texture",
+RAYS_AT_ONCE, PAIRS_AT_ONCE = 512, 1 << 17
+WAYS, FRAMES = ("published", "here"), 4
+"""Poses of each motion whose views are measured."""
+SMALL = ("--no_use_texture_encoder", "--inputs_to_texture",
          "feat:0:64,attnout:0:64,texture:0:3,ray:4:3:b", "--feature_embed_dim", "64", "--density_embed_dim", "64",
          "--texture_embed_dim", "64", "--joint_feature_dim", "64", "--fixed_num_samples", "24", "--pixel_per_view",
          "512")
@@ -117,9 +124,9 @@ class PublishedDataset(ActorDataset):
         return draw_pixels(hit.view(self.size).numpy(), int(self.opt.pixel_per_view), rng)
 
 
-def measured(opt: Namespace, published: bool, steps: int) -> tuple[float, float]:
-    """Rays per second in training, and in rendering a view."""
-    torch.manual_seed(0)
+def begun(opt: Namespace, published: bool) -> tuple[NeuralActorModel, BaseDataset]:
+    """A model that is about to train, and its data; in both ways it has the same weights."""
+    torch.manual_seed(opt.seed)
     model = NeuralActorModel(opt)
     dataset = PublishedDataset(opt) if published else create_dataset(opt)
     if published:
@@ -127,15 +134,24 @@ def measured(opt: Namespace, published: bool, steps: int) -> tuple[float, float]
         actor.load_state_dict(model.actor.state_dict())
         model.actor = model.networks["actor"] = actor
     model.start_phase(Phase("training", opt, range(1, 2)))
+    return model, dataset
+
+
+def step_of(model: NeuralActorModel, dataset: BaseDataset, step: int, steps: int) -> int:
+    """Train one step; returns its rays."""
     model.set_mode(training=True)
-    rays = 0
-    for step in range(steps + 1):
-        if step == 1:
-            begin, rays = time.process_time(), 0  # the first reads files
-        batch = dataset.collate([dataset.item(step, np.random.default_rng(step), 1)])
-        model.set_learning_rates(Progress(1, step, steps))
-        model.optimize_parameters(batch)
-        rays += batch["rays_o"].shape[1]
+    batch = dataset.collate([dataset.item(step, np.random.default_rng((dataset.opt.seed, step)), 1)])
+    model.set_learning_rates(Progress(1, step, steps))
+    model.optimize_parameters(batch)
+    return batch["rays_o"].shape[1]
+
+
+def measured(opt: Namespace, published: bool, steps: int) -> tuple[float, float]:
+    """Rays per second in training, and in rendering a view."""
+    model, dataset = begun(opt, published)
+    step_of(model, dataset, 0, steps)  # the first reads files
+    begin = time.process_time()
+    rays = sum(step_of(model, dataset, step, steps) for step in range(1, steps + 1))
     training = rays / (time.process_time() - begin)
     batch = dataset.collate([dataset.item(0, None, 1)])
     model.set_mode(training=False)
@@ -144,15 +160,43 @@ def measured(opt: Namespace, published: bool, steps: int) -> tuple[float, float]
     return training, batch["rays_o"].shape[1] / (time.process_time() - begin)
 
 
+def learned(opt: Namespace, published: bool, marks: list[int]) -> list[tuple[float, dict[str, dict[str, float]]]]:
+    """Seconds of training, and quality by name, after so many steps each. One renderer shows the weights of both."""
+    model, dataset = begun(opt, published)
+    shown, root = NeuralActorModel(opt), Path(opt.dataroot)
+    held_out = {"cameras": views(opt, root, FRAMES), "poses": views(opt, root.parent / "testing", FRAMES)}
+    found, spent = [], 0.0
+    for step in range(marks[-1]):
+        begin = time.process_time()
+        step_of(model, dataset, step, marks[-1])
+        spent += time.process_time() - begin
+        if step + 1 in marks:
+            shown.actor.load_state_dict(model.actor.state_dict())
+            found.append((spent, {name: quality(shown, of) for name, of in held_out.items()}))
+    return found
+
+
 def main(argv: list[str] | None = None) -> None:
     """Measure both in turn, and print a table."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    steps = int(arguments.pop(arguments.index("--steps") + 1)) if "--steps" in arguments else 5
-    arguments = [word for word in arguments if word != "--steps"]
-    opt = resolved(TrainOptions().parse(["--model", "neural_actor", "--gpu_ids", "-1", "--num_threads", "0",
-                                         *(arguments if "--inputs_to_texture" in arguments else SMALL + (
-                                             *arguments,))]))
-    figures = {name: measured(opt, name == "published", steps) for name in ("published", "here")}
+    parser = ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--steps", type=int, default=5, metavar="N", help="whose speed is measured (default: 5)")
+    parser.add_argument("--equal_steps", type=lambda text: [int(word) for word in text.split(",")], metavar="N,N",
+                        help="after which quality is measured instead")
+    parser.add_argument("--only", choices=WAYS, help="of one way (default: both)")
+    own, arguments = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
+    opt = resolved(TrainOptions().parse([*COMMON, *(arguments if "--inputs_to_texture" in arguments else SMALL + (
+        *arguments,))]))
+    ways = (own.only,) if own.only else WAYS
+    if own.equal_steps:
+        print("steps, way: seconds; held-out cameras: PSNR, SSIM; held-out poses: PSNR, SSIM")
+        rows = {name: learned(opt, name == "published", own.equal_steps) for name in ways}
+        for at, steps in enumerate(own.equal_steps):
+            for name, found in rows.items():
+                seconds, quality_of = found[at]
+                print(f"{steps}, {name}: {seconds:.1f} s; " + "; ".join(
+                    f"{of['psnr']:.2f} dB, {of['ssim']:.4f}" for of in quality_of.values()))
+        return
+    figures = {name: measured(opt, name == "published", own.steps) for name in WAYS}
     print(f"{opt.dataroot}: {opt.fixed_num_samples} cuts of a ray")
     for kind, theirs, ours in zip(("training", "rendering"), *figures.values()):
         print(f"{kind}: {theirs:.0f} rays/s as published, {ours:.0f} here: {ours / theirs:.1f} times as fast")

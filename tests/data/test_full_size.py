@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import av
 import cv2
@@ -20,7 +21,8 @@ from data.layer_folder import LayerFolder
 from datasets.make_sample import make_sample
 from preparation.uv import make_iuv
 from util.errors import UserError
-from util.images import image_size, read_image, write_png
+from util.images import image_size, read_all_bits, read_image, write_png
+from util.video_reader import VideoReader
 
 SIZE, SMALL, FRAMES = (381, 237), (128, 80), 8
 
@@ -101,6 +103,39 @@ def test_they_are_retimed_and_measured_at_that_size(folder):
                   for place in ("results", "small"))
     assert own["size"] == own["truth_size"] == list(SIZE) and small["truth_size"] == list(SMALL)
     assert own["total"]["background"]["psnr"] > 30 and own["total"]["reconstruction"]["psnr"] > 30
+
+
+def test_bits_beyond_8_go_through_layers_to_exr_prores_and_deep_png(folder, tmp_path):
+    deep, place = tmp_path / "deep", tmp_path / "layers"
+    shutil.copytree(folder / "clip", deep)
+    quarters = (64 * (np.arange(SIZE[0]) % 4)).astype(np.uint16)[None, :, None]  # of a level of 8 bits
+    for path in (deep / "rgb").iterdir():
+        write_png(path, np.minimum(read_image(path, "RGB").astype(np.uint16), 254) * 257 + quarters)
+    FullSizeClip(Dataroot.open(deep), layers(folder, "small")).write(place)
+
+    def steps(pixels, plain):
+        """By how much each of four columns is brighter than without these bits, against the first."""
+        more = pixels.astype(float)[..., :3] - 257.0 * plain[..., :3]
+        means = np.array([more[:, column::4].mean() for column in range(4)])
+        return means - means[0]
+
+    made, plain = LayerFolder.open(place), layers(folder, "results")
+    assert made.deep and not plain.deep
+    assert steps(made.background(3, deep=True), plain.background(3)) == pytest.approx([0, 64, 128, 192], abs=12)
+    clip = ["--layers", str(place), "--dataroot", str(deep), "--range", "4-4", "--remove", "1"]
+    for out in ("exr/%04d.exr", "retimed.mov", "png16"):
+        retime.main([*clip, "--out", str(tmp_path / out), "--bits", "16"])
+    retime.main([*clip, "--out", str(tmp_path / "png8")])
+    run(retime, folder, "--results_dir", folder / "results", "--range", "4-4", "--remove", "1", "--out",
+        tmp_path / "plain")
+    expected = read_image(tmp_path / "plain/0004.png", "RGB")
+    assert np.abs(read_image(tmp_path / "png8/0004.png", "RGB").astype(int) - expected).mean() < 0.8
+    picture = read_all_bits(tmp_path / "png16/0004.png")
+    exr, mov = (next(VideoReader(tmp_path / name).frames(deep=True))[1] for name in ("exr/0004.exr", "retimed.mov"))
+    for found, close in ((picture, 12), (exr, 12), (mov, 40)):  # ProRes itself loses some
+        assert found.dtype == np.uint16
+        assert steps(found, expected) == pytest.approx([0, 64, 128, 192], abs=close)
+    assert np.abs(exr - picture.astype(int)).max() < 64
 
 
 def test_trained_layers_are_exported_at_that_size_where_it_is_asked_for(folder):

@@ -1,9 +1,16 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import retime
+import test as test_program
+import train
+from data.actor_layers import ClipLayers
+from data.dataroot import Dataroot
+from data.layer_folder import LayerFolder
 from data.loading import create_dataset, resolved
 from datasets.make_actor_dataset import camera_turns, make_actor, opened, parse
 from options.train_options import TrainOptions
@@ -12,6 +19,7 @@ from scripts import make_texture_maps
 from scripts.lab.one_video import joint_errors, make_clip
 from util.errors import UserError
 from util.images import read_image
+from vision.people.body_files import read_body
 
 FRAMES = 14
 
@@ -90,3 +98,56 @@ def test_the_focal_length_is_known_from_a_camera_that_turns(clip, tmp_path):
     assert focal == pytest.approx(130, rel=0.1) and missed < 0.5
     assert np.degrees(np.arccos((np.trace(turned[-1]) - 1) / 2)) == pytest.approx(np.degrees(0.03 * 13), rel=0.1)
     assert camera_turns(opened(parse([str(clip), "--dataroot", str(tmp_path / "x")])), None)[1] is None
+
+
+def test_the_actor_is_a_layer_of_her_clip_with_the_shadow_of_her_pose(clip, actor, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train.main(["--name", "her", "--model", "neural_actor", "--dataroot", str(actor), "--preset", "fast", "--gpu_ids",
+                "-1", "--num_threads", "0", "--display_id", "0", "--no_html", "--max_update", "25",
+                "--pixel_per_view", "256", "--view_resolution", "48x48", "--mask_weight", "1"])
+    assert '"mask"' in Path("checkpoints/her/loss_log.jsonl").read_text()
+    test_program.main(["--name", "her", "--into", str(clip / "gt")])
+    assert "the shadow of something 1 m high ends at" in capsys.readouterr().out
+    results = tmp_path / "results/her/test_latest"
+    root, made, true = Dataroot.open(results), LayerFolder.open(results), LayerFolder.open(clip / "gt")
+    assert made.frames == true.frames == root.frames and made.numbers == [1] and made.size == (96, 96)
+    assert root.metadata.frame_rate == Dataroot.open(clip).metadata.frame_rate
+    shares, off = [], []
+    for frame, name in enumerate(made.frames):
+        layer, truth = (folder.layer(1, frame).astype(float) / 255 for folder in (made, true))
+        person, shadow = (read_image(clip / f"gt/{part}_01/{name}.png", "L") / 255 for part in ("person", "shadow"))
+        ground, dark = person < 0.02, layer[..., 3] * (1 - layer[..., :3].max(-1))
+        shares.append((np.minimum(dark, shadow) * ground).sum() / (shadow * ground).sum())
+        off.append(np.abs(layer[..., 3] - truth[..., 3]).mean())
+        assert (made.background(frame) == true.background(frame)).all()
+    assert np.mean(shares) > 0.5 and np.mean(off) < 0.06
+    new = tmp_path / "new"
+    for kind in ("transform", "tex"):
+        (new / kind).mkdir(parents=True)
+        for number, path in enumerate(sorted((actor / kind).iterdir())[::-1] + [sorted((actor / kind).iterdir())[0]]):
+            shutil.copy(path, new / kind / f"{100 + number:06d}{path.suffix}")
+    test_program.main(["--name", "her", "--into", str(clip / "gt"), "--dataroot", str(new), "--phase", "new"])
+    longer = LayerFolder.open(tmp_path / "results/her/new_latest")
+    assert longer.frames == [*made.frames, f"{FRAMES + 1:04d}"]  # which goes on before the last frame's background
+    for frame in (0, 3):
+        difference = np.abs(longer.layer(1, frame).astype(float) - made.layer(1, FRAMES - 1 - frame))
+        assert difference.mean() < 0.1
+    with pytest.raises(UserError, match="--into: with another camera than the clip's"):
+        test_program.main(["--name", "her", "--into", str(clip / "gt"), "--render_path_style", "circle"])
+    retime.main(["--layers", str(results), "--freeze", "1:3-6", "--out", str(tmp_path / "frozen.mp4")])
+    assert (tmp_path / "frozen.mp4").stat().st_size > 1000
+
+
+def test_a_clip_whose_camera_moves_is_no_place_for_her_shadow(clip, actor, tmp_path):
+    moving, other = tmp_path / "clip", tmp_path / "actor"
+    shutil.copytree(clip, moving)
+    shutil.copytree(actor, other)
+    (moving / "homographies.txt").write_text("size: 96 96\nbounds: 0 96 0 96\n" + FRAMES * "1 0 0 0 1 0 0 0 1\n")
+    note = json.loads((other / "one_video.json").read_text())
+    (other / "one_video.json").write_text(json.dumps({**note, "clip": str(moving)}))
+    body = read_body(other)
+    with pytest.raises(UserError, match="moves; expected one that stands still"):
+        ClipLayers(clip / "gt", other, body)
+    (other / "one_video.json").unlink()
+    with pytest.raises(UserError, match="one_video.json is missing or broken"):
+        ClipLayers(clip / "gt", other, body)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from evaluation.images import psnr
 from models.base_model import Phase
-from models.neural_actor_losses import VggDistance, alpha_loss, colour_loss, squares, ssim_loss
+from models.neural_actor_losses import VggDistance, alpha_loss, colour_loss, mask_loss, squares, ssim_loss
 from models.neural_actor_model import NeuralActorModel, factor_at_step
 from models.neural_actor_networks import (
     Encoding,
@@ -435,6 +435,12 @@ def test_similarity_is_as_published():
     one, other = (case[name].permute(2, 0, 1)[None] / 255 for name in ("a", "b"))
     close(1 - ssim_loss(one, other), torch.tensor(case["ssim"]), 1e-5)
     assert abs(psnr(float((one - other).square().mean())) - case["psnr"]) < 1e-4
+
+
+def test_a_mask_tells_a_surface_of_the_backgrounds_colour_from_nothing():
+    white, nothing, alpha = torch.zeros(1, 8), torch.ones(1, 8), torch.zeros(1, 8)
+    assert mask_loss(nothing, alpha) == 0 and mask_loss(white, alpha) == 1
+    assert mask_loss(1 - alpha.fill_(0.3), alpha) == 0
 
 
 def test_squares_of_rays_are_pictures():

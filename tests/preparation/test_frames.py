@@ -16,6 +16,7 @@ from PIL import Image
 from preparation import frames
 from preparation.steps import perform, read_values
 from util.errors import UserError
+from util.images import read_all_bits
 from util.video_reader import VideoReader, nearest_frames, steady_rate
 
 SIZE = (96, 64)
@@ -382,6 +383,20 @@ def test_sixteen_bit_grey_frames_keep_their_brightness(tmp_path):
     for name in ("rgb", "rgb_512", "rgb_256"):
         assert {int(p.mean()) for p in contents(tmp_path / "root" / name)} == {138}
     assert "0 " in texts(outcome) and "all 2 frames: more bits than 8, scaled" in texts(outcome)
+
+
+def test_ten_bits_of_a_video_stay_in_rgb_where_they_are_asked_for(tmp_path):
+    video = write_video(tmp_path / "deep.mkv", steady(2), pix_fmt="yuv444p10le")
+    assert "10 bits, rounded to 8; --bits 16 keeps them" in texts(prepare(tmp_path / "plain", video))
+    assert "rounded to 8" not in texts(prepare(tmp_path / "deep", video, "--bits", "16"))
+    plain, deep = (sorted((tmp_path / name / "rgb").iterdir()) for name in ("plain", "deep"))
+    assert [path.name for path in plain] == ["0001.jpg", "0002.jpg"] and deep[0].name == "0001.png"
+    found, (_, expected) = read_all_bits(deep[0]), next(VideoReader(video).frames(deep=True))
+    assert found.dtype == np.uint16 and (found == expected).all() and (found % 257).any()
+    for folder in ("rgb_512", "rgb_256"):
+        assert read_all_bits(tmp_path / "deep" / folder / "0001.png").dtype == np.uint8
+    prepare(tmp_path / "again", tmp_path / "deep/rgb")
+    assert (read_all_bits(tmp_path / "again/rgb/0001.png") == expected).all()  # as they are in a folder
 
 
 def test_a_rate_can_be_given_for_a_stream_without_a_clock_and_for_a_video(tmp_path):

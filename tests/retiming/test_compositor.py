@@ -10,7 +10,7 @@ from data.dataroot import Dataroot
 from data.layer_folder import LayerFolder
 from datasets import make_sample as sample
 from datasets.make_sample import make_sample
-from datasets.synthetic.scene import View
+from datasets.synthetic.scene import GROUND, View
 from retiming.compositor import Compositor
 from retiming.edit import edit_from_text
 from retiming.uncovered import Uncovered
@@ -30,6 +30,12 @@ def still(tmp_path_factory):
 def moving(tmp_path_factory):
     return Clip(make_sample(tmp_path_factory.mktemp("moving") / "clip", frames=LENGTH, width=128, height=64, people=2,
                             camera="moving"))
+
+
+@pytest.fixture(scope="module")
+def walking(tmp_path_factory):
+    return Clip(make_sample(tmp_path_factory.mktemp("walking") / "clip", frames=LENGTH, width=224, height=128, people=1,
+                            camera="walk"))
 
 
 class Clip:
@@ -265,3 +271,26 @@ def test_what_nobody_ever_saw_is_warned_of(tmp_path):
     assert "behind person 1 is never seen: from output frame 1 on, 9.8% of the picture" in warning({"remove": [1]})
     assert "behind person 1 is never seen: from output frame 1 on, 9.8% of the picture" in warning({"remove": [1, 2]})
     assert "from output frame 3 on" in warning({"layers": {"1": {"opacity": [[2, 1], [3, 0]]}}})
+
+
+def test_who_is_frozen_stays_at_his_place_before_a_camera_that_walks(walking):
+    compositor, first, last = walking.compositor, 2, LENGTH - 1
+    camera = sample.SampleClip(View(2 * 224, 2 * 128), LENGTH, sample.Content(camera="walk", people=1))
+    foot = np.array(compositor.feet(1, first))
+    ground = camera.motion(GROUND, last) @ np.linalg.inv(camera.motion(GROUND, first)) @ (*(2 * foot + 0.5), 1)
+    expected = (ground[:2] / ground[2] - 0.5) / 2
+    found, moved = (compositor.motion(1, first, last) @ (*foot, 1))[:2], np.linalg.norm(expected - foot)
+    assert moved > 25 and np.linalg.norm(found - expected) < 0.08 * moved
+    values = {"layers": {"1": {"time": [{"hold": first + 1}]}}, "background": {"replace": "transparent"}}
+    frozen = cv2.warpAffine(walking.layers.layer(1, first)[..., 3], np.float32(
+        [[1, 0, found[0] - foot[0]], [0, 1, found[1] - foot[1]]]), (224, 128))
+    both = (frozen > 200) & (walking.rendered(values, last)[..., 3] > 200)
+    assert both.sum() > 0.8 * (frozen > 200).sum() > 100
+    assert np.array_equal(walking.rendered({"layers": {"1": {"time": [{"hold": first + 1}]}}}, first),
+                          walking.rendered({}, first))
+
+
+def test_a_moving_background_before_a_still_camera_moves_nobody(tmp_path):
+    clip = Clip(make_sample(tmp_path / "clip", frames=LENGTH, width=128, height=64, people=1, sway=3))
+    assert len({clip.compositor.background_file(frame) for frame in range(LENGTH)}) > 1
+    assert clip.compositor.scene is None and clip.compositor.motion(1, 2, 7) is None

@@ -1307,6 +1307,20 @@ def test_the_page_as_one_file_works_from_disk_without_a_server(browser, composit
     assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)
 
 
+def test_who_is_frozen_stays_at_his_place_before_a_camera_that_walks(browser, folder):
+    clip = make_sample(folder / "walking", frames=LENGTH, width=224, height=128, people=1, camera="walk")
+    compositor = Compositor(LayerFolder.open(clip / "gt"), Dataroot.open(clip))
+    write_page(folder / "walking.html", compositor, "walking", {}, folder)
+    page = Page(browser, compositor, (folder / "walking.html").as_uri())
+    page.values = {"layers": {"1": {"time": [{"hold": 2}]}}}
+    page.go_to(LENGTH)
+    assert decibel(page.composited(), page.rendered()) >= 40
+    unmoved = compositor.layers.layer(1, 1)[..., 3] > 250
+    page.values = {**page.values, "background": {"replace": "transparent"}}
+    assert (page.composited()[unmoved].max(axis=-1) == 0).mean() > 0.2, "he is where he was in the picture"
+    page.run("editor.model.saved = JSON.stringify(editor.model.values)")
+
+
 def test_four_layers_of_448_by_256_play_at_25_frames_per_second(browser, folder):
     random, root = np.random.default_rng(1), folder / "large"
     write_png(root / "gt/bg.png", random.integers(0, 255, (256, 448, 3), np.uint8))

@@ -98,6 +98,25 @@ def world_places(vertices, joints, weights, given):
     return skinned @ whole.T + given["Th"], places @ whole.T + given["Th"]
 
 
+def test_fits_that_turn_about_the_pelvis_as_smpl_does_are_read_as_such(tmp_path, monkeypatch, capsys):
+    write_model(tmp_path / "model.npz", monkeypatch)
+    (tmp_path / "fits").mkdir()
+    given = fit(0) | {"Rh": [[0, 0, 0]]}
+    (tmp_path / "fits/000000.json").write_text(json.dumps([given]))
+    make_transforms.main(["--fits", str(tmp_path / "fits"), "--body_model", str(tmp_path / "model.npz"), "--dataroot",
+                          str(tmp_path / "me"), "--texuv", str(OWN / "dataroot/uvmapping.obj")])
+    assert "in 1 fits Rh is 0 and poses turn the root" in capsys.readouterr().out
+    model, root = parts(), given["poses"][0][:3]
+    vertices = model["v_template"] + model["shapedirs"] @ np.linspace(-1, 1, 10)
+    joints = model["J_regressor"] @ vertices
+    places = world_places(vertices, joints, model["weights"], given | {"Th": [[0, 0, 0]]})
+    whole = Rotation.from_rotvec(root).as_matrix()
+    pose = read_pose(tmp_path / "me/transform/000000.json", 24)
+    for found, true in zip((world_vertices(read_body(tmp_path / "me"), pose), pose["joints"]), places):
+        expected = (true - joints[0]) @ whole.T + joints[0] + given["Th"]
+        torch.testing.assert_close(found, torch.from_numpy(expected).float(), atol=2e-5, rtol=0)
+
+
 def line_of(joint):
     """A joint, its parent, and so on."""
     return [] if joint < 0 else [joint, *line_of(PARENTS[joint])]

@@ -95,6 +95,9 @@ def test_a_draft_is_exported_measured_and_retimed_without_training(folder):
     found = (folder / "checkpoints/draft/closed_form.npz").stat().st_mtime_ns
     run(folder, "test.py", "--name", "draft")
     assert (folder / "checkpoints/draft/closed_form.npz").stat().st_mtime_ns == found
+    images = folder / "results/draft/test_latest/images"
+    assert len({path.stat().st_ino for path in images.glob("*_rgba_l0.png")}) == 1  # of a scene at rest
+    assert not list(images.parent.glob("videos/mask_*"))  # a draft has no use for trimaps
     run(folder, "evaluate.py", "--name", "draft", "--no_lpips")
     run(folder, "retime.py", "--name", "draft", "--offset", "1:+3", "--out", "late.mp4")
     assert (folder / "late.mp4").stat().st_size > 1000

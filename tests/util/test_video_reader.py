@@ -33,6 +33,8 @@ def lossless(path: Path, pictures: list[np.ndarray], pix_fmt: str, matrix: Color
         for name, value in tags.items():
             setattr(stream.codec_context, name, value)
         for number, pixels in enumerate(pictures):
+            if pixels.dtype == np.uint16 and pix_fmt.startswith("yuv"):  # FFmpeg's white of 16 bits is 65280 there
+                pixels = (pixels * (256 / 257)).round().astype(np.uint16)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb48le" if pixels.dtype == np.uint16 else "rgb24")
             frame = frame.reformat(format=pix_fmt, dst_colorspace=matrix, src_color_range=2, dst_color_range=1)
             frame.pts = number
@@ -300,6 +302,46 @@ def test_deep_pictures_are_rounded_and_their_depth_is_known(tmp_path):
     path = lossless(tmp_path / "deep.mkv", [flat(40000, np.uint16)], "gbrp12le")
     assert VideoReader(path).facts.bit_depth == 12
     assert abs(float(only(path).mean()) - 40000 / 257) <= 1
+
+
+@pytest.mark.parametrize("pix_fmt", ("yuv420p10le", "yuv422p10le", "yuv444p10le"))
+def test_all_bits_are_given_where_they_are_asked_for(tmp_path, pix_fmt):
+    path = tmp_path / "ramp.mkv"
+    codes = np.arange(64, 64 + 876)  # of 10 bits, from black to white, one a column
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25, width=876, height=8, pix_fmt=pix_fmt)
+        frame = av.VideoFrame(876, 8, pix_fmt)
+        for plane, values in zip(frame.planes, (codes, 512, 512)):
+            rows = np.zeros((plane.height, plane.line_size // 2), np.uint16)
+            rows[:, :plane.width] = values
+            plane.update(rows)
+        frame.pts = 0
+        container.mux([*stream.encode(frame), *stream.encode()])
+    found = next(VideoReader(path).frames(deep=True))[1]
+    expected = (codes - 64) / 876 * 65535
+    assert found.dtype == np.uint16 and found.shape == (8, 876, 3)
+    assert np.abs(found - expected[:, None]).max() < 40  # half a step of 10 bits
+    assert len(np.unique(found[4, :, 1])) == 876
+    assert np.abs(only(path) - found / 257).max() <= 1.01
+
+
+def test_hdr_keeps_its_bits_as_srgb(tmp_path):
+    path = lossless(tmp_path / "hdr.mkv", [np.repeat(np.linspace(0, 65535, 96), 3).reshape(1, 96, 3).repeat(
+        64, axis=0).astype(np.uint16)], "gbrp12le", color_trc=18, color_primaries=9)
+    deep = next(VideoReader(path).frames(deep=True))[1]
+    assert np.abs(deep / 257 - only(path)).max() <= 0.51
+    assert (np.diff(deep[0, :80, 1].astype(int)) > 0).all()
+
+
+@pytest.mark.parametrize("suffix", (".mp4", ".webm"))
+def test_colours_that_are_stored_in_fewer_pixels_are_interpolated_where_they_are(tmp_path, suffix):
+    coarse = np.random.default_rng(0).random((20, 32, 3)).astype(np.float32)
+    shown = (255 * cv2.resize(coarse, (256, 160), interpolation=cv2.INTER_CUBIC).clip(0, 1)).round().astype(np.uint8)
+    video = VideoWriter(tmp_path / f"colours{suffix}", Fraction(25))
+    video.add(shown)
+    video.close()
+    error = np.square(only(tmp_path / f"colours{suffix}").astype(float) - shown).mean()
+    assert 10 * np.log10(255 ** 2 / error) > 31  # 27 where they are repeated, 30 half a pixel beside
 
 
 def test_a_file_with_a_cover_and_no_video_is_none(tmp_path):

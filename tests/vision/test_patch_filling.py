@@ -43,3 +43,14 @@ def test_several_holes_also_at_the_border_and_in_pictures_without_a_patch_are_fi
     for unknown in (np.eye(5, 6, dtype=bool), np.ones((5, 6), bool), np.zeros((5, 6), bool)):
         made = filled_by_patches(np.where(unknown[..., None], 0, small).astype(np.uint8), unknown)
         assert made.shape == small.shape and (unknown.all() or np.abs(made.astype(int) - 90).max() <= 2)
+
+
+def test_a_smooth_ground_of_the_colour_of_a_blurred_wall_does_not_climb_up_it():
+    picture, hole = bricks(128, 96)
+    wall = picture[:64].reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
+    picture[64:] = wall
+    hole = np.zeros_like(picture[..., 0], bool)
+    hole[10:74, 34:62] = True
+    made = filled_by_patches(np.where(hole[..., None], 0, picture).astype(np.uint8), hole)
+    assert made[16:56, 38:58].std(axis=(0, 1)).mean() > 0.6 * picture[16:56, 38:58].std(axis=(0, 1)).mean()
+    assert off(made[70:], picture[70:], hole[70:]) < 4

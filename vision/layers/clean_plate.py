@@ -4,7 +4,7 @@ Pictures are [H, W, 3] in [0, 1] float32, or [0, 255] uint8 where that is said. 
 nobody covers it. Nothing here knows files, options or networks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from util.clips import evenly_spread
 from vision.geometry.flow import backward_warp, inverse_flow
 
-STRIPE = 32  # rows that are sorted at once
+STRIPE = 32  # rows that are looked at at once
 MOST_SORTED = 120  # frames that a quantile looks at: more add nothing but time and memory
 LEVEL = np.float32(1 / 255)
 BACK_PROJECTIONS = 4
@@ -32,16 +32,44 @@ def visible_quantile(frames: np.ndarray, visible: np.ndarray, share: float) -> t
     """
     seen = visible.sum(axis=0)
     result = np.empty(frames.shape[1:], np.float32)
+    hidden = np.where(visible, np.uint8(0), np.uint8(255))  # what is not visible comes last
     for top in range(0, frames.shape[1], STRIPE):
         rows = slice(top, top + STRIPE)
-        values = np.where(visible[:, rows, :, None], frames[:, rows], np.uint8(255))
-        values.sort(axis=0, kind="stable")  # a radix sort; what is not visible comes last
-        place = share * np.maximum(seen[rows] - 1, 0)[None, ..., None]
-        below, above = (np.take_along_axis(values, rounded(place).astype(int), axis=0)[0].astype(np.float32)
-                        for rounded in (np.floor, np.ceil))
-        result[rows] = below + (above - below) * (place % 1)[0].astype(np.float32)
+        place = share * np.maximum(seen[rows] - 1, 0)[..., None]
+        values = [frame | channels for frame, channels in zip(frames[:, rows], (
+            cv2.merge([one] * frames.shape[3]).reshape(frames[0, rows].shape) for one in hidden[:, rows]))]
+        below, above = neighbours_in_rank(values, np.floor(place), np.ceil(place))
+        result[rows] = below + (above - below) * (place % 1).astype(np.float32)
     result[seen == 0] = 0
     return result * LEVEL, seen
+
+
+def neighbours_in_rank(values: Sequence[np.ndarray], lower: np.ndarray | int,
+                       upper: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
+    """Of uint8 [...] each the values at two ranks that are the same or neighbours, lowest first: float32 [...].
+
+    Bit by bit from the highest, a value is as large as it can be with no more than its rank of them below it: that is a
+    third of the work of sorting.
+
+    Args:
+        values: of the frames.
+        lower, upper: ranks from 0, of all or [...].
+    """
+    count = np.uint8 if len(values) < 256 else np.uint16
+    lower, upper = (np.broadcast_to(rank, values[0].shape).astype(count) for rank in (lower, upper))
+    below, above = np.zeros(lower.shape, np.uint8), np.full(lower.shape, 255, np.uint8)
+    before, is_before = np.empty(lower.shape, count), np.empty(lower.shape, bool)
+    for bit in range(7, -1, -1):
+        trial = below | np.uint8(1 << bit)
+        before[:] = 0
+        for one in values:
+            np.add(before, np.less(one, trial, out=is_before).view(np.uint8), out=before)
+        below |= (before <= lower).view(np.uint8) << np.uint8(bit)
+    before[:] = 0
+    for one in values:
+        np.add(before, np.less_equal(one, below, out=is_before).view(np.uint8), out=before)
+        np.minimum(above, one | np.negative(is_before.view(np.uint8)), out=above)  # 255 instead of those below
+    return below.astype(np.float32), np.where(before > upper, below, above).astype(np.float32)
 
 
 def mean_shift_mode(frames: np.ndarray, visible: np.ndarray, start: np.ndarray, reach: np.ndarray,
@@ -79,6 +107,11 @@ def mean_shift_mode(frames: np.ndarray, visible: np.ndarray, start: np.ndarray, 
 def grey(picture: np.ndarray) -> np.ndarray:
     """Mean of the channels, [H, W]."""
     return cv2.transform(picture, MEAN_OF_CHANNELS)
+
+
+def largest_channel(picture: np.ndarray) -> np.ndarray:
+    """The largest of the channels of [H, W, C], [H, W]; numpy's own maximum over a last axis that short is slow."""
+    return np.maximum.reduce([picture[..., channel] for channel in range(picture.shape[-1])])
 
 
 def noise_level(frames: np.ndarray, visible: np.ndarray) -> np.ndarray:

@@ -21,9 +21,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import DTypeLike
 
 from vision.geometry.flow import backward_warp, inverse_flow
-from vision.layers.clean_plate import LEVEL, grey
+from vision.layers.clean_plate import LEVEL, grey, largest_channel
 from vision.layers.closed_form import UNTOUCHED, small_flow
 
 COVERED = 5 * LEVEL  # of a matte: what is covered by no more counts as free of people
@@ -192,7 +193,7 @@ def shown_by(small: np.ndarray, frame: SmallFrame) -> tuple[np.ndarray, np.ndarr
         `through_and_added` says.
     """
     through, added = through_and_added(frame.layers, small.shape[:2])
-    missed = np.abs(small - frame.background * through[..., None] - added).max(axis=-1)
+    missed = largest_channel(np.abs(small - frame.background * through[..., None] - added))
     known = beside(frame.mattes.max(axis=0)) & (missed < DISAGREES) & (through > 1 - MOST_SHADED)
     return known, through, added
 
@@ -375,10 +376,11 @@ def explaining(picture: np.ndarray, background: np.ndarray, parts: list[Part], r
     return parts
 
 
-def pixels_of(part: Part, size: tuple[int, int]) -> np.ndarray:
-    """A layer as uint8 RGBA [H, W, 4] of a whole frame of `size` (width, height); black where it is not."""
-    alpha = (255 * part.alpha).round().astype(np.uint8)
-    result = np.zeros((*size[::-1], 4), np.uint8)
-    result[part.window] = np.dstack([np.where(alpha[..., None] > 0, 255 * part.colour, 0).round().astype(np.uint8),
+def pixels_of(part: Part, size: tuple[int, int], dtype: DTypeLike = np.uint8) -> np.ndarray:
+    """A layer as RGBA [H, W, 4], uint8 or uint16, of a whole frame of `size` (width, height); black where it is not."""
+    white = np.float32(np.iinfo(dtype).max)
+    alpha = (white * part.alpha).round().astype(dtype)
+    result = np.zeros((*size[::-1], 4), dtype)
+    result[part.window] = np.dstack([np.where(alpha[..., None] > 0, white * part.colour, 0).round().astype(dtype),
                                      alpha])
     return result

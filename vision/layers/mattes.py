@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FAINTEST = 4 / 255
+"""Alpha up to which there is nothing."""
+
 
 def opacity(layers: Tensor) -> Tensor:
     """Alpha of RGBA [..., 4, H, W] in [-1, 1] as opacity [..., 1, H, W] in [0, 1]."""
@@ -72,6 +75,14 @@ def union_alpha(people: Tensor, effects: Tensor) -> Tensor:
 def opaque(background: Tensor) -> Tensor:
     """RGBA [B, 4, H, W] of colours [B, 3, H, W]."""
     return torch.cat((background, torch.ones_like(background[:, :1])), dim=1)
+
+
+def straight(image: Tensor) -> Tensor:
+    """Premultiplied RGBA [B, 4, H, W] in [-1, 1] with straight colours."""
+    colour, alpha = ((image.float() + 1) / 2).clamp(0, 1).split((3, 1), 1)
+    alpha = torch.where(alpha > FAINTEST, alpha, torch.zeros_like(alpha))
+    colour = torch.where(alpha > 0, (colour / alpha.clamp(min=FAINTEST)).clamp(max=1), torch.zeros_like(colour))
+    return torch.cat([colour, alpha], 1) * 2 - 1
 
 
 def pull_push(colours: Tensor, known: Tensor) -> Tensor:

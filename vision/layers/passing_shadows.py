@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from vision.geometry.flow import backward_warp
-from vision.layers.clean_plate import LEVEL
+from vision.layers.clean_plate import LEVEL, largest_channel
 from vision.layers.closed_form import extrapolated_to_people
 from vision.layers.effects import shadow_and_light_alpha, touches_a_person
 from vision.layers.flow_completion import background_flow, wider
@@ -105,7 +105,8 @@ def explained(frame: np.ndarray, background: np.ndarray, hidden: np.ndarray, alp
         the background, uint8 [H, W, 3], and alpha [H, W].
     """
     shown = (background * (1 - alpha[..., None])).astype(np.float32)
-    away = np.abs(cv2.blur(shown - frame, (AROUND, AROUND))).max(axis=-1)  # what is a pixel beside its place is right
+    # What is a pixel beside its place is right.
+    away = largest_channel(np.abs(cv2.blur(shown - frame, (AROUND, AROUND))))
     wrong = np.where(hidden, 0, ((away - ALIKE) / ALIKE).clip(0, 1)).astype(np.float32)
     wrong = (cv2.blur(cv2.dilate(wrong, np.ones((5, 5), np.uint8)), (5, 5)) * ~hidden)[..., None]
     left = alpha * (1 - wrong[..., 0])

@@ -10,12 +10,16 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from util.clips import evenly_spread
+
 REACH = 3  # pixels on each side of the middle of a patch
 SMALLEST = 24  # pixels of the shorter side of the coarsest picture
 AROUND = 1.5  # sizes of the hole that is looked around for patches, at most
 LEAST_AROUND = 48  # and pixels
 ROUNDS = (8, 2)  # at the coarsest scale and at the finest
 FADE = 1.3  # factor by which a patch counts less for each pixel that it lies farther in
+MOST_TRIED = 4000
+TEXTURE = 7.0  # how many levels of colour count as much as one of change from pixel to pixel
 
 
 def filled_by_patches(picture: np.ndarray, unknown: np.ndarray, empty: np.ndarray | None = None) -> np.ndarray:
@@ -46,33 +50,81 @@ def _filled(picture: np.ndarray, unknown: np.ndarray, empty: np.ndarray) -> np.n
     levels = max(int(np.log2(min(unknown.shape) / SMALLEST)), 0)
     thickness = 2 * cv2.distanceTransform(np.pad(unknown, 1).astype(np.uint8), cv2.DIST_L2, 5).max()
     levels = min(levels, max(int(np.ceil(np.log2(thickness / REACH))), 0))
-    made = cv2.inpaint(picture, (unknown | empty).astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(np.float32)
+    lacking = unknown | empty
+    pixels = np.dstack([picture.astype(np.float32), TEXTURE * _roughness(picture, ~lacking, 2 ** levels)])
+    made: np.ndarray | None = None
     matches: np.ndarray | None = None
     for level in range(levels, -1, -1):
         size = tuple(max(round(side / 2 ** level), 1) for side in unknown.shape[::-1])
         hole = cv2.resize(unknown.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        known = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        gone = cv2.resize(lacking.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        known = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         patch = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
-        lacking = cv2.resize((unknown | empty).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        whole = cv2.erode((~lacking).astype(np.uint8), patch, borderValue=0) > 0
+        whole = cv2.erode((~gone).astype(np.uint8), patch, borderValue=0) > 0
         if not whole.any() or min(size) <= 2 * REACH:
             continue
-        start = cv2.resize(made, size, interpolation=cv2.INTER_AREA if level == levels else cv2.INTER_CUBIC)
-        made = np.where(hole[..., None], start, known)
         targets = cv2.dilate(hole.astype(np.uint8), patch) > 0
         rounds = round(ROUNDS[1] + (ROUNDS[0] - ROUNDS[1]) * level / max(levels, 1)) if levels else ROUNDS[0]
         depth = cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-        matches = _enlarged(matches, size)
+        if made is None or matches is None:
+            made = _from_the_rim(known, hole, gone, whole)
+        else:
+            matches = _enlarged(matches, size)
+            start = np.where(hole[..., None], cv2.resize(made, size, interpolation=cv2.INTER_CUBIC), known)
+            made = np.where(hole[..., None], _voted(start, targets, matches, FADE ** -depth, False), known)
         for last in range(rounds):
             matches = _matched(made, targets, whole, matches, rng)
             made = np.where(hole[..., None], _voted(made, targets, matches, FADE ** -depth, last == rounds - 1), known)
-    return made.clip(0, 255).round().astype(np.uint8)
+    if made is None:
+        return cv2.inpaint(picture, lacking.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+    return made[..., :3].clip(0, 255).round().astype(np.uint8)
 
 
-def _enlarged(matches: np.ndarray | None, size: tuple[int, int]) -> np.ndarray | None:
+def _roughness(picture: np.ndarray, known: np.ndarray, side: int) -> np.ndarray:
+    """How much brightness changes from pixel to pixel around each, float32 [H, W]: smooth patches are like any blur in
+    their colours, and would spread (Newson et al., "Video Inpainting of Complex Scenes", 2014).
+
+    Args:
+        known: bool [H, W].
+        side: pixels that are looked at around, each way.
+    """
+    brightness = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    slope = np.hypot(*(cv2.Sobel(brightness, cv2.CV_32F, *way, scale=1 / 8) for way in ((1, 0), (0, 1))))
+    valid = cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+    size = (2 * side + 1, 2 * side + 1)
+    return cv2.boxFilter(slope * valid, -1, size) / np.maximum(cv2.boxFilter(valid, -1, size), 1e-6)
+
+
+def _from_the_rim(known: np.ndarray, hole: np.ndarray, gone: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """A first filling, ring by ring from the rim inwards: each pixel is the middle of the patch that is most like what
+    is there already around it, of at most `MOST_TRIED`."""
+    made, left = known * ~gone[..., None], gone.copy()
+    width = ((REACH, REACH), (REACH, REACH))
+    side = 2 * REACH + 1
+    patches = sliding_window_view(np.pad(made, (*width, (0, 0))), (side, side), axis=(0, 1))
+    choices = np.argwhere(whole)
+    choices = choices[evenly_spread(len(choices), MOST_TRIED)]
+    samples = patches[choices[:, 0], choices[:, 1]].reshape(len(choices), -1)
+    squares = samples ** 2
+    cross = np.ones((3, 3), np.uint8)
+    while left.any():
+        ring = np.argwhere(left & (cv2.erode(left.astype(np.uint8), cross) == 0))
+        if not len(ring):
+            break
+        here = sliding_window_view(np.pad(made, (*width, (0, 0))), (side, side), axis=(0, 1))
+        there = sliding_window_view(np.pad(~left, width), (side, side))
+        wanted = here[ring[:, 0], ring[:, 1]].reshape(len(ring), -1)
+        counts = np.repeat(there[ring[:, 0], ring[:, 1]][:, None], made.shape[2], axis=1).reshape(len(ring), -1)
+        counts = counts.astype(np.float32)
+        off = counts @ squares.T - 2 * (wanted * counts) @ samples.T
+        best = choices[off.argmin(axis=1)]
+        made[ring[:, 0], ring[:, 1]] = known[best[:, 0], best[:, 1]]
+        left[ring[:, 0], ring[:, 1]] = False
+    return np.where(hole[..., None], made, known)
+
+
+def _enlarged(matches: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Matches of a coarser scale [h, w, 2] at a finer one: (y, x) of patches that may be alike."""
-    if matches is None:
-        return None
     factor = np.divide(size[::-1], matches.shape[:2])
     rows, columns = np.indices(size[::-1])
     row, column = (np.minimum((axis / one).astype(int), side - 1)

@@ -37,14 +37,17 @@ class Patch:
 
 
 def covered_part(rgba: np.ndarray) -> tuple[int, int, np.ndarray]:
-    """The smallest part of straight uint8 RGBA [H, W, 4] outside which alpha is 0, and (x, y) of its first pixel."""
-    x, y, width, height = cv2.boundingRect(cv2.extractChannel(rgba, 3))
+    """The smallest part of straight RGBA [H, W, 4] outside which alpha is 0, and (x, y) of its first pixel."""
+    alpha = cv2.extractChannel(rgba, 3)
+    x, y, width, height = cv2.boundingRect(alpha if alpha.dtype == np.uint8 else (alpha > 0).astype(np.uint8))
     return x, y, np.ascontiguousarray(rgba[y:y + height, x:x + width])
 
 
 def premultiplied(x: int, y: int, pixels: np.ndarray) -> Patch:
-    """Straight uint8 RGBA [h, w, 4], or opaque RGB [h, w, 3], as a patch."""
+    """Straight RGBA [h, w, 4], or opaque RGB [h, w, 3], of uint8, or uint16 that count to 65535, as a patch."""
     planes = np.empty((4, *pixels.shape[:2]), np.float32)
+    if pixels.dtype == np.uint16:
+        pixels = pixels * np.float32(255 / 65535)
     if pixels.shape[2] == 3:
         planes[:3], planes[3] = pixels.transpose(2, 0, 1), 1
         return Patch(x, y, planes)
@@ -194,8 +197,13 @@ def _inside(patch: Patch, shape: tuple[int, int]) -> tuple[tuple[slice, slice], 
     return (slice(top, bottom), slice(left, right)), planes
 
 
-def to_straight(canvas: np.ndarray) -> np.ndarray:
-    """A premultiplied canvas as uint8: [3, H, W] as RGB [H, W, 3], [4, H, W] as straight RGBA [H, W, 4]."""
+def to_straight(canvas: np.ndarray, deep: bool = False) -> np.ndarray:
+    """A premultiplied canvas as uint8, or uint16 where that is `deep`: [3, H, W] as RGB [H, W, 3], [4, H, W] as
+    straight RGBA [H, W, 4]."""
+    if deep:
+        colours = canvas[:3] * (257 / np.maximum(canvas[3], 1e-6) if len(canvas) == 4 else np.float32(257))
+        planes = [*colours, *(65535 * alpha for alpha in canvas[3:])]
+        return cv2.merge([np.rint(plane.clip(0, 65535)).astype(np.uint16) for plane in planes])
     if len(canvas) == 3:
         return cv2.merge([cv2.convertScaleAbs(plane) for plane in canvas])
     scale = 1 / np.maximum(canvas[3], 1e-6)
@@ -214,10 +222,11 @@ def over(front: np.ndarray, behind: np.ndarray) -> np.ndarray:
 
 
 def resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A picture, uint8 RGB [H, W, 3] or straight RGBA [H, W, 4], at another size (width, height) of about as much."""
+    """A picture, RGB [H, W, 3] or straight RGBA [H, W, 4] of uint8 or uint16, at another size (width, height) of about
+    as much."""
     if pixels.shape[2] == 3:
         return cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC)
     planes = np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_CUBIC)
                        for plane in premultiplied(0, 0, pixels).planes])
     planes[3] = planes[3].clip(0, 1)
-    return to_straight(np.concatenate([planes[:3].clip(0, 255 * planes[3]), planes[3:]]))
+    return to_straight(np.concatenate([planes[:3].clip(0, 255 * planes[3]), planes[3:]]), pixels.dtype == np.uint16)

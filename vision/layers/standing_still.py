@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from util.clips import evenly_spread
-from vision.layers.clean_plate import LEVEL, MOST_SORTED, visible_quantile
+from vision.layers.clean_plate import LEVEL, MOST_SORTED, largest_channel, visible_quantile
 
 MOSTLY = 0.5  # share of the frames in which a mask covers a place from which on somebody stands there
 CERTAIN, COVERED = 200, 127  # level of a mask inside of it, and from which on it covers
@@ -74,7 +74,7 @@ def left_out_of(frame: np.ndarray, masks: np.ndarray, in_view: np.ndarray, looks
     found, covered = np.zeros(masks.shape, bool), masks.max(axis=0)
     for one, stays, colour in zip(found, *looks):
         if stays.any():
-            like = np.abs(frame * LEVEL - colour).max(axis=-1) <= ALIKE
+            like = largest_channel(np.abs(frame * LEVEL - colour)) <= ALIKE
             one[:] = cv2.morphologyEx((stays & like & (covered <= COVERED) & in_view).astype(np.uint8), cv2.MORPH_OPEN,
                                       np.ones((SPECK, SPECK), np.uint8))
     return found
@@ -82,7 +82,7 @@ def left_out_of(frame: np.ndarray, masks: np.ndarray, in_view: np.ndarray, looks
 
 def coded_difference(frame: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """By how much a frame, uint8 [H, W, 3], differs from colours in [0, 1], most in any channel: uint8 [H, W, 1]."""
-    away = np.abs(frame * LEVEL - colour).max(axis=-1)
+    away = largest_channel(np.abs(frame * LEVEL - colour))
     return (255 * away.clip(0, 1)).round().astype(np.uint8)[..., None]
 
 

@@ -293,15 +293,17 @@ def _fill(canvas: np.ndarray, ribbon: _Ribbon, points: np.ndarray, u: np.ndarray
     area = edges[0, 0] * edges[1, 1] - edges[0, 1] * edges[1, 0]
     if x0 >= x1 or y0 >= y1 or abs(area) < 1e-9:
         return
-    y, x = np.mgrid[y0:y1, x0:x1] - points[0][::-1, None, None]
+    x, y = np.arange(x0, x1) - points[0, 0], (np.arange(y0, y1) - points[0, 1])[:, None]
     second = (x * edges[1, 1] - y * edges[1, 0]) / area
     third = (y * edges[0, 0] - x * edges[0, 1]) / area
-    weights = np.stack([1 - second - third, second, third])
-    inside = weights.min(axis=0) >= -1e-6
-    angle = np.arcsin(np.clip(np.tensordot(across, weights, 1)[inside], -1, 1)) - ribbon.turn
+    first = 1 - second - third
+    inside = (first >= -1e-6) & (second >= -1e-6) & (third >= -1e-6)
+    weights = np.array([first[inside], second[inside], third[inside]])
+    if not weights.size:
+        return
+    angle = np.arcsin((across @ weights).clip(-1, 1)) - ribbon.turn
     half_turns = np.floor(angle / np.pi + 0.5)
-    canvas[:, y0:y1, x0:x1][:, inside] = (
-        np.where(half_turns % 2 == 0, *ribbon.parts),
-        np.clip(np.tensordot(u, weights, 1)[inside], 0, 1),
-        np.clip(angle / np.pi + 0.5 - half_turns, 0, 1),
-    )
+    part, of_u, of_v = canvas[:, y0:y1, x0:x1]
+    part[inside] = np.where(half_turns % 2 == 0, *ribbon.parts)
+    of_u[inside] = (u @ weights).clip(0, 1)
+    of_v[inside] = (angle / np.pi + 0.5 - half_turns).clip(0, 1)

@@ -4,6 +4,7 @@ An IUV picture is uint8 RGBA [H, W, 4]: R = 10 x DensePose part (1..24), G = u a
 (from 1); all four are 0 where nobody is. Decoded, u and v lie in [0, 1]. Nothing here needs torch.
 """
 
+import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
@@ -26,7 +27,9 @@ def encode_iuv(part: np.ndarray, u: np.ndarray, v: np.ndarray, person: np.ndarra
     """
     levels = [np.clip(np.rint(np.asarray(x) * 255), 0, 255) for x in (u, v)]
     channels = [10 * np.asarray(part, np.int64), *levels, np.broadcast_to(255 - np.asarray(person), np.shape(part))]
-    return np.where(np.asarray(part)[..., None] > 0, np.stack(channels, axis=-1), 0).astype(np.uint8)
+    picture = np.stack([channel.astype(np.uint8) for channel in channels], axis=-1)
+    picture[np.asarray(part) <= 0] = 0
+    return picture
 
 
 def body_part(iuv: np.ndarray) -> np.ndarray:
@@ -88,8 +91,10 @@ def bounded_by_mask(iuv: np.ndarray, mask: np.ndarray, hidden: np.ndarray, perso
         return bounded
     if not body.any():
         return box_iuv(mask, person)
+    x, y, width, height = cv2.boundingRect((empty | body).astype(np.uint8))
+    part, body, empty = (picture[y:y + height, x:x + width] for picture in (bounded, body, empty))
     rows, columns = distance_transform_edt(~body, return_distances=False, return_indices=True)
-    bounded[empty] = bounded[rows[empty], columns[empty]]
+    part[empty] = part[rows[empty], columns[empty]]
     return bounded
 
 

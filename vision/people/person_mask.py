@@ -59,12 +59,18 @@ def shared_by_limbs(masks: Sequence[np.ndarray], skeletons: Sequence[np.ndarray]
     """
     if len(masks) < 2:
         return list(masks)
-    distances = np.stack([limb_distance(skeleton, masks[0].shape) for skeleton in skeletons])
-    found = np.stack(masks).astype(np.float32)
+    whole = np.zeros((len(masks), *masks[0].shape), np.float32)
+    x, y, width, height = cv2.boundingRect((np.maximum.reduce(masks) > 0).astype(np.uint8))
+    window = slice(y, y + height), slice(x, x + width)  # around it all masks are 0, and stay so
+    if not width:
+        return list(whole)
+    distances = np.stack([limb_distance(skeleton, masks[0].shape)[window] for skeleton in skeletons])
+    found = np.stack([mask[window] for mask in masks]).astype(np.float32)
     weight = (found + 1e-4) * np.exp(-distances / _NEARER)
     share = weight / np.maximum(weight.sum(axis=0), 1e-12)
     far = np.exp(-np.maximum(distances - _REACH, 0) / _FADES)
-    return list(found.max(axis=0) * share * far)
+    whole[(slice(None), *window)] = found.max(axis=0) * share * far
+    return list(whole)
 
 
 def limb_distance(skeleton: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
