@@ -26,7 +26,8 @@ from vision.geometry.canvas import Canvas
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
 from vision.layers.closed_form import CELL, coarse, shared_out
-from vision.layers.effects import ASSIGNMENT_MODES, effect_assignment, pose_modes, pose_vectors
+from vision.layers.effect_owners import ASSIGNMENT_MODES, effect_assignment
+from vision.layers.effects import pose_modes, pose_vectors
 from vision.layers.flow_completion import completed, wider
 from vision.layers.passing_shadows import explained, measured, passing_shadows
 from vision.people.iuv import is_body

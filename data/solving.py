@@ -24,8 +24,9 @@ from util.kept import kept
 from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.layers import closed_form, effects
-from vision.layers.clean_plate import MOST_SORTED
-from vision.layers.closed_form import KnownMotion, Solution, coarse, fine, solve
+from vision.layers.clean_plate import LEVEL, MOST_SORTED
+from vision.layers.closed_form import KnownMotion, Solution, coarse, fine, in_cells, solve
+from vision.layers.light import place_of, steady
 from vision.layers.standing_still import Looks, at_his_place, left_out_of, usual_looks
 
 SOLVED_PIXELS = 1 << 25
@@ -221,32 +222,40 @@ class Followed:
     """
 
     def __init__(self, clip: ClipOnCanvas, solution: Solution):
+        self.clip, self.light = clip, solution.light
+        places = [[place_of(mask) for mask in clip.masks(frame)] for frame in range(len(clip.frames))]
+        self.places = np.stack([steady(mine) for mine in np.array(places).swapaxes(0, 1)])
         there = np.zeros((len(clip.mattes), len(clip.frames)), bool)
         if solution.doubt.stirs.any():
             there = np.stack([at_his_place((clip.masks(frame)[layer] for frame in range(len(clip.frames))), *place)
                               for layer, place in enumerate(zip(solution.doubt.usual, solution.doubt.beside))])
 
         def seen(frame: int) -> tuple[np.ndarray, ...]:
-            masks = clip.masks(frame)
-            covered = masks.max(axis=0)
+            covered = clip.masks(frame).max(axis=0)
             alpha = solution.effects(clip.laid(frame), clip.in_view(frame), covered, there[:, frame],
-                                     clip.known_motion(frame))
-            return alpha, coarse(covered) / 255, np.stack([coarse(mask) / 255 for mask in masks])
+                                     self.cast(frame).max(axis=0), clip.known_motion(frame))
+            return alpha, coarse(covered) / 255
 
         windows = clip.windows
         if windows.length <= windows.size:
             windows = windows._replace(folder=None)
-        self.alpha, self.masks, self.connected, places = Packed(), Packed(), effects.Connected(), []
-        for alpha, covered, masks in windows.frames("alpha", seen, "effects"):
+        self.alpha, self.connected = Packed(), effects.Connected()
+        for alpha, covered in windows.frames("alpha", seen, "effects"):
             self.alpha.append(alpha)
-            self.masks.append(masks)
             self.connected.add(coarse(alpha), covered)
-            places.append([effects.lowest_place(mask) for mask in masks])
         self.connected.close()
-        self.places = np.stack([effects.steady(mine) for mine in np.array(places).swapaxes(0, 1)])
         cells = np.stack([coarse(self.of_people(frame)) for frame in clip.sampled])
-        masks = np.stack([self.masks[frame] for frame in clip.sampled], axis=1)
-        self.owners = closed_form.owners_of_effects(cells, masks, self.places[:, clip.sampled], solution.poses)
+        masks = np.stack([self.masks(frame) for frame in clip.sampled], axis=1)
+        self.owners = closed_form.owners_of_effects(cells, masks, in_cells(self.places[:, clip.sampled]),
+                                                    solution.poses, solution.light)
+
+    def masks(self, frame: int) -> np.ndarray:
+        """The people of a frame on the coarse grid: [L, h, w] in [0, 1]."""
+        return np.stack([coarse(mask) / 255 for mask in self.clip.masks(frame)])
+
+    def cast(self, frame: int) -> np.ndarray:
+        """The shadows that the light casts of the people of a frame: float32 [L, h, w] in [0, 1]."""
+        return self.light.cast(self.clip.masks(frame) * LEVEL, self.places[:, frame, 1])
 
     def of_people(self, frame: int) -> np.ndarray:
         """Alpha of the effects of a frame that are connected with somebody: float32 [h, w]."""
@@ -256,8 +265,8 @@ class Followed:
     def effects(self, frame: int) -> np.ndarray:
         """The effects of each layer in a frame: uint8 [L, h, w]."""
         alpha = self.of_people(frame)
-        return closed_form.shared_out(alpha, self.owners.shares(coarse(alpha), self.masks[frame],
-                                                                self.places[:, frame]))
+        return closed_form.shared_out(alpha, self.owners.shares(
+            coarse(alpha), self.masks(frame), in_cells(self.places[:, frame]), self.cast(frame)))
 
 
 def with_missed(masks: np.ndarray, missed: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def run(job: Job) -> Outcome:
                 raise UserError(f"{path}: masks of {mask.shape[1]}x{mask.shape[0]} pixels; expected the form of the "
                                 f"frames, {first.shape[1]}x{first.shape[0]}{turned_remedy(mask.shape[::-1], forms)}. "
                                 "Give masks of these frames")
-            if mask.shape != first.shape:
+            if any(side > most for side, most in zip(mask.shape, first.shape)):  # smaller ones know no finer edges
                 mask = cv2.resize(mask, first.shape[::-1], interpolation=cv2.INTER_LINEAR)
             empty[number] += not (mask > 127).any()
             filled[number] += (mask > 127).mean() / len(files)

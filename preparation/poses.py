@@ -118,7 +118,7 @@ def run(job: Job) -> Outcome:
     else:
         people, source = estimated(job.cache, poses, files, masks, job.opt.people is not None), poses
     if masks:
-        people = [in_masks(present, [path.get(frame) for path in masks.values()], list(masks))
+        people = [in_masks(present, [path.get(frame) for path in masks.values()], list(masks), (width, height))
                   for frame, present in zip(frames, people)]
     least_score = LEAST_SCORE if poses in _ESTIMATORS else 0
     rate = float(Fraction(facts_of_frames(job.root).get("frame_rate", DEFAULT_FRAME_RATE)))
@@ -128,7 +128,7 @@ def run(job: Job) -> Outcome:
     if poses == "mediapipe" and not masks:
         people = looked_for_again(job.cache, files, people)
     people, filled_in = without_short_gaps(people)
-    people, moved = moved_into_masks(frames, people, masks)
+    people, moved = moved_into_masks(frames, people, masks, (width, height))
     write_text(job.made / "keypoints.json", keypoints_json(frames, people))
     write_text(job.cache / LEFT_OUT, keypoints_json(frames, found.others))
 

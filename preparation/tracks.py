@@ -61,10 +61,13 @@ class People(NamedTuple):
     why: dict[int, str]
 
 
-def in_masks(people: list[Pose], paths: list[Path | None], numbers: list[int]) -> list[Pose]:
-    """Give people the number of the mask that they are in; whoever is in none gets another number, if he had one."""
+def in_masks(people: list[Pose], paths: list[Path | None], numbers: list[int], size: tuple[int, int]) -> list[Pose]:
+    """Give people the number of the mask that they are in; whoever is in none gets another number, if he had one.
+
+    Poses are in pixels of frames of `size` (width, height).
+    """
     present = [(number, path) for number, path in zip(numbers, paths) if path is not None]
-    chosen = assign_to_masks([pose.keypoints for pose in people], [read_mask(path) for _, path in present])
+    chosen = assign_to_masks([pose.keypoints for pose in people], [read_mask(path, size) for _, path in present])
     others = [pose.person if pose.person is None else pose.person + max(numbers) + 1 for pose in people]
     return [replace(pose, person=present[i][0] if i >= 0 else other)
             for pose, i, other in zip(people, chosen, others)]
@@ -185,10 +188,10 @@ def between(people: list[list[Pose]], longest: int) -> list[list[Pose]]:
 
 
 def moved_into_masks(frames: list[str], people: list[list[Pose]],
-                     masks: dict[int, dict[str, Path]]) -> tuple[list[list[Pose]], int]:
+                     masks: dict[int, dict[str, Path]], size: tuple[int, int]) -> tuple[list[list[Pose]], int]:
     """Where somebody has a mask but no pose, take the one nearest in time, and move it with the mask's box.
 
-    Things that never have a pose stay without.
+    Things that never have a pose stay without. Poses are in pixels of frames of `size` (width, height).
 
     Returns:
         people of each frame in the order of their numbers, and how many poses were filled in.
@@ -201,7 +204,7 @@ def moved_into_masks(frames: list[str], people: list[list[Pose]],
             here, there = (files.get(frames[i]) for i in (f, nearest))
             if here is None or there is None:
                 continue
-            masks_of_both = [read_mask(path) for path in (here, there)]
+            masks_of_both = [read_mask(path, size) for path in (here, there)]
             if all(mask.any() for mask in masks_of_both):
                 to, origin = (np.reshape(bounding_box(mask), (2, 2)) for mask in masks_of_both)
                 keypoints = known[nearest].keypoints.copy()

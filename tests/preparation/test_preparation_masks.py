@@ -1,5 +1,6 @@
 """Step "masks": masks of all forms become a folder for each person or thing, and the UV maps follow them."""
 
+import json
 from argparse import Namespace
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.tracked_poses import read_poses
 from preparation import layers, masks, poses
 from preparation.steps import perform, read_values, write_values
 from preparation.uv import make_iuv
@@ -92,6 +94,28 @@ def test_black_and_white_pictures_of_another_size_are_of_one_and_soft_edges_stay
         write_png(tmp_path / "in" / f"{frame:03d}.png", large)
     assert "black and white pictures of one" in prepare(tmp_path / "in").summary
     assert (made(root, 1, 3) ^ square(3, 1)).mean() < 0.02
+
+
+def test_masks_smaller_than_the_frames_stay_so_and_poses_find_theirs(root, prepare, tmp_path):
+    found = []
+    for frame in range(FRAMES):
+        for person in (1, 2):
+            small = white(square(frame, person))[::2, ::2]
+            write_png(tmp_path / "in" / f"{person:02d}" / f"{frame:04d}.png", small)
+        y, x = np.nonzero(square(frame, 2))
+        inside = (np.linspace(side.min() + 2, side.max() - 2, 17) for side in (x, y))
+        keypoints = np.column_stack([*inside, np.ones(17)])
+        if frame != 3:
+            found.append({"image_id": f"{frame + 1:04d}.png", "keypoints": keypoints.ravel().tolist(), "score": 1})
+    (tmp_path / "poses.json").write_text(json.dumps(found))
+    prepare(tmp_path / "in")
+    assert np.array_equal(made(root, 2, 1), square(1, 2)[::2, ::2])
+    perform(poses.STEP, root, Namespace(poses=tmp_path / "poses.json", people=None, min_frames=None, pose_size=None))
+    people = read_poses(root / "keypoints.json")
+    assert [[pose.person for pose in people[f"{frame + 1:04d}"]] for frame in range(FRAMES)] == [[2]] * FRAMES
+    moved = people["0004"][0].keypoints[:, :2]
+    y, x = np.nonzero(square(3, 2))
+    assert np.abs(moved.mean(axis=0) - (x.mean(), y.mean())).max() < 2.1
 
 
 @pytest.mark.parametrize("count", [FRAMES, 2 * FRAMES])

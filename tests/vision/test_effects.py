@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from vision.layers import closed_form, effects
+from vision.layers import closed_form, effect_owners, effects, light
 
 RNG = np.random.default_rng(0)
 
@@ -62,21 +62,21 @@ def test_a_cell_without_effect_costs_one_and_one_inside_it_next_to_nothing():
     mask = np.zeros((6, 6), np.float32)
     mask[0, 0] = 1
     for alpha, cost in ((0, 1.03), (0.05, 0.53), (0.45, 0.03 + 1 / 82)):
-        distance = effects.geodesic_distance(np.full((6, 6), alpha, np.float32), mask)
+        distance = effect_owners.geodesic_distance(np.full((6, 6), alpha, np.float32), mask)
         np.testing.assert_allclose(distance[0], cost * np.arange(6), rtol=1e-5)
         np.testing.assert_allclose(np.diag(distance), 1.414 * cost * np.arange(6), rtol=1e-5)
         assert distance[1, 3] == pytest.approx((2 + 1.414) * cost, rel=1e-5)
-    assert (effects.geodesic_distance(np.zeros((6, 6), np.float32), 0 * mask) == 12).all()  # nobody: far
+    assert (effect_owners.geodesic_distance(np.zeros((6, 6), np.float32), 0 * mask) == 12).all()  # nobody: far
 
 
 def test_where_nobody_is_seen_he_stands_between_the_places_before_and_after():
     masks = np.zeros((40, 30, 50), np.float32)
     for frame in (*range(15), *range(25, 40)):
         masks[frame, 5:20, frame:frame + 3] = 1
-    places = effects.ground_contact(masks)
+    places = light.ground_contact(masks)
     np.testing.assert_allclose(places[:, 0], np.arange(40) + 1, atol=1e-9)
     np.testing.assert_allclose(places[:, 1], 19)
-    assert not effects.ground_contact(0 * masks).any()
+    assert not light.ground_contact(0 * masks).any()
 
 
 def test_a_footprint_is_the_mean_alpha_around_the_person_and_lies_at_his_place_again():
@@ -84,12 +84,12 @@ def test_a_footprint_is_the_mean_alpha_around_the_person_and_lies_at_his_place_a
     alpha = np.zeros((3, 24, 36), np.float32)
     for frame, (x, y) in zip(alpha, places.astype(int)):
         frame[y + 5 - 3:y + 5 + 4, x + 4 - 3:x + 4 + 4] = 0.4
-    footprint = effects.effect_footprint(alpha, places)
+    footprint = effect_owners.effect_footprint(alpha, places)
     assert footprint.shape == (48, 72)
     assert footprint[24 + 5, 36 + 4] == pytest.approx(0.4 / 1.05, rel=2e-3)  # 1.05: what little is seen counts less
-    np.testing.assert_allclose(effects.footprint_at(footprint, places, (24, 36))[alpha > 0].mean(),
+    np.testing.assert_allclose(effect_owners.footprint_at(footprint, places, (24, 36))[alpha > 0].mean(),
                                footprint[24 + 2:24 + 9, 36 + 1:36 + 8].mean(), rtol=1e-5)
-    assert effects.footprint_at(footprint, places, (24, 36))[:, :, 0].max() < 1e-6
+    assert effect_owners.footprint_at(footprint, places, (24, 36))[:, :, 0].max() < 1e-6
 
 
 def test_an_effect_is_his_who_stands_in_it_and_nobodys_far_from_all():
@@ -97,11 +97,11 @@ def test_an_effect_is_his_who_stands_in_it_and_nobodys_far_from_all():
     alpha[:, 10, 10:16] = alpha[:, 12, 44:50] = 0.4
     masks[0, :, 4:11, 8:10], masks[1, :, 6:13, 50:52] = 1, 1
     modes = [effects.pose_modes(RNG.normal(size=(12, 3)).astype(np.float32), 4)] * 2
-    share = effects.effect_assignment(alpha, masks, modes, cell=8)
+    share = effect_owners.effect_assignment(alpha, masks, modes, cell=8)
     assert (share[0, :, 10, 10:16] > 0.99).all() and (share[1, :, 12, 44:50] > 0.99).all()
     np.testing.assert_allclose(share[:, :, 10, 10:16].sum(axis=0), 1, atol=1e-5)
     assert not share[:, :, 2, 30].any()  # twenty cells from both: the reach is 3, and at 6 nothing is left
-    distance = effects.geodesic_distance(alpha[0], masks[0, 0])[4, 14]
+    distance = effect_owners.geodesic_distance(alpha[0], masks[0, 0])[4, 14]
     assert share[:, 0, 4, 14].sum() == pytest.approx(2 - distance / (0.15 * 20), abs=1e-4) and 3 < distance < 6
 
 
@@ -115,22 +115,39 @@ def walkers():
     return masks, np.tile([[30.0], [36.0]], (1, 20))
 
 
+def beside(masks):
+    return (masks.max(axis=0) < 0.05).astype(np.float32)
+
+
 @pytest.mark.parametrize("shadow", [(1.1, 0.3), (-0.7, 0.1), (1.9, -0.25), (0.0, 1.0)])
 def test_the_light_is_found_that_casts_the_shadows(shadow):
     masks, ground = walkers()
     alpha = 0.5 * np.max([shadows_of(person, feet, shadow) for person, feet in zip(masks, ground)], axis=0)
-    light = effects.find_light(alpha, masks, ground)
-    np.testing.assert_allclose(light.shadow, shadow, atol=0.1)
-    assert light.weight == effects.LIGHT_WEIGHT
-    assert effects.find_light(alpha, masks[:1], ground[:1]).weight == 0  # of one person alone there is nothing to tell
+    found = light.find_light(alpha, beside(masks), masks, ground)
+    np.testing.assert_allclose(found.shadow, shadow, atol=0.1)
+    assert found.trust == 1
+    known = found.cast(masks[0], ground[0]) > 0.3  # the same on a grid of half as large cells
+    finer = found.cast(masks[0].repeat(2, axis=1).repeat(2, axis=2), 2 * ground[0] + 0.5) > 0.3
+    assert (finer[:, ::2, ::2] == known)[beside(masks) > 0].mean() > 0.97
+
+
+@pytest.mark.parametrize("shadow", [(1.1, 0.3), (1.9, -0.25)])
+def test_what_is_always_dark_or_stirs_by_itself_does_not_hide_the_light(shadow):
+    masks, ground = walkers()
+    dark = 0.2 * shadows_of(masks[0], ground[0], shadow) + 0.02 * RNG.normal(size=masks[0].shape)
+    dark[:, 30:] += np.linspace(0, 0.5, 90)
+    found = light.find_light(dark.astype(np.float32), beside(masks), masks[:1], ground[:1])
+    np.testing.assert_allclose(found.shadow, shadow, atol=0.15)
+    assert found.trust > 0.5
 
 
 def test_effects_that_are_nobodys_shadow_tell_of_no_light():
     masks, ground = walkers()
     alpha = np.zeros(masks.shape[1:], np.float32)
     alpha[::2, 2:5, 70:88] = 0.4
-    light = effects.find_light(alpha, masks, ground)
-    assert light.weight == 0 and (light.expected(masks[:, 0], ground[:, 0]) == 1).all()
+    found = light.find_light(alpha, beside(masks), masks, ground)
+    assert found.trust == 0 and not found.cast(masks[:, 0], ground[:, 0]).any()
+    assert (found.likelihood(masks) == 1).all()
 
 
 def test_a_mirror_image_in_the_ground_is_below_the_feet():
@@ -139,8 +156,8 @@ def test_a_mirror_image_in_the_ground_is_below_the_feet():
     assert image[30 + 5, 12] > 0.5 and image[30 - 5, 12] < 0.01
 
 
-def shadows_of(masks, ground, light):
-    return effects.cast_shadows(effects.Casters.of(masks, ground), light, 0.7)
+def shadows_of(masks, ground, shadow):
+    return light.cast_shadows(light.Casters.of(masks, ground), shadow, 0.7)
 
 
 def test_of_two_who_walk_side_by_side_each_has_the_shadow_of_his_shape():
@@ -148,10 +165,9 @@ def test_of_two_who_walk_side_by_side_each_has_the_shadow_of_his_shape():
     own = np.stack([shadows_of(person, feet, (0.9, 0.15)) for person, feet in zip(masks, ground)])
     alpha = 0.5 * own.max(axis=0)
     modes = [effects.pose_modes(RNG.normal(size=(20, 3)).astype(np.float32), 4)] * 2  # poses tell nothing
-    share = effects.effect_assignment(alpha, masks, modes, cell=4)
-    beside = masks.max(axis=0) < 0.05
+    share = effect_owners.effect_assignment(alpha, masks, modes, cell=4)
     for k in range(2):
-        mine = beside & (own[k] > 0.3) & (own[1 - k] < 0.05)
+        mine = (beside(masks) > 0) & (own[k] > 0.3) & (own[1 - k] < 0.05)
         assert (share[k] * alpha)[mine].sum() > 0.9 * alpha[mine].sum()
 
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from util.clips import evenly_spread
 from vision.geometry.flow import backward_warp, optical_flow, warp_frames
-from vision.layers import clean_plate, effects
+from vision.layers import clean_plate, effect_owners, effects
 from vision.layers.clean_plate import LEVEL, grey
+from vision.layers.light import Light, find_light, place_of, steady
 from vision.layers.patch_filling import filled_by_patches
 from vision.layers.standing_still import Doubt, at_his_place, doubts
 
@@ -31,6 +32,8 @@ LARGEST_MOTION = 4.0  # pixels that small motion may be
 AT_REST = 0.03  # pixels of motion that are none
 EXPLAINED_AROUND = 4.0  # pixels of blur: what is judged together
 RESTLESS = (0.2, 0.4)  # share of what is beside effects that changes, too: as far as all right; nothing is seen
+LIT, CAST = 0.3, 0.1  # trust in a light from which on its shadows are looked for; of these shadows, what counts
+EVEN = 0.1  # shadow that is cast everywhere, so that effects go on under people where no light says how
 UNEXPLAINED = (0.28, 0.4)  # share of what the median misses that effects may miss: up to here all right; nothing is
 
 
@@ -50,6 +53,7 @@ class Solution(NamedTuple):
         window: pixels of least squares.
         crowded: bool [H, W], what is only ever seen next to people.
         doubt: what may be more of people than their masks.
+        light: what casts people's shadows.
         rest: what small motions are measured against; None: nothing moves or flickers.
     """
 
@@ -64,23 +68,24 @@ class Solution(NamedTuple):
     window: float
     crowded: np.ndarray
     doubt: Doubt
+    light: Light
     rest: "Rest | None"
 
     def arrays(self) -> tuple:
         """All of it as arrays and numbers, for `of_arrays`."""
         box = [end for part in self.box for end in (part.start, part.stop)]
-        return (*self[:3], np.array(box), *self[4:10], *self.doubt, *(self.rest or ()))
+        return (*self[:3], np.array(box), *self[4:10], *self.doubt, *self.light, *(self.rest or ()))
 
     @classmethod
     def of_arrays(cls, arrays: Sequence) -> "Solution":
         """A solution from its `arrays`."""
         plate, unexplained, poses, (top, bottom, left, right), under, zone, lightens, tolerance, window = arrays[:9]
         return cls(plate, float(unexplained), poses, (slice(top, bottom), slice(left, right)), under, zone, lightens,
-                   tolerance, float(window), arrays[9], Doubt(*arrays[10:13]),
-                   Rest(*arrays[13:]) if arrays[13:] else None)
+                   tolerance, float(window), arrays[9], Doubt(*arrays[10:13]), Light.of_arrays(*arrays[13:16]),
+                   Rest(*arrays[16:]) if arrays[16:] else None)
 
     def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray,
-                known: "KnownMotion | None" = None) -> np.ndarray:
+                cast: np.ndarray, known: "KnownMotion | None" = None) -> np.ndarray:
         """Alpha of all shadows and reflections of a frame, float32 [H, W].
 
         Args:
@@ -88,6 +93,7 @@ class Solution(NamedTuple):
             in_view: bool [H, W], where it shows the plate.
             covered: uint8 [H, W], masks of all people.
             there: bool [L], who stands where he mostly does (`standing_still.at_his_place`).
+            cast: [H, W] in [0, 1], the shadows that `light` casts of the people in it.
             known: what `solve` found of the frame's motion.
         """
         visible = shown(covered, in_view, 2)
@@ -100,7 +106,7 @@ class Solution(NamedTuple):
         alpha, visible = np.zeros(visible.shape, np.float32), visible[self.box]
         effect = effect_alpha(frame[self.box], visible, self.under, self.zone, self.lightens, self.tolerance,
                               self.window)
-        alpha[self.box] = extrapolated_to_people(np.abs(effect), visible, self.zone)
+        alpha[self.box] = extrapolated_to_people(np.abs(effect), visible, self.zone, cast[self.box])
         return alpha
 
 
@@ -136,16 +142,19 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
     for f, visible in enumerate(clear):
         visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
     poses = [effects.pose_vectors(mask) for mask in masks]
-    seen_frames, flows, rest = small_motion(frames, clear, poses)
+    seen_frames, flows, rest, light = small_motion(frames, clear, masks)
     if flows is not None and motions is not None:
         motions += map(KnownMotion, clear, seen_frames, flows)
     frames, zone = seen_frames if flows is None else warp_frames(seen_frames, flows), rest.zone.copy()
 
-    middle, seen = clean_plate.visible_quantile(frames, clear, 0.5)
+    shaded = cast_in_frames(light, masks)
+    unshaded = clear & ~shaded
+    sure = shaded.any(axis=0) & (unshaded.sum(axis=0) >= np.maximum(TRUSTED * clear.sum(axis=0), 1))
+    middle, seen = clean_plate.visible_quantile(frames, np.where(sure, unshaded, clear), 0.5)
     noise = clean_plate.noise_level(frames, clear)
     window = float(np.clip(NARROWEST + 0.2 * (np.median(noise) / LEVEL - 0.5), NARROWEST, WIDEST))
     tolerance = np.maximum(TOLERANCE, 2.5 * noise / (1 + 3.5 * window))
-    plate, lightens = initial_plate(frames, clear, middle, zone, np.maximum(TOLERANCE, 2.5 * noise), seen == 0)
+    plate, lightens = initial_plate(frames, clear, middle, zone, np.maximum(TOLERANCE, 2.5 * noise), seen == 0, sure)
 
     rows, columns = bounding_slices(zone > 0)  # outside this box the plate is the median, and there are no effects
     part, inner = (slice(None), rows, columns), (rows, columns)
@@ -155,7 +164,8 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
     for _ in range(ROUNDS):
         part_plate = updated_plate(region, part_plate, known)
     plain = clean_plate.inpainted(middle, seen == 0)[inner]
-    believed = where_effects_explain(region, part_plate, plain)
+    mostly = ~sure & ((clear & shaded).sum(axis=0) > clear.sum(axis=0) / 2)  # there the median shows a shadow itself
+    believed = np.maximum(where_effects_explain(region, part_plate, plain), mostly[inner])
     plate[inner] = under = plain + (part_plate - plain) * believed[..., None]
     zone[inner] = region.zone * believed
     if flows is not None:
@@ -167,7 +177,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
     return Solution(plate, float(np.median(missed)) if missed else 0.0, np.stack(poses), (rows, columns), under,
-                    zone[inner], lightens[inner], tolerance[inner], window, crowded, doubt,
+                    zone[inner], lightens[inner], tolerance[inner], window, crowded, doubt, light,
                     rest if flows is not None else None)
 
 
@@ -211,7 +221,7 @@ class Rest(NamedTuple):
 
 
 def small_motion(frames: np.ndarray, clear: np.ndarray,
-                 poses: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None, Rest]:
+                 masks: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, Rest, Light]:
     """Flicker, shake and sway: how each frame is exposed and moved against the median frame, by optical flow.
 
     Where effects can be, a moving shadow would look like a moving ground: there the motion is that around. Where they
@@ -219,7 +229,7 @@ def small_motion(frames: np.ndarray, clear: np.ndarray,
 
     Returns:
         the frames without flicker; where what is in the median frame is in each of them, (x, y) pixels further,
-        [F, H, W, 2], or None where nothing moves or flickers; and what they were measured against.
+        [F, H, W, 2], or None where nothing moves or flickers; what they were measured against; and the light.
     """
     middle, _ = clean_plate.visible_quantile(frames, clear, 0.5)
     goal = grey(middle)
@@ -231,12 +241,14 @@ def small_motion(frames: np.ndarray, clear: np.ndarray,
     flows -= drift
     still = np.mean([np.mean(np.abs(flow) < AT_REST) for flow in flows]) >= 0.9
     if still and np.std(gains) < 0.002:
-        return frames, None, Rest(goal, drift, find_effect_zone(frames, clear, middle, poses))
+        zone, light = find_effect_zone(frames, clear, middle, masks)
+        return frames, None, Rest(goal, drift, zone), light
     steady = exposed if still else warp_frames(exposed, flows)
-    rest = Rest(goal, drift, find_effect_zone(steady, clear, middle, poses))
+    zone, light = find_effect_zone(steady, clear, middle, masks)
+    rest = Rest(goal, drift, zone)
     for flow, visible in zip(flows, clear):
         flow[:] = rest.smooth(flow, visible)
-    return exposed, flows, rest
+    return exposed, flows, rest, light
 
 
 def without_flicker(frame: np.ndarray, gain: np.floating) -> np.ndarray:
@@ -261,8 +273,20 @@ def small_flow(goal: np.ndarray, brightness: np.ndarray) -> np.ndarray:
 
 # ---- shadows and reflections ----------------------------------------------------------------------------------------
 
-def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, poses: list[np.ndarray]) -> np.ndarray:
-    """Where somebody may have an effect, float32 [H, W] in [0, 1]; `middle` is the median frame."""
+def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray,
+                     masks: np.ndarray) -> tuple[np.ndarray, Light]:
+    """Where somebody may have an effect.
+
+    There the scene depends on somebody's pose; or it is where the light casts shadows, if one light explains how the
+    scene gets darker and brighter. The light says so even where a shadow hardly comes or hardly goes away.
+
+    Args:
+        middle: the median frame.
+        masks: uint8 [L, F, H, W].
+
+    Returns:
+        float32 [H, W] in [0, 1], and the light.
+    """
     goal = grey(middle)
     usual = np.zeros(goal.shape, np.float32)
     for frame, visible in zip(frames, clear):
@@ -271,12 +295,30 @@ def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, 
     change = np.stack([coarse(((grey(frame * LEVEL) - goal) * visible - usual * visible).astype(np.float32))
                        for frame, visible in zip(frames, clear)])
     count = min(effects.ZONE_MODES, len(frames) // 3)
-    zone = effects.effect_zone(change, [effects.pose_modes(pose, count) for pose in poses])
-    return cv2.resize(zone, goal.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    zone = effects.effect_zone(change, [effects.pose_modes(effects.pose_vectors(mask), count) for mask in masks])
+    light = find_light(-change, np.stack([coarse(visible) for visible in clear]), *on_cells(masks))
+    zone = cv2.resize(zone, goal.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.maximum(zone, cast_in_frames(light, masks).any(axis=0)).astype(np.float32), light
+
+
+def on_cells(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Masks, uint8 [L, F, H, W], on the coarse grid, [L, F, h, w] in [0, 1], and y of the ground there, [L, F]."""
+    ground = np.stack([steady(np.array([place_of(mask) for mask in person]))[:, 1] for person in masks])
+    return np.stack([[coarse(mask) / 255 for mask in person] for person in masks]), in_cells(ground)
+
+
+def cast_in_frames(light: Light, masks: np.ndarray) -> np.ndarray:
+    """Where a light casts shadows of people in each frame, and a cell around: bool [F, H, W]; nowhere where it is not
+    trusted. `masks` are uint8 [L, F, H, W]."""
+    shape = masks.shape[1:]
+    if light.trust <= LIT:
+        return np.zeros(shape, bool)
+    cast = np.max([light.cast(*one) for one in zip(*on_cells(masks))], axis=0)
+    return np.stack([fine(cv2.dilate((one > CAST).astype(np.float32), effects.NEAR), shape[1:]) > 0.5 for one in cast])
 
 
 def initial_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zone: np.ndarray, reach: np.ndarray,
-                never: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+                never: np.ndarray, sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The plate before any effect is known: the median, and where effects can be a brightness that repeats.
 
     What is untouched repeats, what is touched varies. Effects darken more often than they brighten, so mean shift
@@ -286,6 +328,7 @@ def initial_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zon
     Args:
         reach: [H, W], the difference in brightness that is none.
         never: bool [H, W], what no frame shows.
+        sure: bool [H, W], where `middle` is of frames in which the light casts no shadow.
 
     Returns:
         the plate [H, W, 3], and where effects brighten, bool [H, W].
@@ -301,7 +344,7 @@ def initial_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zon
     lightens[inner] = (upper_around < 0.15 * mid_around) & (mid_around > 0.3)
     from_middle = lightens[inner] | (upper_share == 0)
     share = np.where(from_middle, mid_share, upper_share)
-    touched = (zone[inner] > 0.3) & (share > 0) & ~never[inner]
+    touched = (zone[inner] > 0.3) & (share > 0) & ~never[inner] & ~sure[inner]
     plate[inner] = np.where(touched[..., None], np.where(from_middle[..., None], mid, upper), plate[inner])
     trusted = ~never
     trusted[inner] &= ~touched | (share >= 0.2)
@@ -440,28 +483,37 @@ def where_effects_explain(region: EffectRegion, plate: np.ndarray, median: np.nd
     return ((UNEXPLAINED[1] - left) / (UNEXPLAINED[1] - UNEXPLAINED[0])).clip(0, 1).astype(np.float32)
 
 
-def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndarray) -> np.ndarray:
-    """A frame's effect alpha [H, W] extrapolated into the band around people, where nothing can be measured."""
+def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndarray,
+                           cast: np.ndarray | float = 0.0) -> np.ndarray:
+    """A frame's effect alpha [H, W] extrapolated into the band around people, where nothing can be measured: as dark,
+    for the shadow that is `cast` there, as what is seen nearby is for what is cast there."""
     weight = visible.astype(np.float32)
-    near, crowd = cv2.GaussianBlur(alpha * weight, (0, 0), 2), cv2.GaussianBlur(weight, (0, 0), 2)
-    return np.where(visible, alpha, near / np.maximum(crowd, 0.05) * (crowd / 0.05).clip(0, 1) * (zone > 0))
+    shape = np.broadcast_to(np.float32(EVEN) + cast, alpha.shape).astype(np.float32)
+    near, usual = (cv2.GaussianBlur(one * shape * weight, (0, 0), 2) for one in (alpha, shape))
+    crowd = cv2.GaussianBlur(weight, (0, 0), 2)
+    darkest = cv2.dilate((alpha * weight).astype(np.float32), np.ones((9, 9), np.uint8))
+    found = np.minimum(near / np.maximum(usual, 0.05 * EVEN ** 2) * shape, darkest) * (crowd / 0.05).clip(0, 1)
+    return np.where(visible, alpha, found * (zone > 0))
 
 
-def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, poses: np.ndarray) -> effects.Owners:
+def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, poses: np.ndarray,
+                      light: Light) -> effect_owners.Owners:
     """Whose effects are whose, by the frames that a solution was found from.
 
     Args:
         alpha: [F, h, w] of all effects, on the coarse grid.
         masks: [L, F, h, w] in [0, 1].
-        places: [L, F, 2] by `effects.steady`.
-        poses: of the solution.
+        places: [L, F, 2] by `light.steady`.
+        poses, light: of the solution.
     """
-    count = min(effects.ASSIGNMENT_MODES, len(alpha) // 3)
-    return effects.find_owners(alpha, masks, [effects.pose_modes(pose[:, :-2], count) for pose in poses], places, CELL)
+    count = min(effect_owners.ASSIGNMENT_MODES, len(alpha) // 3)
+    modes = [effects.pose_modes(pose[:, :-2], count) for pose in poses]
+    return effect_owners.find_owners(alpha, masks, modes, places, light, CELL)
 
 
 def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The effects of each layer in a frame, uint8 [L, H, W]: `alpha` [H, W] of all, by the share [L, h, w] of each.
+    """The effects of each layer in a frame, uint8 [L, H, W]: `alpha` [H, W] of all, by the share of each,
+    [L, h, w] on any grid.
 
     Where shadows lie on each other, what one lets through the other darkens again: shares are exponents of that, so
     that the layers together are as dark as the frame.
@@ -473,6 +525,11 @@ def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:
 def fine(cells: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A coarse grid [h, w] enlarged to pixels [H, W]."""
     return cv2.resize(cells, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def in_cells(pixels: np.ndarray) -> np.ndarray:
+    """Places in pixels, as places on the coarse grid."""
+    return (pixels + 0.5) / CELL - 0.5
 
 
 def coarse(picture: np.ndarray) -> np.ndarray:
