@@ -124,11 +124,13 @@ class PublishedDataset(ActorDataset):
         return draw_pixels(hit.view(self.size).numpy(), int(self.opt.pixel_per_view), rng)
 
 
-def begun(opt: Namespace, published: bool) -> tuple[NeuralActorModel, BaseDataset]:
-    """A model that is about to train, and its data; in both ways it has the same weights."""
+def begun(opt: Namespace, published: bool, own_draws: bool = True) -> tuple[NeuralActorModel, BaseDataset]:
+    """A model that is about to train, and its data; in both ways it has the same weights, and without `own_draws` the
+    same pixels.
+    """
     torch.manual_seed(opt.seed)
     model = NeuralActorModel(opt)
-    dataset = PublishedDataset(opt) if published else create_dataset(opt)
+    dataset = PublishedDataset(opt) if published and own_draws else create_dataset(opt)
     if published:
         actor = PublishedActor(opt)
         actor.load_state_dict(model.actor.state_dict())
@@ -160,9 +162,10 @@ def measured(opt: Namespace, published: bool, steps: int) -> tuple[float, float]
     return training, batch["rays_o"].shape[1] / (time.process_time() - begin)
 
 
-def learned(opt: Namespace, published: bool, marks: list[int]) -> list[tuple[float, dict[str, dict[str, float]]]]:
+def learned(opt: Namespace, published: bool, marks: list[int], own_draws: bool
+            ) -> list[tuple[float, dict[str, dict[str, float]]]]:
     """Seconds of training, and quality by name, after so many steps each. One renderer shows the weights of both."""
-    model, dataset = begun(opt, published)
+    model, dataset = begun(opt, published, own_draws)
     shown, root = NeuralActorModel(opt), Path(opt.dataroot)
     held_out = {"cameras": views(opt, root, FRAMES), "poses": views(opt, root.parent / "testing", FRAMES)}
     found, spent = [], 0.0
@@ -182,6 +185,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=5, metavar="N", help="whose speed is measured (default: 5)")
     parser.add_argument("--equal_steps", type=lambda text: [int(word) for word in text.split(",")], metavar="N,N",
                         help="after which quality is measured instead")
+    parser.add_argument("--same_draws", action="store_true", help="with the same pixels in both ways")
     parser.add_argument("--only", choices=WAYS, help="of one way (default: both)")
     own, arguments = parser.parse_known_args(sys.argv[1:] if argv is None else argv)
     opt = resolved(TrainOptions().parse([*COMMON, *(arguments if "--inputs_to_texture" in arguments else SMALL + (
@@ -189,7 +193,7 @@ def main(argv: list[str] | None = None) -> None:
     ways = (own.only,) if own.only else WAYS
     if own.equal_steps:
         print("steps, way: seconds; held-out cameras: PSNR, SSIM; held-out poses: PSNR, SSIM")
-        rows = {name: learned(opt, name == "published", own.equal_steps) for name in ways}
+        rows = {name: learned(opt, name == "published", own.equal_steps, not own.same_draws) for name in ways}
         for at, steps in enumerate(own.equal_steps):
             for name, found in rows.items():
                 seconds, quality_of = found[at]

@@ -103,7 +103,8 @@ def test_masks_smaller_than_the_frames_stay_so_and_poses_find_theirs(root, prepa
             small = white(square(frame, person))[::2, ::2]
             write_png(tmp_path / "in" / f"{person:02d}" / f"{frame:04d}.png", small)
         y, x = np.nonzero(square(frame, 2))
-        keypoints = np.column_stack([*(np.linspace(side.min() + 2, side.max() - 2, 17) for side in (x, y)), np.ones(17)])
+        inside = (np.linspace(side.min() + 2, side.max() - 2, 17) for side in (x, y))
+        keypoints = np.column_stack([*inside, np.ones(17)])
         if frame != 3:
             found.append({"image_id": f"{frame + 1:04d}.png", "keypoints": keypoints.ravel().tolist(), "score": 1})
     (tmp_path / "poses.json").write_text(json.dumps(found))

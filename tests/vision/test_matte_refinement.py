@@ -144,3 +144,14 @@ def test_holes_are_what_is_enclosed():
     mask[4, 4:] = False
     assert not enclosed(mask).any()
 
+
+
+def test_edges_are_as_soft_as_the_frames_show_them_also_where_they_are_steady_in_time(clip):
+    frames, mattes = clip
+    hard = each(lambda mask: mask)(mattes)
+    found = refined_mattes(frames, hard, Canvas.of(None, (WIDTH, HEIGHT)), edge_error=1 / 1000)
+    edge = (mattes > 25) & (mattes < 230) & (mattes.sum(axis=0) == mattes)  # of one person alone
+    error, before = (np.abs(one.astype(float) - mattes)[edge].mean() for one in (found, hard))
+    assert error < before / 4
+    change, before = (np.abs(np.diff(one.astype(float) - mattes, axis=1)).mean() for one in (found, hard))
+    assert change < before / 2

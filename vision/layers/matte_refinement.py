@@ -104,7 +104,40 @@ def refined(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray], canvas: 
         mattes = result[f]
         for matte, prior in zip(mattes, priors[f]):
             matte[~attached(matte > HALF, prior > HALF)] = 0
-        result[f] = mattes
+        result[f] = with_soft_edges(frames[f], mattes, scene, canvas, f)
+    return result
+
+
+def with_soft_edges(frame: np.ndarray, mattes: np.ndarray, scene: Scene, canvas: Canvas, number: int) -> np.ndarray:
+    """Mattes whose edges are as opaque as the frame shows them before the plate: frame = alpha F + (1 - alpha) plate.
+
+    F is the person's colour just inside. It is believed as far as F is unlike the plate and the mixture explains the
+    frame; an edge that somebody else touches stays as it is.
+
+    Args:
+        frame: uint8 [H, W, 3].
+        mattes: uint8 [L, H, W].
+        scene, canvas: where the frame `number` sees it.
+    """
+    result, hard, pixel = mattes.copy(), mattes > HALF, np.ones((3, 3), np.uint8)
+    if not hard.any():
+        return result
+    plate, spread, known = (canvas.seen(one, number) for one in scene)
+    image = frame * LEVEL
+    near = np.stack([cv2.dilate(one.astype(np.uint8), pixel) for one in hard])
+    alone = (near.sum(axis=0) < 2) & (known > 0.5)
+    for soft, matte, mask, around in zip(result, mattes, hard, near):
+        core = cv2.erode(mask.astype(np.uint8), pixel).astype(np.float32)
+        density = cv2.GaussianBlur(core, (0, 0), 1)
+        band = (around > 0) & (core == 0) & (density > 0.01) & alone
+        colour = cv2.GaussianBlur(image * core[..., None], (0, 0), 1)[band] / density[band][:, None]
+        behind, unsure = plate[band], spread[band]
+        contrast = colour - behind
+        power = np.square(contrast).sum(axis=-1)
+        alpha = ((contrast * (image[band] - behind)).sum(axis=-1) / np.maximum(power, 1e-6)).clip(0, 1)
+        missed = np.abs(image[band] - behind - alpha[:, None] * contrast).max(axis=-1)
+        trust = power / (power + (4 * unsure) ** 2) * np.exp(-((missed / (3 * unsure)) ** 2))
+        soft[band] = (255 * trust * alpha + (1 - trust) * matte[band]).round()
     return result
 
 
