@@ -101,7 +101,8 @@ def one_by_one(network: BlazePose) -> Segmenter:
     """The segmenter of a network that sees one person at a time, the most prominent one of a part of the picture.
 
     From the one whose skeleton it sees best to the one it sees least, who is found is painted grey, so that those
-    behind are seen; and what it sees of somebody whose shoulders and hips are elsewhere is not his.
+    behind are seen; and what it sees of somebody whose shoulders and hips are elsewhere is not his. Whom it saw before,
+    and not any more, was painted over as a part of somebody else: then the first look counts.
     """
     def segment(picture: np.ndarray, skeletons: Sequence[np.ndarray]) -> list[np.ndarray]:
         size = picture.shape[1::-1]
@@ -110,10 +111,14 @@ def one_by_one(network: BlazePose) -> Segmenter:
         view, covered = picture.copy(), np.zeros(picture.shape[:2], bool)
         masks: list[np.ndarray] = [np.zeros(covered.shape, np.float32)] * len(skeletons)
         left = list(range(len(skeletons)))
+
+        def is_other(person: Person, k: int) -> bool:
+            return _apart(person, skeletons[k]) > _OTHER_PERSON
+
         while left:
             i = min(left, key=lambda k: _apart(seen[k], skeletons[k]))
             left.remove(i)
-            if _apart(seen[i], skeletons[i]) > _OTHER_PERSON:
+            if is_other(seen[i], i):
                 continue
             masks[i] = seen[i].mask(size)
             mine = (masks[i] > 0.5) & ~covered
@@ -122,7 +127,9 @@ def one_by_one(network: BlazePose) -> Segmenter:
             for k in left:
                 distance = np.hypot(squares[i].x - squares[k].x, squares[i].y - squares[k].y)
                 if distance < (squares[i].side + squares[k].side) / 2:
-                    seen[k] = network.look(view, squares[k])
+                    again = network.look(view, squares[k])
+                    if is_other(again, k) <= is_other(seen[k], k):
+                        seen[k] = again
         return shared_by_limbs(masks, skeletons)
 
     return segment

@@ -69,6 +69,25 @@ def test_two_people_get_a_mask_each_and_what_is_elsewhere_none(network, astronau
     assert nobody.max() == 0
 
 
+class TakesAllOfThePicture(BlazePose):
+    """Sees the left one of two surest, and takes everything for her."""
+
+    def look(self, picture, square):
+        person = super().look(picture, square)
+        left = square.x < picture.shape[1] / 2
+        return person._replace(inside=np.full_like(person.inside, 0.51), square=person.square._replace(side=9000),
+                               presence=1e6) if left else person
+
+
+def test_who_is_painted_over_as_a_part_of_somebody_else_keeps_the_first_look(network, astronaut):
+    picture = np.concatenate([astronaut, astronaut], axis=1)
+    one = network.look(astronaut, network.detect(astronaut)[0][1]).skeleton
+    both = [one, one + (512, 0, 0)]
+    right = one_by_one(TakesAllOfThePicture())(picture, both)[1]
+    hers, = one_by_one(network)(astronaut, [one])
+    assert (right[:, 512:][hers > 0.9] > 0.6).mean() > 0.8
+
+
 def test_joints_that_are_not_known_do_not_count(network, astronaut):
     skeleton = network.look(astronaut, network.detect(astronaut)[0][1]).skeleton
     partly = skeleton.copy()
