@@ -88,7 +88,7 @@ class NeuralActorModel(BaseModel):
         inputs = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
         with self.autocast():
             seen = self.called(self.body, drawn | inputs)
-        losses = self.losses(seen, batch["rgb"], batch.get("alpha"))
+        losses = self.losses(seen | {name: batch[name] for name in ("alpha",) if name in batch}, batch["rgb"])
         for name in self.optimizers:
             self.gradient_step(losses["total"], name)
         whole = distributed.sum_over_processes(losses["color"].detach()) / distributed.count()
@@ -130,16 +130,17 @@ class NeuralActorModel(BaseModel):
             gib += ENCODER_BYTES * batch_size * texels / 2**30
         return Cost(1e-12 * items * flop, gib, items * (1e-11 * flop + 8e-6 * samples))
 
-    def losses(self, seen: dict[str, Tensor], wanted: Tensor, alpha: Tensor | None = None) -> dict[str, Tensor]:
-        """`total` and its terms, of what rays see and the colours wanted [B, R, 3]; and photographs' alpha [B, R]."""
+    def losses(self, seen: dict[str, Tensor], wanted: Tensor) -> dict[str, Tensor]:
+        """`total` and its terms, of what rays see, photographs' `alpha` [B, R] there, and the colours wanted [B, R, 3].
+        """
         opt = self.opt
         losses = {"color": colour_loss(seen["colour"], wanted, opt.L1)}
         total = opt.color_weight * losses["color"]
         if opt.alpha_loss:
             losses["alpha"] = alpha_loss(seen["missed"])
             total = total + opt.alpha_weight * losses["alpha"]
-        if opt.mask_weight and alpha is not None:
-            losses["mask"] = mask_loss(seen["missed"], alpha)
+        if opt.mask_weight and "alpha" in seen:
+            losses["mask"] = mask_loss(seen["missed"], seen["alpha"])
             total = total + opt.color_weight * opt.mask_weight * losses["mask"]
         if opt.hierarchical_loss and "coarse_colour" in seen:
             losses["color_coarse"] = colour_loss(seen["coarse_colour"], wanted, opt.L1)

@@ -97,7 +97,8 @@ def best_light(darkness: np.ndarray, visible: np.ndarray, casters: "Casters",
 
     Returns:
         (x, y) of the shadow of something 1 high from its foot, as `cast_shadows` wants it; and the likeness, from -1 to
-        1, the cosine of the angle between both series.
+        1, the cosine of the angle between both series; 0 where that only grows towards the end of what was tried, so
+        that nothing is a shadow's place in particular.
     """
     count = np.maximum(visible.sum(axis=0), 1e-6)
 
@@ -118,7 +119,8 @@ def best_light(darkness: np.ndarray, visible: np.ndarray, casters: "Casters",
         around = {(x + dx, y + dy) for x, y in likely for dx, dy in product((-finer, 0, finer), repeat=2)} - set(tried)
         tried |= {light: likeness(light) for light in around}
     best = max(tried, key=tried.__getitem__)
-    return best, tried[best]
+    inside = abs(best[0]) < FARTHEST - STEP / 8 and HEIGHTS[0] + STEP / 8 < best[1] < HEIGHTS[1]
+    return best, tried[best] if inside else 0.0
 
 
 class Casters(NamedTuple):
