@@ -74,8 +74,7 @@ def test_shadows_lie_with_those_who_cast_them(clip, decomposed):
 
 
 def test_shadows_that_hardly_go_away_are_found_by_the_light(tmp_path):
-    """Of a low sun, they lie behind people: their poses alone told of 2 % of these, and two thirds stayed in the plate.
-    """
+    """Of a low sun, they lie behind people; poses alone told of 2 % of them, and two thirds stayed in the plate."""
     clip = make_sample(tmp_path / "clip", frames=FRAMES, width=WIDTH, height=HEIGHT, people=2, shadow_on_people=True,
                        seed=8110)
     made = decompose(clip, use_homographies=False, length=FRAMES)
