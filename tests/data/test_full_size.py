@@ -161,16 +161,18 @@ def test_what_contradicts_or_is_missing_is_said(folder):
         (folder / "rgb").rename(folder / "clip/rgb")
 
 
-def test_a_background_that_is_alive_is_what_the_frames_show(folder):
+def test_a_background_that_is_alive_is_what_the_frames_show(folder, tmp_path):
     clip = FullSizeClip(Dataroot.open(folder / "clip"), layers(folder, "small"))
     assert not clip.is_alive and not clip.moves
-    export(folder, "alive", "--moving_background", "--size", "network")
-    made = layers(folder, "alive")
-    clip = FullSizeClip(Dataroot.open(folder / "clip"), made)
+    root = make_sample(tmp_path / "clip", frames=5, width=128, height=80, own_scale=2, people=1, sway=2)
+    make_iuv(root, "drawn")
+    run(train, tmp_path, "--preset", "draft", "--display_id", "0", "--gpu_ids", "-1")
+    export(tmp_path, "alive", "--moving_background", "--size", "network")
+    clip = FullSizeClip(Dataroot.open(root), layers(tmp_path, "alive"))
     assert clip.is_alive
-    clip.write(folder / "alive_own")
-    background = read_image(folder / "alive_own/images/0003_rgba_l0.png", "RGB")
-    frame = read_image(folder / "clip/rgb/0003.png", "RGB")
+    clip.write(tmp_path / "alive_own")
+    background = read_image(tmp_path / "alive_own/images/0003_rgba_l0.png", "RGB")
+    frame = read_image(root / "rgb/0003.png", "RGB")
     assert (cv2.absdiff(background, frame).max(axis=-1) <= 1).mean() > 0.5
 
 

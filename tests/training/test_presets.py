@@ -125,7 +125,7 @@ def test_what_does_not_show_one_scene_has_layers_all_the_same(folder):
     run(folder, "test.py", "--name", "own")
     run(folder, "evaluate.py", "--name", "own", "--no_lpips")
     measured = json.loads((folder / "results/own/test_latest/evaluation/metrics.json").read_text())["total"]
-    assert measured["reconstruction"]["psnr"] > 33 and measured["background"]["psnr"] > 22
+    assert measured["reconstruction"]["psnr"] > 32.5 and measured["background"]["psnr"] > 22
     assert measured["background"]["off"] < 0.01
 
 
