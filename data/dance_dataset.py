@@ -32,8 +32,8 @@ from vision.people.motion_transfer import transferred
 
 ABOUT, PLATE = "dance.json", "plate.png"
 MAPS = 6
-FAST = {"netG": "unet", "n_blocks": 4, "no_flow": True, "lambda_L1": 200.0, "lr_policy": "cosine", "lr": 0.001,
-        "n_epochs": 200, "n_epochs_decay": 0, "max_dataset_size": 50}
+FAST = {"netG": "unet", "n_blocks": 4, "no_flow": True, "num_D": 0, "lambda_L1": 100.0, "lr_policy": "cosine",
+        "lr": 0.001, "n_epochs": 200, "n_epochs_decay": 0, "max_dataset_size": 50}
 """What `--preset fast` is with a dancer, beside the model's (docs/vid2vid/dance.md). Epochs are short, however long her
 clip is, so that their number can follow --budget."""
 

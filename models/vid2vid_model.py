@@ -119,7 +119,7 @@ class Vid2VidModel(BaseModel):
         What makes first frames (--niter_single) is trained last, so that epochs of the video count as published.
         """
         fixed = min(self.opt.niter_fix_global if self.opt.n_scales_spatial > 1 else 0, len(self.epochs))
-        kept = tuple(name for name in ("D", *self.temporal_names))
+        kept = ("D", *self.temporal_names) if self.opt.num_D else ()
         end = self.epochs.stop
         phases = [Phase(FINEST, self.opt, self.epochs[:fixed]), Phase(ALL, self.opt, self.epochs[fixed:], keeps=kept),
                   Phase(SINGLE, self.opt, range(end, end + self.opt.niter_single))]
@@ -128,7 +128,7 @@ class Vid2VidModel(BaseModel):
     @property
     def temporal_names(self) -> list[str]:
         """Names of the discriminators of several frames."""
-        return [f"D_T{k}" for k in range(self.opt.n_scales_temporal)]
+        return [f"D_T{k}" for k in range(self.opt.n_scales_temporal if self.opt.num_D else 0)]
 
     def make_optimizers(self, phase: Phase) -> dict[str, torch.optim.Optimizer]:
         """One for the generators that the phase trains, one for D and D_f, and one for each temporal discriminator."""
@@ -153,8 +153,9 @@ class Vid2VidModel(BaseModel):
 
         of_images = [self.networks[name] for name in ("D", "D_f") if name in self.networks]
         slow, fast, betas = (0.5, 2.0, (0.0, 0.9)) if opt.TTUR else (1.0, 1.0, (opt.beta1, 0.999))
-        optimizers: dict[str, torch.optim.Optimizer] = {
-            "G": adam(list(trained), slow, *betas), "D": adam(of_images, fast, *betas)}
+        optimizers: dict[str, torch.optim.Optimizer] = {"G": adam(list(trained), slow, *betas)}
+        if of_images:
+            optimizers["D"] = adam(of_images, fast, *betas)
         return optimizers | {name: adam([self.networks[name]], 1.0, opt.beta1, 0.999) for name in self.temporal_names}
 
     def spread_judge(self, network: nn.Module) -> nn.Module:
@@ -307,7 +308,8 @@ class Vid2VidModel(BaseModel):
 
         self.gradient_step(total([loss for name, loss in losses.items() if name[0] in "GFW"]), "G", keep_graph=True)
         of_images = ("D_real", "D_fake", "D_f_real", "D_f_fake")
-        self.gradient_step(total([losses[name] for name in of_images if name in losses]) / 2, "D")
+        if "D" in self.optimizers:
+            self.gradient_step(total([losses[name] for name in of_images if name in losses]) / 2, "D")
         for k, name in enumerate(self.temporal_names):
             if f"D_T_real{k}" in losses:
                 self.gradient_step((losses[f"D_T_real{k}"] + losses[f"D_T_fake{k}"]) / 2, name)
@@ -346,14 +348,16 @@ class Vid2VidModel(BaseModel):
                 of_made = judge(images)
                 sums[0] = sums[0] + verdict_loss(of_made, True, mode, for_generator=True)
                 if not self.opt.no_ganFeat:
-                    sums[1] = sums[1] + self.opt.lambda_feat * feature_matching(of_made, of_real, self.opt.num_D,
-                                                                                self.opt.n_layers_D)
+                    sums[1] = sums[1] + self.opt.lambda_feat * feature_matching(
+                        of_made, of_real, max(self.opt.num_D, 1), self.opt.n_layers_D)
                 sums[2] = sums[2] + verdict_loss(of_real, True, mode)
                 sums[3] = sums[3] + verdict_loss(of_made, False, mode)
         return sums
 
     def image_losses(self, maps: Tensor, target: Tensor, load: Load) -> dict[str, Tensor]:
-        """Losses by the discriminator of images, which sees each with its map."""
+        """Losses by the discriminator of images, which sees each with its map; none where there is no such."""
+        if "D" not in self.judges:
+            return {}
         pairs = [torch.cat([maps, images], 2).flatten(0, 1) for images in (target, *load.kinds)]
         losses = [load.counted * loss for loss in self.judged("D", *pairs)]
         return dict(zip(("G_GAN", "G_GAN_Feat", "D_real", "D_fake"), losses))
@@ -374,7 +378,7 @@ class Vid2VidModel(BaseModel):
 
     def face_losses(self, maps: Tensor, target: Tensor, load: Load) -> dict[str, Tensor]:
         """Losses by the discriminator of faces; zero where there is none in the load."""
-        if not self.opt.add_face_disc:
+        if "D_f" not in self.judges:
             return {}
         box = face_box(maps.flatten(0, 1), self.opt.fine_size, self.opt.openpose_only)
         values = [target.new_zeros(())] * 4
@@ -392,7 +396,7 @@ class Vid2VidModel(BaseModel):
         offset = clip.oldest
         real, made, flow = clip.with_new(target, made, flow_ref)
         for k, groups in enumerate(clip.history.add(target.shape[1])):
-            if not groups:
+            if not groups or f"D_T{k}" not in self.judges:
                 continue
             places = [[i - offset for i in group] for group in groups]
             real_groups, made_groups = (torch.cat([video[:, group] for group in places]) for video in (real, made))

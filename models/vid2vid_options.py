@@ -140,7 +140,8 @@ def _add_discriminators(parser: OneLineParser, is_train: bool) -> None:
     group.add_argument("--add_face_disc", action="store_true", help="poses: a discriminator that sees the face alone")
     if not is_train:
         return
-    group.add_argument("--num_D", type=int_at_least(1), default=2, metavar="N", help="sizes that discriminators see")
+    group.add_argument("--num_D", type=int_at_least(0), default=2, metavar="N",
+                       help="sizes that discriminators see; 0: there are none, but for single images")
     group.add_argument("--n_layers_D", type=int_at_least(1), default=3, metavar="N",
                        help="stride-2 layers of discriminators")
     group.add_argument("--n_frames_D", type=int_at_least(2), default=3, metavar="N",

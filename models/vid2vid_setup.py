@@ -34,11 +34,13 @@ def make_generators(opt, has_flow: bool) -> list[nn.Module]:
 
 
 def make_discriminators(opt) -> dict[str, nn.Module]:
-    """The discriminators by name, with fresh weights."""
+    """The discriminators by name, with fresh weights; none with --num_D 0."""
     def make(channels: int, num_D: int) -> nn.Module:
         return initialise(MultiScaleDiscriminator(channels, opt.ndf, opt.n_layers_D, num_D, opt.norm,
                                                   not opt.no_ganFeat))
 
+    if opt.num_D == 0:
+        return {}
     image_nc = (opt.label_nc or opt.input_nc) + opt.use_instance + opt.output_nc
     networks = {"D": make(image_nc, opt.num_D)}
     for k in range(opt.n_scales_temporal):
@@ -71,8 +73,8 @@ def make_single_encoder(opt) -> nn.Module:
 
 def make_single_networks(opt) -> dict[str, nn.Module]:
     """The generator of single images, its discriminator and its encoder (--label_feat) by name, with fresh weights."""
-    judge = MultiScaleDiscriminator((opt.label_nc or opt.input_nc) + opt.output_nc, opt.ndf, opt.n_layers_D, opt.num_D,
-                                    "instance", not opt.no_ganFeat)
+    judge = MultiScaleDiscriminator((opt.label_nc or opt.input_nc) + opt.output_nc, opt.ndf, opt.n_layers_D,
+                                    max(opt.num_D, 1), "instance", not opt.no_ganFeat)
     networks = {"G_single": initialise(make_single_generator(opt)), "D_single": initialise(judge)}
     return networks | ({"E_single": initialise(make_single_encoder(opt))} if opt.label_feat else {})
 

@@ -62,10 +62,10 @@ BASE = ["--model", "vid2vid", "--dataset_mode", "dance", "--gpu_ids", "-1"]
 METHODS = {
     "fast": ["--preset", "fast"],
     "published": ["--flow_net", "dis", "--no_vgg"],
-    "per frame": ["--preset", "fast", "--ngf", "32", "--lambda_L1", "0", "--n_epochs", "0", "--n_epochs_decay", "0",
-                  "--niter_single", "1000"],
-    "per frame L1": ["--preset", "fast", "--ngf", "32", "--n_epochs", "0", "--n_epochs_decay", "0", "--niter_single",
-                     "1000"],
+    "per frame": ["--preset", "fast", "--ngf", "32", "--num_D", "2", "--lambda_L1", "0", "--n_epochs", "0",
+                  "--n_epochs_decay", "0", "--niter_single", "1000"],
+    "per frame L1": ["--preset", "fast", "--ngf", "32", "--num_D", "2", "--n_epochs", "0", "--n_epochs_decay", "0",
+                     "--niter_single", "1000"],
 }
 """Options of what is trained. The published teachers of flow and likeness need weights that not everybody has; the
 preset does without them too. Generators of single frames are half as wide as --ngf says; one is as published, one

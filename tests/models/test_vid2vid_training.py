@@ -18,9 +18,10 @@ import train
 from data.loading import create_dataset, resolved
 from models.base_model import Phase
 from models.schedules import Progress
+from models.vid2vid_cost import frame_cost
 from models.vid2vid_first_frame import features_of_parts, read_features
 from models.vid2vid_generation import loads
-from models.vid2vid_model import Vid2VidModel
+from models.vid2vid_model import SINGLE, Vid2VidModel
 from models.vid2vid_setup import frame_gpus, learning_rate, make_single_generator, make_single_networks
 from models.vid2vid_temporal import Growth
 from options.train_options import TrainOptions
@@ -352,6 +353,19 @@ def test_half_precision_trains_to_finite_losses():
     model.growth = Growth(1, 2, 2)
     losses = model.optimize_parameters(noise(model.opt, 6, size=32))
     assert all(loss.isfinite() and loss.dtype == torch.float32 for loss in losses.values())
+
+
+def test_without_discriminators_pixels_and_flicker_alone_are_learned_from():
+    model = small_model("--num_D 0 --n_scales_temporal 1 --lambda_L1 100 --netG unet --no_flow --niter_single 1")
+    assert not [name for name in model.networks if name[0] == "D" and name != "D_single"]
+    assert set(model.optimizers) == {"G"}
+    batch = noise(model.opt, 5)
+    losses = [float(model.optimize_parameters(batch)["G_L1"]) for _ in range(12)]
+    assert losses[-1] < 0.95 * losses[0]
+    assert {name for name, loss in model.optimize_parameters(batch).items() if loss} == {"G_L1", "G_Warp"}
+    model.start_phase(model.phases()[-1])
+    assert model.phase.name == SINGLE and {"G_GAN", "D_real"} <= set(model.optimize_parameters(batch))
+    assert "discriminators" not in frame_cost(model.opt, (16, 16)).flop
 
 
 def test_ttur_and_the_optimisers_that_a_phase_keeps():
