@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import replicate
 
@@ -30,7 +29,7 @@ from models.vid2vid_first_frame import (
     write_features,
 )
 from models.vid2vid_generation import ClipState, FrameGenerators, Load, loads
-from models.vid2vid_layers import exported_layer
+from models.vid2vid_layers import even_weights, exported_layer
 from models.vid2vid_maps import check_clip, encoded, face_box, pyramid
 from models.vid2vid_networks import FLOW_SCALE
 from models.vid2vid_options import PRESETS, add_options, check_options
@@ -329,10 +328,13 @@ class Vid2VidModel(BaseModel):
                 self.vgg, target[:, :COLOURS], *(images[:, :COLOURS] for images in made))
 
     def pixel_loss(self, target: Tensor, *made: Tensor, counted: int = 1) -> dict[str, Tensor]:
-        """The mean absolute difference from real frames (Isola et al. 2017, equation 3), as `perceptual` counts it."""
+        """The mean absolute difference from real frames (Isola et al. 2017, equation 3), as `perceptual` counts it; of
+        layers, person, shadow and what is empty count alike."""
         if self.opt.lambda_L1 == 0:
             return {}
-        return {"G_L1": counted * self.opt.lambda_L1 * total([F.l1_loss(images.float(), target) for images in made])}
+        weight = even_weights(target) if self.opt.output_nc == LAYER else 1
+        return {"G_L1": counted * self.opt.lambda_L1 * total([(weight * (images.float() - target).abs()).mean()
+                                                              for images in made])}
 
     def judged(self, name: str, real: Tensor, *made: Tensor) -> list[Tensor]:
         """What a discriminator says of real things and of things that were made.

@@ -21,6 +21,7 @@ from models.schedules import Progress
 from models.vid2vid_cost import frame_cost
 from models.vid2vid_first_frame import features_of_parts, read_features
 from models.vid2vid_generation import loads
+from models.vid2vid_layers import even_weights
 from models.vid2vid_model import SINGLE, Vid2VidModel
 from models.vid2vid_setup import frame_gpus, learning_rate, make_single_generator, make_single_networks
 from models.vid2vid_temporal import Growth
@@ -366,6 +367,17 @@ def test_without_discriminators_pixels_and_flicker_alone_are_learned_from():
     model.start_phase(model.phases()[-1])
     assert model.phase.name == SINGLE and {"G_GAN", "D_real"} <= set(model.optimize_parameters(batch))
     assert "discriminators" not in frame_cost(model.opt, (16, 16)).flop
+
+
+def test_of_layers_person_shadow_and_what_is_empty_count_alike():
+    layers = torch.full((2, 3, 4, 20, 20), -1.0)  # two clips of three frames
+    layers[..., 3, :4, :10], layers[..., 3, 10, :] = 1, 0  # a tenth person, a twentieth shadow
+    weights = even_weights(layers)
+    assert weights.shape == (2, 3, 1, 20, 20) and weights.mean() == pytest.approx(1)
+    for kind in (layers[..., 3:, :, :] == value for value in (-1, 0, 1)):
+        assert weights[kind].sum() == pytest.approx(weights.numel() / 3)
+    layers[..., 3, 10, 1:] = -1  # hardly any shadow is not worth a third
+    assert even_weights(layers).max() < 40
 
 
 def test_ttur_and_the_optimisers_that_a_phase_keeps():
