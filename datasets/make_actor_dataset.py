@@ -25,6 +25,7 @@ if not __package__:  # run by its path
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data.actor_files import by_number
+from data.actor_layers import NOTE
 from data.dataroot import Dataroot, list_images
 from data.decomposition import matte_reader
 from data.tracked_poses import people_layers, poses_of_frames
@@ -32,7 +33,7 @@ from datasets.make_actor_sample import as_lines, as_transform, write_body
 from datasets.make_vid2vid_sample import check_place
 from datasets.synthetic.actor import HEAD, PARENTS, BodyFiles, Pose, body_files, posed
 from preparation.actor_maps import TextureMaps, body_raster, make_one_texture
-from preparation.actor_overlap import HEIGHT, View, body_in_view
+from preparation.actor_overlap import HEIGHT, View, body_in_view, share_of_both
 from preparation.actor_page import MEANING
 from prepare import MOST_TOLD, tell
 from prepare import parse as parse_preparation
@@ -45,7 +46,6 @@ from util.images import image_size, read_image, write_png
 from vision.people.body_files import read_body
 from vision.people.body_fitting import ClipFit, Skeleton, fitted, resized
 
-NOTE = "one_video.json"
 LEAST_SEEN, SHORTEST = 6, 10
 """Key points that make a frame of use; frames that make a clip of use."""
 GIRTHS, COMPARED = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2), 8
@@ -330,7 +330,7 @@ def best_girth(body: BodyFiles, skeleton: Skeleton, fit: ClipFit, first: int,
             vertices = in_world(own, posed(fit.pose[k - first], joints=own.joints)._replace(
                 rotation=place[k][0], translation=place[k][1]))
             drawn = body_in_view(vertices, own.faces, View(camera, matrix, Path()), person.shape, scale)
-            overlaps.append(int((drawn & person).sum()) / max(1, int((drawn | person).sum())))
+            overlaps.append(share_of_both(drawn, person))
         means[girth] = float(np.mean(overlaps))
     best = max(means, key=lambda girth: means[girth])
     return best, means[best]

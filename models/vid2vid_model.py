@@ -15,7 +15,7 @@ from torch.nn.parallel import replicate
 
 from models.base_model import BaseModel, Cost, Export, Phase
 from models.flow_teachers import FilesTeacher, make_teacher
-from models.gan_losses import feature_matching, masked_l1, verdict_loss
+from models.gan_losses import feature_matching, masked_l1, mean_difference, verdict_loss
 from models.parallel import frozen_statistics
 from models.perceptual import perceptual_loss, pretrained_vgg
 from models.vid2vid_cost import FrameCost, frame_cost, training_cost
@@ -333,8 +333,8 @@ class Vid2VidModel(BaseModel):
         if self.opt.lambda_L1 == 0:
             return {}
         weight = even_weights(target) if self.opt.output_nc == LAYER else 1
-        return {"G_L1": counted * self.opt.lambda_L1 * total([(weight * (images.float() - target).abs()).mean()
-                                                              for images in made])}
+        return {"G_L1": counted * self.opt.lambda_L1 * total([
+            mean_difference(weight * images.float(), weight * target) for images in made])}
 
     def judged(self, name: str, real: Tensor, *made: Tensor) -> list[Tensor]:
         """What a discriminator says of real things and of things that were made.

@@ -8,7 +8,7 @@ import shlex
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Lock
 
@@ -94,6 +94,7 @@ class Compositor:
         self._same: dict[Path, Path] = {}  # the first of those that hold the same, by each of them
         self.warnings: list[str] = []
         self._lock = Lock()
+        self.feet = lru_cache(maxsize=4096)(self._feet)
 
     def for_files(self, ending: str) -> "Compositor":
         """A compositor of the same for files of an ending, such as exr: with all bits, where these hold them."""
@@ -185,7 +186,7 @@ class Compositor:
                             self.background(frame), length, self.size)
         return scene if scene.walks else None
 
-    def feet(self, layer: int, frame: int) -> tuple[float, float]:
+    def _feet(self, layer: int, frame: int) -> tuple[float, float]:
         """The lowest place (x, y) of the person of a layer that is not empty; where none is known, of the layer."""
         x, y, pixels = self.covered(layer, frame)
         inside = pixels[..., 3] > np.iinfo(pixels.dtype).max // 2

@@ -44,8 +44,8 @@ class Pictures {
     });
   }
 
-  // Where a layer of a frame belongs in all others, before a camera that walks: four numbers each (see motion_path of page.py); undefined
-  // while they are on their way. Ranks as of `get`.
+  // Where a layer of a frame belongs in all others, before a camera that walks: four numbers each (see motion_path of
+  // page.py); undefined while they are on their way. Ranks as of `get`.
   path(layer, frame, rank) {
     const key = `path ${layer} ${frame}`, found = this.paths.get(key);
     if (found) return found;

@@ -94,8 +94,7 @@ class Session:
         self.site = Site(
             self.page, page.TEMPLATE.files,
             {("picture", 2): self.picture, ("person", 2): self.person, ("replacement", 1): self.replacement,
-             ("path", 2): self.path,
-             ("thumbnail", 2): self.thumbnail, ("sound", 0): self.sound,
+             ("thumbnail", 2): self.thumbnail, ("path", 2): self.path, ("sound", 0): self.sound,
              ("edit", 1): self.saved_edit, ("files", 0): self.files, ("progress", 0): self.progress,
              ("rendered", 0): self.rendered},
             {"check": self.check, "frame": self.frame, "save": self.save, "render": self.render,
@@ -130,7 +129,7 @@ class Session:
         return page.person(self.compositor, *self._place(layer, frame))
 
     def path(self, layer: str, frame: str) -> dict:
-        """Where it belongs in all frames."""
+        """Where a layer of a source frame belongs in all frames (`page.motion_path`)."""
         return {"path": page.motion_path(self.compositor, *self._place(layer, frame))}
 
     def replacement(self, name: str) -> Crop:

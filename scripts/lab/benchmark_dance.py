@@ -48,7 +48,7 @@ from evaluation.layers import NOTHING, darkening, effect, shared  # noqa: E402
 from evaluation.poses import Estimator, pose_error  # noqa: E402
 from models.schedules import Progress  # noqa: E402
 from models.vid2vid_first_frame import image_maps  # noqa: E402
-from models.vid2vid_layers import straight  # noqa: E402
+from models.vid2vid_layers import PERSON, straight  # noqa: E402
 from models.vid2vid_model import SINGLE, Vid2VidModel  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 from preparation.estimators import near_a_skeleton  # noqa: E402
@@ -73,8 +73,6 @@ compares pixel by pixel as the preset does."""
 AROUND = 10  # pixels of the matte within which flicker is measured
 SHARES = 1 / 3, 1
 """When is measured, as shares of the time."""
-SOLID = 0.7
-"""Alpha from which on a layer shows the person, and not her shadow."""
 STEPS = 10**6
 SHOWN = 4
 
@@ -269,7 +267,7 @@ def figures_of(layers: np.ndarray, plate: np.ndarray, truth: Truth, meant: np.nd
                "shadow": shared(dark, true_dark, shadow)}
         if t:
             flow, believed = motion(true, truth.frames[t - 1])
-            ring = around(inside | truth.people[t - 1] | (layers[t - 1:t + 1, ..., 3] > SOLID).any(axis=0))
+            ring = around(inside | truth.people[t - 1] | (layers[t - 1:t + 1, ..., 3] > PERSON).any(axis=0))
             one |= {"temporal": warping_error(frame, frames[t - 1], flow, believed & inside),
                     "flicker": flicker(frame, frames[t - 1], true, truth.frames[t - 1], inside),
                     "noise": squared_error(frame, frames[t - 1], ring, levels),

@@ -8,6 +8,7 @@ edits.
 
 from collections.abc import Callable
 from functools import lru_cache
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ AROUND = (6, 1)  # cells to each side of a place, and above and below it, which 
 NEAR = 0.005  # cells: what misses the line by less counts alike
 ROUNDS = 10  # of least squares with weights, for the least sum of distances
 PAIRS, APART = 4, 24  # of frames that are compared to tell whether a camera walks, and how far apart they are
+MOST_PATHS = 1000  # that are kept
 WALKS = 0.02  # of the picture's height: how far half of it has moved then; leaves and waves come back
 
 
@@ -42,7 +44,8 @@ class SceneMotion:
         self._grey = lru_cache(maxsize=4)(self._made_grey)
         self.flow = lru_cache(maxsize=None)(self._flow)
         self.roll = lru_cache(maxsize=None)(self._roll)
-        self.path = lru_cache(maxsize=4096)(self._path)
+        self.path = lru_cache(maxsize=MOST_PATHS)(self._path)
+        self._lock = Lock()
 
     @property
     def walks(self) -> bool:
@@ -56,17 +59,17 @@ class SceneMotion:
         """What moves a picture of something at a place of frame `source` to where it belongs in another: a similarity
         [3, 3]."""
         step = 1 if other > source else -1
-        matrix = np.eye(3)
-        for frame in range(source, other, step):
-            matrix = self.path(place, source, frame + step)
-        return matrix
+        with self._lock:
+            path = self.path(place, source, step)
+            for frame in range(source + step * (len(path) - 1), other, step):
+                x, y, _ = path[-1] @ (*place, 1)
+                path.append(self.step((x, y), frame, frame + step) @ path[-1])
+            return path[abs(other - source)]
 
-    def _path(self, place: tuple[float, float], source: int, other: int) -> np.ndarray:
-        """The same, of which that to the frame before is known."""
-        step = 1 if other > source else -1
-        before = self.path(place, source, other - step) if other - step != source else np.eye(3)
-        x, y, _ = before @ (*place, 1)
-        return self.step((x, y), other - step, other) @ before
+    @staticmethod
+    def _path(_place: tuple[float, float], _source: int, _step: int) -> list[np.ndarray]:
+        """Where a path begins; `between` goes on with it."""
+        return [np.eye(3)]
 
     def step(self, place: tuple[float, float], frame: int, other: int) -> np.ndarray:
         """The similarity [3, 3] of something at a place of a frame, to its neighbour."""
