@@ -14,7 +14,7 @@ SOONER="--netG unet --no_flow --num_D 0 --amp bf16 --lr 0.001 --lr_policy cosine
 case $KIND in
     dancer) HEIGHT=160 SEQUENCES=3 EPOCHS=3 NETWORK="--lr 0.0005 --niter_decay 3"
             MAPS="--dataset_mode pose --input_nc 6 --resize_or_crop scaleHeight --no_first_img" ;;
-    face)   HEIGHT=128 SEQUENCES=3 EPOCHS=300 NETWORK=$SOONER
+    face)   HEIGHT=128 SEQUENCES=3 EPOCHS=200 NETWORK=$SOONER
             MAPS="--dataset_mode face --input_nc 15 --no_first_img" ;;
     street) HEIGHT=64 SEQUENCES=24 EPOCHS=80 NETWORK=$SOONER  # of few streets colours would be learned by heart
             MAPS="--label_nc 35 --use_instance --load_size 128" OTHERS= ;;
