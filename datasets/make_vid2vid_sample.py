@@ -163,7 +163,8 @@ def make_dance(folder: Path, size: tuple[int, int], sequences: int, frames: int,
                            "keypoints": points.round(3).ravel().tolist()})
         write_png(root / "bg.png", place.empty)
         write_text(root / "keypoints.json", json.dumps(people) + "\n")
-        facts = {"size_LR": list(size), "alphapose_input_size": list(size), "n_textures": atlas_tiles(1), "frame_rate": str(RATE)}
+        facts = {"size_LR": list(size), "alphapose_input_size": list(size), "n_textures": atlas_tiles(1),
+                 "frame_rate": str(RATE)}
         write_text(root / "metadata.json", json.dumps(facts) + "\n")
 
 
