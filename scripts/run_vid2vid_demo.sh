@@ -9,13 +9,14 @@ cd "$ROOT"
 KIND=dancer
 case "${1:-}" in dancer|street|face) KIND=$1; shift ;; esac
 NAME=vid2vid_$KIND DATA=datasets/vid2vid_$KIND OTHERS=other
-SOONER="--netG unet --no_flow --lr 0.001 --lr_policy cosine --niter_decay 0"  # than the published generator learns
+# As dancers' --preset fast: a generator that learns sooner than the published one, and pixels' differences alone.
+SOONER="--netG unet --no_flow --num_D 0 --amp bf16 --lr 0.001 --lr_policy cosine --niter_decay 0"
 case $KIND in
     dancer) HEIGHT=160 SEQUENCES=3 EPOCHS=3 NETWORK="--lr 0.0005 --niter_decay 3"
             MAPS="--dataset_mode pose --input_nc 6 --resize_or_crop scaleHeight --no_first_img" ;;
-    face)   HEIGHT=128 SEQUENCES=3 EPOCHS=200 NETWORK="$SOONER --lambda_L1 200"
+    face)   HEIGHT=128 SEQUENCES=3 EPOCHS=200 NETWORK=$SOONER
             MAPS="--dataset_mode face --input_nc 15 --no_first_img" ;;
-    street) HEIGHT=64 SEQUENCES=24 EPOCHS=40 NETWORK=$SOONER  # of few streets colours would be learned by heart
+    street) HEIGHT=64 SEQUENCES=24 EPOCHS=80 NETWORK=$SOONER  # of few streets colours would be learned by heart
             MAPS="--label_nc 35 --use_instance --load_size 128" OTHERS= ;;
 esac
 if [ ! -d "$DATA" ]; then
