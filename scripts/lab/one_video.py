@@ -29,9 +29,9 @@ from util.files import write_text  # noqa: E402
 from util.images import write_png  # noqa: E402
 from vision.geometry.ground_shadow import Camera, GroundLight, cast_shadow  # noqa: E402
 from vision.geometry.raster import projected  # noqa: E402
-from vision.people.body_fitting import COCO_JOINTS  # noqa: E402
 from vision.people.coco import JOINTS  # noqa: E402
 from vision.people.iuv import atlas_tiles  # noqa: E402
+from vision.people.jointed_body import COCO_JOINTS  # noqa: E402
 
 WALL = 4.0
 """Metres from the person to the wall."""
