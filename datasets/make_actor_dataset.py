@@ -44,7 +44,9 @@ from util.errors import UserError, reported_in_one_line
 from util.files import folder_filled_atomically, write_text
 from util.images import image_size, read_image, write_png
 from vision.people.body_files import read_body
-from vision.people.body_fitting import ClipFit, Skeleton, fitted, resized
+from vision.people.body_fitting import ClipFit, fitted
+from vision.people.body_outlines import Outlines
+from vision.people.jointed_body import Skeleton, resized
 
 LEAST_SEEN, SHORTEST = 6, 10
 """Key points that make a frame of use; frames that make a clip of use."""
@@ -129,10 +131,11 @@ def make_actor(opt: Namespace) -> dict:
     body = body_files()
     skeleton = Skeleton(body.joints, PARENTS, face_points(body))
     bar = tqdm(desc="body", unit="step")
-    fit = fitted(skeleton, source.keypoints[first:last], size, float(source.root.metadata.frame_rate), known,
-                 turned[first:last], lambda step, cost: bar.update())
-    bar.close()
     cover = cut_out(source)
+    fit = fitted(skeleton, source.keypoints[first:last], size, float(source.root.metadata.frame_rate), known,
+                 turned[first:last], lambda step, cost: bar.update(),
+                 Outlines(body.vertices, body.faces, body.weights, [reduced(cover(k))[0] for k in range(first, last)]))
+    bar.close()
     with folder_filled_atomically(opt.dataroot) as folder:
         camera, matrix = camera_of(fit, turned[first:last], size)
         kept = [k for k in seen if cover(k).max() > 127]
@@ -220,6 +223,12 @@ def cut_out(source: Source) -> Callable[[int], np.ndarray]:
         raise UserError(f"{source.root.path}: no masks of layer {source.layer}; expected mask/{source.layer:02d}/. "
                         f"Make them: python prepare.py --dataroot {source.root.path}")
     return lambda k: matte(source.layer, k, source.size)
+
+
+def reduced(matte: np.ndarray) -> tuple[np.ndarray, float]:
+    """Where a person is, bool, at most HEIGHT pixels high, and how many times as large that is."""
+    scale = min(1.0, HEIGHT / matte.shape[0])
+    return cv2.resize(matte, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127, scale
 
 
 def camera_turns(source: Source, focal: float | None) -> tuple[np.ndarray, float | None, float]:
@@ -316,11 +325,7 @@ def best_girth(body: BodyFiles, skeleton: Skeleton, fit: ClipFit, first: int,
     """How thick the body is so that its outline is most like the masks', and their overlap then."""
     kept = sorted(place)
     frames = [kept[i] for i in evenly_spread(len(kept), COMPARED)]
-    people = {}
-    for k in frames:
-        mask = cover(k)
-        scale = min(1.0, HEIGHT / mask.shape[0])
-        people[k] = cv2.resize(mask, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127, scale
+    people = {k: reduced(cover(k)) for k in frames}
     means = {}
     for girth in GIRTHS:
         own = scaled(body, skeleton, fit, girth, 1.0)
