@@ -228,7 +228,8 @@ class Followed:
         self.places = np.stack([steady(mine) for mine in np.array(places).swapaxes(0, 1)])
         there = np.zeros((len(clip.mattes), len(clip.frames)), bool)
         if solution.doubt.stirs.any():
-            there = np.stack([at_his_place((clip.masks(frame)[layer] for frame in range(len(clip.frames))), *place)
+            there = np.stack([at_his_place((clip.masks(frame)[layer] for frame in range(len(clip.frames))), *place,
+                                           clip.laid)
                               for layer, place in enumerate(zip(solution.doubt.usual, solution.doubt.beside))])
 
         def seen(frame: int) -> tuple[np.ndarray, ...]:

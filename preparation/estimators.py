@@ -14,12 +14,13 @@ import numpy as np
 
 from data.masks import read_mask
 from preparation.blazepose import GREY, LEAST_PRESENCE, BlazePose, Square, square_of
+from preparation.second_look import Follower
 from util.errors import UserError
 from util.images import read_image
 from util.pretrained import Pretrained, Unavailable, weights_at_hand
 from vision.layers.clean_plate import STRIPE, largest_channel, neighbours_in_rank
 from vision.people.drawn_body import draw_body
-from vision.people.person_mask import bounding_box
+from vision.people.person_mask import bounding_box, shared_by_limbs
 from vision.people.tracking import joints_inside, likeness
 
 KEYPOINT_RCNN = Pretrained(
@@ -35,6 +36,8 @@ _MOVED = 25
 """Difference in level, of 255, from the still background, from which a pixel counts as moving."""
 _MOST_MOVING = 0.3
 """Share of the picture that may move; the camera does if it is more."""
+_OTHERS = 0.4
+"""Share of others in a pixel from which on it is painted over, where one person is looked for among them."""
 _LEAST_RCNN_SCORE = 0.7
 
 Box = tuple[float, float, float, float]
@@ -132,6 +135,39 @@ def near_a_skeleton() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """
     network = BlazePose()
     return lambda picture, near: network.look(picture, square_of(near)).skeleton
+
+
+def one_among_others() -> Follower:
+    """Load BlazePose, to find somebody of whom it is known where he must be, and where the others are.
+
+    He is looked for in the picture as it is, with the others' limbs painted grey, and with what is nearer to their
+    limbs than to his: whoever is in front is seen in the first, who is behind in the others.
+
+    Raises:
+        UserError: the package that runs it is missing.
+        Unavailable: its weights cannot be had.
+    """
+    network = BlazePose()
+
+    def find(picture: np.ndarray, near: np.ndarray, others: list[np.ndarray]) -> list[np.ndarray]:
+        size, square = picture.shape[1::-1], square_of(near)
+        others = [other for other in others if _reach_each_other(square, square_of(other))]
+        views = [picture]
+        if others:
+            mine, *bodies = (draw_body(skeleton, size, size)[0] > 0 for skeleton in (near, *others))
+            masks = [network.look(picture, square_of(other)).mask(size) for other in others]
+            _, *theirs = shared_by_limbs([np.maximum.reduce([mine, *masks]), *masks], [near, *others])
+            for covered in (np.logical_or.reduce(bodies) & ~mine, np.maximum.reduce(theirs) > _OTHERS):
+                views.append(np.where(covered[..., None], np.uint8(GREY), picture))
+        seen = [network.look(view, square) for view in views]
+        return [person.skeleton for person in sorted(seen, key=lambda person: -person.presence)
+                if person.presence > LEAST_PRESENCE]
+
+    return find
+
+
+def _reach_each_other(one: Square, other: Square) -> bool:
+    return np.hypot(one.x - other.x, one.y - other.y) < (one.side + other.side) / 2
 
 
 class _BlazePose:

@@ -16,7 +16,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from tqdm import tqdm
 
 from data.dataroot import list_images
@@ -24,15 +23,14 @@ from preparation import estimators
 from preparation.frame_names import named_in
 from preparation.masks import GIVEN, GUIDES, given_masks
 from preparation.pose_pixels import better_reading
+from preparation.second_look import looked_for_again
 from preparation.steps import METADATA, Finding, Job, Outcome, Step, facts_of_frames
 from preparation.tracks import (
-    between,
     gaps,
     in_masks,
     least_frames,
     left_out,
     moved_into_masks,
-    number_of,
     numbered,
     reasons_for,
     tracked,
@@ -45,17 +43,11 @@ from util.files import write_text
 from util.images import image_size, read_image
 from vision.people.cast import LEAST_SCORE, is_somebody
 from vision.people.pose_formats import Pose, PoseFile, printable, read_pose_file
-from vision.people.tracking import by_frames_seen, likeness
+from vision.people.tracking import by_frames_seen
 
 LEFT_OUT = "left_out.json"
 """Poses of those who are left out, in the folder of what the step has found."""
 _ESTIMATORS = ("keypoint_rcnn", "mediapipe", "none")
-_LONGEST_LOOKED_FOR = 40
-"""Frames of a gap in which somebody is looked for again."""
-_FOUND_AGAIN, _KNOWN = 0.3, 0.75
-"""Likeness to where somebody must be from which it is he, and to a skeleton that was there already from which it is
-the same."""
-_DONE = "done"
 _PROBES = 8
 """Frames from all over the clip that are looked at first: a clip without people is told at once."""
 
@@ -126,7 +118,7 @@ def run(job: Job) -> Outcome:
     found = numbered(people, job.opt, list(masks), camera, (width, height), least_score)
     people = found.chosen
     if poses == "mediapipe" and not masks:
-        people = looked_for_again(job.cache, files, people)
+        people = looked_for_again(cache_of_estimator(job.cache, poses, {}), files, people, estimators.one_among_others)
     people, filled_in = without_short_gaps(people)
     people, moved = moved_into_masks(frames, people, masks, (width, height))
     write_text(job.made / "keypoints.json", keypoints_json(frames, people))
@@ -288,43 +280,6 @@ def estimated(cache: Path, estimator: str, files: dict[str, Path], masks: dict[i
             write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in found]))
         people.append(found)
     return [[Pose(None, skeleton, float(skeleton[:, 2].mean())) for skeleton in found] for found in people]
-
-
-def looked_for_again(cache: Path, files: dict[str, Path], people: list[list[Pose]]) -> list[list[Pose]]:
-    """Look for people once more where they must be: BlazePose sees one person in a crop, and loses who is hidden.
-
-    That is done once; who chooses differently later gets what was found then.
-
-    Args:
-        cache: the step's folder.
-        files: the frames' pictures by name.
-        people: those of each frame, with their numbers.
-
-    Returns:
-        the people of each frame, and who of them was found now.
-    """
-    folder = cache_of_estimator(cache, "mediapipe", {}) / "again"
-    find, result = None, []
-    for (frame, path), present, missing in zip(tqdm(files.items(), desc="poses: again", unit="frame"), people,
-                                               between(people, _LONGEST_LOOKED_FOR)):
-        kept = folder / f"{frame}.json"
-        if missing and not kept.exists() and not (folder / _DONE).exists():
-            find = find or estimators.mediapipe(files, {})
-            seen = find(frame, read_image(path, "RGB"), [pose.keypoints for pose in (*present, *missing)])
-            write_text(kept, json.dumps([np.round(skeleton, 3).tolist() for skeleton in seen]))
-        seen = [np.array(skeleton) for skeleton in json.loads(kept.read_text())] if kept.exists() else []
-        known = [pose.keypoints for pose in present]
-        new = [skeleton for skeleton in seen
-               if not known or likeness(skeleton[None], np.stack(known)).max() < _KNOWN]
-        again = []
-        if new and missing:
-            alike = likeness(np.stack([pose.keypoints for pose in missing]), np.stack(new))
-            again = [replace(missing[row], keypoints=new[column], score=float(new[column][:, 2].mean()))
-                     for row, column in zip(*linear_sum_assignment(alike, maximize=True))
-                     if alike[row, column] > _FOUND_AGAIN]
-        result.append(sorted((*present, *again), key=number_of))
-    write_text(folder / _DONE, "")
-    return result
 
 
 def cache_of_estimator(cache: Path, estimator: str, masks: dict[int, dict]) -> Path:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Video-to-video synthesis on data that the program makes itself: some twenty minutes on two CPU cores, and a few
-# minutes to install. A dancer is learned, and dances somebody else's dance; or a street, or a face that talks.
+# Video-to-video synthesis on data that the program makes itself: on a CPU core a face that talks takes five minutes, a
+# street ten, a dancer, who dances somebody else's dance, some twenty-five; and a few minutes to install.
 #   bash scripts/run_vid2vid_demo.sh [dancer|street|face] [options of train.py]
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

@@ -394,18 +394,40 @@ def test_what_is_hardly_like_a_person_is_left_out_beside_one(root, monkeypatch):
 
 
 def test_who_is_lost_for_a_while_is_looked_for_again_where_he_must_be_and_only_once(root, monkeypatch):
-    calls = []
+    calls, again = [], []
 
     def find(frame, picture, before):
         calls.append(frame)
-        here = skeleton(8 * int(frame))
-        expected = any(abs(pose[:, 0].mean() - here[:, 0].mean()) < 15 for pose in before)
-        return [here] if not 7 <= int(frame) <= 14 or expected and len(calls) > FRAMES else []
+        return [] if 7 <= int(frame) <= 14 else [skeleton(8 * int(frame))]
+
+    def follow(picture, near, others):
+        again.append(round((near[:, 0].mean() - skeleton(0)[:, 0].mean()) / 8))
+        step = 1 if len(again) <= 4 else -1  # first forwards, halfway
+        here = near.copy()
+        here[:, 0] += 8 * step
+        return [skeleton(300), here]
     monkeypatch.setattr(estimators, "mediapipe", lambda *_: find)
+    monkeypatch.setattr(estimators, "one_among_others", lambda: follow)
     opt = Namespace(poses="mediapipe", people=None, min_frames=None)
     perform(poses.STEP, root, opt)
-    assert calls[FRAMES:] == [f"{n:04d}" for n in range(7, 15)]
-    people = read_poses(root / "keypoints.json")
+    assert len(calls) == FRAMES and again == [6, 7, 8, 9, 15, 14, 13, 12]  # from the frame before, as nothing flows
+    people, text = read_poses(root / "keypoints.json"), (root / "keypoints.json").read_text()
     assert [place(people[f"{n:04d}"]) for n in (6, 9, 14, 15)] == [{1: 48}, {1: 72}, {1: 112}, {1: 120}]
     perform(poses.STEP, root, Namespace(**{**vars(opt), "people": 1}))
-    assert len(calls) == FRAMES + 8 and read_poses(root / "keypoints.json").keys() == people.keys()
+    assert len(calls) == FRAMES and len(again) == 8 and (root / "keypoints.json").read_text() == text
+
+
+def test_who_is_lost_at_the_end_is_followed_until_he_is_lost_there_too(root, monkeypatch):
+    def find(frame, picture, before):
+        return [skeleton(30)] if int(frame) <= 12 else []
+
+    seen = []
+
+    def follow(picture, near, others):
+        seen.append(near)
+        return [near] if len(seen) <= 3 else []
+    monkeypatch.setattr(estimators, "mediapipe", lambda *_: find)
+    monkeypatch.setattr(estimators, "one_among_others", lambda: follow)
+    perform(poses.STEP, root, Namespace(poses="mediapipe", people=None, min_frames=None))
+    people = read_poses(root / "keypoints.json")
+    assert [len(people[f"{n:04d}"]) for n in (12, 15, 16)] == [1, 1, 0] and len(seen) == min(3 + 6, FRAMES - 12)

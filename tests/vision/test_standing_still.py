@@ -107,6 +107,18 @@ def test_a_mask_that_lost_all_but_the_legs_or_turned_around_has_not_gone_away():
     masks[2, 16:60, 30:46] = 255  # half a step to the side
     masks[3, 16:60, 14:30] = 255  # one body away
     masks[5, 16:60, 40:56] = 255
-    assert at_his_place(masks, usual, beside).tolist() == [True, True, True, False, False, True]
+    frames = np.zeros((6, 64, 96, 3), np.uint8)
+    assert at_his_place(masks, usual, beside, frames.__getitem__).tolist() == [True, True, True, False, False, True]
     masks[3] = 0
-    assert at_his_place(masks, usual, beside).all()  # in the frames without a mask he stands as before and after
+    assert at_his_place(masks, usual, beside, frames.__getitem__).all()  # without a mask he is as before and after
+
+
+def test_who_is_lost_at_an_end_of_the_clip_is_there_as_long_as_his_place_looks_as_it_did():
+    usual = np.zeros((64, 96), bool)
+    usual[16:60, 40:56] = True
+    masks = np.repeat(255 * usual[None].astype(np.uint8), 8, axis=0)
+    masks[[0, 1, 6, 7]] = 0
+    rng = np.random.default_rng(3)
+    frames = (rng.uniform(50, 200, (64, 96, 3)) + rng.normal(0, 2, (8, 64, 96, 3))).astype(np.uint8)
+    frames[[0, 7]] = rng.integers(50, 200, (64, 96, 3))  # there the scene is seen
+    assert at_his_place(masks, usual, usual, frames.__getitem__).tolist() == [False, *6 * [True], False]

@@ -145,6 +145,23 @@ def test_whoever_is_only_ever_seen_inside_somebody_is_followed_where_he_was_befo
     assert sum(of_frame[1] == NOBODY for of_frame in ids) <= 2
 
 
+def test_what_is_found_of_two_who_hide_each_other_is_whose_it_must_be_by_where_both_come_from_and_go():
+    """Of somebody who stands and a taller one in like clothes who passes before her one is found alone, sliding."""
+    rng, frames, truth = np.random.default_rng(5), [], []
+    for t in range(60):
+        stands, passes = person(150 + rng.normal(0, 1), y=10), person(5 * t)
+        passes[:, 1] = 105 - 1.1 * (105 - passes[:, 1])
+        if abs(5 * t - 150) > 45:
+            frames.append([stands, passes])
+            truth.append([0, 1])
+        else:
+            goes_over = np.clip((t - 26) / 4, 0, 1) * np.clip((37 - t) / 4, 0, 1)  # and back to her
+            frames.append([(1 - goes_over) * stands + goes_over * passes])
+            truth.append([0 if goes_over < 0.5 else 1])
+    share, purity, ids = score(track(frames, 25), truth)
+    assert share > 0.98 and purity > 0.98 and ids == 2
+
+
 def test_a_track_that_goes_over_to_somebody_in_other_clothes_is_cut_there():
     rng = np.random.default_rng(3)
     first, second = np.full((3, 3), (0.3, 0.5, 0.5)), np.full((3, 3), (0.6, 0.7, 0.6))

@@ -123,7 +123,8 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
     crowded = np.asarray(~clear.any(axis=0))
     clear |= just_clear & crowded  # a pixel that is only ever seen next to people is better than none
     doubt = doubts(frames, masks, clear)
-    there = np.array([at_his_place(mask, *place) for mask, *place in zip(masks, doubt.usual, doubt.beside)])
+    there = np.array([at_his_place(mask, usual, beside, frames.__getitem__)
+                      for mask, usual, beside in zip(masks, doubt.usual, doubt.beside)])
     for f, visible in enumerate(clear):
         visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
     poses, places = np.stack([effects.pose_vectors(mask) for mask in masks]), on_cells(masks)

@@ -6,7 +6,7 @@ its colour, which is that of the same place while the mask covers it; and, as no
 Nothing here knows files, options or networks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import cv2
@@ -116,7 +116,8 @@ def doubtful(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> np.n
         visible: bool [F, H, W], where nobody is by the masks.
     """
     doubt = doubts(frames, masks, visible)
-    there = np.array([at_his_place(mask, *place) for mask, *place in zip(masks, doubt.usual, doubt.beside)])
+    there = np.array([at_his_place(mask, usual, beside, frames.__getitem__)
+                      for mask, usual, beside in zip(masks, doubt.usual, doubt.beside)])
     return np.stack([doubt.at(there[:, f]) for f in range(len(frames))])
 
 
@@ -149,15 +150,18 @@ def doubts(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> Doubt:
     return doubt._replace(stirs=whole)
 
 
-def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray, beside: np.ndarray) -> np.ndarray:
-    """In which frames somebody stands where he mostly does: bool [F]; without a mask, if he does before and after.
+def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray, beside: np.ndarray,
+                 frame: Callable[[int], np.ndarray]) -> np.ndarray:
+    """In which frames somebody stands where he mostly does: bool [F].
 
     His mask covers most of his place there, or is mostly beside it: a mask that holds his legs alone does not say that
-    he is somewhere else, and who has turned around has not gone away.
+    he is somewhere else, and who has turned around has not gone away. In frames without a mask he stands there if he
+    does before and after; before the first mask and after the last one, if his place looks as it does in that frame.
 
     Args:
         masks: uint8 [H, W] of each frame.
         usual, beside: bool [H, W], his place and what is beside it.
+        frame: gives a frame by its number, uint8 [H, W, 3].
     """
     def is_there(mask: np.ndarray) -> bool:
         return (mask & usual).sum() >= MOSTLY * usual.sum() or (mask & beside).sum() >= MOSTLY * mask.sum()
@@ -166,4 +170,11 @@ def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray, beside: np.ndar
     frames = np.flatnonzero(~np.isnan(there))
     if not len(frames):
         return np.zeros(len(there), bool)
-    return np.interp(np.arange(len(there)), frames, there[frames], left=0, right=0) > 0.99
+    result = np.interp(np.arange(len(there)), frames, there[frames], left=0, right=0) > 0.99
+    for last, lost in ((frames[0], range(frames[0])), (frames[-1], range(frames[-1] + 1, len(there)))):
+        if len(lost) and there[last] and usual.any():
+            looked = frame(last)[usual]
+            for f in lost:
+                alike = largest_channel(cv2.absdiff(frame(f)[usual], looked)) <= ALIKE / LEVEL
+                result[f] = alike.mean() >= MOSTLY
+    return result

@@ -45,6 +45,8 @@ _AWAY, _KNOWN_AFTER = 1.2, 5
 after to be known again then."""
 _TOGETHER = 0.1
 """Share of the shorter track's frames in which two tracks of one person may both be there."""
+_CHANGES_HANDS = 0.6
+"""What it costs that what is found of two people who hide each other is of the other one from a frame on."""
 _SPEED_FRAMES, _LONGEST_WALK = 5, 12
 """Frames that somebody's speed is taken from, and for how long he goes on with it unseen."""
 _SAME = 0.75
@@ -99,7 +101,7 @@ def track(frames: Sequence[Sequence[np.ndarray]], longest_gap: int,
         before = len(tracks) + 1
         while len(tracks) < before:
             before, tracks = len(tracks), _joined(seen, tracks, longest_gap, limit)
-    tracks = _hardly_together(seen, tracks, longest_gap)
+    tracks = _given_back(seen, _hardly_together(seen, tracks, longest_gap), longest_gap)
     tracks = _with_doubled(seen, tracks, np.flatnonzero(doubled), longest_gap)
     ids = np.full(len(seen.when), NOBODY)
     for number, members in enumerate(sorted(tracks, key=lambda members: members[0])):
@@ -294,6 +296,65 @@ def _cost_of_both(seen: _Seen, one: np.ndarray, other: np.ndarray, longest_gap: 
     order = np.argsort(seen.when[whole])
     parts = np.split(whole[order], 1 + np.flatnonzero(np.diff(order >= len(one))))
     return max(float(_costs_of_joins(seen, before, [after], longest_gap, True)[0]) for before, after in pairwise(parts))
+
+
+def _given_back(seen: _Seen, tracks: list[np.ndarray], longest_gap: int) -> list[np.ndarray]:
+    """Tracks, and in the gaps of each what another one has taken there that is rather his.
+
+    Of two who hide each other an estimator may find one alone, now this, now that one, and what it finds slides from
+    one to the other. Whose it is tells where both must be there, on the way from before the gap to after it.
+    """
+    tracks = list(tracks)
+    for i, one in enumerate(tracks):
+        for before, after in pairwise(one):
+            if not 1 < seen.when[after] - seen.when[before] <= longest_gap + 1:
+                continue
+            for j, other in enumerate(tracks):
+                taken = _rather_between(seen, one, (before, after), other) if j != i else other[:0]
+                if len(taken):
+                    tracks[j] = np.setdiff1d(other, taken)
+                    tracks[i] = np.union1d(tracks[i], taken)
+                    break
+    return tracks
+
+
+def _rather_between(seen: _Seen, one: np.ndarray, ends: tuple[int, int], other: np.ndarray) -> np.ndarray:
+    """What of a track `other` is rather of `one`, who is not seen between two of his skeletons, the `ends`."""
+    start, stop = seen.when[list(ends)]
+    times = seen.when[other]
+    within = other[(times > start) & (times < stop)]
+    earlier, later = other[times <= start], other[times >= stop]
+    if not (len(within) and len(earlier) and len(later)):
+        return other[:0]
+    costs = []
+    for members, (first, last) in ((one, ends), (other, (earlier[-1], later[0]))):
+        share = (seen.when[within] - seen.when[first]) / (seen.when[last] - seen.when[first])
+        expected = seen.poses[first] + share[:, None, None] * (seen.poses[last] - seen.poses[first])
+        motion = -np.log(np.maximum(_likeness(expected, seen.poses[within], np.full(len(within), _REACH)), 1e-9))
+        growth = np.log(_sizes(seen.poses[within]) / _sizes(expected))
+        cost = motion + (growth / _SIZE_SCALE) ** 2 / 2
+        if seen.looks is not None:
+            apart = difference(mean_look(seen.looks[members]), seen.looks[within])
+            cost += (np.nan_to_num(apart) / _LOOK_SCALE) ** 2 / 2
+        costs.append(np.minimum(cost, _LIMITS[-1]))
+    return within[_taken(costs[1] - costs[0])]
+
+
+def _taken(gains: np.ndarray) -> np.ndarray:
+    """Which of the skeletons of a track, one after the other, to give away: bool [N], so that the sum of their `gains`,
+    less `_CHANGES_HANDS` for each time that they change hands, is largest."""
+    kept, given, choices = 0.0, -np.inf, []
+    for gain in gains:
+        to_given, to_kept = kept - _CHANGES_HANDS > given, given - _CHANGES_HANDS > kept
+        choices.append((to_kept, to_given))
+        kept, given = (max(kept, given - _CHANGES_HANDS), max(given, kept - _CHANGES_HANDS) + gain)
+    taken = np.zeros(len(gains), bool)
+    mine = given - _CHANGES_HANDS > kept
+    for place in reversed(range(len(gains))):
+        taken[place] = mine
+        to_kept, to_given = choices[place]
+        mine = not to_given if mine else to_kept
+    return taken
 
 
 def _costs_of_joins(seen: _Seen, one: np.ndarray, tracks: list[np.ndarray], longest_gap: int,
