@@ -185,10 +185,15 @@ def perform(step: Step, root: Path, opt: Namespace, overwrite: bool = False) -> 
     for name in ours - outputs.keys():
         _remove(root, name)
     _write_stamp(root, step, key=key, options=options, outputs=outputs, kept=sorted(kept), outcome=asdict(outcome))
+    _remove_finished(step, cache)
+    return outcome, "made"
+
+
+def _remove_finished(step: Step, cache: Path) -> None:
+    """Remove what is in the way of no later run: a cache of parts, or the kept ones of other inputs."""
     for finished in cache.parent.glob(f"{step.name}-*.part" if step.cached_for is None else f"{step.name}-*.kept"):
         if step.cached_for is None or finished != cache:
             shutil.rmtree(finished)
-    return outcome, "made"
 
 
 def is_made_by(step_name: str, root: Path, output: str) -> bool:

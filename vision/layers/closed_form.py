@@ -118,15 +118,7 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
         masks: uint8 [L, F, H, W], 255 on the people of each layer.
         motions: a list, to which those of all frames are added, if there are any.
     """
-    covered = masks.max(axis=0)
-    clear, just_clear = (uncovered(covered, in_view, margin) for margin in (2, 1))
-    crowded = np.asarray(~clear.any(axis=0))
-    clear |= just_clear & crowded  # a pixel that is only ever seen next to people is better than none
-    doubt = doubts(frames, masks, clear)
-    there = np.array([at_his_place(mask, usual, beside, frames.__getitem__)
-                      for mask, usual, beside in zip(masks, doubt.usual, doubt.beside)])
-    for f, visible in enumerate(clear):
-        visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
+    clear, crowded, doubt = clear_of_people(frames, in_view, masks)
     poses, places = np.stack([effects.pose_vectors(mask) for mask in masks]), on_cells(masks)
     motion = small_motion(frames, clear)
     zone, light, shaded = find_effect_zone(motion.in_place, clear, motion.middle, poses, places)
@@ -169,6 +161,21 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
               for frame, visible in zip(frames, clear) if visible.any()]
     return Solution(plate, float(np.median(missed)) if missed else 0.0, poses, (rows, columns), under, zone[inner],
                     lightens[inner], tolerance[inner], window, crowded, doubt, light, rest)
+
+
+def clear_of_people(frames: np.ndarray, in_view: np.ndarray,
+                    masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, Doubt]:
+    """Where frames show the scene, bool [F, H, W]; and `Solution.crowded` and `doubt`. Arguments as for `solve`."""
+    covered = masks.max(axis=0)
+    clear, just_clear = (uncovered(covered, in_view, margin) for margin in (2, 1))
+    crowded = np.asarray(~clear.any(axis=0))
+    clear |= just_clear & crowded  # a pixel that is only ever seen next to people is better than none
+    doubt = doubts(frames, masks, clear)
+    there = np.array([at_his_place(mask, usual, beside, frames.__getitem__)
+                      for mask, usual, beside in zip(masks, doubt.usual, doubt.beside)])
+    for f, visible in enumerate(clear):
+        visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
+    return clear, crowded, doubt
 
 
 def uncovered(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
