@@ -22,9 +22,6 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from models.lnr_cost import training_cost
-from models.lnr_model import LnrModel
-from options.train_options import TrainOptions
 from preparation import actor_check, actor_page, camera, frames, layers, masks, mattes, poses, uv
 from preparation.check import check
 from preparation.correction.server import Session
@@ -114,7 +111,7 @@ def checked(opt: Namespace, outcomes: dict[str, Outcome]) -> list[Finding]:
     """What the steps said and what the check finds, the worst first."""
     findings = [finding for outcome in outcomes.values() for finding in outcome.findings]
     if not unfinished(opt):
-        findings += check(opt.dataroot, training_cost_in_words)
+        findings += check(opt.dataroot)
     return sorted(alike_together(findings), key=lambda finding: -finding.severity)
 
 
@@ -200,35 +197,6 @@ def tell(findings: list[Finding], meaning: Sequence[str] = MEANING, most: int | 
 def exit_status(findings: list[Finding]) -> int:
     """0: all in order, 1: warnings, 2: training cannot run."""
     return (0, 1, 1, 2)[max((finding.severity for finding in findings), default=0)]
-
-
-def training_cost_in_words(size: tuple[int, int], n_layers: int, n_frames: int) -> str:
-    """Memory and time of training with the defaults of train.py.
-
-    Args:
-        size: (width, height) of the low resolution.
-        n_layers: with the background.
-        n_frames: of the clip.
-    """
-    opt = training_defaults()
-    batches, epochs = (opt.batch_size, opt.batch_size_upsample), (opt.n_epochs, opt.n_epochs_upsample)
-    costs = training_cost(size, n_layers, n_frames, batches, opt.num_filters)
-    tflop = sum(cost.tflop * count for cost, count in zip(costs, epochs))
-    days = sum(cost.cpu_seconds * count for cost, count in zip(costs, epochs)) / 86400
-    return (f"estimate: {n_frames} frames of {size[0]}x{size[1]}, {n_layers} layers with the background: at least "
-            f"{costs[0].gib:.1f} GiB at --batch_size {min(batches[0], n_frames)}, {costs[1].gib:.1f} GiB at "
-            f"--batch_size_upsample {min(batches[1], n_frames)}; {tflop / 1000:.1f} PFLOP in all at the default "
-            f"epochs: {tflop / 10 / 3600:.1f} h on a GPU that does 10 TFLOP/s, {days:.1f} days on two CPU cores "
-            f"(counted on the network with {opt.num_filters} filters; {opt.num_filters // 2} need a quarter of the "
-            "time)")
-
-
-def training_defaults() -> Namespace:
-    """The options of train.py that training costs depend on, as they are when none is given."""
-    parser = OneLineParser()
-    TrainOptions().add_options(parser)
-    LnrModel.add_options(parser, is_train=True)
-    return parser.parse_args([])
 
 
 def train_command(root: Path) -> str:

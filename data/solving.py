@@ -25,8 +25,9 @@ from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.layers import closed_form, effects
 from vision.layers.clean_plate import LEVEL, MOST_SORTED
-from vision.layers.closed_form import KnownMotion, Solution, coarse, fine, in_cells, solve
+from vision.layers.closed_form import Solution, coarse, fine, in_cells, solve
 from vision.layers.light import place_of, steady
+from vision.layers.small_motion import KnownMotion
 from vision.layers.standing_still import Looks, at_his_place, left_out_of, usual_looks
 
 SOLVED_PIXELS = 1 << 25

@@ -44,7 +44,9 @@ from util.errors import UserError, reported_in_one_line
 from util.files import folder_filled_atomically, write_text
 from util.images import image_size, read_image, write_png
 from vision.people.body_files import read_body
-from vision.people.body_fitting import ClipFit, Skeleton, fitted, resized
+from vision.people.body_fitting import ClipFit, fitted
+from vision.people.body_outlines import Outlines
+from vision.people.jointed_body import Skeleton, resized
 
 LEAST_SEEN, SHORTEST = 6, 10
 """Key points that make a frame of use; frames that make a clip of use."""
@@ -121,20 +123,14 @@ def make_actor(opt: Namespace) -> dict:
     if len(seen) < SHORTEST:
         raise UserError(f"{source.root.path}: {len(seen)} frames with {LEAST_SEEN} key points of this person; expected "
                         f"at least {SHORTEST}. See its page, prepare/index.html")
-    first, last = seen[0], seen[-1] + 1
-    size = source.size
+    size, body = source.size, body_files()
+    skeleton = Skeleton(body.joints, PARENTS, face_points(body))
     # Pixels of the video become those of the photographs.
     focal = None if opt.focal is None else opt.focal * max(size) / max(image_size(source.frames[0]))
-    turned, known, missed = camera_turns(source, focal)
-    body = body_files()
-    skeleton = Skeleton(body.joints, PARENTS, face_points(body))
-    bar = tqdm(desc="body", unit="step")
-    fit = fitted(skeleton, source.keypoints[first:last], size, float(source.root.metadata.frame_rate), known,
-                 turned[first:last], lambda step, cost: bar.update())
-    bar.close()
     cover = cut_out(source)
+    fit, first, turned, known, missed = fitted_to(source, seen, focal, body, skeleton, cover)
     with folder_filled_atomically(opt.dataroot) as folder:
-        camera, matrix = camera_of(fit, turned[first:last], size)
+        camera, matrix = camera_of(fit, turned[first:seen[-1] + 1], size)
         kept = [k for k in seen if cover(k).max() > 127]
         if not kept:
             raise UserError(f"{source.root.path}: the masks of layer {source.layer} are empty; expected the person")
@@ -167,6 +163,37 @@ def make_actor(opt: Namespace) -> dict:
         print(f"note: the camera does more than turn (homographies differ by {missed:.1f} pixels from what a turn "
               "does): it moves or zooms, and the body's path through the world is approximate")
     return note
+
+
+class Fitted(NamedTuple):
+    """The body's fit, and what is known of the camera.
+
+    Attributes:
+        fit: of the frames from the first in which the person is seen to the last.
+        first: the first of them.
+        turned: [F, 3, 3], as of `camera_turns`.
+        focal: in pixels, where it was not found with the body.
+        missed: as of `camera_turns`.
+    """
+
+    fit: ClipFit
+    first: int
+    turned: np.ndarray
+    focal: float | None
+    missed: float
+
+
+def fitted_to(source: Source, seen: list[int], focal: float | None, body: BodyFiles, skeleton: Skeleton,
+              cover: Callable[[int], np.ndarray]) -> Fitted:
+    """Fit the body to the frames in which the person is `seen`, and tell how it goes on."""
+    first, last = seen[0], seen[-1] + 1
+    turned, known, missed = camera_turns(source, focal)
+    masks = [reduced(cover(k))[0] for k in range(first, last)]
+    with tqdm(desc="body", unit="step") as bar:
+        fit = fitted(skeleton, source.keypoints[first:last], source.size, float(source.root.metadata.frame_rate), known,
+                     turned[first:last], lambda step, cost: bar.update(),
+                     Outlines(body.vertices, body.faces, body.weights, masks))
+    return Fitted(fit, first, turned, known, missed)
 
 
 def opened(opt: Namespace) -> Source:
@@ -220,6 +247,12 @@ def cut_out(source: Source) -> Callable[[int], np.ndarray]:
         raise UserError(f"{source.root.path}: no masks of layer {source.layer}; expected mask/{source.layer:02d}/. "
                         f"Make them: python prepare.py --dataroot {source.root.path}")
     return lambda k: matte(source.layer, k, source.size)
+
+
+def reduced(matte: np.ndarray) -> tuple[np.ndarray, float]:
+    """Where a person is, bool, at most HEIGHT pixels high, and how many times as large that is."""
+    scale = min(1.0, HEIGHT / matte.shape[0])
+    return cv2.resize(matte, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127, scale
 
 
 def camera_turns(source: Source, focal: float | None) -> tuple[np.ndarray, float | None, float]:
@@ -316,11 +349,7 @@ def best_girth(body: BodyFiles, skeleton: Skeleton, fit: ClipFit, first: int,
     """How thick the body is so that its outline is most like the masks', and their overlap then."""
     kept = sorted(place)
     frames = [kept[i] for i in evenly_spread(len(kept), COMPARED)]
-    people = {}
-    for k in frames:
-        mask = cover(k)
-        scale = min(1.0, HEIGHT / mask.shape[0])
-        people[k] = cv2.resize(mask, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 127, scale
+    people = {k: reduced(cover(k)) for k in frames}
     means = {}
     for girth in GIRTHS:
         own = scaled(body, skeleton, fit, girth, 1.0)

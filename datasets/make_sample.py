@@ -40,6 +40,7 @@ from util.files import folder_replaced_atomically, write_text
 from util.images import write_png
 from vision.geometry.homography import apply_homography
 from vision.layers.patches import over
+from vision.people.iuv import atlas_tiles
 
 RATE = 25  # frames per second
 SHORTEST = 1.6  # seconds of action: a clip with fewer frames shows it in quick motion
@@ -403,7 +404,7 @@ class SampleClip:
         write_text(folder / "keypoints.json", json.dumps(poses) + "\n")
         write_text(folder / "metadata.json", json.dumps({
             "alphapose_input_size": size, "size_LR": self.small,
-            "n_textures": 24 * len(self.actors) + 1, "composite_order": orders, "frame_rate": f"{RATE}/1"}) + "\n")
+            "n_textures": atlas_tiles(len(self.actors)), "composite_order": orders, "frame_rate": f"{RATE}/1"}) + "\n")
         if self.moving:
             bounds = " ".join(f"{n:.6f}" for n in self.bounds(self.registered))
             lines = [f"size: {size[0]} {size[1]}", f"bounds: {bounds}"]

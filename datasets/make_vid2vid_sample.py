@@ -27,6 +27,7 @@ from util.command_line import OneLineParser, int_at_least
 from util.errors import UserError, reported_in_one_line
 from util.files import folder_filled_atomically, write_text
 from util.images import write_image, write_png
+from vision.people.iuv import atlas_tiles
 
 NOTE = "sample.json"
 SIZES = {"street": (256, 128), "face": (256, 256), "dancer": (448, 256), "dance": (448, 256)}
@@ -162,7 +163,8 @@ def make_dance(folder: Path, size: tuple[int, int], sequences: int, frames: int,
                            "keypoints": points.round(3).ravel().tolist()})
         write_png(root / "bg.png", place.empty)
         write_text(root / "keypoints.json", json.dumps(people) + "\n")
-        facts = {"size_LR": list(size), "alphapose_input_size": list(size), "n_textures": 25, "frame_rate": str(RATE)}
+        facts = {"size_LR": list(size), "alphapose_input_size": list(size), "n_textures": atlas_tiles(1),
+                 "frame_rate": str(RATE)}
         write_text(root / "metadata.json", json.dumps(facts) + "\n")
 
 

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 GAN_MODES = ("ls", "original", "hinge")
+FEW = 0.01
+"""Share of pixels of a kind below which they do not count for more."""
 
 
 def verdict_loss(prediction: list[list[Tensor]], real: bool, mode: str = "ls", for_generator: bool = False) -> Tensor:
@@ -54,6 +56,23 @@ def mean_difference(x: Tensor, y: Tensor) -> Tensor:
     long.
     """
     return (x - y).abs().sum() / x.numel()
+
+
+def even_weights(kinds: Tensor) -> Tensor:
+    """Weights of pixels with which all kinds of them count alike, however many there are of each.
+
+    Else what is faint, small or seldom at a place, as a shadow or an eye, is best left out by who is judged pixel by
+    pixel.
+
+    Args:
+        kinds: bool [..., K, H, W], which kind a pixel is of; kinds that are not there do not matter.
+
+    Returns:
+        [..., 1, H, W], 1 on average where no kind is rarer than `FEW`.
+    """
+    counted = kinds.float()
+    share = counted.mean([i for i in range(kinds.ndim) if i != kinds.ndim - 3], keepdim=True)
+    return (counted / share.clamp(min=FEW)).sum(-3, keepdim=True) / share.count_nonzero()
 
 
 def masked_l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:

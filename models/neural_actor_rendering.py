@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from models.neural_actor_networks import Encoder, Field, background_colour, looked_up, names_of_inputs
-from vision.geometry.nearest_surface import NEARLY, QuickSurface, Surface, at, thick_faces
+from vision.geometry.meshes import pseudonormals
+from vision.geometry.nearest_surface import NEARLY, QuickSurface, Surface, at, outside, thick_faces
 from vision.geometry.rays import (
     bounding_sphere,
     finer_samples,
@@ -61,6 +62,7 @@ class Frame:
         joints: [J, 3], in the world.
         vertices: [V, 3], in the world.
         surface: the skin in the normalised space.
+        normals: [V, 3], its pseudonormals there.
         features: [C, S, S], the map that is looked up at samples; None without texture.
         texture: [3, S', S'], its colours, in the range of the images.
     """
@@ -72,6 +74,7 @@ class Frame:
     joints: Tensor
     vertices: Tensor
     surface: Surface | QuickSurface
+    normals: Tensor
     features: Tensor | None
     texture: Tensor | None = None
 
@@ -120,12 +123,13 @@ class Actor(nn.Module):
             rotation, translation = item["rotation"], item["translation"].reshape(3)
             vertices = to_world(posed, rotation, translation)
             surface = SURFACES[self.opt.nearest_surface](posed, body.faces)
+            normals = pseudonormals(posed, body.faces)
         texture = item["texture"] if self.encoder.with_texture else None
         features = None if texture is None else self.encoder.features((texture + 1) / 2)
         if texture is not None and self.opt.min_color == 0:
             texture = (texture + 1) / 2
-        return Frame(body, item["joints_RT"], rotation, translation, item["joints"], vertices, surface, features,
-                     texture)
+        return Frame(body, item["joints_RT"], rotation, translation, item["joints"], vertices, surface, normals,
+                     features, texture)
 
     def bounds(self, frame: Frame, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Near and far [R] of the stretch of rays that is sampled, and which rays [R] have one."""
@@ -181,7 +185,7 @@ class Actor(nn.Module):
                far: Tensor) -> tuple[Tensor, Tensor]:
         """Borders [N, P + 1] of pieces of the rays `index` [N], and which pieces [N, P] can be seen.
 
-        Those are near the skin, and before the first that is --skin_depth under it.
+        Those are near the skin, up to the first whose middle is --skin_depth under it.
         """
         shares = torch.arange(PIECES + 1, device=near.device) / PIECES
         borders = near[index, None] + shares * (far - near)[index, None]
@@ -191,7 +195,9 @@ class Actor(nn.Module):
         face, away, height = frame.surface.heights(points, self.opt.min_dis_eps)
         thick = thick_faces(frame.body.vertices, frame.body.faces, self.opt.skin_depth)
         deep = (height < -self.opt.skin_depth) & (height < -NEARLY * away) & thick[face]  # not beside a finger
-        return borders, away.isfinite().view_as(middles) & (deep.view_as(middles).cumsum(-1) == 0)
+        deep = deep.view_as(middles).int()
+        before = deep.cumsum(-1) - deep  # the front of the first may be the skin, where pieces are long
+        return borders, away.isfinite().view_as(middles) & (before == 0)
 
     def _with_background(self, seen: Rendered, index: Tensor, count: int) -> dict[str, Tensor]:
         """Results of the rays `index` among `count` rays, of which the others meet nothing."""
@@ -286,7 +292,8 @@ class Actor(nn.Module):
             position = free
             if "pos" in self.needed and not opt.disable_projection:
                 position = pose_undone(frame.body, frame.transforms, normalised, skin_weights(frame.body, near))[1]
-        values = {"ray": directions, "metres": local[:, 2]}
+            metres = local[:, 2].abs() * outside(normalised, near, frame.normals[frame.body.faces])
+        values = {"ray": directions, "metres": metres}
         if frame.features is not None:
             values["texture"] = looked_up(frame.features, uv)
         if self.encoder.needs_code:
@@ -297,7 +304,7 @@ class Actor(nn.Module):
             corners = frame.body.faces[near.face]
             values["skin"] = (self.encoder.skin_codes[corners] * near.barycentric[..., None]).sum(-2)
         if "height" in self.needed:
-            values["height"] = (local[:, 2:] / opt.min_dis_eps).clamp(-1, 1)
+            values["height"] = (metres[:, None] / opt.min_dis_eps).clamp(-1, 1)
         if "colour" in self.needed:
             assert frame.texture is not None  # refused with --disable_texture
             values["colour"] = looked_up(frame.texture, uv)

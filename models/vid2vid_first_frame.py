@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoints import load_weights, read_checkpoint
-from models.vid2vid_networks import Encoder, GlobalGenerator, GlobalGeneratorWithFeatures, LocalEnhancer
 from models.vid2vid_setup import make_single_encoder, make_single_generator
+from models.vid2vid_single_networks import Encoder, GlobalGenerator, GlobalGeneratorWithFeatures, LocalEnhancer
 from util.errors import UserError
 from util.files import written_atomically
 

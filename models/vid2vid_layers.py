@@ -9,24 +9,12 @@ from vision.layers.mattes import composite_over, opaque, straight
 
 PERSON, EMPTY = 0.7, 0.02
 """Alpha from which on a layer shows a person, and not her shadow; and up to which it shows nothing."""
-FEW = 0.01
-"""Share of pixels of a kind below which they do not count for more."""
 
 
-def even_weights(layers: Tensor) -> Tensor:
-    """Weights of the pixels of layers with which person, shadow and what is empty count alike, however large they are.
-
-    Else what is faint and seldom at a place, as a shadow, is best left out by who is judged pixel by pixel.
-
-    Args:
-        layers: [..., 4, H, W] in [-1, 1].
-
-    Returns:
-        [..., 1, H, W], 1 on average where all three are to be seen.
-    """
+def kinds_of_layer(layers: Tensor) -> Tensor:
+    """What layers [..., 4, H, W] in [-1, 1] show: person, shadow, or nothing; bool [..., 3, H, W]."""
     alpha = (layers[..., 3:, :, :] + 1) / 2
-    kinds = alpha > PERSON, (alpha <= PERSON) & (alpha > EMPTY), alpha <= EMPTY
-    return torch.stack([kind / kind.float().mean().clamp(min=FEW) for kind in kinds]).sum(0) / len(kinds)
+    return torch.cat([alpha > PERSON, (alpha <= PERSON) & (alpha > EMPTY), alpha <= EMPTY], -3)
 
 
 def exported_layer(batch: dict, image: Tensor, picture: Tensor, stem: str, is_first: bool) -> Export:

@@ -6,7 +6,7 @@ Videos are float [B, T, C, H, W]. Nothing here knows about networks.
 import torch
 from torch import Tensor
 
-from models.vid2vid_networks import halved
+from models.vid2vid_blocks import halved
 from util.errors import UserError
 
 HEAD = 0.9

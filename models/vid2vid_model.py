@@ -15,11 +15,12 @@ from torch.nn.parallel import replicate
 
 from models.base_model import BaseModel, Cost, Export, Phase
 from models.flow_teachers import FilesTeacher, make_teacher
-from models.gan_losses import feature_matching, masked_l1, mean_difference, verdict_loss
+from models.gan_losses import even_weights, feature_matching, masked_l1, mean_difference, verdict_loss
 from models.parallel import frozen_statistics
 from models.perceptual import perceptual_loss, pretrained_vgg
 from models.vid2vid_cost import FrameCost, frame_cost, training_cost
 from models.vid2vid_first_frame import (
+    PARTS,
     TABLE,
     ImageMaker,
     features_of_parts,
@@ -29,7 +30,7 @@ from models.vid2vid_first_frame import (
     write_features,
 )
 from models.vid2vid_generation import ClipState, FrameGenerators, Load, loads
-from models.vid2vid_layers import even_weights, exported_layer
+from models.vid2vid_layers import exported_layer, kinds_of_layer
 from models.vid2vid_maps import check_clip, encoded, face_box, pyramid
 from models.vid2vid_networks import FLOW_SCALE
 from models.vid2vid_options import PRESETS, add_options, check_options
@@ -219,17 +220,18 @@ class Vid2VidModel(BaseModel):
             the losses of a load, and what was generated before the step.
         """
         maps, real = self.clip(batch)
+        kinds = self.kinds_of_pixels(batch, real)
         clip = ClipState(FrameHistory(self.opt.n_frames_D, self.opt.n_scales_temporal, self.opt.sparse_D))
         clip.carried = self.given_first_frames(real, maps)
         frames = distributed.smallest(maps.shape[1])
         for start, stop in loads(frames, self.opt.n_frames_G, self.growth.frames_per_load):
-            yield self.train_load(maps[:, start:stop], real[:, start:stop], clip)
+            yield self.train_load(maps[:, start:stop], real[:, start:stop], kinds[:, start:stop], clip)
 
     def train_images(self, batch: dict) -> dict[str, Tensor]:
         """Train what makes first frames on the frames of clips, as many at a time as a load has."""
         maps, real = self.clip(batch)
         maps, losses = image_maps(self.opt, maps), {}
-        parts = batch["inst"].to(real) if self.opt.label_feat else None
+        parts, kinds = batch["inst"].to(real) if self.opt.label_feat else None, self.kinds_of_pixels(batch, real)
         frames = distributed.smallest(maps.shape[1])
         for start in range(0, frames, self.growth.frames_per_load):
             few = slice(start, min(start + self.growth.frames_per_load, frames))
@@ -240,7 +242,7 @@ class Vid2VidModel(BaseModel):
             gan, features, of_real, of_made = self.judged(
                 "D_single", *(torch.cat([of_maps, images], 1) for images in (target, made)))
             losses = {"G_GAN": gan, "G_GAN_Feat": features, "G_VGG": self.perceptual(target, made), "D_real": of_real,
-                      "D_fake": of_made} | self.pixel_loss(target, made)
+                      "D_fake": of_made} | self.pixel_loss(kinds[:, few].flatten(0, 1), target, made)
             self.gradient_step(total([loss for name, loss in losses.items() if name[0] == "G"]), "G_single",
                                keep_graph=True)
             self.gradient_step((of_real + of_made) / 2, "D_single")
@@ -279,12 +281,14 @@ class Vid2VidModel(BaseModel):
         first = nothing if self.opt.no_first_img else real[:, :n]
         return pyramid(first, self.opt.n_scales_spatial)
 
-    def train_load(self, maps: Tensor, real: Tensor, clip: "ClipState") -> tuple[dict[str, Tensor], Load]:
+    def train_load(self, maps: Tensor, real: Tensor, kinds: Tensor,
+                   clip: "ClipState") -> tuple[dict[str, Tensor], Load]:
         """Generate a load and take a step of every optimiser.
 
         Args:
             maps: encoded [B, T + tG - 1, C, H, W].
             real: the same frames.
+            kinds: of pixels, of the same frames, see `kinds_of_pixels`.
             clip: what is carried from load to load.
         """
         n, first = self.opt.n_frames_G, clip.history.count
@@ -299,7 +303,7 @@ class Vid2VidModel(BaseModel):
 
         losses = {"G_VGG": self.perceptual(target.flatten(0, 1), *(kind.flatten(0, 1) for kind in load.kinds),
                                            counted=load.counted)}
-        losses |= self.pixel_loss(target, *load.kinds, counted=load.counted)
+        losses |= self.pixel_loss(kinds[:, n - 1:], target, *load.kinds, counted=load.counted)
         losses |= self.image_losses(maps[:, n - 1:], target, load)
         losses |= self.flow_losses(load, target, before, made_before, flow_ref, sure)
         losses |= self.face_losses(maps[:, n - 1:], target, load)
@@ -327,14 +331,23 @@ class Vid2VidModel(BaseModel):
             return counted * self.opt.lambda_feat * perceptual_loss(
                 self.vgg, target[:, :COLOURS], *(images[:, :COLOURS] for images in made))
 
-    def pixel_loss(self, target: Tensor, *made: Tensor, counted: int = 1) -> dict[str, Tensor]:
-        """The mean absolute difference from real frames (Isola et al. 2017, equation 3), as `perceptual` counts it; of
-        layers, person, shadow and what is empty count alike."""
+    def pixel_loss(self, kinds: Tensor, target: Tensor, *made: Tensor, counted: int = 1) -> dict[str, Tensor]:
+        """The mean absolute difference from real frames (Isola et al. 2017, equation 3), as `perceptual` counts it; all
+        kinds of pixels count alike."""
         if self.opt.lambda_L1 == 0:
             return {}
-        weight = even_weights(target) if self.opt.output_nc == LAYER else 1
+        weight = even_weights(kinds)
         return {"G_L1": counted * self.opt.lambda_L1 * total([
             mean_difference(weight * images.float(), weight * target) for images in made])}
+
+    def kinds_of_pixels(self, batch: dict, real: Tensor) -> Tensor:
+        """What the pixels of frames show, bool [B, T, kinds, H, W]: a part of a face; in a layer a person, her shadow
+        or nothing; else all are of one kind."""
+        if self.opt.output_nc == LAYER:
+            return kinds_of_layer(real)
+        if self.opt.dataset_mode == "face":
+            return batch["inst"].to(real.device) == torch.arange(PARTS, device=real.device)[:, None, None]
+        return torch.ones_like(real[:, :, :1], dtype=torch.bool)
 
     def judged(self, name: str, real: Tensor, *made: Tensor) -> list[Tensor]:
         """What a discriminator says of real things and of things that were made.

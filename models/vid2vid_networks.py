@@ -1,9 +1,7 @@
-"""Network modules of video-to-video synthesis (Wang et al., NeurIPS 2018), and nothing else: no losses, no options.
+"""Generators of frames and discriminators (Wang et al., NeurIPS 2018), and nothing else: no losses, no options.
 
 Names and order of weights are those of the published checkpoints. Images, warped images and tanh outputs are in
-[-1, 1]; a flow is in pixels, from the current frame to the one before (`vision/geometry/warp.py`). Every convolution
-has a bias, also in front of a normalisation. The published program normalises with the statistics of what it sees,
-always, at test time too.
+[-1, 1]; a flow is in pixels, from the current frame to the one before (`vision/geometry/warp.py`).
 """
 
 from typing import NamedTuple
@@ -12,122 +10,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.vid2vid_blocks import (
+    MapConv2d,
+    ReflectionPad,
+    blocks,
+    conv,
+    down,
+    downs,
+    first,
+    halved,
+    norm,
+    ups,
+    wide,
+    without_empty,
+)
 from vision.geometry.warp import warp
 
 FLOW_SCALE = 20.0
 """The coarsest generator's flow is its last convolution times this; each finer one's twice as much."""
-MOST_CHANNELS_SINGLE = 1024
-
-
-def norm(kind: str, channels: int) -> nn.Module:
-    """Normalisation `batch`, or `instance` (no parameters, but running statistics, which published files hold)."""
-    if kind == "instance":
-        return nn.InstanceNorm2d(channels, affine=False, track_running_stats=True)
-    return nn.BatchNorm2d(channels)
-
-
-def initialise(network: nn.Module) -> nn.Module:
-    """Draw first weights as published: N(0, 0.02) in convolutions, N(1, 0.02) in batch normalisations."""
-    for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.02)
-            nn.init.zeros_(module.bias)
-    return network
-
-
-def halved(x: Tensor) -> Tensor:
-    """[B, C, H, W] at half the size: means of 3x3 pixels, at the border of those that are there."""
-    return F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
-
-
-class ReflectionPad(nn.ReflectionPad2d):
-    """Pads in the precision of what it gets; autocast would do it in 32 bits."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] with as many rows and columns more on each side."""
-        if x.dtype not in (torch.bfloat16, torch.float16):
-            return super().forward(x)
-        with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x)
-
-
-def without_empty(x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """What is left of [B, C, H, W] without channels that are 0 everywhere, and their places; None: all stay.
-
-    In label maps these are most: those of labels that are not there. On a GPU all stay: it would have to be waited for.
-    """
-    if x.device.type != "cpu":
-        return x, None
-    of_channels = x.detach().flatten(2)
-    places = (of_channels.amax((0, 2)).ne(0) | of_channels.amin((0, 2)).ne(0)).nonzero()[:, 0]
-    return (x.index_select(1, places), places) if 0 < len(places) < x.shape[1] else (x, None)
-
-
-class MapConv2d(nn.Conv2d):
-    """A convolution that leaves out empty channels of its input."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] as any convolution."""
-        return self.of_some(*without_empty(x))
-
-    def of_some(self, x: Tensor, places: Tensor | None) -> Tensor:
-        """The same of what `without_empty` gives."""
-        if places is None:
-            return super().forward(x)
-        x = x.contiguous(memory_format=torch.channels_last)
-        return self._conv_forward(x, self.weight.index_select(1, places), self.bias)
-
-
-def _wide(in_channels: int, out_channels: int) -> list[nn.Module]:
-    return [ReflectionPad(3), nn.Conv2d(in_channels, out_channels, 7)]
-
-
-def _first(in_channels: int, out_channels: int, kind: str) -> list[nn.Module]:
-    return [nn.Identity(), MapConv2d(in_channels, out_channels, 7, padding=3, padding_mode="reflect"),
-            norm(kind, out_channels), nn.ReLU(True)]
-
-
-def _down(in_channels: int, out_channels: int, kind: str) -> list[nn.Module]:
-    return [nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1), norm(kind, out_channels), nn.ReLU(True)]
-
-
-def _up(in_channels: int, out_channels: int, kind: str) -> list[nn.Module]:
-    return [nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1),
-            norm(kind, out_channels), nn.ReLU(True)]
-
-
-def _conv(in_channels: int, out_channels: int, kind: str) -> nn.Sequential:
-    return nn.Sequential(ReflectionPad(1), nn.Conv2d(in_channels, out_channels, 3), norm(kind, out_channels),
-                         nn.ReLU(True))
-
-
-def _downs(channels: int, n: int, kind: str, most: int = 10**9) -> list[nn.Module]:
-    return [m for i in range(n) for m in _down(min(most, channels * 2**i), min(most, channels * 2**(i + 1)), kind)]
-
-
-def _ups(channels: int, n: int, kind: str, most: int = 10**9) -> list[nn.Module]:
-    return [m for i in reversed(range(n))
-            for m in _up(min(most, channels * 2**(i + 1)), min(most, channels * 2**i), kind)]
-
-
-class ResnetBlock(nn.Module):
-    """x plus two 3x3 convolutions of it."""
-
-    def __init__(self, channels, kind):
-        super().__init__()
-        self.conv_block = nn.Sequential(
-            ReflectionPad(1), nn.Conv2d(channels, channels, 3), norm(kind, channels), nn.ReLU(True),
-            ReflectionPad(1), nn.Conv2d(channels, channels, 3), norm(kind, channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] to the same shape."""
-        return x + self.conv_block(x)
-
-
-def _blocks(channels: int, n: int, kind: str) -> list[nn.Module]:
-    return [ResnetBlock(channels, kind) for _ in range(n)]
 
 
 class Frame(NamedTuple):
@@ -214,25 +114,25 @@ class CoarseGenerator(_Generator):
         top = ngf * 2**n_downsample
         if fg:
             ngf_fg = ngf // 2 if n_downsample > 2 else ngf
-            self.indv_down = nn.Sequential(*_first(maps_nc, ngf_fg, kind), *_downs(ngf_fg, n_downsample, kind))
-            self.indv_res = nn.Sequential(*_blocks(ngf_fg * 2**n_downsample, n_blocks, kind))
-            self.indv_up = nn.Sequential(*_ups(ngf_fg, n_downsample, kind))
-            self.indv_final = nn.Sequential(*_wide(ngf_fg, image_nc), nn.Tanh())
+            self.indv_down = nn.Sequential(*first(maps_nc, ngf_fg, kind), *downs(ngf_fg, n_downsample, kind))
+            self.indv_res = nn.Sequential(*blocks(ngf_fg * 2**n_downsample, n_blocks, kind))
+            self.indv_up = nn.Sequential(*ups(ngf_fg, n_downsample, kind))
+            self.indv_final = nn.Sequential(*wide(ngf_fg, image_nc), nn.Tanh())
 
         def encoder(channels):
-            return nn.Sequential(*_first(channels, ngf, kind), *_downs(ngf, n_downsample, kind),
-                                 *_blocks(top, n_blocks - n_blocks // 2, kind))
+            return nn.Sequential(*first(channels, ngf, kind), *downs(ngf, n_downsample, kind),
+                                 *blocks(top, n_blocks - n_blocks // 2, kind))
 
         self.model_down_seg = encoder(maps_nc)
         self.model_down_img = encoder(previous_nc)
-        self.model_res_img = nn.Sequential(*_blocks(top, n_blocks // 2, kind))
-        self.model_up_img = nn.Sequential(*_ups(ngf, n_downsample, kind))
-        self.model_final_img = nn.Sequential(*_wide(ngf, image_nc), nn.Tanh())
+        self.model_res_img = nn.Sequential(*blocks(top, n_blocks // 2, kind))
+        self.model_up_img = nn.Sequential(*ups(ngf, n_downsample, kind))
+        self.model_final_img = nn.Sequential(*wide(ngf, image_nc), nn.Tanh())
         if flow:
-            self.model_res_flow = nn.Sequential(*_blocks(top, n_blocks // 2, kind))
-            self.model_up_flow = nn.Sequential(*_ups(ngf, n_downsample, kind))
-            self.model_final_flow = nn.Sequential(*_wide(ngf, 2))
-            self.model_final_w = nn.Sequential(*_wide(ngf, 1), nn.Sigmoid())
+            self.model_res_flow = nn.Sequential(*blocks(top, n_blocks // 2, kind))
+            self.model_up_flow = nn.Sequential(*ups(ngf, n_downsample, kind))
+            self.model_final_flow = nn.Sequential(*wide(ngf, 2))
+            self.model_final_w = nn.Sequential(*wide(ngf, 1), nn.Sigmoid())
 
     def forward(self, maps: Tensor, previous: Tensor, mask: Tensor | None = None, coarser: Frame | None = None,
                 use_raw_only: bool = False) -> Frame:
@@ -272,20 +172,20 @@ class UNetGenerator(_Generator):
         widths = [ngf * 2**i for i in range(n_downsample + 1)]
         self.first = nn.Sequential(MapConv2d(maps_nc + previous_nc, ngf, 3, padding=1, padding_mode="reflect"),
                                    norm(kind, ngf), nn.ReLU(True))
-        self.down = nn.ModuleList([nn.Sequential(*_down(*pair, kind)) for pair in zip(widths, widths[1:])])
-        self.blocks = nn.Sequential(*_blocks(widths[-1], n_blocks, kind))
-        self.up = nn.ModuleList([_conv(coarse + fine, fine, kind) for fine, coarse in zip(widths, widths[1:])])
-        self.model_final_img = nn.Sequential(*_wide(ngf, image_nc), nn.Tanh())
+        self.down = nn.ModuleList([nn.Sequential(*down(*pair, kind)) for pair in zip(widths, widths[1:])])
+        self.blocks = nn.Sequential(*blocks(widths[-1], n_blocks, kind))
+        self.up = nn.ModuleList([conv(coarse + fine, fine, kind) for fine, coarse in zip(widths, widths[1:])])
+        self.model_final_img = nn.Sequential(*wide(ngf, image_nc), nn.Tanh())
         if flow:
-            self.model_final_flow = nn.Sequential(*_wide(ngf, 2))
-            self.model_final_w = nn.Sequential(*_wide(ngf, 1), nn.Sigmoid())
+            self.model_final_flow = nn.Sequential(*wide(ngf, 2))
+            self.model_final_w = nn.Sequential(*wide(ngf, 1), nn.Sigmoid())
 
     def forward(self, maps: Tensor, previous: Tensor, mask: Tensor | None = None, coarser: Frame | None = None,
                 use_raw_only: bool = False) -> Frame:
         """Make a frame; as for `CoarseGenerator`."""
         levels = [self.first(torch.cat([maps, previous], 1))]
-        for down in self.down:
-            levels.append(down(levels[-1]))
+        for halve in self.down:
+            levels.append(halve(levels[-1]))
         x = self.blocks(levels.pop())
         for up, skipped in zip(reversed(self.up), reversed(levels)):
             x = up(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skipped], 1))
@@ -315,24 +215,24 @@ class FineGenerator(_Generator):
         ngf = ngf // 2**scale
 
         def encoder(channels, width):
-            return nn.Sequential(*_first(channels, width, kind), *_downs(width, 1, kind))
+            return nn.Sequential(*first(channels, width, kind), *downs(width, 1, kind))
 
         def decoder(width):
-            return nn.Sequential(*_blocks(2 * width, n_blocks, kind), *_ups(width, 1, kind))
+            return nn.Sequential(*blocks(2 * width, n_blocks, kind), *ups(width, 1, kind))
 
         if fg:
             ngf_fg = ngf // 2 if narrow_fg else ngf
             self.indv_down = encoder(maps_nc, ngf_fg)
             self.indv_up = decoder(ngf_fg)
-            self.indv_final = nn.Sequential(*_wide(ngf_fg, image_nc), nn.Tanh())
+            self.indv_final = nn.Sequential(*wide(ngf_fg, image_nc), nn.Tanh())
         self.model_down_seg = encoder(maps_nc, ngf)
         self.model_down_img = encoder(previous_nc, ngf)
         self.model_up_img = decoder(ngf)
-        self.model_final_img = nn.Sequential(*_wide(ngf, image_nc), nn.Tanh())
+        self.model_final_img = nn.Sequential(*wide(ngf, image_nc), nn.Tanh())
         if flow:
             self.model_up_flow = decoder(ngf)
-            self.model_final_flow = nn.Sequential(*_wide(ngf, 2))
-            self.model_final_w = nn.Sequential(*_wide(ngf, 1), nn.Sigmoid())
+            self.model_final_flow = nn.Sequential(*wide(ngf, 2))
+            self.model_final_w = nn.Sequential(*wide(ngf, 1), nn.Sigmoid())
 
     def forward(self, maps: Tensor, previous: Tensor, mask: Tensor | None = None, coarser: Frame | None = None,
                 use_raw_only: bool = False) -> Frame:
@@ -396,136 +296,3 @@ class MultiScaleDiscriminator(nn.Module):
             if i:
                 x = halved(x)
         return made
-
-
-# Generators of single images (pix2pixHD), which make the first frame of a video.
-
-
-def _global_layers(in_channels, ngf, n_downsample, n_blocks, kind) -> list[nn.Module]:
-    most = MOST_CHANNELS_SINGLE
-    return [*_first(in_channels, ngf, kind), *_downs(ngf, n_downsample, kind, most),
-            *_blocks(min(most, ngf * 2**n_downsample), n_blocks, kind), *_ups(ngf, n_downsample, kind, most)]
-
-
-class GlobalGenerator(nn.Module):
-    """A generator of single images (`global`)."""
-
-    def __init__(self, in_channels, ngf=64, n_downsample=3, n_blocks=9, kind="instance", image_nc=3):
-        super().__init__()
-        self.model = nn.Sequential(*_global_layers(in_channels, ngf, n_downsample, n_blocks, kind),
-                                   *_wide(ngf, image_nc), nn.Tanh())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, in_channels, H, W] to [B, image_nc, H, W] in [-1, 1]."""
-        return self.model(x)
-
-
-class LocalEnhancer(nn.Module):
-    """A global generator at a low resolution, and enhancers that double it (`local`)."""
-
-    def __init__(self, in_channels, ngf=32, n_downsample=3, n_blocks=9, n_enhancers=1, n_blocks_local=3,
-                 kind="instance", image_nc=3):
-        super().__init__()
-        self.n_enhancers = n_enhancers
-        self.model = nn.Sequential(*_global_layers(in_channels, ngf * 2**n_enhancers, n_downsample, n_blocks, kind))
-        for n in range(1, n_enhancers + 1):
-            width = ngf * 2**(n_enhancers - n)
-            self.add_module(f"model{n}_1", nn.Sequential(*_first(in_channels, width, kind), *_downs(width, 1, kind)))
-            last = [*_wide(ngf, image_nc), nn.Tanh()] if n == n_enhancers else []
-            self.add_module(f"model{n}_2", nn.Sequential(*_blocks(2 * width, n_blocks_local, kind),
-                                                         *_ups(width, 1, kind), *last))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, in_channels, H, W] to [B, image_nc, H, W] in [-1, 1]."""
-        inputs = [x]
-        for _ in range(self.n_enhancers):
-            inputs.append(halved(inputs[-1]))
-        made = self.model(inputs.pop())
-        for n in range(1, self.n_enhancers + 1):
-            made = getattr(self, f"model{n}_2")(getattr(self, f"model{n}_1")(inputs.pop()) + made)
-        return made
-
-
-class GlobalGeneratorWithFeatures(nn.Module):
-    """A generator of single images that sees a feature map at both ends (`global_with_features`)."""
-
-    def __init__(self, in_channels, features_nc, ngf=64, n_downsample=3, n_blocks=9, kind="instance"):
-        super().__init__()
-        self.n_downsample = n_downsample
-        _add_generator_with_features(self, in_channels, features_nc, ngf, n_downsample, n_blocks, kind)
-        self.model_upsample_conv = nn.Sequential(*_wide(ngf + features_nc, 3), nn.Tanh())
-
-    def forward(self, x: Tensor, features: Tensor) -> Tensor:
-        """[B, in_channels, H, W] and [B, features_nc, H, W] to [B, 3, H, W] in [-1, 1]."""
-        return self.model_upsample_conv(torch.cat([_run_with_features(self, x, features), features], 1))
-
-
-class LocalEnhancerWithFeatures(nn.Module):
-    """`LocalEnhancer` that sees a feature map (`local_with_features`)."""
-
-    def __init__(self, in_channels, features_nc, ngf=32, n_downsample=3, n_blocks=9, n_enhancers=1, n_blocks_local=3,
-                 kind="instance"):
-        super().__init__()
-        self.n_enhancers, self.n_downsample = n_enhancers, n_downsample
-        _add_generator_with_features(self, in_channels, features_nc, ngf * 2**n_enhancers, n_downsample, n_blocks, kind)
-        for n in range(1, n_enhancers + 1):
-            width = ngf * 2**(n_enhancers - n)
-            self.add_module(f"model{n}_1", nn.Sequential(*_first(in_channels + features_nc, width, kind),
-                                                         *_downs(width, 1, kind)))
-            inside = 2 * width + features_nc
-            self.add_module(f"model{n}_2", nn.Sequential(*_blocks(inside, n_blocks_local, kind),
-                                                         *_up(inside, width, kind)))
-        self.model_final = nn.Sequential(*_wide(ngf + features_nc, 3), nn.Tanh())
-
-    def forward(self, x: Tensor, features: Tensor) -> Tensor:
-        """[B, in_channels, H, W] and [B, features_nc, H, W] to [B, 3, H, W] in [-1, 1]."""
-        inputs = [(x, features)]
-        for _ in range(self.n_enhancers):
-            inputs.append((halved(inputs[-1][0]), halved(inputs[-1][1])))
-        coarse_x, coarse_features = inputs.pop()
-        made = _run_with_features(self, coarse_x, coarse_features)
-        for n in range(1, self.n_enhancers + 1):
-            fine_x, fine_features = inputs.pop()
-            down = getattr(self, f"model{n}_1")(torch.cat([fine_x, fine_features], 1)) + made
-            made = getattr(self, f"model{n}_2")(torch.cat([down, coarse_features], 1))
-            coarse_features = fine_features
-        return self.model_final(torch.cat([made, features], 1))
-
-
-def _add_generator_with_features(to, in_channels, features_nc, ngf, n_downsample, n_blocks, kind) -> None:
-    most = MOST_CHANNELS_SINGLE
-    widths = [min(most, ngf * 2**i) for i in range(n_downsample + 1)]
-    to.model_downsample = nn.Sequential(*_first(in_channels + features_nc, ngf, kind),
-                                        *_downs(ngf, n_downsample, kind, most))
-    to.model_resnet = nn.Sequential(*_blocks(widths[-1] + features_nc, n_blocks, kind))
-    to.model_upsample = nn.Sequential(*_up(widths[-1] + 2 * features_nc, widths[-2], kind),
-                                      *_ups(ngf, n_downsample - 1, kind, most))
-
-
-def _run_with_features(net, x: Tensor, features: Tensor) -> Tensor:
-    small = features
-    for _ in range(net.n_downsample):
-        small = halved(small)
-    bottom = torch.cat([net.model_downsample(torch.cat([x, features], 1)), small], 1)
-    return net.model_upsample(torch.cat([net.model_resnet(bottom), small], 1))
-
-
-class Encoder(nn.Module):
-    """Features of an image, the same everywhere in a region (`encoder`)."""
-
-    def __init__(self, in_channels, out_channels, ngf=16, n_downsample=4, kind="instance"):
-        super().__init__()
-        self.model = nn.Sequential(*_first(in_channels, ngf, kind), *_downs(ngf, n_downsample, kind),
-                                   *_ups(ngf, n_downsample, kind), *_wide(ngf, out_channels), nn.Tanh())
-
-    def forward(self, x: Tensor, regions: Tensor) -> Tensor:
-        """[B, in_channels, H, W] and region numbers [B, 1, H, W] to [B, out_channels, H, W]: means over regions."""
-        return torch.stack([region_means(item, number) for item, number in zip(self.model(x), regions[:, 0])])
-
-
-def region_means(x: Tensor, regions: Tensor) -> Tensor:
-    """[C, H, W] with each pixel replaced by the mean of its region, the pixels of the same number in [H, W]."""
-    numbers, place = regions.reshape(-1).unique(return_inverse=True)
-    flat = x.reshape(len(x), -1)
-    sums = flat.new_zeros(len(x), len(numbers)).index_add_(1, place, flat)
-    return (sums / torch.bincount(place))[:, place].view_as(x)

@@ -162,7 +162,8 @@ def _add_losses(parser: OneLineParser) -> None:
         group.add_argument(f"--lambda_{name}", type=float_at_least(0), default=10.0, metavar="WEIGHT",
                            help=f"weight of {what}")
     group.add_argument("--lambda_L1", type=float_at_least(0), default=0.0, metavar="WEIGHT",
-                       help="weight of the difference from real frames, pixel by pixel (published: none)")
+                       help="weight of the difference from real frames, pixel by pixel; parts of a face count alike, "
+                            "and person and shadow in a layer (published: none)")
     group.add_argument("--flow_net", default="raft", choices=FLOW_NETS,
                        help="what teaches the flow: RAFT, FlowNet2, OpenCV's DIS, files, or nothing moves")
     group.add_argument("--flow_file", default=None, metavar="PATH",

@@ -6,17 +6,14 @@ from collections.abc import Callable
 from torch import nn
 
 from models.schedules import Progress, by_epoch
-from models.vid2vid_networks import (
-    CoarseGenerator,
+from models.vid2vid_blocks import initialise
+from models.vid2vid_networks import CoarseGenerator, FineGenerator, MultiScaleDiscriminator, UNetGenerator
+from models.vid2vid_single_networks import (
     Encoder,
-    FineGenerator,
     GlobalGenerator,
     GlobalGeneratorWithFeatures,
     LocalEnhancer,
     LocalEnhancerWithFeatures,
-    MultiScaleDiscriminator,
-    UNetGenerator,
-    initialise,
 )
 from util.errors import UserError
 

@@ -10,7 +10,7 @@ from data.loading import find_dataset, known_datasets
 from models import DEFAULT_MODEL, find_model, known_models
 from util import distributed
 from util.command_line import OneLineParser, auto_or, float_at_least, folder_name, int_at_least
-from util.devices import gpu_count
+from util.devices import bf16_pays, gpu_count
 from util.errors import UserError
 
 
@@ -58,7 +58,7 @@ class BaseOptions:
                            help="use only the first N items")
         group.add_argument("--amp", default="off", choices=("off", "bf16", "fp16"),
                            help="compute in bfloat16 or float16 where the model allows it, faster where the processor "
-                                "has it; off: in 32-bit floats")
+                                "has it (bf16 is off where it has not); off: in 32-bit floats")
         group.add_argument("--display_winsize", type=int_at_least(16), default=256, metavar="PX",
                            help="width of images in visdom and on pages")
         parser.also(which_epoch="epoch", batchSize="batch_size", nThreads="num_threads")
@@ -98,6 +98,9 @@ class BaseOptions:
             raise UserError("--dataroot: missing; give the folder of the data, such as datasets/sample")
         opt.is_train = self.is_train
         opt.gpu_ids = own_gpus(existing_gpus(opt.gpu_ids))
+        if opt.amp == "bf16" and not bf16_pays(opt.gpu_ids):
+            print("--amp: this processor has no instructions for bfloat16 and would be slower in it; off")
+            opt.amp = "off"
         opt.name = with_suffix(opt)
         self.deciding = parser.deciding
         self._defaults = {name: parser.get_default(name) for name in vars(opt)}

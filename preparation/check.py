@@ -1,14 +1,11 @@
-"""Check a dataroot whole: everything that is wrong or doubtful in it, at once, and what training on it will cost.
+"""Check a dataroot whole: everything that is wrong or doubtful in it, at once.
 
 Any dataroot is read: one that prepare.py made, one made for the published programs, and a folder in omnimatte's layout.
-Files are looked at as training would read them. Nothing is changed. What training costs only a model knows: who calls
-the check hands it the model's estimate.
+Files are looked at as training would read them. Nothing is changed.
 """
 
-import contextlib
 import shlex
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -19,7 +16,6 @@ from data.camera_check import said_of, wrong_convention
 from data.dataroot import Dataroot, list_images, read_homographies, unmatched_frames, wrong_sizes
 from data.masks import fits_form, mask_files, read_mask, read_matte, turned_remedy
 from data.tracked_poses import TrackedPose, people_layers, poses_of_frames
-from preparation.frames import nearest_width
 from preparation.pose_pixels import better_reading
 from preparation.steps import METADATA, Finding, is_as_made
 from util.errors import UserError
@@ -29,7 +25,7 @@ from vision.geometry.panorama import LARGEST_PANORAMA, area_in_frames
 from vision.people.iuv import decode_iuv
 from vision.people.tracking import likeness
 
-_LONG, _SHORT = 200, 10
+_SHORT = 10
 _MOST_LAYERS = 7
 _FEW_CHANGES = 4
 _OTHER_PICTURE = 12.0
@@ -37,23 +33,19 @@ _OTHER_PICTURE = 12.0
 _STILL = 0.9
 """Share of the frames in which a place is covered from which it counts as always covered."""
 
-Estimate = Callable[[tuple[int, int], int, int], str]
-"""From (width, height) of the low resolution, layers with the background, and frames to a line on what training costs.
-"""
 
-
-def check(root: Path, estimate: Estimate) -> list[Finding]:
+def check(root: Path) -> list[Finding]:
     """Everything that there is to say about a dataroot, the worst first."""
     findings: list[Finding] = []
     if not (root / "metadata.json").exists() and (root / "rgb").is_dir():
-        findings += omnimatte_layout(root, estimate)
+        findings += omnimatte_layout(root)
     else:
         try:
             dataroot = Dataroot.open(root)
         except UserError as error:
             findings += problems(error)
         else:
-            for part in (frames, poses, partial(layers, estimate=estimate), camera):
+            for part in (frames, poses, layers, camera):
                 try:
                     findings += part(dataroot)
                 except UserError as error:
@@ -67,22 +59,19 @@ def problems(error: UserError, severity: int = 3) -> Iterator[Finding]:
         yield Finding(severity, line.strip())
 
 
-def omnimatte_layout(root: Path, estimate: Estimate) -> Iterator[Finding]:
+def omnimatte_layout(root: Path) -> Iterator[Finding]:
     """rgb/, mask/ and homographies.txt, as omnimatte has them: what is wrong in these, and how to go on."""
     try:
         files = list_images(root / "rgb")
         height, width = read_image(next(iter(files.values())), "L").shape
         size = (width, height)
         yield from (Finding(3, text) for text in wrong_sizes(files.values(), size, "as the first frame has"))
-        layers = mask_files(root)
-        for number, of_layer in layers.items():
+        for number, of_layer in mask_files(root).items():
             folder = root / "mask" / f"{number:02d}"
             yield from (Finding(2, text.replace("rgb_256", "rgb")) for text in
                         unmatched_frames(folder, of_layer, list(files)))
         if (root / "homographies.txt").exists():
             yield from registration_findings(root, read_homographies(root / "homographies.txt"), files, size)
-        if layers:
-            yield Finding(0, estimate((nearest_width(size, 256), 256), len(layers) + 1, len(files)))
     except UserError as error:
         yield from problems(error)
     masks = ["--masks", str(root / "mask")] if (root / "mask").is_dir() else []
@@ -95,10 +84,7 @@ def omnimatte_layout(root: Path, estimate: Estimate) -> Iterator[Finding]:
 def frames(root: Dataroot) -> Iterator[Finding]:
     """The frames in both sizes."""
     count = len(root.frames)
-    if count > _LONG:
-        yield Finding(1, f"{root.path}: {count} frames; tested were up to {_LONG}, and time grows with each. "
-                         "Train on a part of the clip")
-    elif count < _SHORT:
+    if count < _SHORT:
         yield Finding(2 if count == 1 else 1, f"{root.path}: {count} frame{'s' * (count > 1)}; people must be seen to "
                                               "move. Take a longer part of the video")
     doubled = (2 * root.metadata.size[0], 2 * root.metadata.size[1])
@@ -178,13 +164,12 @@ def poses(root: Dataroot) -> Iterator[Finding]:
                          "swapped. Correct them on the page: prepare.py --serve")
 
 
-def layers(root: Dataroot, estimate: Estimate) -> Iterator[Finding]:
-    """UV maps, masks and order; then what training costs."""
+def layers(root: Dataroot) -> Iterator[Finding]:
+    """UV maps, masks and order."""
     try:
         numbers = root.layer_numbers()
     except UserError as error:
         yield from problems(error)
-        yield from cost_of_layers_to_come(root, estimate)
         return
     masks = mask_files(root.path)
     yield from mask_findings(root, numbers, masks)
@@ -206,15 +191,6 @@ def layers(root: Dataroot, estimate: Estimate) -> Iterator[Finding]:
     if len(numbers) > _MOST_LAYERS and not by_prepare:  # else the step that made them has said so
         yield Finding(1, f"{root.path / 'iuv'}: {len(numbers)} layers; tested were up to {_MOST_LAYERS}. "
                          "Join people in people_layers of metadata.json")
-    yield Finding(0, estimate(root.metadata.size, len(numbers) + 1, len(root.frames)))
-
-
-def cost_of_layers_to_come(root: Dataroot, estimate: Estimate) -> Iterator[Finding]:
-    """What training will cost with the layers that keypoints.json promises, if that can be read."""
-    path = root.path / "keypoints.json"
-    with contextlib.suppress(UserError):
-        count = len(people_layers(root.metadata, path, poses_of_frames(path, root.frames), mask_files(root.path)))
-        yield Finding(0, estimate(root.metadata.size, count + 1, len(root.frames)))
 
 
 def mask_findings(root: Dataroot, numbers: list[int], masks: dict) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from util.errors import UserError
 from vision.layers.depth_order import occlusion, orders_back_to_front
 from vision.people.coco import ANKLES
 from vision.people.drawn_body import draw_body
+from vision.people.iuv import atlas_tiles
 from vision.people.person_mask import bounding_box
 
 _STEADINESS_S = 0.25
@@ -39,7 +40,7 @@ def run(job: Job) -> Outcome:
     if not ids or ids[-1] > HIGHEST_PERSON:
         raise UserError(f"{job.root}: keypoints.json and mask/ have people {ids}; expected some, numbered 1 to "
                         f"{HIGHEST_PERSON}. Give other --poses, or --masks")
-    made: dict[str, Any] = {"n_textures": 24 * ids[-1] + 1}
+    made: dict[str, Any] = {"n_textures": atlas_tiles(ids[-1])}
     layers = [[person] for person in ids]
     if f"{METADATA}#people_layers" in job.kept:
         layers = values["people_layers"]

@@ -45,6 +45,7 @@ from util.command_line import OneLineParser  # noqa: E402
 from util.errors import UserError, reported_in_one_line  # noqa: E402
 from util.files import write_text, written_atomically  # noqa: E402
 from util.images import write_png  # noqa: E402
+from vision.people.iuv import atlas_tiles  # noqa: E402
 
 PROGRAMS = {"published": (), "fp32": (), "bf16": ("--amp", "bf16")}
 """What is compared: the published computation, and this program with options."""
@@ -282,7 +283,7 @@ def make_clip(folder: Path, frames: int, people: int, size: tuple[int, int]) -> 
             box[..., 1], box[..., 2], box[..., 3] = columns, (255 * (rows % 1))[:, None], 255 - person
             write_png(folder / f"iuv/{person:02d}/{i + 1:04d}.png", uv)
     write_text(folder / "metadata.json", f'{{"alphapose_input_size": [{width}, {height}], "size_LR": [{width}, '
-                                         f'{height}], "n_textures": {24 * people + 1}}}')
+                                         f'{height}], "n_textures": {atlas_tiles(people)}}}')
 
 
 def take(connection, task: Task, repeats: int, scale: Scale, gpu_ids: str, clip: Path) -> None:

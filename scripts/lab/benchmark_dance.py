@@ -6,14 +6,16 @@ Draws the sample dancer (datasets/make_vid2vid_sample.py dance), makes her datas
 frame by frame by a generator of single images (pix2pixHD), for the same time of the processor on one thread. What they
 make is measured on the end of her clip, which nobody has seen, and in the driver's dance against her true frames in
 it, together with two answers that need no network: the training frame of the nearest pose, and the mean of all.
-A method that is there already, in --data, is not learned again.
+A method that is there already, in --data, is not learned again. With --dataroot, a dataset of a real clip is taken, of
+which no more is known than the layer that was made of it without training.
 """
 
 import json
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -100,6 +102,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = OneLineParser(description="Measure how well a dancer is learned in a given time.")
     add = parser.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="folder for data and results (required)")
+    add("--dataroot", type=Path, metavar="DIR",
+        help="measure on the test part of this dataset (datasets/make_pose_dataset.py), not on the sample dancer")
     add("--minutes", type=float_at_least(0), default=10.0, metavar="N", help="of the processor, for each (default: 10)")
     add("--methods", nargs="*", default=list(METHODS), choices=list(METHODS), help="what is trained (default: all)")
     add("--height", type=int_at_least(64), default=160, metavar="PX", help="of frames (default: 160)")
@@ -108,13 +112,18 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     keep_freed_memory()
-    clips, dataroot = opt.data / "clips", opt.data / "her"
-    if not clips.exists():
-        make_sample("dance", clips, sequences=6, frames=40, height=opt.height, seed=opt.seed)
-    if not dataroot.exists():
-        make_pose_dataset.make_dataset(make_pose_dataset.parse([str(clips / "her"), "--dataroot", str(dataroot)]))
-    base = [*BASE, "--dataroot", str(dataroot)]
-    tests = {"her own dance": None, "the driver's dance": clips / "driver"}
+    tests: dict[str, Path | None] = {"her own dance": None}
+    truth_in: Callable[[DanceDataset], Truth] = partial(truth_of_dataset, opt.dataroot)
+    if opt.dataroot is None:
+        clips, opt.dataroot = opt.data / "clips", opt.data / "her"
+        truth_in = partial(truth_of, clips)
+        if not clips.exists():
+            make_sample("dance", clips, sequences=6, frames=40, height=opt.height, seed=opt.seed)
+        if not opt.dataroot.exists():
+            make_pose_dataset.make_dataset(
+                make_pose_dataset.parse([str(clips / "her"), "--dataroot", str(opt.dataroot)]))
+        tests["the driver's dance"] = clips / "driver"
+    base = [*BASE, "--dataroot", str(opt.dataroot)]
     for name in opt.methods:
         folders = [opt.data / "made" / f"{name.replace(' ', '_')}_{opt.minutes * share:g}" for share in SHARES]
         if folders[-1].exists():
@@ -126,7 +135,7 @@ def main(argv: list[str] | None = None) -> None:
                 folder.mkdir(parents=True, exist_ok=True)
                 np.savez_compressed(folder / f"{test}.npz", layers=(255 * layers).round().astype(np.uint8),
                                     frames=frames)
-    report(opt, resolved(TrainOptions().parse([*base, "--preset", "fast"])), tests)
+    report(opt, resolved(TrainOptions().parse([*base, "--preset", "fast"])), tests, truth_in)
 
 
 def trained(opt: Namespace, seconds: float) -> Iterator[tuple[Vid2VidModel, int]]:
@@ -203,6 +212,28 @@ def stems(data: BaseDataset) -> list[str]:
     return [Path(data.item(index, None, 1)["image_path"]).stem for index in range(len(data))]
 
 
+def truth_of_dataset(dataroot: Path, data: DanceDataset) -> Truth:
+    """Of a real clip: her layer as it was made without training, over the plate."""
+    sequence = data.sequences[0]
+    plate = unit_range(read_image(dataroot / "plate.png", "RGB"))
+    layers, masks = [], []
+    for name in stems(data):
+        layers.append(layer_of(dataroot / "test_layer" / sequence.name / f"{name}.png"))
+        masks.append(read_image(dataroot / "test_mask" / sequence.name / f"{name}.png", "L") > 127)
+    layers = np.stack(layers)
+    return Truth(layers[..., :3] + (1 - layers[..., 3:]) * plate, layers, np.stack(masks), plate, asked_for(data))
+
+
+def asked_for(data: DanceDataset) -> np.ndarray:
+    """The skeletons of the frames that are made, [T, 17, 3]."""
+    return np.stack([person.coco for person in data.people(data.sequences[0])])[-len(data):]
+
+
+def layer_of(path: Path) -> np.ndarray:
+    """A layer's file, premultiplied, float32 [H, W, 4] in [0, 1]."""
+    return ((premultiplied(read_image(path, "RGBA")) + 1) / 2).permute(1, 2, 0).numpy()
+
+
 def truth_of(clips: Path, data: DanceDataset) -> Truth:
     """Her true frames. In the driver's dance she stands where the fitted poses are, which no motion says."""
     names = stems(data)
@@ -210,14 +241,12 @@ def truth_of(clips: Path, data: DanceDataset) -> Truth:
     people = dict(zip((f"{k + 1:04d}" for k in range(len(list((clip / "rgb_256").iterdir())))),
                       poses_of_person(clip, 1)))
     poses = np.stack([people[name].coco for name in names])
-    meant = np.stack([person.coco for person in data.people(data.sequences[0])])[-len(names):]
+    meant = asked_for(data)
     shift = np.round(np.median((meant - poses)[..., :2], axis=(0, 1))) if data.opt.driver else np.zeros(2)
     plate = unit_range(read_image(clip / "bg.png", "RGB"))
     layers, masks = [], []
     for name in names:
-        layer = unit_range(read_image(clip / "layer_01" / f"{name}.png", "RGBA"))
-        layer[..., :3] *= layer[..., 3:]
-        layers.append(moved(layer, shift))
+        layers.append(moved(layer_of(clip / "layer_01" / f"{name}.png"), shift))
         masks.append(moved(read_image(clip / "mask/01" / f"{name}.png", "L"), shift) > 127)
     layers = np.stack(layers)
     poses[..., :2] += shift
@@ -236,9 +265,9 @@ def without_network(dataroot: Path, data: DanceDataset) -> dict[str, np.ndarray]
     known, layers = [], []
     for sequence in training.sequences:
         known += [person.coco[:, :2] for person in training.people(sequence)]
-        layers += [((premultiplied(read_image(dataroot / "train_layer" / sequence.name / f"{stem}.png", "RGBA")) + 1)
-                    / 2).permute(1, 2, 0).numpy() for stem in map(stem_of, sequence.files["openpose"])]
-    meant = [person.coco[:, :2] for person in data.people(data.sequences[0])][-len(data):]
+        layers += [layer_of(dataroot / "train_layer" / sequence.name / f"{stem}.png")
+                   for stem in map(stem_of, sequence.files["openpose"])]
+    meant = asked_for(data)[..., :2]
     nearest = [int(np.linalg.norm(np.stack(known) - pose, axis=2).mean(1).argmin()) for pose in meant]
     return {"nearest pose": np.stack([layers[k] for k in nearest]),
             "mean frame": np.repeat(np.mean(layers, axis=0)[None], len(meant), axis=0)}
@@ -284,20 +313,21 @@ def around(people: np.ndarray) -> np.ndarray:
     return (away > 1.5) & (away <= AROUND)
 
 
-def report(opt: Namespace, run: Namespace, tests: dict[str, Path | None]) -> None:
+def report(opt: Namespace, run: Namespace, tests: dict[str, Path | None],
+           truth_in: Callable[[DanceDataset], Truth]) -> None:
     """Measure all that is there, print it, and write figures.json and a picture of each test."""
-    estimate, plate = near_a_skeleton(), unit_range(read_image(opt.data / "her/plate.png", "RGB"))
+    estimate, plate = near_a_skeleton(), unit_range(read_image(opt.dataroot / "plate.png", "RGB"))
     results = {}
     for test, driver in tests.items():
         data = test_data(run, driver)
-        truth = truth_of(opt.data / "clips", data)
-        meant = np.stack([person.coco for person in data.people(data.sequences[0])])[-len(data):]
+        truth = truth_in(data)
+        meant = asked_for(data)
         answers = {"truth": truth.layers}
         for path in sorted((opt.data / "made").glob(f"*/{test}.npz")):
             layers = np.load(path)["layers"].astype(np.float32) / 255
             layers[..., :3] *= layers[..., 3:]
             answers[path.parent.name] = layers
-        answers |= without_network(opt.data / "her", data)
+        answers |= without_network(opt.dataroot, data)
         rows = []
         for name, layers in answers.items():
             own = truth.poses if name == "truth" else meant

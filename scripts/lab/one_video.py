@@ -29,8 +29,9 @@ from util.files import write_text  # noqa: E402
 from util.images import write_png  # noqa: E402
 from vision.geometry.ground_shadow import Camera, GroundLight, cast_shadow  # noqa: E402
 from vision.geometry.raster import projected  # noqa: E402
-from vision.people.body_fitting import COCO_JOINTS  # noqa: E402
 from vision.people.coco import JOINTS  # noqa: E402
+from vision.people.iuv import atlas_tiles  # noqa: E402
+from vision.people.jointed_body import COCO_JOINTS  # noqa: E402
 
 WALL = 4.0
 """Metres from the person to the wall."""
@@ -108,7 +109,7 @@ def make_clip(folder: Path, frames: int, size: int, noise: float = 2.0, seed: in
         joints.append(pose.in_world(pose.joints))
     write_text(folder / "keypoints.json", json.dumps(keypoints))
     write_text(folder / "metadata.json", json.dumps({
-        "alphapose_input_size": [size, size], "size_LR": [size, size], "n_textures": 25,
+        "alphapose_input_size": [size, size], "size_LR": [size, size], "n_textures": atlas_tiles(1),
         "frame_rate": f"{max(1, round(frames / SECONDS))}/1"}))
     np.savez(folder / "truth.npz", sway=sway, joints=np.stack(joints), intrinsics=intrinsics, camera_to_world=place)
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from models.base_model import Phase
 from models.gan_losses import feature_matching, verdict_loss
+from models.vid2vid_blocks import MapConv2d
 from models.vid2vid_generation import Load
 from models.vid2vid_model import Vid2VidModel
-from models.vid2vid_networks import Frame, MapConv2d
+from models.vid2vid_networks import Frame
 from vision.geometry.warp import warp
 
 

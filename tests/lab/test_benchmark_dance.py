@@ -32,6 +32,11 @@ def test_methods_and_answers_without_a_network_are_measured_alike(tmp_path, monk
         assert of_test["fast_0.005"]["psnr"] < of_test["nearest pose"]["psnr"]  # it has hardly learned anything
     made, later = (np.load(f"made/fast_{minutes}/her own dance.npz") for minutes in (0.005, 0.015))
     assert made["layers"].shape == (3, 96, 160, 4) and 0 < made["frames"] <= later["frames"]
+    benchmark_dance.main(["--data", "real", "--dataroot", "her", *words[2:4], "--methods", "fast", *SMALL])
+    real = json.loads((tmp_path / "real/figures.json").read_text())["her own dance"]  # of a clip of no known truth
+    assert set(real) == {"truth", "fast_0.005", "fast_0.015", "nearest pose", "mean frame"}
+    assert real["truth"]["psnr"] > 60 and real["truth"]["pose"] == pytest.approx(
+        figures["her own dance"]["truth"]["pose"], rel=0.5)
     monkeypatch.setattr(benchmark_dance, "trained", None)
     benchmark_dance.main(words)  # what is there is not learned again
     torch.set_num_threads(threads)

@@ -257,6 +257,13 @@ def test_what_lies_deep_under_the_skin_need_not_be_sampled():
     assert (quick["missed"] - exact["missed"]).abs().mean() < 0.01
 
 
+def test_where_pieces_of_rays_are_long_the_skin_at_their_front_is_seen(monkeypatch):
+    monkeypatch.setattr("models.neural_actor_rendering.PIECES", 4)
+    seen, scene, rays = seen_by_a_fast_actor("--fixed_num_samples", "48", "--nearest_surface", "exact")
+    hit = mesh_hits(*rays, scene.vertices, scene.body.faces)[0] >= 0
+    assert seen["missed"][hit].mean() < 0.005
+
+
 @pytest.mark.parametrize("arguments, budget", [((), 600), (("--max_update", "20"), None), (("--n_epochs", "2"), None),
                                                (("--budget", "3s"), 3)])
 def test_the_fast_preset_has_a_budget_unless_its_length_is_given(arguments, budget):

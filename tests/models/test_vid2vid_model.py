@@ -13,9 +13,9 @@ from models.vid2vid_first_frame import FaceFirstFrame, ImageFirstFrame, read_fea
 from models.vid2vid_generation import ClipState, Load
 from models.vid2vid_maps import face_box
 from models.vid2vid_model import Vid2VidModel
-from models.vid2vid_networks import Encoder, GlobalGenerator, GlobalGeneratorWithFeatures
 from models.vid2vid_pictures import map_picture, pictures, written_map
 from models.vid2vid_setup import learning_rate
+from models.vid2vid_single_networks import Encoder, GlobalGenerator, GlobalGeneratorWithFeatures
 from models.vid2vid_temporal import FrameHistory, Growth
 from scripts.lab.published_vid2vid import PublishedVid2Vid
 from tests.vid2vid_case import difference, parsed

@@ -14,16 +14,16 @@ from models.flow_teachers import FlowTeacher, confidence, make_teacher
 from models.flownet2 import FlowNet2, correlation
 from models.gan_losses import feature_matching, masked_l1, mean_difference, verdict_loss
 from models.perceptual import VggFeatures, perceptual_loss
+from models.vid2vid_blocks import MapConv2d
 from models.vid2vid_maps import encoded, face_box, foreground, instance_edges, pyramid
 from models.vid2vid_model import make_discriminators, make_generators
-from models.vid2vid_networks import (
+from models.vid2vid_networks import MultiScaleDiscriminator
+from models.vid2vid_single_networks import (
     Encoder,
     GlobalGenerator,
     GlobalGeneratorWithFeatures,
     LocalEnhancer,
     LocalEnhancerWithFeatures,
-    MapConv2d,
-    MultiScaleDiscriminator,
 )
 from tests.vid2vid_case import difference, parsed
 from util.errors import UserError

@@ -17,11 +17,12 @@ import test as test_program
 import train
 from data.loading import create_dataset, resolved
 from models.base_model import Phase
+from models.gan_losses import even_weights
 from models.schedules import Progress
 from models.vid2vid_cost import frame_cost
 from models.vid2vid_first_frame import features_of_parts, read_features
 from models.vid2vid_generation import loads
-from models.vid2vid_layers import even_weights
+from models.vid2vid_layers import kinds_of_layer
 from models.vid2vid_model import SINGLE, Vid2VidModel
 from models.vid2vid_setup import frame_gpus, learning_rate, make_single_generator, make_single_networks
 from models.vid2vid_temporal import Growth
@@ -372,12 +373,24 @@ def test_without_discriminators_pixels_and_flicker_alone_are_learned_from():
 def test_of_layers_person_shadow_and_what_is_empty_count_alike():
     layers = torch.full((2, 3, 4, 20, 20), -1.0)  # two clips of three frames
     layers[..., 3, :4, :10], layers[..., 3, 10, :] = 1, 0  # a tenth person, a twentieth shadow
-    weights = even_weights(layers)
+    weights = even_weights(kinds_of_layer(layers))
     assert weights.shape == (2, 3, 1, 20, 20) and weights.mean() == pytest.approx(1)
     for kind in (layers[..., 3:, :, :] == value for value in (-1, 0, 1)):
         assert weights[kind].sum() == pytest.approx(weights.numel() / 3)
     layers[..., 3, 10, 1:] = -1  # hardly any shadow is not worth a third
-    assert even_weights(layers).max() < 40
+    assert even_weights(kinds_of_layer(layers)).max() < 40
+
+
+def test_parts_of_a_face_count_alike():
+    model = small_model("--dataset_mode face --lambda_L1 3 --num_D 0")
+    parts, real = torch.zeros(1, 2, 1, 10, 10), torch.zeros(1, 2, 3, 10, 10)
+    parts[..., 5, :5], parts[:, 1, :, 9, :8] = 4, 5  # 10 pixels of eyes, 8 of the mouth, 182 of the background
+    kinds = model.kinds_of_pixels({"inst": parts}, real)
+    assert kinds.shape == (1, 2, 7, 10, 10) and kinds.sum((0, 1, 3, 4)).tolist() == [182, 0, 0, 0, 10, 8, 0]
+    for part in (0, 4, 5):
+        made = torch.where(parts == part, 0.5, real)
+        assert model.pixel_loss(kinds, real, made)["G_L1"].item() == pytest.approx(3 * 0.5 / 3)
+    assert small_model("--dataset_mode temporal").kinds_of_pixels({}, real).all()  # where nothing is known
 
 
 def test_ttur_and_the_optimisers_that_a_phase_keeps():

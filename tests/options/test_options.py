@@ -15,7 +15,7 @@ from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from training.run import TrainingRun
 from util.command_line import OneLineParser
-from util.devices import device_of
+from util.devices import bf16_pays, device_of
 from util.errors import UserError
 
 SHARED = dict(gpu_ids=[], checkpoints_dir="./checkpoints", seed=1, model="lnr", num_filters=64,
@@ -211,3 +211,14 @@ def test_the_base_of_all_is_no_choice(option):
 def test_a_suffix_does_not_go_with_continuing(clip):
     with pytest.raises(UserError, match="--suffix: found '{model}' with --continue_train; expected the run's whole"):
         TrainOptions().parse(["--dataroot", clip, "--suffix", "{model}", "--continue_train"])
+
+
+@pytest.mark.parametrize("known, pays", [
+    ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, False), ({"avx512_bf16": True, "amx_bf16": False}, True),
+    ({"avx512_bf16": False, "amx_bf16": True}, True), ({"neon": True}, True)])
+def test_bfloat16_is_off_where_it_would_be_slower(clip, monkeypatch, capsys, known, pays):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: known, raising=False)
+    opt = TrainOptions().parse(["--dataroot", str(clip), "--gpu_ids", "-1", "--amp", "bf16"])
+    assert opt.amp == ("bf16" if pays else "off")
+    assert ("no instructions for bfloat16" in capsys.readouterr().out) == (not pays)
+    assert bf16_pays([0])

@@ -1,4 +1,4 @@
-"""Checking a dataroot: all problems at once, each with its first frame, and what training will cost."""
+"""Checking a dataroot: all problems at once, each with its first frame."""
 
 import json
 import shutil
@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.lnr_cost import training_cost
 from preparation.check import check
-from prepare import training_cost_in_words
 from util.images import read_image, write_png
 from vision.people.iuv import encode_iuv
 
@@ -53,7 +51,7 @@ def clip(whole, tmp_path):
 
 
 def worst(clip):
-    findings = check(clip, training_cost_in_words)
+    findings = check(clip)
     assert findings == sorted(findings, key=lambda finding: -finding.severity)
     assert all("\n" not in finding.text for finding in findings)
     severity = findings[0].severity
@@ -62,7 +60,7 @@ def worst(clip):
 
 def test_nothing_is_wrong_with_a_whole_clip(clip):
     severity, text = worst(clip)
-    assert severity == 0 and "estimate: 24 frames of 96x64, 2 layers" in text and "--use_homographies" in text
+    assert severity == 0 and "--use_homographies" in text
 
 
 @pytest.mark.parametrize("file, content, severity, found", [
@@ -107,7 +105,7 @@ def test_homographies_of_another_convention_or_of_no_use_are_told_with_the_way_o
     def told(shifts):
         lines = [f"1 0 {shift} 0 1 0 0 0 1" for shift in shifts]
         (clip / "homographies.txt").write_text("\n".join(["size: 96 64", "bounds: -400 400 -64 128", *lines]))
-        return [finding.text for finding in check(clip, training_cost_in_words) if finding.severity == 2
+        return [finding.text for finding in check(clip) if finding.severity == 2
                 and finding.text.startswith(f"{clip / 'homographies.txt'}: the matrices")]
     for moves in (True, False):
         for frame in range(FRAMES):
@@ -122,15 +120,15 @@ def test_homographies_of_another_convention_or_of_no_use_are_told_with_the_way_o
 
 def test_masks_speak_for_people_without_poses_and_must_have_the_form_of_the_frames(clip):
     (clip / "keypoints.json").write_text("{}")
-    assert "nobody in" not in str(check(clip, training_cost_in_words))
+    assert "nobody in" not in str(check(clip))
     shutil.rmtree(clip / "mask/01")
     for frame in range(FRAMES):
         write_png(clip / "mask/01" / f"{frame + 1:04d}.png", np.full((96, 64), 255, np.uint8))
     assert "mask/01: masks of 64x96 pixels; expected the form of the frames, 96x64; they lie on their side" in str(
-        check(clip, training_cost_in_words))
+        check(clip))
     for frame in range(FRAMES):
         write_png(clip / "mask/01" / f"{frame + 1:04d}.png", np.zeros((64, 96), np.uint8))
-    text = str(check(clip, training_cost_in_words))
+    text = str(check(clip))
     assert "mask/01: empty in all frames" in text and "nobody in 24 of 24 frames" in text
 
 
@@ -140,7 +138,7 @@ def test_frames_that_are_not_the_same_or_are_repeated_are_named(clip):
     assert "1 frames show another picture than in rgb_256, first 0020" in worst(clip)[1]
     for folder in ("rgb_256", "rgb_512"):
         shutil.copy(clip / folder / "0003.png", clip / folder / "0004.png")
-    assert "the same as the one before, first 0004" in str(check(clip, training_cost_in_words))
+    assert "the same as the one before, first 0004" in str(check(clip))
 
 
 def test_a_jump_and_poses_outside_the_frame_are_named(clip):
@@ -166,7 +164,7 @@ def test_uv_maps_away_from_the_mask_of_somebody_else_or_of_nobody_are_named(clip
 def test_people_who_stand_still_are_told(clip):
     for path in (clip / "iuv/01").iterdir():
         shutil.copy(clip / "iuv/01/0001.png", path) if path.name != "0001.png" else None
-    assert "100% of the people's area is covered in nearly all frames" in str(check(clip, training_cost_in_words))
+    assert "100% of the people's area is covered in nearly all frames" in str(check(clip))
 
 
 def test_the_layout_of_omnimatte_is_read_and_the_way_on_is_told(clip):
@@ -174,24 +172,5 @@ def test_the_layout_of_omnimatte_is_read_and_the_way_on_is_told(clip):
     (clip / "metadata.json").unlink()
     severity, text = worst(clip)
     assert severity == 3 and f"python prepare.py {clip / 'rgb'} --masks {clip / 'mask'}" in text
-    assert "estimate: 24 frames of 384x256, 2 layers" in str(check(clip, training_cost_in_words))
     (clip / "mask/01/0002.png").unlink()
-    assert "the first is 0002" in str(check(clip, training_cost_in_words))
-
-
-def test_the_estimate_is_of_training_with_the_defaults_of_train_py():
-    words = training_cost_in_words((448, 256), 2, 100)
-    assert "--batch_size 32, " in words and "--batch_size_upsample 16; " in words and "with 64 filters" in words
-    layers, upsampling = training_cost((448, 256), 2, 100, (32, 16))
-    assert f"; {(2000 * layers.tflop + 500 * upsampling.tflop) / 1000:.1f} PFLOP in all" in words
-    assert "at --batch_size 8, " in training_cost_in_words((448, 256), 2, 8)
-
-
-def test_cost_grows_with_frames_layers_and_size():
-    layers, upsampling = training_cost((448, 256), 2, 100, (32, 16))
-    assert layers.tflop == pytest.approx(2 * 100 * 74.2e-3) and 8 < layers.gib < 10 and upsampling.tflop > layers.tflop
-    assert training_cost((448, 256), 4, 100, (32, 16))[0].tflop == pytest.approx(2 * layers.tflop)
-    assert training_cost((896, 256), 2, 50, (32, 16))[0].tflop == pytest.approx(layers.tflop)
-    assert training_cost((448, 256), 2, 100, (32, 16), filters=32)[0].tflop == pytest.approx(layers.tflop / 4)
-    assert training_cost((448, 256), 2, 8, (32, 16))[0].gib < layers.gib / 3
-    assert layers.cpu_seconds == pytest.approx(layers.tflop / 0.19)
+    assert "the first is 0002" in str(check(clip))

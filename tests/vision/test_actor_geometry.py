@@ -5,8 +5,8 @@ from scipy.spatial.transform import Rotation
 
 from models.neural_actor_networks import looked_up
 from tests.golden_actor import body, camera, figures, frame, image
-from vision.geometry.meshes import vertex_normals
-from vision.geometry.nearest_surface import Nearest, QuickSurface, Surface, at, neighbours, thick_faces
+from vision.geometry.meshes import face_normals, pseudonormals, vertex_normals
+from vision.geometry.nearest_surface import Nearest, QuickSurface, Surface, at, neighbours, outside, thick_faces
 from vision.geometry.rays import (
     _all_stretches,
     bounding_sphere,
@@ -363,3 +363,17 @@ def test_a_body_is_thick_under_faces_that_have_enough_of_it_behind():
     faces = torch.cat((torch.stack((here, right, up), -1), torch.stack((right, across, up), -1))).view(-1, 3)
     assert thick_faces(0.04 * ball, faces, 0.025).float().mean() > 0.9
     assert not thick_faces(ball * torch.tensor([0.04, 0.04, 0.01]), faces, 0.025)[faces[:, 0] // 24 == 5].any()
+
+
+def test_beside_a_sharp_edge_it_is_known_what_is_outside():
+    side = torch.tensor([[0, 0, -0.5], [1, 0.15, -0.5], [1, -0.15, -0.5]])
+    wedge = torch.cat((side, side * torch.tensor([1, 1, -1])))
+    faces = torch.tensor([[1, 2, 0], [5, 4, 3], [4, 1, 0], [3, 4, 0], [5, 2, 1], [4, 5, 1], [3, 0, 2], [5, 3, 2]])
+    points = (torch.rand(2000, 3, generator=torch.Generator().manual_seed(0)) - 0.5) * torch.tensor([1.6, 0.8, 1.4])
+    points = points + torch.tensor([0.4, 0, 0])
+    x, y, z = points.T
+    inside = (x < 1) & (abs(y) < 0.15 * x) & (abs(z) < 0.5)
+    near = Surface(wedge, faces).nearest(points)
+    assert ((outside(points, near, pseudonormals(wedge, faces)[faces]) < 0) == inside).all()
+    by_face = ((points - near.point) * face_normals(wedge, faces)[near.face]).sum(-1) < 0
+    assert (by_face != inside).sum() > 100  # what specks beside hands were

@@ -2,11 +2,14 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from datasets.make_actor_dataset import face_points
+from datasets.make_actor_dataset import face_points, in_world
 from datasets.synthetic.actor import HEAD, PARENTS, body_files, posed, training_motion
 from scripts.lab.one_video import UNSEEN_BY_COCO, similarity
-from vision.people.body_fitting import COCO_JOINTS, LIMBS, Skeleton, fitted, resized
+from vision.geometry.raster import rasterised
+from vision.people.body_fitting import fitted
 from vision.people.body_model import joint_transforms
+from vision.people.body_outlines import Outlines
+from vision.people.jointed_body import COCO_JOINTS, LIMBS, Skeleton, resized
 
 SIZE, FOCAL, RATE = (240, 320), 400.0, 8
 USED = [joint for joint in range(24) if joint not in UNSEEN_BY_COCO]
@@ -18,10 +21,11 @@ def skeleton():
     return Skeleton(body.joints, PARENTS, face_points(body))
 
 
-def filmed(frames, turned=None):
-    """Joints [F, 24, 3] in the camera's coordinates and key points [F, 17, 3] of one with other limbs who turns."""
+def filmed(frames, turned=None, masks=None):
+    """Joints [F, 24, 3] in the camera's coordinates and key points [F, 17, 3] of one with other limbs who turns; her
+    masks are put into `masks`."""
     body, known = body_files(), skeleton()
-    joints = resized(body.vertices, body.weights, known, LENGTHS)[1]
+    vertices, joints = resized(body.vertices, body.weights, known, LENGTHS)
     face = joints[HEAD] + known.face - known.joints[HEAD]
     random, places, keypoints = np.random.default_rng(3), [], []
     for k in range(frames):
@@ -33,6 +37,10 @@ def filmed(frames, turned=None):
         pixels = seen[:, :2] / seen[:, 2:] * FOCAL + (np.array(SIZE) - 1) / 2
         keypoints.append(pixels[[*range(24, 29), *(COCO_JOINTS[n] for n in range(5, 17))]])
         places.append(points[:24])
+        if masks is not None:
+            skin = in_world(body._replace(vertices=vertices), pose) * [1, -1, -1] + [0.05 * k, 0.9, 3.2]
+            corners = (skin[:, :2] / skin[:, 2:] * FOCAL + (np.array(SIZE) - 1) / 2)[body.faces]
+            masks.append(rasterised(corners, SIZE[::-1]).face >= 0)
     noisy = np.stack(keypoints) + random.normal(0, 1.0, (frames, 17, 2))
     return np.stack(places), np.concatenate((noisy, np.ones((frames, 17, 1))), -1)
 
@@ -60,6 +68,18 @@ def test_joints_of_a_person_with_other_limbs_are_found_from_one_camera():
         places = joint_transforms(joints, np.array(PARENTS), fit.pose[k])[1]
         again = (places - joints[0]) @ fit.rotation[k].T + fit.place[k]
         assert abs(again - fit.joints[k])[USED].max() < 1e-4
+
+
+def test_outlines_tell_better_than_key_points_alone_how_somebody_stands():
+    masks, body = [], body_files()
+    true, keypoints = filmed(12, masks=masks)
+    by_points = fitted(skeleton(), keypoints, SIZE, RATE, FOCAL)
+    masks[4][:] = False  # nothing is known
+    masks[7][40:60] = True  # somebody's umbrella
+    refined = fitted(skeleton(), keypoints, SIZE, RATE, FOCAL,
+                     outlines=Outlines(body.vertices, body.faces, body.weights, masks))
+    assert apart(refined.joints, true) < 0.65 * apart(by_points.joints, true)
+    assert refined.lengths["thighs"] / refined.lengths["torso"] == pytest.approx(1.1 / 0.93, abs=0.02)
 
 
 def test_a_camera_that_turns_sees_the_same_person():

@@ -20,6 +20,7 @@ from util.images import read_image
 from vision.geometry.canvas import Canvas
 from vision.geometry.flow import warp_frames
 from vision.layers import clean_plate, closed_form, effect_owners, effects, filling, light
+from vision.layers.small_motion import small_motion
 
 RNG = np.random.default_rng(0)
 FRAMES, WIDTH, HEIGHT = 24, 192, 112
@@ -105,8 +106,7 @@ def test_flicker_and_shake_are_taken_out(tmp_path):
     frames = np.stack([read_image(root.file("rgb_256", k), "RGB") for k in range(FRAMES)])
     masks = np.stack(list(read_mattes(root).values()))
     clear = closed_form.uncovered(masks.max(axis=0), np.ones(frames.shape[:3], bool), 2)
-    exposed, flows, _, _ = closed_form.small_motion(frames, clear, masks)
-    steady = warp_frames(exposed, flows)
+    steady = small_motion(frames, clear).in_place
     always = clear.all(axis=0)
     always[:4] = always[-4:] = always[:, :4] = always[:, -4:] = False
     restless = [np.median(pictures[:, always].astype(float).std(axis=0)) for pictures in (frames, steady)]
@@ -120,8 +120,10 @@ def test_frames_that_do_not_move_stay_as_they_are():
         mask[20:50, 3 * frame:3 * frame + 12] = 255
     frames[masks > 0] = 90
     clear = closed_form.uncovered(masks, np.ones(masks.shape, bool), 2)
-    same, flows, _, found = closed_form.small_motion(frames, clear, masks[None])
-    assert same is frames and flows is None and found.trust == 0
+    motion = small_motion(frames, clear)
+    assert motion.exposed is frames and motion.in_place is frames and motion.flows is None
+    found = closed_form.solve(frames, np.ones(masks.shape, bool), masks[None])
+    assert found.rest is None and found.light.trust == 0
 
 
 def test_a_moving_camera_needs_its_homographies(tmp_path, capsys):

@@ -12,7 +12,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from vision.geometry.meshes import face_normals
+from vision.geometry.meshes import face_normals, interpolated
 
 try:
     from igl import AABB  # older versions have none
@@ -292,6 +292,15 @@ def first_faces(faces: Tensor) -> tuple[Tensor, Tensor]:
     by_edge = place.new_full((len(edges),), len(faces)).scatter_reduce(
         0, edge.flatten(), place.repeat_interleave(3), "amin")
     return order[by_vertex.clamp(max=len(faces) - 1)], order[by_edge[edge]]
+
+
+def outside(points: Tensor, nearest: Nearest, normals: Tensor) -> Tensor:
+    """1 for points [N, 3] outside, -1 inside, by `pseudonormals` at the corners of faces [F, 3, 3].
+
+    The normal of the nearest face alone is wrong beside sharp edges, as of fingers: a point that is outside may be
+    behind the plane of one of two faces that are equally near.
+    """
+    return ((points - nearest.point) * interpolated(normals, nearest.face, nearest.barycentric)).sum(-1).sign()
 
 
 def at(points: Tensor, vertices: Tensor, faces: Tensor, face: Tensor, barycentric: Tensor) -> Nearest:

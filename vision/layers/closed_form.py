@@ -2,8 +2,8 @@
 
 A frame is the clean plate, under black or white layers of some alpha (the effects), under people. Plate, effect alpha
 and effect assignment (whose they are) follow from each other in closed form (clean_plate.py and effects.py beside this
-file); here they are put together. All pictures are laid on the plate, pixel on pixel but for small motions, which are
-found here. Nothing here knows cameras, files, options or networks.
+file); here they are put together. All pictures are laid on the plate, pixel on pixel but for small motions
+(small_motion.py). Nothing here knows cameras, files, options or networks.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from util.clips import evenly_spread
-from vision.geometry.flow import backward_warp, optical_flow, warp_frames
+from vision.geometry.flow import backward_warp, warp_frames
 from vision.layers import clean_plate, effect_owners, effects
 from vision.layers.clean_plate import LEVEL, grey
 from vision.layers.light import Light, find_light, place_of, steady
 from vision.layers.patch_filling import filled_by_patches
+from vision.layers.small_motion import KnownMotion, Rest, small_motion
 from vision.layers.standing_still import Doubt, at_his_place, doubts
 
 CELL = 4  # pixels of a cell of the coarse grid
@@ -28,8 +28,6 @@ UNTOUCHED = 0.03  # effect alpha below which a pixel counts as free of effects
 TRUSTED = 0.1  # share of the frames in which a pixel has to be free of effects, to be trusted
 NARROWEST, WIDEST = 0.7, 1.5  # windows of least squares, in pixels
 NEARBY, FAINTEST = 2.0, 0.01  # pixels of blur, and blurred alpha from which on there is an effect
-LARGEST_MOTION = 4.0  # pixels that small motion may be
-AT_REST = 0.03  # pixels of motion that are none
 EXPLAINED_AROUND = 4.0  # pixels of blur: what is judged together
 RESTLESS = (0.2, 0.4)  # share of what is beside effects that changes, too: as far as all right; nothing is seen
 LIT, CAST = 0.3, 0.1  # trust in a light from which on its shadows are looked for; of these shadows, what counts
@@ -69,7 +67,7 @@ class Solution(NamedTuple):
     crowded: np.ndarray
     doubt: Doubt
     light: Light
-    rest: "Rest | None"
+    rest: Rest | None
 
     def arrays(self) -> tuple:
         """All of it as arrays and numbers, for `of_arrays`."""
@@ -85,7 +83,7 @@ class Solution(NamedTuple):
                    Rest(*arrays[16:]) if arrays[16:] else None)
 
     def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray,
-                cast: np.ndarray, known: "KnownMotion | None" = None) -> np.ndarray:
+                cast: np.ndarray, known: KnownMotion | None = None) -> np.ndarray:
         """Alpha of all shadows and reflections of a frame, float32 [H, W].
 
         Args:
@@ -110,19 +108,6 @@ class Solution(NamedTuple):
         return alpha
 
 
-class KnownMotion(NamedTuple):
-    """How a frame was moved, which takes long to find.
-
-    Attributes:
-        visible: bool [H, W], by which pixels that was found.
-        exposed, flow: as `Rest.motion` gives them.
-    """
-
-    visible: np.ndarray
-    exposed: np.ndarray
-    flow: np.ndarray
-
-
 def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
           motions: list[KnownMotion] | None = None) -> Solution:
     """Find the clean plate, and what it takes to see effects over it.
@@ -142,13 +127,18 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
                       for mask, usual, beside in zip(masks, doubt.usual, doubt.beside)])
     for f, visible in enumerate(clear):
         visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
-    poses = [effects.pose_vectors(mask) for mask in masks]
-    seen_frames, flows, rest, light = small_motion(frames, clear, masks)
-    if flows is not None and motions is not None:
-        motions += map(KnownMotion, clear, seen_frames, flows)
-    frames, zone = seen_frames if flows is None else warp_frames(seen_frames, flows), rest.zone.copy()
+    poses, places = np.stack([effects.pose_vectors(mask) for mask in masks]), on_cells(masks)
+    motion = small_motion(frames, clear)
+    zone, light, shaded = find_effect_zone(motion.in_place, clear, motion.middle, poses, places)
+    frames, flows, rest = motion.exposed, motion.flows, None
+    if flows is not None:
+        rest = motion.at_rest(zone.copy())
+        for flow, visible in zip(flows, clear):
+            flow[:] = rest.smooth(flow, visible)
+        frames = warp_frames(motion.exposed, flows)
+        if motions is not None:
+            motions += map(KnownMotion, clear, motion.exposed, flows)
 
-    shaded = cast_in_frames(light, masks)
     unshaded = clear & ~shaded
     sure = shaded.any(axis=0) & (unshaded.sum(axis=0) >= np.maximum(TRUSTED * clear.sum(axis=0), 1))
     middle, seen = clean_plate.visible_quantile(frames, np.where(sure, unshaded, clear), 0.5)
@@ -170,16 +160,15 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
     plate[inner] = under = plain + (part_plate - plain) * believed[..., None]
     zone[inner] = region.zone * believed
     if flows is not None:
-        plate = clean_plate.back_projected(plate, seen_frames, flows, clear, (zone == 0) & (seen > 0))
+        plate = clean_plate.back_projected(plate, motion.exposed, flows, clear, (zone == 0) & (seen > 0))
     hidden = (seen == 0) & in_view.any(axis=0)
     if hidden.any():
         patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, seen == 0)
         plate = np.where(hidden[..., None], patches * LEVEL, plate)
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
-    return Solution(plate, float(np.median(missed)) if missed else 0.0, np.stack(poses), (rows, columns), under,
-                    zone[inner], lightens[inner], tolerance[inner], window, crowded, doubt, light,
-                    rest if flows is not None else None)
+    return Solution(plate, float(np.median(missed)) if missed else 0.0, poses, (rows, columns), under, zone[inner],
+                    lightens[inner], tolerance[inner], window, crowded, doubt, light, rest)
 
 
 def uncovered(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
@@ -192,90 +181,10 @@ def shown(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
     return (cv2.dilate(covered, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) <= 5) & in_view
 
 
-# ---- small motion ---------------------------------------------------------------------------------------------------
-
-class Rest(NamedTuple):
-    """A scene at rest, against which the small motions of frames are measured.
-
-    Attributes:
-        brightness: float32 [H, W] in [0, 1] of the median frame.
-        drift: float32 [H, W, 2], the usual flow of frames against it.
-        zone: float32 [H, W] in [0, 1], where effects can be.
-    """
-
-    brightness: np.ndarray
-    drift: np.ndarray
-    zone: np.ndarray
-
-    def motion(self, frame: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A frame without flicker, uint8 [H, W, 3], and its flow [H, W, 2] as `small_motion` gives them."""
-        exposed = without_flicker(frame, exposure(frame, self.brightness, visible))
-        flow = small_flow(self.brightness, np.where(visible, grey(exposed * LEVEL), self.brightness)) - self.drift
-        return exposed, self.smooth(flow, visible)
-
-    def smooth(self, flow: np.ndarray, visible: np.ndarray) -> np.ndarray:
-        """A flow [H, W, 2] that is in the zone of effects, and where nothing is visible, what it is around."""
-        weight = (visible & (self.zone == 0)).astype(np.float32)[..., None]
-        around = cv2.GaussianBlur(flow * weight, (0, 0), 8)
-        around /= np.maximum(cv2.GaussianBlur(weight, (0, 0), 8), 1e-4)[..., None]
-        return cv2.GaussianBlur(np.where(weight > 0, flow, around), (0, 0), 1.5)
-
-
-def small_motion(frames: np.ndarray, clear: np.ndarray,
-                 masks: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, Rest, Light]:
-    """Flicker, shake and sway: how each frame is exposed and moved against the median frame, by optical flow.
-
-    Where effects can be, a moving shadow would look like a moving ground: there the motion is that around. Where they
-    can be is seen best when all that moves has been put in its place.
-
-    Returns:
-        the frames without flicker; where what is in the median frame is in each of them, (x, y) pixels further,
-        [F, H, W, 2], or None where nothing moves or flickers; what they were measured against; and the light.
-    """
-    middle, _ = clean_plate.visible_quantile(frames, clear, 0.5)
-    goal = grey(middle)
-    gains = [exposure(frame, goal, visible) for frame, visible in zip(frames, clear)]
-    exposed = np.stack([without_flicker(frame, gain) for frame, gain in zip(frames, gains)])
-    flows = np.stack([small_flow(goal, np.where(visible, grey(frame * LEVEL), goal))
-                      for frame, visible in zip(exposed, clear)])
-    drift = np.median(flows[evenly_spread(len(flows), clean_plate.MOST_SORTED)], axis=0)
-    flows -= drift
-    still = np.mean([np.mean(np.abs(flow) < AT_REST) for flow in flows]) >= 0.9
-    if still and np.std(gains) < 0.002:
-        zone, light = find_effect_zone(frames, clear, middle, masks)
-        return frames, None, Rest(goal, drift, zone), light
-    steady = exposed if still else warp_frames(exposed, flows)
-    zone, light = find_effect_zone(steady, clear, middle, masks)
-    rest = Rest(goal, drift, zone)
-    for flow, visible in zip(flows, clear):
-        flow[:] = rest.smooth(flow, visible)
-    return exposed, flows, rest, light
-
-
-def without_flicker(frame: np.ndarray, gain: np.floating) -> np.ndarray:
-    """A frame, uint8 [H, W, 3], that is `gain` times too bright, as bright as others."""
-    return (frame / gain).clip(0, 255).round().astype(np.uint8)
-
-
-def exposure(frame: np.ndarray, goal: np.ndarray, visible: np.ndarray) -> np.float32:
-    """By how much a frame, uint8 [H, W, 3], is brighter than the brightness `goal` [H, W]: a factor."""
-    bright = visible & (goal > 0.05)
-    if not bright.any():
-        return np.float32(1)
-    return np.maximum(np.median(grey(frame * LEVEL)[bright] / goal[bright]), np.float32(0.1))
-
-
-def small_flow(goal: np.ndarray, brightness: np.ndarray) -> np.ndarray:
-    """The smooth optical flow from `goal` [H, W] in [0, 1] to another picture, at most `LARGEST_MOTION`: [H, W, 2]."""
-    first, second = ((255 * picture).clip(0, 255).round().astype(np.uint8) for picture in (goal, brightness))
-    flow = optical_flow(first, second)
-    return cv2.GaussianBlur(flow.clip(-LARGEST_MOTION, LARGEST_MOTION), (0, 0), 1.5)
-
-
 # ---- shadows and reflections ----------------------------------------------------------------------------------------
 
-def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray,
-                     masks: np.ndarray) -> tuple[np.ndarray, Light]:
+def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, poses: np.ndarray,
+                     places: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, Light, np.ndarray]:
     """Where somebody may have an effect.
 
     There the scene depends on somebody's pose; or it is where the light casts shadows, if one light explains how the
@@ -283,10 +192,11 @@ def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray,
 
     Args:
         middle: the median frame.
-        masks: uint8 [L, F, H, W].
+        poses: [L, F, N], `effects.pose_vectors`.
+        places: masks and ground by `on_cells`.
 
     Returns:
-        float32 [H, W] in [0, 1], and the light.
+        float32 [H, W] in [0, 1]; the light; and where it casts shadows in each frame, bool [F, H, W].
     """
     goal = grey(middle)
     usual = np.zeros(goal.shape, np.float32)
@@ -296,10 +206,11 @@ def find_effect_zone(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray,
     change = np.stack([coarse(((grey(frame * LEVEL) - goal) * visible - usual * visible).astype(np.float32))
                        for frame, visible in zip(frames, clear)])
     count = min(effects.ZONE_MODES, len(frames) // 3)
-    zone = effects.effect_zone(change, [effects.pose_modes(effects.pose_vectors(mask), count) for mask in masks])
-    light = find_light(-change, np.stack([coarse(visible) for visible in clear]), *on_cells(masks))
+    zone = effects.effect_zone(change, [effects.pose_modes(pose, count) for pose in poses])
+    light = find_light(-change, np.stack([coarse(visible) for visible in clear]), *places)
+    shaded = cast_in_frames(light, *places, shape=goal.shape)
     zone = cv2.resize(zone, goal.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.maximum(zone, cast_in_frames(light, masks).any(axis=0)).astype(np.float32), light
+    return np.maximum(zone, shaded.any(axis=0)).astype(np.float32), light, shaded
 
 
 def on_cells(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -308,14 +219,14 @@ def on_cells(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([[coarse(mask) / 255 for mask in person] for person in masks]), in_cells(ground)
 
 
-def cast_in_frames(light: Light, masks: np.ndarray) -> np.ndarray:
+def cast_in_frames(light: Light, masks: np.ndarray, ground: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Where a light casts shadows of people in each frame, and a cell around: bool [F, H, W]; nowhere where it is not
-    trusted. `masks` are uint8 [L, F, H, W]."""
-    shape = masks.shape[1:]
+    trusted. Masks and ground are those of `on_cells`, and `shape` is that of a frame, (H, W)."""
+    frames = masks.shape[1]
     if light.trust <= LIT:
-        return np.zeros(shape, bool)
-    cast = np.max([light.cast(*one) for one in zip(*on_cells(masks))], axis=0)
-    return np.stack([fine(cv2.dilate((one > CAST).astype(np.float32), effects.NEAR), shape[1:]) > 0.5 for one in cast])
+        return np.zeros((frames, *shape), bool)
+    cast = np.max([light.cast(*one) for one in zip(masks, ground)], axis=0)
+    return np.stack([fine(cv2.dilate((one > CAST).astype(np.float32), effects.NEAR), shape) > 0.5 for one in cast])
 
 
 def initial_plate(frames: np.ndarray, clear: np.ndarray, middle: np.ndarray, zone: np.ndarray, reach: np.ndarray,

@@ -25,7 +25,8 @@ from numpy.typing import DTypeLike
 
 from vision.geometry.flow import backward_warp, inverse_flow
 from vision.layers.clean_plate import LEVEL, grey, largest_channel
-from vision.layers.closed_form import UNTOUCHED, small_flow
+from vision.layers.closed_form import UNTOUCHED
+from vision.layers.small_motion import small_flow
 
 COVERED = 5 * LEVEL  # of a matte: what is covered by no more counts as free of people
 DISAGREES = 24 * LEVEL  # by which a small frame may differ from its layers where it shows the scene

@@ -13,6 +13,11 @@ BOX_PART = 2
 """The part, DensePose's front of the trunk, whose tile holds the texture of a thing without a body."""
 
 
+def atlas_tiles(people: int) -> int:
+    """Tiles of the texture atlas of so many people, `n_textures`: one for each part of each, and the background's."""
+    return PARTS * people + 1
+
+
 def encode_iuv(part: np.ndarray, u: np.ndarray, v: np.ndarray, person: np.ndarray | int) -> np.ndarray:
     """Pack body coordinates into an IUV picture.
 

@@ -20,7 +20,7 @@ def atlas_uv(part: np.ndarray | int, u: np.ndarray, v: np.ndarray, person: np.nd
         u: [H, W] float in [0, 1], across the tile.
         v: [H, W] float in [0, 1], down the tile.
         person: [H, W] ids from 1, not looked at where `part` is 0.
-        n_textures: tiles in the atlas, 24 x people + 1.
+        n_textures: tiles in the atlas (`iuv.atlas_tiles`).
 
     Returns:
         float32 [2, H, W] in [-1, 1]: U across the atlas, V down it.
