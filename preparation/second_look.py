@@ -35,6 +35,8 @@ _LOST = 6
 """Frames one after the other in which he is not found, after which he is not looked for any more."""
 _LONGEST_GAP = 40
 """Frames between two in which somebody was found that are looked at."""
+_BEYOND = 0.5
+"""How far beyond the first and the last frame in which somebody was found, as a share of the frames in which he was."""
 _KEPT = "followed.json"
 People = list[dict[int, Pose]]
 """The people of each frame, by number."""
@@ -138,8 +140,10 @@ class _Walk:
 
         behind = nearest(range(frame, -1 if step > 0 else len(self._paths), -step))
         ahead = nearest(range(frame, len(self._paths) if step > 0 else -1, step))
-        if behind is None or ahead is None:
-            return True
+        if behind is None:
+            return False
+        if ahead is None:
+            return abs(frame - behind) <= _BEYOND * sum(person in present for present in self._known)
         return abs(ahead - behind) <= _LONGEST_GAP + 1 and (
             whole or abs(frame - behind) < abs(ahead - frame) + (step > 0))
 

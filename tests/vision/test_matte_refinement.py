@@ -9,7 +9,6 @@ from vision.layers.matte_refinement import (
     attached,
     coded_colours,
     colour_histograms,
-    doubted_between_people,
     enclosed,
     evidence_of_scene,
     refined_mattes,
@@ -108,17 +107,6 @@ def test_somebody_without_a_mask_in_some_frames_is_followed_through_them(clip):
     found = refined_mattes(frames, given, Canvas.of(None, (WIDTH, HEIGHT)))
     inside, true = found[0, 3:7] > 127, mattes[0, 3:7] > 127
     assert (inside & true).sum() / (inside | true).sum() > 0.85
-
-
-def test_whose_a_pixel_is_where_masks_are_near_each_other_is_believed_less_and_that_it_is_somebodys_no_less():
-    masks = np.zeros((3, 50, 90), bool)
-    masks[0, 10:40, 10:30], masks[1, 10:40, 30:50], masks[2, 10:40, 70:80] = True, True, True
-    logits = np.where(masks, 3.0, -3.0)
-    doubted = doubted_between_people(logits.copy(), masks)
-    assert (doubted[:, :, :20] == logits[:, :, :20]).all() and (doubted[:, :, 60:] == logits[:, :, 60:]).all()
-    assert (doubted[2] == logits[2]).all()  # far from both
-    one, other = doubted[:2, 20, 29]
-    assert one > 2.9 and 0.3 < (one - other) / 6 < 0.5
 
 
 def test_a_shadow_is_of_the_scene_and_what_is_not_known_says_nothing():

@@ -41,9 +41,6 @@ HALF = 127
 GAP = 0.02
 """Of the frames' height: how far what belongs to somebody may seem to be from the rest of him."""
 PRIOR, CARRIED, ABSENT, ALIKE = 0.7, 1.0, -1.5, 0.08
-TOUCHING, WHOSE = 0.04, 0.4
-"""Of the frames' height: how near somebody's mask another's is where it is doubtful whose a pixel is; and how much of
-what masks say of that is believed there. Who is in front of whom, networks say worst; the frames around know better."""
 SURE, FREE = 0.9, 0.05
 FLATTEST, STEEPEST = 0.02, 0.98
 ROUNDS, STIFFNESS, REACH_PX, EDGE = 4, 3.0, 4, 0.02 ** 2
@@ -161,22 +158,7 @@ def prior_logits(priors: np.ndarray, edge_error_px: float) -> np.ndarray:
     probability = (blurred * LEVEL).clip(FLATTEST, STEEPEST)
     logits = np.log(probability / (1 - probability))
     logits[priors.max(axis=(1, 2)) < 128] = ABSENT
-    return doubted_between_people(logits, priors > HALF) * PRIOR
-
-
-def doubted_between_people(logits: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Logits [L, H, W] that say less of whose a pixel is where people's masks, bool [L, H, W], are near each other, and
-    as much as before of whether it is anybody's."""
-    reach = max(round(TOUCHING * masks.shape[1]), 1)
-    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    near = np.stack([cv2.dilate(mask.astype(np.uint8), around) > 0 for mask in masks])
-    several = near.sum(axis=0) > 1
-    if several.any():
-        theirs = np.where(near, logits, -np.inf)[:, several]
-        anybody = np.logaddexp.reduce(theirs, axis=0)
-        logits[:, several] = np.where(near[:, several], anybody + WHOSE * (logits[:, several] - anybody),
-                                      logits[:, several])
-    return logits
+    return logits * PRIOR
 
 
 def enclosed(mask: np.ndarray) -> np.ndarray:
