@@ -20,6 +20,7 @@ from util.errors import UserError, several
 from util.files import read_text
 from util.images import image_size
 from vision.geometry.homography import Registration
+from vision.people.iuv import people_in_atlas
 
 SIDE_MULTIPLE = 16
 SMALLEST_SIDE = 64
@@ -61,7 +62,7 @@ class Metadata:
     @property
     def n_people(self) -> int:
         """People that the texture atlas has room for."""
-        return (self.n_textures - 1) // 24
+        return people_in_atlas(self.n_textures)
 
 
 @dataclass
@@ -203,9 +204,9 @@ def read_metadata(path: Path) -> Metadata:
     checks = _MetadataChecks(path, values)
     n_textures = checks.n_textures()
     metadata = Metadata(path, checks.network_size("size_LR"), checks.size("alphapose_input_size"), n_textures,
-                        checks.people_layers((n_textures - 1) // 24), checks.composite_order(), checks.frame_rate(),
-                        checks.audio(), checks.size("original_size") if "original_size" in values else None,
-                        checks.people_names())
+                        checks.people_layers(people_in_atlas(n_textures)), checks.composite_order(),
+                        checks.frame_rate(), checks.audio(),
+                        checks.size("original_size") if "original_size" in values else None, checks.people_names())
     if checks.problems:
         raise several(checks.problems)
     return metadata

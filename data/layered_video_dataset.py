@@ -23,7 +23,7 @@ from util.errors import UserError, several, shown
 from util.images import read_image
 from util.tensors import to_tensor
 from vision.layers.mattes import trimap
-from vision.people.iuv import decode_iuv, is_body
+from vision.people.iuv import atlas_tiles, decode_iuv, is_body
 from vision.people.texture_atlas import atlas_uv, background_uv
 
 KEPT_BYTES = 2**31
@@ -233,7 +233,7 @@ class LayeredVideoDataset(BaseDataset):
             if highest > self.metadata.n_people:
                 raise UserError(f"{path}: shows person {highest}; n_textures {self.metadata.n_textures} of "
                                 f"metadata.json has tiles for {self.metadata.n_people}. Set n_textures to "
-                                f"{24 * highest + 1}")
+                                f"{atlas_tiles(highest)}")
             if self.opt.use_mask_images:
                 masks[layer] = read_matte(self.root.file(f"mask/{layer:02d}", index), self.metadata.size)
         return frame, iuvs, masks

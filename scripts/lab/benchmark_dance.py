@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from data.base_dataset import BaseDataset  # noqa: E402
-from data.dance_dataset import DanceDataset, premultiplied  # noqa: E402
+from data.dance_dataset import DanceDataset  # noqa: E402
 from data.loading import create_dataset, resolved  # noqa: E402
 from data.pose_files import ENDING, poses_of_person  # noqa: E402
 from data.sampler import ItemKey  # noqa: E402
@@ -231,7 +231,9 @@ def asked_for(data: DanceDataset) -> np.ndarray:
 
 def layer_of(path: Path) -> np.ndarray:
     """A layer's file, premultiplied, float32 [H, W, 4] in [0, 1]."""
-    return ((premultiplied(read_image(path, "RGBA")) + 1) / 2).permute(1, 2, 0).numpy()
+    layer = unit_range(read_image(path, "RGBA"))
+    layer[..., :3] *= layer[..., 3:]
+    return layer
 
 
 def truth_of(clips: Path, data: DanceDataset) -> Truth:

@@ -18,7 +18,7 @@ from vision.layers.clean_plate import LEVEL, grey
 from vision.layers.light import Light, find_light, place_of, steady
 from vision.layers.patch_filling import filled_by_patches
 from vision.layers.small_motion import KnownMotion, Rest, small_motion
-from vision.layers.standing_still import Doubt, at_his_place, doubts
+from vision.layers.standing_still import Doubt, doubts
 
 CELL = 4  # pixels of a cell of the coarse grid
 ROUNDS = 10
@@ -171,10 +171,7 @@ def clear_of_people(frames: np.ndarray, in_view: np.ndarray,
     crowded = np.asarray(~clear.any(axis=0))
     clear |= just_clear & crowded  # a pixel that is only ever seen next to people is better than none
     doubt = doubts(frames, masks, clear)
-    there = np.array([at_his_place(mask, usual, beside, frames.__getitem__)
-                      for mask, usual, beside in zip(masks, doubt.usual, doubt.beside)])
-    for f, visible in enumerate(clear):
-        visible &= ~doubt.at(there[:, f])  # unless they stand there all the time
+    clear &= ~doubt.in_frames(frames, masks)  # unless they stand there all the time
     return clear, crowded, doubt
 
 

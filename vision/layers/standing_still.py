@@ -103,6 +103,12 @@ class Doubt(NamedTuple):
         """Where a frame is doubtful, bool [H, W], in which the people [L] who are `there` stand at their places."""
         return self.beside[there].any(axis=0) & self.stirs
 
+    def in_frames(self, frames: np.ndarray, masks: np.ndarray) -> np.ndarray:
+        """Where frames, uint8 [F, H, W, 3], of masks, uint8 [L, F, H, W], are doubtful: bool [F, H, W]."""
+        there = np.array([at_his_place(mask, usual, beside, frames.__getitem__)
+                          for mask, usual, beside in zip(masks, self.usual, self.beside)])
+        return np.stack([self.at(there[:, f]) for f in range(len(frames))])
+
 
 def doubtful(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """Where frames show, beside somebody who hardly moves, what may be more of him: bool [F, H, W].
@@ -115,10 +121,7 @@ def doubtful(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> np.n
         masks: uint8 [L, F, H, W].
         visible: bool [F, H, W], where nobody is by the masks.
     """
-    doubt = doubts(frames, masks, visible)
-    there = np.array([at_his_place(mask, usual, beside, frames.__getitem__)
-                      for mask, usual, beside in zip(masks, doubt.usual, doubt.beside)])
-    return np.stack([doubt.at(there[:, f]) for f in range(len(frames))])
+    return doubts(frames, masks, visible).in_frames(frames, masks)
 
 
 def doubts(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> Doubt:

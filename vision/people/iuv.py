@@ -18,6 +18,11 @@ def atlas_tiles(people: int) -> int:
     return PARTS * people + 1
 
 
+def people_in_atlas(tiles: int) -> int:
+    """How many people have their parts in a texture atlas of so many tiles."""
+    return (tiles - 1) // PARTS
+
+
 def encode_iuv(part: np.ndarray, u: np.ndarray, v: np.ndarray, person: np.ndarray | int) -> np.ndarray:
     """Pack body coordinates into an IUV picture.
 
