@@ -66,6 +66,20 @@ def pierced(mask):
     return mask
 
 
+def test_what_a_network_takes_for_a_part_of_whoever_is_near_goes_to_whose_colour_it_has(clip):
+    """Where the two are near each other the first one's mask has the lower half of the second, too."""
+    frames, mattes = clip
+    given, near = each(lambda mask: mask)(mattes), slice(9, 15)
+    legs = given[1, near].copy()
+    legs[:, :70] = 0
+    given[0, near] |= legs
+    given[1, near] &= ~legs
+    found = refined_mattes(frames, given, Canvas.of(None, (WIDTH, HEIGHT)), 1 / 1000)
+    error, before = (np.abs(one[:, near].astype(float) - mattes[:, near]).mean(axis=(1, 2, 3))
+                     for one in (found, given))
+    assert (error < before / 2).all()
+
+
 @pytest.mark.parametrize("worse", [
     each(lambda mask: cv2.erode(mask, np.ones((5, 5), np.uint8))),
     each(lambda mask: cv2.dilate(mask, np.ones((7, 7), np.uint8))),

@@ -42,6 +42,11 @@ GAP = 0.02
 """Of the frames' height: how far what belongs to somebody may seem to be from the rest of him."""
 PRIOR, CARRIED, ABSENT, ALIKE = 0.7, 1.0, -1.5, 0.08
 SURE, FREE = 0.9, 0.05
+ENOUGH_APART = 0.1
+"""Share of his surest pixels in frames in which nobody is near somebody from which on these alone give his colours."""
+OTHERS, NEAR, RATHER, MOST_OTHERS = 2.0, 32 / 256, 1.0, 4.0
+"""How much it counts that a colour is rather another's than somebody's, how near the other must be, of the frames'
+height, and from which logarithm of how much rather to which."""
 FLATTEST, STEEPEST = 0.02, 0.98
 ROUNDS, STIFFNESS, REACH_PX, EDGE = 4, 3.0, 4, 0.02 ** 2
 
@@ -209,17 +214,24 @@ def colour_histograms(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray]
     """How often each colour is the scene's near people, and each person's: float32 [1 + L, COLOURS ** 3], means of 1.
 
     A person's are those of the pixels of which the masks are surest, however sure that is (a body that is drawn from a
-    pose never is). Of whom nothing is known, all colours are as likely.
+    pose never is), in frames in which nobody is near if there are such: where people touch, masks mix them up. Of whom
+    nothing is known, all colours are as likely.
     """
     counts = np.zeros((len(priors[0]) + 1, COLOURS ** 3), np.float32)
+    apart = np.zeros_like(counts)
     surest = SURE * np.max([masks.max(axis=(1, 2)) for masks in priors], axis=0)
     for frame, masks in zip(frames, priors):
         codes = coded_colours(frame)
         some = masks.max(axis=0)
-        near = cv2.dilate(some, np.ones((31, 31), np.uint8)) > 127
+        around = [cv2.dilate(prior, np.ones((31, 31), np.uint8)) > HALF for prior in masks]
         for number, prior in enumerate(masks, start=1):
-            counts[number] += np.bincount(codes[prior > max(surest[number - 1], HALF)], minlength=COLOURS ** 3)
-        counts[0] += np.bincount(codes[near & (some < FREE * 255)], minlength=COLOURS ** 3)
+            found = np.bincount(codes[prior > max(surest[number - 1], HALF)], minlength=COLOURS ** 3)
+            counts[number] += found
+            if not (around[number - 1] & (np.sum(around, axis=0) > 1)).any():
+                apart[number] += found
+        counts[0] += np.bincount(codes[np.any(around, axis=0) & (some < FREE * 255)], minlength=COLOURS ** 3)
+    known = apart.sum(axis=1) >= ENOUGH_APART * counts.sum(axis=1)
+    counts[1:][known[1:]] = apart[1:][known[1:]]
     cube = counts.reshape(-1, COLOURS, COLOURS, COLOURS)
     for axis in (1, 2, 3):  # neighbouring colours count a little
         padded = np.concatenate([cube.take([0], axis), cube, cube.take([-1], axis)], axis)
@@ -258,12 +270,28 @@ def refined_frame(frame: np.ndarray, logits: np.ndarray, scene: Scene, canvas: C
     colour = ((np.log(shown[1:] + 0.1) - np.log(shown[:1] + 0.1)) / 2).clip(-MOST_COLOUR, MOST_COLOUR)
     whole = (logits[:, part[0], part[1]] + evidence_of_scene(image, plate, spread, known > 0.5)
              + colour * np.where(known > 0.5, 0.5, 1)).astype(np.float32)
+    whole += colours_of_others(shown[1:], logits[:, part[0], part[1]], round(NEAR * frame.shape[0]))
     along_edges = GuidedFilter(image, REACH_PX, EDGE)
     share = softmax(whole)
     for _ in range(ROUNDS):
         share = softmax(whole + STIFFNESS * (2 * np.stack([along_edges(one) for one in share]) - 1))
     mattes[:, part[0], part[1]] = (255 * share).round()
     return mattes
+
+
+def colours_of_others(shown: np.ndarray, logits: np.ndarray, reach: int) -> np.ndarray:
+    """Logits [L, H, W], 0 or less, against a pixel being of whom its colour is less often than of another near it.
+
+    Args:
+        shown: [L, H, W], how often the pixel's colour is each person's.
+        logits: [L, H, W] of masks and frames around: who is where.
+        reach: pixels that the other may be away.
+    """
+    side = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    near = np.stack([cv2.dilate((one > 0).astype(np.uint8), side) for one in logits]) > 0
+    likely = np.log(shown + 0.1)
+    rather = np.where(near, likely, -np.inf).max(axis=0) - likely
+    return -OTHERS * (rather.clip(RATHER, MOST_OTHERS) - RATHER)
 
 
 def evidence_of_scene(image: np.ndarray, plate: np.ndarray, spread: np.ndarray, known: np.ndarray) -> np.ndarray:
