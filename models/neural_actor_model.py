@@ -96,15 +96,15 @@ class NeuralActorModel(BaseModel):
         items, rays = batch["rays_o"].shape[:2]
         drawn = self.draw(items, rays)
         inputs = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
-        corrected = self.called_for_poses(batch) if "poses" in self.networks else {}
-        correction = corrected.pop("correction", None)
-        inputs |= corrected
+        if "poses" in self.networks:
+            inputs |= self.called_for_poses({name: inputs[name] for name in (*POSE, "frame")})
+        correction = inputs.pop("correction", None)
         with self.autocast():
             seen = self.called(self.body, drawn | inputs)
         losses = self.losses(seen | {name: batch[name] for name in ("alpha",) if name in batch}, batch["rgb"])
         if correction is not None:
-            losses["poses"] = correction
-            losses["total"] = losses["total"] + self.opt.pose_weight * correction
+            losses["poses"] = correction.mean()
+            losses["total"] = losses["total"] + self.opt.pose_weight * losses["poses"]
         self.gradient_step(losses["total"], *self.optimizers)
         whole = distributed.sum_over_processes(losses["color"].detach()) / distributed.count()
         scale = 12 if self.opt.min_color else 3

@@ -46,7 +46,7 @@ class PoseCorrections(nn.Module):
                 files; `frame` [B], their numbers, of which those without a row stay as they are.
 
         Returns:
-            the first four, and `correction`, the mean of the squares of radians and metres, summed over a pose.
+            the first four, and `correction` [B], the sum of the squares of radians and metres of each.
 
         Raises:
             UserError: joints do not hang together as SMPL's do.
@@ -54,7 +54,7 @@ class PoseCorrections(nn.Module):
         poses = [self.pose({name: batch[name][i] for name in (*POSE, "frame")}) for i in range(len(batch["frame"]))]
         rows = batch["frame"].clamp(max=len(self.shifts) - 1)
         size = self.turns[rows].square().sum((1, 2)) + self.shifts[rows].square().sum(1)
-        return {name: torch.stack([pose[name] for pose in poses]) for name in POSE} | {"correction": size.mean()}
+        return {name: torch.stack([pose[name] for pose in poses]) for name in POSE} | {"correction": size}
 
     def pose(self, item: dict) -> dict[str, Tensor]:
         """One pose; as `forward`, without B."""
