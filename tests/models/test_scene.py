@@ -8,8 +8,9 @@ from torch.utils.data import default_collate
 
 from data.loading import create_dataset, resolved
 from datasets.make_sample import make_sample
+from models.lazy_adam import LazyAdam
 from models.lnr_model import LnrModel
-from models.scene import LazyAdam, Scene, Trial, scene_losses
+from models.scene import Scene, Trial, scene_losses
 from options.train_options import TrainOptions
 from preparation.uv import make_iuv
 from training.budget import within_budget
