@@ -194,7 +194,7 @@ def exported(model: Vid2VidModel, data: BaseDataset) -> np.ndarray:
         if model.phase.name == SINGLE:
             image = model.networks["G_single"](image_maps(model.opt, model.encode(batch))[:, -1])
         else:
-            image = model.next_frame(model.encode(batch), batch)
+            image = model.next_shown(model.encode(batch), batch)
         layers.append(on_plate(straight(image), batch))
     return np.stack(layers)
 
