@@ -25,6 +25,7 @@ from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
+from vision.layers.matte_refinement import attached
 from vision.people.iuv import is_body
 from vision.people.person_mask import PERSON_MARGIN
 
@@ -153,8 +154,11 @@ class Decomposition:
         def part(other: int) -> hidden_parts.Part:
             return self.frames[other], self.people[number][other], 255 - self._in_front(number, other)
 
-        return hidden_parts.copied(frame, len(self.frames), wanted, lambda other: body_in(self.bodies[number][other]),
-                                   part)
+        colours, alpha, found = hidden_parts.copied(frame, len(self.frames), wanted,
+                                                    lambda other: body_in(self.bodies[number][other]), part)
+        someone = body | (own > 127)
+        alpha[~attached(someone | (found & (alpha > 127)), someone)] = 0
+        return colours, alpha, found
 
     def _in_front(self, number: int, frame: int) -> np.ndarray:
         """What others cover who are in front of a layer, and a pixel around: uint8 [H, W]."""

@@ -170,6 +170,43 @@ def test_a_track_that_goes_over_to_somebody_in_other_clothes_is_cut_there():
     assert len(set(ids[:18])) == len(set(ids[22:])) == 1 and ids[0] != ids[-1]
 
 
+@pytest.mark.parametrize("seed, speed", [(0, 2), (0, 4), (2, 2)])
+def test_who_turns_around_behind_somebody_into_whom_her_track_slides_is_not_exchanged_with_him(seed, speed):
+    """He passes before her, and alone is found; she, who comes out in other light, goes on from him by place."""
+    rng, length = np.random.default_rng(seed), 80
+    hers = clothes(rng)
+    others = (hers + 0.1 * np.sign(rng.normal(size=hers.shape))).clip(0, 1)
+    turned = hers + 0.8 * (hers - others) * rng.choice([-1, 1], size=hers.shape)
+    still = Person(np.tile([300.0, 300.0], (length, 1)), 150, hers)
+    walks = Person(np.column_stack([300 + speed * (np.arange(length) - 43.0), np.full(length, 310.0)]), 165, others)
+    frames, looks, truth = [], [], []
+    for t in range(length):
+        found = [(walks, others, 1)] if 35 <= t < 49 or t >= 50 or t < 8 or 27 <= t < 35 else []
+        if not 35 <= t < 49:
+            found.insert(0, (still, hers if t < 49 else (hers + 2 * others) / 3 if t < 51 else turned, 0))
+        frames.append([person.skeleton(t, rng) for person, _, _ in found])
+        looks.append(np.stack([look(worn, rng) for _, worn, _ in found]))
+        truth.append([who for *_, who in found])
+    share, purity, ids = score(track(frames, 25, looks), truth)
+    assert share > 0.97 and purity > 0.97 and ids == 2
+
+
+def test_who_is_found_twice_in_the_frame_in_which_a_track_ends_is_one_person_whoever_is_like_her_later():
+    rng, length = np.random.default_rng(4), 90
+    worn = clothes(rng)
+    her = Person(np.tile([300.0, 300.0], (length, 1)), 150, worn)
+    later = Person(np.tile([120.0, 300.0], (length, 1)), 150, worn)
+    frames = [[her.skeleton(t, rng)] for t in range(60)] + [[]] * 15 + [[later.skeleton(t, rng)] for t in range(75, 90)]
+    again = her.skeleton(20, rng) + (0.3 * 150, 0, 0)
+    frames[20].append(again)
+    for t in range(21, 60):  # and goes on as the second one
+        frames[t] = [frames[t][0] + (0.3 * 150, 0, 0)]
+    looks = [np.stack([look(worn, rng) for _ in present]) if present else np.zeros((0, *look(worn, rng).shape))
+             for present in frames]
+    ids = track(frames, 25, looks)
+    assert ids[10] == ids[40] == [0]
+
+
 def test_nobody_is_made_of_what_is_taken_for_people_for_a_moment():
     rng = np.random.default_rng(230)
     walker = Person(np.column_stack([np.linspace(100, 500, 80), np.full(80, 300.0)]), 150, clothes(rng))

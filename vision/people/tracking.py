@@ -9,7 +9,7 @@ A skeleton is float64 [17, 3]: x, y in pixels and a score of at least 0. Nothing
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -101,7 +101,8 @@ def track(frames: Sequence[Sequence[np.ndarray]], longest_gap: int,
         before = len(tracks) + 1
         while len(tracks) < before:
             before, tracks = len(tracks), _joined(seen, tracks, longest_gap, limit)
-    tracks = _given_back(seen, _hardly_together(seen, tracks, longest_gap), longest_gap)
+        tracks = _hardly_together(seen, tracks, longest_gap, limit)
+    tracks = _given_back(seen, _exchanged(seen, tracks, longest_gap), longest_gap)
     tracks = _with_doubled(seen, tracks, np.flatnonzero(doubled), longest_gap)
     ids = np.full(len(seen.when), NOBODY)
     for number, members in enumerate(sorted(tracks, key=lambda members: members[0])):
@@ -268,11 +269,12 @@ def _joined(seen: _Seen, tracks: list[np.ndarray], longest_gap: int, limit: floa
     return joined
 
 
-def _hardly_together(seen: _Seen, tracks: list[np.ndarray], longest_gap: int) -> list[np.ndarray]:
-    """Tracks, those joined that lie between each other's frames and are hardly ever seen together, the surest first."""
+def _hardly_together(seen: _Seen, tracks: list[np.ndarray], longest_gap: int, limit: float) -> list[np.ndarray]:
+    """Tracks, those joined that lie between each other's frames and are hardly ever seen together, the surest first,
+    of those that it costs less than `limit`."""
     tracks = list(tracks)
     while True:
-        best, pair = _LIMITS[-1], None
+        best, pair = limit, None
         for i, one in enumerate(tracks):
             for j, other in enumerate(tracks):
                 if len(one) > len(other) >= _KNOWN_AFTER or (len(one) == len(other) >= _KNOWN_AFTER and i < j):
@@ -296,6 +298,60 @@ def _cost_of_both(seen: _Seen, one: np.ndarray, other: np.ndarray, longest_gap: 
     order = np.argsort(seen.when[whole])
     parts = np.split(whole[order], 1 + np.flatnonzero(np.diff(order >= len(one))))
     return max(float(_costs_of_joins(seen, before, [after], longest_gap, True)[0]) for before, after in pairwise(parts))
+
+
+def _exchanged(seen: _Seen, tracks: list[np.ndarray], longest_gap: int) -> list[np.ndarray]:
+    """Tracks, and of two that each go on as the other one from a frame on, by what they look like, the rest exchanged.
+
+    A track that slides from somebody to who hides her leaves that one's rest to be joined to hers, in whatever order
+    tracks are joined.
+    """
+    tracks = list(tracks)
+    for i, j in combinations(range(len(tracks)), 2) if seen.looks is not None else ():
+        frame = _exchanged_from(seen, tracks[i], tracks[j], longest_gap)
+        if frame is not None:
+            (one, its_rest), (other, others_rest) = (_split(seen, track, frame) for track in (tracks[i], tracks[j]))
+            tracks[i], tracks[j] = np.concatenate([one, others_rest]), np.concatenate([other, its_rest])
+    return tracks
+
+
+def _exchanged_from(seen: _Seen, one: np.ndarray, other: np.ndarray, longest_gap: int) -> int | None:
+    """The frame from which on two tracks are rather each other's; None: they are not."""
+    best, chosen = _CHANGES_HANDS, None
+    frames = np.union1d(seen.when[one], seen.when[other])
+    looks = [half for track in (one, other) for half in _looks_around(seen, track, frames)]
+    apart = [(np.nan_to_num(difference(looks[i], looks[j])) / _LOOK_SCALE) ** 2 / 2
+             for i, j in ((0, 1), (2, 3), (0, 3), (2, 1))]
+    for frame in frames[apart[0] + apart[1] - apart[2] - apart[3] > _CHANGES_HANDS / 2]:
+        first, rest, others_first, others_rest = *_split(seen, one, frame), *_split(seen, other, frame)
+        if min(map(len, (first, rest, others_first, others_rest))) >= _LOOK_FRAMES:
+            goes_on = _costs_of_joins(seen, first, [rest, others_rest], longest_gap)
+            others_goes_on = _costs_of_joins(seen, others_first, [others_rest, rest], longest_gap)
+            gain = goes_on[0] + others_goes_on[0] - goes_on[1] - others_goes_on[1]
+            if gain > best and max(goes_on[1], others_goes_on[1]) < _LIMITS[-1]:
+                best, chosen = gain, int(frame)
+    return chosen
+
+
+def _looks_around(seen: _Seen, track: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`mean_look` of a track before each of the frames, and from it on, as far as `difference` can tell."""
+    assert seen.looks is not None
+    looks, weight = seen.looks[track, :, :-1], seen.looks[track, :, -1:]
+    sums = np.concatenate([looks * weight, weight], axis=-1).cumsum(axis=0, dtype=float)
+    sums = np.concatenate([np.zeros((1, *sums.shape[1:])), sums])
+    counts = np.searchsorted(seen.when[track], frames)
+    halves = []
+    for total, count in ((sums[counts], counts), (sums[-1] - sums[counts], len(track) - counts)):
+        share = total[..., -1:]
+        halves.append(np.concatenate([total[..., :-1] / np.maximum(share, 1e-6),
+                                      share / np.maximum(count, 1)[:, None, None]], axis=-1))
+    return halves[0], halves[1]
+
+
+def _split(seen: _Seen, track: np.ndarray, frame: int) -> tuple[np.ndarray, np.ndarray]:
+    """A track before a frame, and from it on."""
+    before = seen.when[track] < frame
+    return track[before], track[~before]
 
 
 def _given_back(seen: _Seen, tracks: list[np.ndarray], longest_gap: int) -> list[np.ndarray]:
