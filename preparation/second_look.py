@@ -2,19 +2,20 @@
 
 From every frame in which somebody was found he is followed into those in which he was not, forwards and backwards: the
 optical flow says where he must be, the others are painted over, and what is found there is his if it is where he must
-be, and coloured like him.
+be, and coloured like him. Who is not found in a few frames and hardly moves in these is where he is before and after.
 """
 
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from preparation.tracks import number_of
+from preparation.tracks import number_of, on_the_way
 from util.files import write_text
 from util.images import read_image
 from vision.geometry.flow import optical_flow
@@ -37,6 +38,8 @@ _LONGEST_GAP = 40
 """Frames between two in which somebody was found that are looked at."""
 _BEYOND = 0.5
 """How far beyond the first and the last frame in which somebody was found, as a share of the frames in which he was."""
+_STILL, _STILL_FRAMES = 0.5, 12
+"""Likeness of somebody before and after so many frames in which he is not found, from which he was there meanwhile."""
 _KEPT = "followed.json"
 People = list[dict[int, Pose]]
 """The people of each frame, by number."""
@@ -97,6 +100,7 @@ class _Walk:
         for whole in (False, True):
             for step in (1, -1):
                 self._follow(step, whole)
+        self._stay()
 
     def _follow(self, step: int, whole: bool) -> None:
         """Go through the clip in one direction; without `whole` only halfway to where somebody is found again."""
@@ -126,6 +130,20 @@ class _Walk:
                 expected[person], missed[person] = pose, 0
             self._pictures.pop(frame - step, None)
 
+    def _stay(self) -> None:
+        """Fill the gaps of whoever hardly moved in them, where what is there is coloured like him."""
+        for person in {person for present in self._known for person in present}:
+            seen = [frame for frame in range(len(self._paths)) if person in self._here(frame)]
+            for before, after in pairwise(seen):
+                ends = self._here(before)[person], self._here(after)[person]
+                if after - before - 1 > _STILL_FRAMES or likeness(*(pose.keypoints[None] for pose in ends)) < _STILL:
+                    continue
+                for frame in range(before + 1, after):
+                    pose = on_the_way(*ends, (frame - before) / (after - before))
+                    if self._is_coloured_like(person, frame, pose.keypoints):
+                        self.found[frame][person] = pose
+                    self._pictures.pop(frame, None)
+
     def _is_missing(self) -> bool:
         everybody = {person for present in self._known for person in present}
         return any(everybody - present.keys() for present in self._known)
@@ -149,14 +167,18 @@ class _Walk:
 
     def _seen(self, frame: int, near: Pose, others: list[np.ndarray]) -> np.ndarray | None:
         """The skeleton of somebody in a frame where he must be `near`; None: he is not seen."""
-        picture, mine = self._picture(frame), self._look_of(number_of(near))
+        picture = self._picture(frame)
         best, chosen = _FOUND, None
         for skeleton in self._look(frame, picture, near.keypoints, others):
             alike = float(likeness(skeleton[None], near.keypoints[None], _REACH)[0, 0])
             nearer = likeness(skeleton[None], np.stack(others), _REACH).max() if others else 0
-            if alike > max(best, nearer) and not difference(mine, looks_of(picture, [skeleton])[0]) > _OTHER_LOOK:
+            if alike > max(best, nearer) and self._is_coloured_like(number_of(near), frame, skeleton):
                 best, chosen = alike, skeleton
         return chosen
+
+    def _is_coloured_like(self, person: int, frame: int, skeleton: np.ndarray) -> bool:
+        """Whether what is at a skeleton looks like somebody, as far as it can be seen."""
+        return not difference(self._look_of(person), looks_of(self._picture(frame), [skeleton])[0]) > _OTHER_LOOK
 
     def _look_of(self, person: int) -> np.ndarray:
         if person not in self._looks:

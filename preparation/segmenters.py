@@ -26,6 +26,12 @@ _PERSON = 1
 """The number of people among COCO's classes."""
 _LEAST_INSIDE = 0.3
 """Of somebody's joints that lie in his mask, for it to be taken as his."""
+_WITHIN, _LARGER = 0.8, 1.2
+"""Share of somebody's mask that is another's too, and how much larger that one's is, for him to be taken for a part of
+the other, who is behind him."""
+_BESIDE, _LOST = 0.2, 0.5
+"""Where of somebody of whom so much is seen beside others less than that share is seen when they are painted over, the
+look before counts."""
 _OTHER_PERSON = 0.15
 """Of a person's height: shoulders and hips that are farther from where they were are somebody else's."""
 
@@ -102,25 +108,34 @@ def one_by_one(network: BlazePose) -> Segmenter:
 
     From the one whose skeleton it sees best to the one it sees least, who is found is painted grey, so that those
     behind are seen; and what it sees of somebody whose shoulders and hips are elsewhere is not his. Whom it saw before,
-    and not any more, was painted over as a part of somebody else: then the first look counts.
+    and not any more, was painted over as a part of somebody else: then the first look counts. Who is taken for a part
+    of another is before him: he comes first, and what is his is not the other's.
     """
     def segment(picture: np.ndarray, skeletons: Sequence[np.ndarray]) -> list[np.ndarray]:
         size = picture.shape[1::-1]
         squares = [square_of(skeleton) for skeleton in skeletons]
         seen = [network.look(picture, square) for square in squares]
+        shown = [person.mask(size) for person in seen]
         view, covered = picture.copy(), np.zeros(picture.shape[:2], bool)
         masks: list[np.ndarray] = [np.zeros(covered.shape, np.float32)] * len(skeletons)
+        free = [np.ones(covered.shape, np.float32) for _ in skeletons]  # where nobody is who is before him
         left = list(range(len(skeletons)))
 
         def is_other(person: Person, k: int) -> bool:
             return _apart(person, skeletons[k]) > _OTHER_PERSON
 
+        def is_before(one: int, other: int) -> bool:
+            return not is_other(seen[one], one) and _is_part(shown[one] > 0.5, shown[other] > 0.5)
+
         while left:
-            i = min(left, key=lambda k: _apart(seen[k], skeletons[k]))
+            i = min(left, key=lambda k: (any(is_before(other, k) for other in left), _apart(seen[k], skeletons[k])))
             left.remove(i)
             if is_other(seen[i], i):
                 continue
-            masks[i] = seen[i].mask(size)
+            for k in left:
+                if is_before(i, k):
+                    free[k] = np.minimum(free[k], 1 - shown[i])
+            masks[i] = shown[i]
             mine = (masks[i] > 0.5) & ~covered
             covered |= mine
             view[mine] = GREY
@@ -128,11 +143,26 @@ def one_by_one(network: BlazePose) -> Segmenter:
                 distance = np.hypot(squares[i].x - squares[k].x, squares[i].y - squares[k].y)
                 if distance < (squares[i].side + squares[k].side) / 2:
                     again = network.look(view, squares[k])
-                    if is_other(again, k) <= is_other(seen[k], k):
-                        seen[k] = again
-        return shared_by_limbs(masks, skeletons)
+                    if is_other(again, k) <= is_other(seen[k], k) and not _is_lost(
+                            shown[k] > 0.5, again.mask(size) > 0.5, covered):
+                        seen[k], shown[k] = again, again.mask(size)
+        return shared_by_limbs([np.minimum(mask, space) for mask, space in zip(masks, free)], skeletons)
 
     return segment
+
+
+def _is_part(mine: np.ndarray, others: np.ndarray) -> bool:
+    """Whether a mask, bool [H, W], lies in another one that is larger."""
+    return bool((mine & others).sum() > _WITHIN * mine.sum() and others.sum() > _LARGER * mine.sum())
+
+
+def _is_lost(before: np.ndarray, again: np.ndarray, covered: np.ndarray) -> bool:
+    """Whether of somebody of whom a good part was seen beside others, who are `covered`, most is not seen again.
+
+    All are bool [H, W].
+    """
+    beside = (before & ~covered).sum()
+    return bool(beside > _BESIDE * before.sum() and (again & ~covered).sum() < _LOST * beside)
 
 
 def _apart(person: Person, skeleton: np.ndarray) -> float:

@@ -180,11 +180,15 @@ def between(people: list[list[Pose]], longest: int) -> list[list[Pose]]:
         for pose in present:
             before, earlier = last.get(number_of(pose), (frame, pose))
             for missing in range(before + 1, frame) if frame - before <= longest + 1 else ():
-                share = (missing - before) / (frame - before)
-                keypoints = (1 - share) * earlier.keypoints + share * pose.keypoints
-                filled[missing].append(replace(pose, keypoints=keypoints, score=min(earlier.score, pose.score)))
+                filled[missing].append(on_the_way(earlier, pose, (missing - before) / (frame - before)))
             last[number_of(pose)] = frame, pose
     return filled
+
+
+def on_the_way(earlier: Pose, later: Pose, share: float) -> Pose:
+    """Somebody after a share of the straight way from one pose to another."""
+    return replace(later, keypoints=(1 - share) * earlier.keypoints + share * later.keypoints,
+                   score=min(earlier.score, later.score))
 
 
 def moved_into_masks(frames: list[str], people: list[list[Pose]],

@@ -88,6 +88,22 @@ def test_who_is_painted_over_as_a_part_of_somebody_else_keeps_the_first_look(net
     assert (right[:, 512:][hers > 0.9] > 0.6).mean() > 0.8
 
 
+def test_who_is_taken_for_a_part_of_somebody_is_before_her_and_has_all_of_his_pixels(network, astronaut):
+    """Of two whose limbs cross, the network is surest of one, and takes both for her."""
+    one = network.look(astronaut, network.detect(astronaut)[0][1]).skeleton
+    behind = one * (1.3, 1.3, 1) + (40, -60, 0)
+
+    class TakesBothForOne(BlazePose):
+        def look(self, picture, square):
+            person = super().look(picture, square)
+            return person._replace(inside=np.full_like(person.inside, 0.95), square=person.square._replace(side=9000),
+                                   skeleton=behind, presence=1e6) if square == square_of(behind) else person
+
+    hers, = one_by_one(network)(astronaut, [one])
+    before, after = one_by_one(TakesBothForOne())(astronaut, [one, behind])
+    assert (before[hers > 0.9] > 0.6).mean() > 0.8 and (after[hers > 0.9] > 0.5).mean() < 0.01
+
+
 def test_joints_that_are_not_known_do_not_count(network, astronaut):
     skeleton = network.look(astronaut, network.detect(astronaut)[0][1]).skeleton
     partly = skeleton.copy()

@@ -417,6 +417,18 @@ def test_who_is_lost_for_a_while_is_looked_for_again_where_he_must_be_and_only_o
     assert len(calls) == FRAMES and len(again) == 8 and (root / "keypoints.json").read_text() == text
 
 
+@pytest.mark.parametrize("moved, found", [(10, 1), (90, 0)])
+def test_who_is_not_seen_for_half_a_second_and_hardly_moves_is_there_meanwhile(root, monkeypatch, moved, found):
+    def find(frame, picture, before):
+        return [] if 6 <= int(frame) <= 14 else [skeleton(30 if int(frame) < 6 else 30 + moved)]
+    monkeypatch.setattr(estimators, "mediapipe", lambda *_: find)
+    monkeypatch.setattr(estimators, "one_among_others", lambda: lambda *_: [])
+    perform(poses.STEP, root, Namespace(poses="mediapipe", people=1, min_frames=None))
+    people = read_poses(root / "keypoints.json")
+    assert all(len(people[f"{n:04d}"]) == found for n in range(6, 15))
+    assert not found or place(people["0010"]) == {1: pytest.approx(35, abs=1)}
+
+
 def test_who_is_lost_at_the_end_is_followed_for_a_while_and_until_he_is_lost_there_too(root, monkeypatch):
     def find(frame, picture, before):
         return [skeleton(30)] if int(frame) <= 12 else []

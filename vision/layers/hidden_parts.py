@@ -17,7 +17,8 @@ STEPS = 24  # of u and of v, in which places of a part are told apart
 NEAR, FAR = 0.008, 0.03  # of the picture's height: blur of motion on the body, and around it
 KNOWN = 0.02  # share of the body around a pixel, blurred by FAR, from which on its motion is known
 FEWEST_PLACES = 12  # that two frames must have in common
-FARTHEST = 60  # frames, each way, in which a hidden part is looked for
+AWAY = (*range(1, 11), *range(12, 21, 2), *range(24, 61, 4))
+"""Frames, each way, to those in which a hidden part is looked for."""
 OPEN = 0.95  # share of a pixel that must be in view to be copied
 ASTRAY = 0.02  # of the picture's height: how far from a pixel the way there and back may end
 ON_BODY = 0.6  # of the body in one frame must be led onto the body in the other
@@ -147,7 +148,7 @@ def copied(frame: int, length: int, wanted: np.ndarray, places: Callable[[int], 
     found = np.zeros(wanted.shape, bool)
     # Where no motion can be known, nothing can be found: most of the picture need not be computed.
     missing = cv2.GaussianBlur((here[0] > 0).astype(np.float32), (0, 0), _sigma(FAR, height)) > 0.9 * KNOWN
-    for distance in range(1, min(FARTHEST, length - 1) + 1):
+    for distance in AWAY:
         for other in (frame - distance, frame + distance):
             if not 0 <= other < length or not missing.any():
                 continue
