@@ -48,7 +48,7 @@ MEMORY = 1 << 30
 class ActorDataset(BaseDataset):
     """In training random pixels of random views of each frame; for test.py whole views, frame by frame."""
 
-    of_one_dataroot = frozenset({"start_end", "subsample"})
+    of_one_dataroot = frozenset({"start_end", "subsample", "refine_poses"})
 
     def __init__(self, opt):
         super().__init__(opt)
@@ -143,6 +143,8 @@ class ActorDataset(BaseDataset):
             f"{len(names)} frames, {names[0]} to {names[-1]}, {mark_of_files(files)}" if names else "no frames")}
         if opt.is_train and not opt.base_root:
             found["base_root"] = str(root.absolute())
+        if opt.is_train and getattr(opt, "refine_poses", False):
+            found["refined_frames"] = 1 + max(by_number(root / "transform", "*.json"))
         if opt.is_train and opt.max_update:
             epochs = max(1, -(-opt.max_update // opt.virtual_epoch_steps))
             found |= {"n_epochs": epochs, "n_epochs_decay": 0, "virtual_epoch_steps": -(-opt.max_update // epochs)}
@@ -270,7 +272,7 @@ class ActorDataset(BaseDataset):
     def read_frame(self, number: int) -> dict[str, Tensor]:
         """The same from its files."""
         pose = read_pose(self.transforms[number], self.body.weights.shape[1])
-        pose["vertices"] = world_vertices(self.body, pose)
+        pose["vertices"], pose["frame"] = world_vertices(self.body, pose), torch.tensor(number)
         if not all(values.isfinite().all() for values in pose.values()):
             raise UserError(f"{self.transforms[number]}: holds numbers that are not finite; expected those of a body "
                             "in metres")

@@ -16,25 +16,19 @@ import numpy as np
 from data.camera_check import canvas_of, said_of, wrong_convention
 from data.dataroot import Dataroot
 from data.masks import read_matte
+from data.own_backgrounds import BARELY, own_backgrounds
 from data.solving import ClipOnCanvas, Pictures
 from util import distributed
 from util.errors import UserError, several
 from util.images import read_image
-from util.kept import kept
 from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.layers import filling, hidden_parts
 from vision.layers.clean_plate import LEVEL
-from vision.layers.closed_form import CELL, coarse, shared_out
-from vision.layers.effect_owners import ASSIGNMENT_MODES, effect_assignment
-from vision.layers.effects import pose_modes, pose_vectors
-from vision.layers.flow_completion import completed, wider
-from vision.layers.passing_shadows import explained, measured, passing_shadows
+from vision.layers.matte_refinement import attached
 from vision.people.iuv import is_body
 from vision.people.person_mask import PERSON_MARGIN
 
-BARELY = 5  # of 255: what covers no more than this leaves a pixel as it is
-FAINT_SHADOW, SHADOW_EDGE = 0.03, 4  # alpha, and pixels around, of shadows under which other frames say what there is
 FARTHEST = 300  # frames, each way, in which a background that moves is looked for
 MOST_WARPED = 40  # the same, where the camera moves
 MUCH_HIDDEN = 0.002  # of a frame: scene behind people that is worth a word where nobody ever sees it
@@ -160,8 +154,11 @@ class Decomposition:
         def part(other: int) -> hidden_parts.Part:
             return self.frames[other], self.people[number][other], 255 - self._in_front(number, other)
 
-        return hidden_parts.copied(frame, len(self.frames), wanted, lambda other: body_in(self.bodies[number][other]),
-                                   part)
+        colours, alpha, found = hidden_parts.copied(frame, len(self.frames), wanted,
+                                                    lambda other: body_in(self.bodies[number][other]), part)
+        someone = body | (own > 127)
+        alpha[~attached(someone | (found & (alpha > 127)), someone)] = 0
+        return colours, alpha, found
 
     def _in_front(self, number: int, frame: int) -> np.ndarray:
         """What others cover who are in front of a layer, and a pixel around: uint8 [H, W]."""
@@ -245,10 +242,7 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
                   "somebody who is shifted in time goes on at his place in the scene, as far as that is in sight; "
                   f"{remedy}", flush=True)
 
-        def found(_marks: np.ndarray) -> tuple[np.ndarray, ...]:
-            return backgrounds_of_their_own(np.stack(frames[:]), np.stack([mattes[:] for mattes in people.values()]))
-
-        backgrounds, effects, guessed = kept(folder and folder / "backgrounds.npz", found, clip.windows.marks)
+        backgrounds, effects, guessed = own_backgrounds(frames, list(people.values()), clip.windows)
         if distributed.rank() == 0 and (guessed > MUCH_HIDDEN).any():
             some = np.flatnonzero(guessed > MUCH_HIDDEN)
             print(f"NOTE: of what people hide, up to {guessed.max():.1%} of the picture is never seen, in {len(some)} "
@@ -256,47 +250,13 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
                   "a guess is shown there", flush=True)
         shadows = {layer: Packed(canvas.lay(alpha, frame) for frame, alpha in enumerate(mine))
                    for layer, mine in zip(people, effects)}
-        return Decomposition(canvas, clip.laid(0), people, shadows, frames, shows_hidden, bodies, orders,
-                             Packed(backgrounds))
+        return Decomposition(canvas, clip.laid(0), people, shadows, frames, shows_hidden, bodies, orders, backgrounds)
     for layer, share in clip.never_seen_behind.items():
         if share > MUCH_HIDDEN and distributed.rank() == 0:
             print(f"NOTE: what lies behind the people of layer {layer} is never seen, {share:.1%} of the picture: "
                   "where they are removed or moved away, a guess is shown", flush=True)
     plate = (255 * solution.plate).clip(0, 255).round().astype(np.uint8)
     return Decomposition(canvas, plate, people, clip.effects(), frames, shows_hidden, bodies, orders)
-
-
-def backgrounds_of_their_own(frames: np.ndarray, people: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The background of each frame where no one scene explains all: the frame itself, and behind people and under their
-    shadows (vision/layers/passing_shadows.py) what other frames show, followed to them
-    (vision/layers/flow_completion.py).
-
-    Args:
-        frames: uint8 [F, H, W, 3].
-        people: uint8 [L, F, H, W], mattes of each layer's people.
-
-    Returns:
-        uint8 [F, H, W, 3]; the alpha of each layer's shadows, uint8 [L, F, H, W]; and the share of each frame that is a
-        guess, as no frame shows it, [F].
-    """
-    covered = people.max(axis=0)
-    hidden = np.stack([cv2.dilate(one, np.ones((7, 7), np.uint8)) > BARELY for one in covered])
-    shaded = np.zeros_like(hidden)
-
-    def shadows(backgrounds: np.ndarray) -> np.ndarray:
-        for where, alpha in zip(shaded, passing_shadows(frames, backgrounds, hidden)):
-            where |= wider(alpha > FAINT_SHADOW, SHADOW_EDGE)
-        return shaded
-
-    made, guessed = completed(frames, hidden, shadows)
-    alpha = [measured(*one) for one in zip(frames, made, hidden, shaded)]
-    made, alpha = zip(*(explained(*one) for one in zip(frames, made, hidden, alpha)))
-    count = min(ASSIGNMENT_MODES, len(frames) // 3)
-    share = effect_assignment(np.stack([coarse(one) for one in alpha]),
-                              np.stack([[coarse(mask) / 255 for mask in mattes] for mattes in people]),
-                              [pose_modes(pose_vectors(mattes)[:, :-2], count) for mattes in people], CELL)
-    effects = [shared_out(one, share[:, frame]) for frame, one in enumerate(alpha)]
-    return np.stack(made), np.stack(effects, axis=1), guessed.mean(axis=(1, 2))
 
 
 def overlap(mattes: list[Packed]) -> bool:

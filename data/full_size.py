@@ -16,8 +16,10 @@ from tqdm import tqdm
 from data.dataroot import Dataroot, wrong_sizes
 from data.decomposition import matte_reader
 from data.layer_folder import LayerFolder
+from data.own_backgrounds import AROUND
+from data.solving import frames_solved_together
 from util.background import InBackground
-from util.clips import evenly_spread
+from util.clips import evenly_spread, with_frames_around
 from util.errors import several
 from util.files import link_or_copy
 from util.images import has_16_bits, image_size, read_all_bits, read_image, to_levels, unit_range, write_png
@@ -163,19 +165,34 @@ class FullSizeClip:
         return not still and all(self._open(frame).mean() > MOST * self._beside(frame).mean() for frame in some)
 
     @cached_property
-    def completion(self) -> Completion | None:
-        """Where other full-size frames show what people hide of a background that no one plate explains, as before a
-        camera that walks; None: it is at rest, or the plate explains it."""
+    def has_own_backgrounds(self) -> bool:
+        """Whether no one plate explains a background that is alive, as before a camera that walks."""
         if not self.is_alive or self.canvas.matrices is not None:
-            return None
-        backgrounds = [self.layers.background(frame) for frame in range(len(self.layers.frames))]
-        some = np.stack([backgrounds[frame] for frame in evenly_spread(len(backgrounds), FEW)])
-        if (np.abs(some - np.median(some, axis=0)).max(axis=-1) * LEVEL < DISAGREES).mean() > ONE_SCENE:
-            return None
-        around = np.ones((3, 3), np.uint8)
-        hidden = np.stack([cv2.dilate((~self._open(frame)).astype(np.uint8), around) > 0
-                           for frame in range(len(backgrounds))])
-        return Completion([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in backgrounds], hidden)
+            return False
+        some = np.stack([self.layers.background(frame) for frame in evenly_spread(len(self.layers.frames), FEW)])
+        alike = np.abs(some - np.median(some, axis=0)).max(axis=-1) * LEVEL < DISAGREES
+        return bool(alike.mean() <= ONE_SCENE)
+
+    @cached_property
+    def _completion(self) -> Callable[[int], tuple[Completion, int]]:
+        """Of a window of frames where other full-size frames show what people hide in them, and the first frame that
+        was looked at."""
+        length, around = len(self.layers.frames), np.ones((3, 3), np.uint8)
+
+        @lru_cache(maxsize=1)
+        def of_window(number: int) -> tuple[Completion, int]:
+            window = range(number * self._together, min((number + 1) * self._together, length))
+            frames = with_frames_around(window, length, AROUND)
+            greys = [cv2.cvtColor(self.layers.background(frame), cv2.COLOR_RGB2GRAY) for frame in frames]
+            hidden = [cv2.dilate((~self._open(frame)).astype(np.uint8), around) > 0 for frame in frames]
+            return Completion(greys, np.stack(hidden)), frames.start
+
+        return of_window
+
+    @property
+    def _together(self) -> int:
+        """Frames of a window."""
+        return frames_solved_together(int(np.prod(self.layers.size)))
 
     @cached_property
     def _read(self) -> Callable[[int], np.ndarray]:
@@ -221,8 +238,9 @@ class FullSizeClip:
         index = self.indices[frame]
         scene = self.canvas.seen(plate.scene, index, cv2.INTER_CUBIC)
         smooth = enlarged(small.background, self.size)
-        if self.completion is not None:
-            made, unknown = self.completion.background(frame, self._read)
+        if self.has_own_backgrounds:
+            completion, first = self._completion(frame // self._together)
+            made, unknown = completion.background(frame - first, lambda other: self._read(first + other))
             soft = cv2.blur(unknown.astype(np.float32), (5, 5))[..., None]
             background = with_detail(small.background, unit_range(made) * (1 - soft) + smooth * soft)
             is_open = cv2.erode(self._open(frame).astype(np.float32), np.ones((3, 3), np.uint8))

@@ -38,6 +38,11 @@ EDGE = 3  # pixels of a moving camera's frame, into which small motions would br
 PICTURES_KEPT = 128  # of those that were read last
 
 
+def frames_solved_together(area: int) -> int:
+    """How many frames of so many pixels one scene is found from."""
+    return max(MOST_SORTED, SOLVED_PIXELS // area)
+
+
 class Pictures(Sequence):
     """RGB pictures, uint8 [H, W, 3], read from files when they are asked for; the latest stay in memory."""
 
@@ -80,23 +85,47 @@ class Windows(NamedTuple):
             title: of the progress bar.
         """
         bars: list[tqdm] = []
-        for number, start in enumerate(range(0, self.length, self.size), start=1):
-            ends = np.array([start, min(start + self.size, self.length)])
 
-            def window(_marks: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, ...]:
-                made = [compute(ends[0])]  # which may show a bar of its own before
-                if not bars:
-                    bars.append(tqdm(total=self.length, initial=int(ends[0]), desc=title, unit="frame", delay=2,
-                                     disable=distributed.rank() > 0))
-                for frame in range(ends[0] + 1, ends[1]):
-                    made.append(compute(frame))
-                    bars[0].update()
+        def window(some: range) -> tuple[np.ndarray, ...]:
+            made = [compute(some[0])]  # which may show a bar of its own before
+            if not bars:
+                bars.append(self._bar(title, some))
+            for frame in some[1:]:
+                made.append(compute(frame))
                 bars[0].update()
-                return tuple(np.stack(column) for column in zip(*made))
+            bars[0].update()
+            return tuple(np.stack(column) for column in zip(*made))
 
-            yield from zip(*kept(self.folder and self.folder / f"{name}_{number:03d}.npz", window, self.marks, ends))
+        yield from self._kept(name, window)
         for bar in bars:
             bar.close()
+
+    def spans(self, name: str, compute: Callable[[range], tuple], title: str) -> Iterator[tuple]:
+        """The same, where `compute` makes all frames of a window at once: a tuple of arrays with a row for each."""
+        bars: list[tqdm] = []
+
+        def window(some: range) -> tuple[np.ndarray, ...]:
+            if not bars:
+                bars.append(self._bar(title, some))
+            made = compute(some)
+            bars[0].update(len(some))
+            return made
+
+        yield from self._kept(name, window)
+        for bar in bars:
+            bar.close()
+
+    def _bar(self, title: str, first: range) -> tqdm:
+        return tqdm(total=self.length, initial=first.start, desc=title, unit="frame", delay=2,
+                    disable=distributed.rank() > 0)
+
+    def _kept(self, name: str, window: Callable[[range], tuple]) -> Iterator[tuple]:
+        def computed(_marks: np.ndarray, ends: np.ndarray) -> tuple:
+            return window(range(*ends.tolist()))
+
+        for number, start in enumerate(range(0, self.length, self.size), start=1):
+            ends = np.array([start, min(start + self.size, self.length)])
+            yield from zip(*kept(self.folder and self.folder / f"{name}_{number:03d}.npz", computed, self.marks, ends))
 
     def remove(self, name: str) -> None:
         """Remove what is kept by a name."""
@@ -120,7 +149,7 @@ class ClipOnCanvas:
         self.canvas, self.frames, self.mattes, self.folder = canvas, frames, mattes, folder
         area = int(np.prod(canvas.size))
         self._motions: list[KnownMotion] = []  # of all frames, where the scene was found just now, and from all
-        self.sampled = evenly_spread(len(frames), max(MOST_SORTED, SOLVED_PIXELS // area))
+        self.sampled = evenly_spread(len(frames), frames_solved_together(area))
         marks = [hashlib.blake2b(b"".join(path.read_bytes() for path in own), digest_size=16).digest() for own in files]
         marks.append(hashlib.blake2b(repr(canvas).encode(), digest_size=16).digest())
         if canvas.matrices is not None:

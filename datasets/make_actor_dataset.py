@@ -31,7 +31,7 @@ from data.decomposition import matte_reader
 from data.tracked_poses import people_layers, poses_of_frames
 from datasets.make_actor_sample import as_lines, as_transform, write_body
 from datasets.make_vid2vid_sample import check_place
-from datasets.synthetic.actor import HEAD, PARENTS, BodyFiles, Pose, body_files, posed
+from datasets.synthetic.actor import HEAD, BodyFiles, Pose, body_files, posed
 from preparation.actor_maps import TextureMaps, body_raster, make_one_texture
 from preparation.actor_overlap import HEIGHT, View, body_in_view, share_of_both
 from preparation.actor_page import MEANING
@@ -46,7 +46,7 @@ from util.images import image_size, read_image, write_png
 from vision.people.body_files import read_body
 from vision.people.body_fitting import ClipFit, fitted
 from vision.people.body_outlines import Outlines
-from vision.people.jointed_body import Skeleton, resized
+from vision.people.jointed_body import PARENTS, Skeleton, resized
 
 LEAST_SEEN, SHORTEST = 6, 10
 """Key points that make a frame of use; frames that make a clip of use."""

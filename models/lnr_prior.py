@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.lazy_adam import LazyAdam
 from models.lnr_losses import prior_loss
 from models.lnr_networks import LayeredRenderer
-from models.scene import LazyAdam, Scene, Trial, scene_losses
+from models.scene import Scene, Trial, scene_losses
 from util.command_line import float_at_least, int_at_least
 from util.distributed import sum_over_processes
 from vision.layers.closed_form import remeasured_effects

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from models.base_model import BaseModel, Cost, Export, Phase
+from models.lazy_adam import LazyAdam
 from models.neural_actor_layers import exported_layers
 from models.neural_actor_losses import VggDistance, alpha_loss, colour_loss, mask_loss, squares, ssim_loss
 from models.neural_actor_networks import from_published
 from models.neural_actor_options import PRESETS, add_options
+from models.neural_actor_poses import POSE, PoseCorrections, as_transform_file
 from models.neural_actor_rendering import Actor
 from models.parallel import frozen_statistics
 from models.schedules import Progress, Schedule
@@ -51,6 +53,9 @@ class NeuralActorModel(BaseModel):
                               getattr(opt, "base_root", None)).to(self.device)
         self.actor = Actor(opt, len(self.body.vertices)).to(self.device)
         self.networks = {"actor": self.actor}
+        if getattr(opt, "refine_poses", False):
+            self.poses = PoseCorrections(opt.refined_frames, self.body.weights.shape[1]).to(self.device)
+            self.networks["poses"] = self.poses
         self.side = getattr(opt, "sampling_patch_size", 1)
         if opt.is_train:
             for name, least in (("ssim_weight", 7), ("vgg_weight", 16)):
@@ -68,8 +73,13 @@ class NeuralActorModel(BaseModel):
         """Adam, for everything that is trained."""
         self.called = self.parallel(self.actor)
         trained = [parameter for parameter in self.actor.parameters() if parameter.requires_grad]
-        return {"actor": torch.optim.Adam(trained, lr=phase.opt.lr, betas=phase.opt.adam_betas,
-                                          eps=phase.opt.adam_eps)}
+        optimizers: dict[str, torch.optim.Optimizer] = {"actor": torch.optim.Adam(
+            trained, lr=phase.opt.lr, betas=phase.opt.adam_betas, eps=phase.opt.adam_eps)}
+        if "poses" in self.networks:
+            self.called_for_poses = self.parallel(self.poses)
+            optimizers["poses"] = LazyAdam([{"params": list(self.poses.parameters()), "lr": phase.opt.pose_lr,
+                                             "per_frame": True}], betas=POSE_BETAS)
+        return optimizers
 
     def schedules(self, phase: Phase) -> dict[str, Schedule]:
         """Warm-up, then an exponential fall, step by step."""
@@ -78,7 +88,7 @@ class NeuralActorModel(BaseModel):
         def factor(progress: Progress) -> float:
             return factor_at_step(progress.step, opt.warmup_updates, max(opt.warmup_init_lr, 0) / (opt.lr or 1),
                                   opt.decay_rate, opt.decay_steps or progress.total)
-        return {"actor": factor}
+        return {"actor": factor, "poses": factor}
 
     def optimize_parameters(self, batch: dict) -> dict[str, Tensor]:
         """One step; what the batch brings of random numbers (as for `Actor.render`) is not drawn."""
@@ -86,11 +96,16 @@ class NeuralActorModel(BaseModel):
         items, rays = batch["rays_o"].shape[:2]
         drawn = self.draw(items, rays)
         inputs = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+        if "poses" in self.networks:
+            inputs |= self.called_for_poses({name: inputs[name] for name in (*POSE, "frame")})
+        correction = inputs.pop("correction", None)
         with self.autocast():
             seen = self.called(self.body, drawn | inputs)
         losses = self.losses(seen | {name: batch[name] for name in ("alpha",) if name in batch}, batch["rgb"])
-        for name in self.optimizers:
-            self.gradient_step(losses["total"], name)
+        if correction is not None:
+            losses["poses"] = correction.mean()
+            losses["total"] = losses["total"] + self.opt.pose_weight * losses["poses"]
+        self.gradient_step(losses["total"], *self.optimizers)
         whole = distributed.sum_over_processes(losses["color"].detach()) / distributed.count()
         scale = 12 if self.opt.min_color else 3
         if not self.opt.L1:
@@ -161,8 +176,7 @@ class NeuralActorModel(BaseModel):
         if not self.opt.clip_norm:
             super().gradient_step(loss, *names, keep_graph=keep_graph)
             return
-        optimizer, = (self.optimizers[name] for name in names)
-        hook = optimizer.register_step_pre_hook(self._clip)
+        hook = self.optimizers["actor"].register_step_pre_hook(self._clip)
         try:
             super().gradient_step(loss, *names, keep_graph=keep_graph)
         finally:
@@ -176,7 +190,7 @@ class NeuralActorModel(BaseModel):
     def view(self, batch: dict) -> dict[str, Tensor]:
         """The first item of a batch, whole: colour [3, H, W] and normal [3, H, W] in [-1, 1], depth [1, H, W]; and
         `missed` [1, H, W], the share of the background in it."""
-        batch = self.to_device(batch)
+        batch = self.corrected(self.to_device(batch))
         item = {name: value[0] for name, value in batch.items() if isinstance(value, Tensor) and value.ndim > 1}
         height, width = (int(torch.as_tensor(side).reshape(-1)[0]) for side in sides(batch["size"]))
         frame, parts = self.actor.frame(self.body, item), []
@@ -194,6 +208,13 @@ class NeuralActorModel(BaseModel):
         normal = normals_from_depth(points if pose is None else points @ pose[:3, :3])
         return {"colour": colour.permute(2, 0, 1).clamp(-1, 1), "normal": normal.permute(2, 0, 1),
                 "depth": depth.permute(2, 0, 1), "missed": missed.permute(2, 0, 1)}
+
+    @torch.no_grad()
+    def corrected(self, batch: dict) -> dict:
+        """A batch, on this device, with its poses as they were refined in training."""
+        if "poses" not in self.networks or "frame" not in batch:
+            return batch
+        return batch | self.poses(batch)
 
     def visuals(self, batch: dict) -> dict[str, Tensor]:
         """A view, and its photograph where there is one."""
@@ -231,6 +252,9 @@ class NeuralActorModel(BaseModel):
         if "camera_to_world" in batch:
             rows = batch["camera_to_world"][0].tolist()
             files[f"pose/{stem}.txt"] = "".join(" ".join(f"{value:.8f}" for value in row) + "\n" for row in rows)
+        if "poses" in self.networks and "frame" in batch:
+            pose = self.corrected(self.to_device(batch))
+            files[f"transform/{stem}.json"] = as_transform_file({name: pose[name][0] for name in POSE})
         return Export(files=files, video_frames=shown, captions=self.captions)
 
     @torch.no_grad()
@@ -240,7 +264,8 @@ class NeuralActorModel(BaseModel):
         Raises:
             UserError: there is none.
         """
-        item = {name: value[0] for name, value in self.to_device(batch).items() if isinstance(value, Tensor)}
+        batch = self.corrected(self.to_device(batch))
+        item = {name: value[0] for name, value in batch.items() if isinstance(value, Tensor)}
         frame = self.actor.frame(self.body, item)
         lower = (frame.vertices.amin(0) - MESH_MARGIN).cpu().numpy()
         upper = (frame.vertices.amax(0) + MESH_MARGIN).cpu().numpy()
@@ -258,6 +283,8 @@ MESH_MARGIN = 0.2
 ENCODER_FLOP = (14e3, 70e3, 120e3, 190e3, 240e3)
 """A step of the texture encoder for a texel, by the number of its maps."""
 ENCODER_BYTES = 2500
+POSE_BETAS = (0.9, 0.99)
+"""Of Adam for corrections of poses, which see their frame far less often than networks."""
 VIEW_CHUNK = 1 << 14
 """Rays of a view that are looked at at once: what bounds the memory of a picture."""
 

@@ -80,6 +80,10 @@ def add_training_options(parser) -> None:
                        help="weight of squared errors in VGG-16's features, with --sampling_patch_size 16 or more")
     group.add_argument("--vgg_level", type=int, default=2, choices=(1, 2, 3, 4), metavar="N",
                        help="which of its features: relu1_2, relu2_2, relu3_3 or relu4_3")
+    group.add_argument("--pose_lr", type=float_at_least(0), default=0.01, metavar="RATE",
+                       help="learning rate of --refine_poses, in radians and metres a step; falls as the other does")
+    group.add_argument("--pose_weight", type=float_at_least(0), default=0.01, metavar="W",
+                       help="weight of the corrections' squares, in radians and metres")
     flag(group, "discrete_regularization", False, "add noise to densities in training")
     flag(group, "hierarchical_loss", False, "count the colours of the first pass too")
     flag(group, "freeze_batch_norm", False, "keep the texture encoder's batch normalisation as it began")
@@ -144,9 +148,14 @@ def add_body_options(parser) -> None:
                        help="width of the code of a sample's place (attnout)")
     group.add_argument("--joint_filter_size", type=int_at_least(1), default=6, metavar="N",
                        help="octaves in which the place is encoded")
+    flag(group, "refine_poses", False, "correct the poses of the frames that are trained on too; test.py takes the "
+                                       "corrected ones for them, and writes them into transform/")
+    group.add_argument("--refined_frames", type=int_at_least(0), default=0, metavar="N",
+                       help="with --refine_poses: frames of the data, which it finds itself")
     parser.deciding |= {"use_texture_encoder", "texture_encoder_layers", "texture_to_deformation", "additional_deform",
                         "predict_texture_mask", "disable_texture", "joint_feature_dim", "joint_filter_size",
-                        "use_local_coordinate", "use_global_rotation", "disable_projection"}
+                        "use_local_coordinate", "use_global_rotation", "disable_projection", "refine_poses",
+                        "refined_frames"}
 
 
 def add_field_options(parser) -> None:

@@ -1,6 +1,7 @@
 """An actor's networks put to work: what rays see of a posed body.
 
-One frame at a time: rays [R, 3] in the world, in metres. Geometry gets no gradients; networks do.
+One frame at a time: rays [R, 3] in the world, in metres. Networks get gradients; geometry gets none but those of the
+pose, where it has some: with where samples lie on the skin and above it, in the triangle that was found.
 """
 
 import copy
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from models.neural_actor_networks import Encoder, Field, background_colour, looked_up, names_of_inputs
 from vision.geometry.meshes import pseudonormals
-from vision.geometry.nearest_surface import NEARLY, QuickSurface, Surface, at, outside, thick_faces
+from vision.geometry.nearest_surface import NEARLY, QuickSurface, Surface, at, followed, outside, thick_faces
 from vision.geometry.rays import (
     bounding_sphere,
     finer_samples,
@@ -45,9 +46,9 @@ PIECES = 24
 
 
 @contextmanager
-def geometry(device: torch.device) -> Iterator[None]:
-    """Compute without gradients, and in full precision also with --amp."""
-    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+def geometry(device: torch.device, gradients: bool = False) -> Iterator[None]:
+    """Compute without gradients, or with them, and in full precision also with --amp."""
+    with torch.set_grad_enabled(gradients and torch.is_grad_enabled()), torch.autocast(device.type, enabled=False):
         yield
 
 
@@ -61,6 +62,8 @@ class Frame:
         rotation, translation: [3, 3] and [3], from the normalised space to the world, as files have them.
         joints: [J, 3], in the world.
         vertices: [V, 3], in the world.
+        posed: [V, 3], in the normalised space; transforms, rotation, translation and these have gradients where the
+            pose has.
         surface: the skin in the normalised space.
         normals: [V, 3], its pseudonormals there.
         features: [C, S, S], the map that is looked up at samples; None without texture.
@@ -73,6 +76,7 @@ class Frame:
     translation: Tensor
     joints: Tensor
     vertices: Tensor
+    posed: Tensor
     surface: Surface | QuickSurface
     normals: Tensor
     features: Tensor | None
@@ -118,9 +122,10 @@ class Actor(nn.Module):
 
     def frame(self, body: Body, item: dict[str, Tensor]) -> Frame:
         """The frame of an item, with the features of its texture."""
-        with geometry(item["joints_RT"].device):
+        rotation, translation = item["rotation"], item["translation"].reshape(3)
+        with geometry(item["joints_RT"].device, gradients=True):
             posed = posed_vertices(body, item["joints_RT"])
-            rotation, translation = item["rotation"], item["translation"].reshape(3)
+        with geometry(item["joints_RT"].device):
             vertices = to_world(posed, rotation, translation)
             surface = SURFACES[self.opt.nearest_surface](posed, body.faces)
             normals = pseudonormals(posed, body.faces)
@@ -128,7 +133,7 @@ class Actor(nn.Module):
         features = None if texture is None else self.encoder.features((texture + 1) / 2)
         if texture is not None and self.opt.min_color == 0:
             texture = (texture + 1) / 2
-        return Frame(body, item["joints_RT"], rotation, translation, item["joints"], vertices, surface, normals,
+        return Frame(body, item["joints_RT"], rotation, translation, item["joints"], vertices, posed, surface, normals,
                      features, texture)
 
     def bounds(self, frame: Frame, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -280,19 +285,24 @@ class Actor(nn.Module):
         """
         opt = self.opt
         with geometry(points.device):
-            placed = points - frame.translation  # as the camera sees it, for --use_global_rotation
             normalised = to_normalised(points, frame.rotation, frame.translation)
             if face is None:
                 near = frame.surface.nearest(normalised)
             else:
                 assert barycentric is not None  # comes with `face`
                 near = at(normalised, frame.surface.vertices, frame.body.faces, face, barycentric)
-            local, uv = local_coordinates(frame.body, frame.surface.vertices, normalised, near)
+            side = outside(normalised, near, frame.normals[frame.body.faces])
+        with geometry(points.device, gradients=True):
+            placed = points - frame.translation  # as the camera sees it, for --use_global_rotation
+            if frame.posed.requires_grad:
+                normalised = to_normalised(points, frame.rotation, frame.translation)
+                near = followed(normalised, frame.posed, frame.body.faces, near)
+            local, uv = local_coordinates(frame.body, frame.posed, normalised, near)
             free = placed if opt.use_global_rotation else normalised
             position = free
             if "pos" in self.needed and not opt.disable_projection:
                 position = pose_undone(frame.body, frame.transforms, normalised, skin_weights(frame.body, near))[1]
-            metres = local[:, 2].abs() * outside(normalised, near, frame.normals[frame.body.faces])
+            metres = local[:, 2].abs() * side
         values = {"ray": directions, "metres": metres}
         if frame.features is not None:
             values["texture"] = looked_up(frame.features, uv)

@@ -30,7 +30,7 @@ from models.vid2vid_first_frame import (
     write_features,
 )
 from models.vid2vid_generation import ClipState, FrameGenerators, Load, loads
-from models.vid2vid_layers import exported_layer, kinds_of_layer
+from models.vid2vid_layers import exported_layer, kinds_of_layer, steadied
 from models.vid2vid_maps import check_clip, encoded, face_box, pyramid
 from models.vid2vid_networks import FLOW_SCALE
 from models.vid2vid_options import PRESETS, add_options, check_options
@@ -97,6 +97,7 @@ class Vid2VidModel(BaseModel):
         self.first_frame = first_frame(opt, self.run_folder, self.device) if self.first_frame_is_single else None
         self.sequence: str | None = None
         self.carried: list[Tensor] = []
+        self.shown: Tensor | None = None
         self.features: list[Tensor] = []
 
     add_options = staticmethod(add_options)
@@ -473,7 +474,7 @@ class Vid2VidModel(BaseModel):
         if sequence != self.sequence:
             self.sequence, self.carried = sequence, []
         maps, is_first = self.encode(on_device), not self.carried
-        image = self.next_frame(maps, on_device)
+        image = self.next_shown(maps, on_device)
         stem = Path(batch["image_path"][0]).stem
         if self.opt.output_nc == LAYER:
             return exported_layer(on_device, image, as_tensor(map_picture(maps[0, -1], self.opt))[None], stem, is_first)
@@ -483,6 +484,15 @@ class Vid2VidModel(BaseModel):
         return Export(files={f"real_A_{stem}.{suffix}": picture, f"fake_B_{stem}.{self.opt.image_format}": image},
                       video_frames={"real_A": picture, "fake_B": image},
                       captions={"real_A": "The maps.", "fake_B": "What is made of them."})
+
+    def next_shown(self, maps: Tensor, batch: dict) -> Tensor:
+        """The next frame as it is shown: shadows of layers are steadied, of which the next frames know nothing."""
+        is_first = not self.carried
+        image = self.next_frame(maps, batch)
+        if self.opt.output_nc == LAYER and not is_first and self.shown is not None:
+            image = steadied(image, self.shown)
+        self.shown = image
+        return image
 
     def next_frame(self, maps: Tensor, batch: dict) -> Tensor:
         """The frame [1, 3, H, W] of a window of encoded maps [1, tG, C, H, W]; carries the frames before."""

@@ -17,10 +17,13 @@ from data import dance_dataset
 from data.dance_dataset import About, DanceDataset, premultiplied
 from data.image_sequences import Draws
 from data.layer_folder import LayerFolder
+from data.loading import create_dataset, resolved
 from data.pose_files import skeletons_in
 from datasets import make_pose_dataset
 from datasets.make_vid2vid_sample import make_sample
+from models import create_model, vid2vid_layers
 from models.vid2vid_layers import straight
+from options.test_options import TestOptions
 from options.train_options import TrainOptions
 from util.errors import UserError
 from util.images import read_image
@@ -141,6 +144,20 @@ def test_what_is_made_is_a_clip_whose_layers_can_be_retimed(folder):
     retime.main(["--layers", str(made), "--freeze", "1:1-3", "--out", "frozen"])
     first, last = (read_image(f"frozen/{k:04d}.png", "RGB") for k in (1, 3))
     np.testing.assert_array_equal(first, last)
+
+
+def test_shadows_are_steady_in_what_is_shown_and_not_in_what_frames_are_made_of(folder, monkeypatch):
+    opt = resolved(TestOptions().parse(["--name", "run"]))
+    model, data = create_model(opt), create_dataset(opt)
+    model.load_networks("latest")
+    maps = [model.encode(data.collate([data.item(k, None, 1)])) for k in (0, 1)]
+    made = [model.next_frame(one, {}) for one in maps]
+    most = min(float(one[:, 3].max()) for one in made)  # of a network that has hardly learned anything
+    monkeypatch.setattr(vid2vid_layers, "PERSON", (most + 1) / 2 - 0.01)
+    carried, model.carried = model.carried, []
+    first, second = (model.next_shown(one, {}) for one in maps)
+    assert torch.equal(first, made[0]) and torch.equal(second, vid2vid_layers.steadied(made[1], made[0]))
+    assert not torch.equal(second, made[1]) and torch.equal(model.carried[0], carried[0])
 
 
 def test_whether_she_dances_as_the_driver_is_measured(folder):

@@ -61,6 +61,11 @@ def evenly_spread(length: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(int))
 
 
+def with_frames_around(some: range, length: int, around: int) -> range:
+    """Frames of a clip of `length`, and as many as `around` before and after them."""
+    return range(max(some.start - around, 0), min(some.stop + around, length))
+
+
 def gpus_of_a_clip(opt) -> int:
     """How many GPUs share the frames of a clip, where the options spread them: --n_gpus_gen, or all.
 

@@ -17,11 +17,11 @@ from scipy.spatial.transform import Rotation
 
 from vision.geometry.raster import projected, rasterised
 from vision.geometry.trajectories import camera_on_path
+from vision.people.jointed_body import PARENTS
 from vision.people.skinning import Body, posed_vertices
 from vision.people.texture_maps import at_texels, normals_of_vertices, uv_raster
 
 BODY = Path(__file__).with_name("actor_body.npz")
-PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 LEFT_HIP, RIGHT_HIP, SPINE, LEFT_KNEE, RIGHT_KNEE, CHEST, NECK, HEAD = 1, 2, 3, 4, 5, 9, 12, 15
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_ELBOW, RIGHT_ELBOW = 16, 17, 18, 19
 LIGHT = np.array([0.35, 0.8, 0.5]) / np.linalg.norm([0.35, 0.8, 0.5])

@@ -141,8 +141,8 @@ def main(argv: list[str] | None = None) -> None:
 def trained(opt: Namespace, seconds: float) -> Iterator[tuple[Vid2VidModel, int]]:
     """A model after each of `SHARES` of so many seconds of the processor, and the frames that it saw.
 
-    A clip is trained on to its end. What is done with the model between does not count. Learning rates fall over this
-    time where they fall over all steps, and else with the epochs that are reached.
+    A load of a clip is trained on to its end. What is done with the model between does not count. Learning rates fall
+    over this time where they fall over all steps, and else with the epochs that are reached.
     """
     torch.manual_seed(opt.seed)
     model = Vid2VidModel(opt)
@@ -160,11 +160,12 @@ def trained(opt: Namespace, seconds: float) -> Iterator[tuple[Vid2VidModel, int]
                 seen += frames
                 spent = time.process_time() - began
                 model.set_learning_rates(Progress(epoch, int(STEPS * min(spent / seconds, 1)), STEPS))
-            while marks and spent >= marks[0] * seconds:
-                yield model, seen
-                marks.pop(0)
-            if not marks:
-                return
+                while marks and spent >= marks[0] * seconds:
+                    yield model, seen
+                    marks.pop(0)
+                if not marks:
+                    return
+                began = time.process_time() - spent
 
 
 def steps_of(model: Vid2VidModel, batch: dict) -> Iterable[int]:
@@ -194,7 +195,7 @@ def exported(model: Vid2VidModel, data: BaseDataset) -> np.ndarray:
         if model.phase.name == SINGLE:
             image = model.networks["G_single"](image_maps(model.opt, model.encode(batch))[:, -1])
         else:
-            image = model.next_frame(model.encode(batch), batch)
+            image = model.next_shown(model.encode(batch), batch)
         layers.append(on_plate(straight(image), batch))
     return np.stack(layers)
 

@@ -15,9 +15,10 @@ import test as test_program
 import train
 from data import full_size
 from data.dataroot import Dataroot
-from data.decomposition import backgrounds_of_their_own, decompose
+from data.decomposition import decompose
 from data.full_size import FullSizeClip
 from data.layer_folder import LayerFolder
+from data.own_backgrounds import without_people
 from datasets.make_sample import make_sample
 from preparation.uv import make_iuv
 from util.errors import UserError
@@ -180,14 +181,14 @@ def test_what_people_hide_before_a_camera_that_walks_comes_from_full_size_frames
     root = make_sample(tmp_path / "clip", frames=14, width=128, height=80, own_scale=2, people=1, shadow="none",
                        camera="walk")
     made, names = decompose(root, False, 14), Dataroot.open(root).frames
-    backgrounds, _, _ = backgrounds_of_their_own(np.stack(made.frames[:]), np.asarray(made.people[1])[None])
+    backgrounds, _, _ = without_people(np.stack(made.frames[:]), np.asarray(made.people[1]))
     for frame, name in enumerate(names):
         opaque = np.full((80, 128), 255, np.uint8)
         person = (255 * made.person_alpha(1, frame)).round().astype(np.uint8)
         for number, picture, alpha in ((0, backgrounds[frame], opaque), (1, made.frames[frame], person)):
             write_png(tmp_path / f"small/images/{name}_rgba_l{number}.png", np.dstack([picture, alpha]))
     clip = FullSizeClip(Dataroot.open(root), LayerFolder.open(tmp_path / "small"))
-    assert clip.is_alive and clip.completion is not None
+    assert clip.has_own_backgrounds
     clip.write(tmp_path / "own")
     off, sharp = {"own": [], "enlarged": []}, {"own": [], "enlarged": [], "true": []}
     for frame, name in enumerate(names):

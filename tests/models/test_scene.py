@@ -8,8 +8,9 @@ from torch.utils.data import default_collate
 
 from data.loading import create_dataset, resolved
 from datasets.make_sample import make_sample
+from models.lazy_adam import LazyAdam
 from models.lnr_model import LnrModel
-from models.scene import LazyAdam, Scene, Trial, scene_losses
+from models.scene import Scene, Trial, scene_losses
 from options.train_options import TrainOptions
 from preparation.uv import make_iuv
 from training.budget import within_budget
@@ -197,6 +198,19 @@ def test_who_is_hidden_looks_as_other_frames_show_him_in_the_light_of_this_one()
     unknown = layers_from_mattes(torch.zeros_like(image), image, people, torch.zeros_like(people), hidden)
     without = layers_from_mattes(torch.zeros_like(image), image, people, torch.zeros_like(people))
     assert torch.allclose(unknown, without, atol=1e-5)
+
+
+@pytest.mark.parametrize("columns, follows", [(1, False), (8, True)])
+def test_copies_are_made_as_bright_as_what_is_in_view_where_that_is_more_than_an_edge(columns, follows):
+    """Somebody is behind another but for some columns, in which the frame is darker than the copy."""
+    image, people = torch.full((1, 3, 16, 24), -0.4), torch.ones(1, 3, 16, 24)
+    people[:, 2, :, :columns] = 0
+    hidden = torch.zeros(1, 3, 4, 16, 24)
+    hidden[:, 1, 3] = 1
+    layers = layers_from_mattes(torch.zeros_like(image), image, people, torch.zeros_like(people), hidden)
+    behind = layers[0, 1, :3, :, columns + 2:].mean()
+    assert (behind < -0.35) if follows else (behind > -0.1)
+
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 3), (48, 64)])

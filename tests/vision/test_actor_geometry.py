@@ -6,7 +6,16 @@ from scipy.spatial.transform import Rotation
 from models.neural_actor_networks import looked_up
 from tests.golden_actor import body, camera, figures, frame, image
 from vision.geometry.meshes import face_normals, pseudonormals, vertex_normals
-from vision.geometry.nearest_surface import Nearest, QuickSurface, Surface, at, neighbours, outside, thick_faces
+from vision.geometry.nearest_surface import (
+    Nearest,
+    QuickSurface,
+    Surface,
+    at,
+    followed,
+    neighbours,
+    outside,
+    thick_faces,
+)
 from vision.geometry.rays import (
     _all_stretches,
     bounding_sphere,
@@ -20,6 +29,7 @@ from vision.geometry.rays import (
     sphere_bounds,
     sphere_hits,
 )
+from vision.people.jointed_body import PARENTS
 from vision.people.skinning import (
     blended,
     local_coordinates,
@@ -30,10 +40,8 @@ from vision.people.skinning import (
     skin_weights,
     to_normalised,
     to_world,
+    turned_further,
 )
-
-PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21]
-"""Of SMPL's joints."""
 
 
 def close(found, expected, tolerance):
@@ -56,7 +64,7 @@ def test_the_body_is_posed_as_published():
         close(entry["pose_with_root"][0, :3], torch.from_numpy(root).float(), 1e-5)
         found = Rotation.from_rotvec(entry["pose_with_root"][0].reshape(-1, 3).numpy()[1:]).as_matrix()
         turns = entry["joints_RT"][1:, :3, :3].numpy()
-        parents = entry["joints_RT"][PARENTS[1:], :3, :3].numpy()
+        parents = entry["joints_RT"][list(PARENTS[1:]), :3, :3].numpy()
         np.testing.assert_allclose(parents @ found, turns, atol=1e-5)
 
 
@@ -377,3 +385,51 @@ def test_beside_a_sharp_edge_it_is_known_what_is_outside():
     assert ((outside(points, near, pseudonormals(wedge, faces)[faces]) < 0) == inside).all()
     by_face = ((points - near.point) * face_normals(wedge, faces)[near.face]).sum(-1) < 0
     assert (by_face != inside).sum() > 100  # what specks beside hands were
+
+
+def test_nearest_points_move_with_points_and_surface():
+    """Over faces, edges and corners: derivatives are those of where it is found again."""
+    torch.manual_seed(0)
+    vertices = torch.tensor([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1.0]], dtype=torch.double)
+    faces = torch.tensor([[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4], [2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]])
+    points = torch.nn.functional.normalize(torch.randn(400, 3, dtype=torch.double), dim=-1)
+    points = torch.cat((0.7 * points, 1.5 * points, points.sign() * torch.tensor([1.2, 0.01, 0.02])))
+    velocities, drift = torch.randn_like(vertices), torch.randn_like(points)
+
+    def sought(time):
+        near = Surface(vertices + time * velocities, faces, library=False).nearest(points + time * drift)
+        return near.barycentric, near.point, near.squared_distance.sqrt()
+
+    def moving(time):
+        near = followed(points + time * drift, vertices + time * velocities, faces, found)
+        return near.barycentric, near.point, near.squared_distance.sqrt()
+    found = Surface(vertices, faces, library=False).nearest(points)
+    zeros = (found.barycentric == 0).sum(-1)
+    assert all((zeros == count).sum() > 30 for count in (0, 1, 2))
+    values, slopes = torch.autograd.functional.jvp(moving, torch.zeros((), dtype=torch.double),
+                                                   torch.ones((), dtype=torch.double))
+    step = 1e-6
+    for value, slope, first, second, now in zip(values, slopes, sought(-step), sought(step), sought(0)):
+        torch.testing.assert_close(value, now, atol=1e-7, rtol=0)
+        error = (slope - (second - first) / (2 * step)).abs().view(len(points), -1).amax(-1)
+        assert (error < 1e-4).double().mean() > 0.98  # but where another face is found
+
+
+def test_a_joint_that_turns_further_takes_along_what_hangs_on_it():
+    entry = figures("body.pt")["frames"][0]
+    transforms, joints = entry["joints_RT"].double(), entry["joints_normalised"].double()
+    turns = torch.zeros(24, 3, dtype=torch.double)
+    turns[18] = torch.tensor([0.3, -0.2, 0.5])
+    found, places = turned_further(transforms, joints, turns, PARENTS)
+    arm = torch.zeros(24, dtype=torch.bool)
+    arm[[18, 20, 22]] = True
+    rotation = torch.from_numpy(Rotation.from_rotvec(turns[18].numpy()).as_matrix())
+    close(places[arm], (joints[arm] - joints[18]) @ rotation.T + joints[18], 1e-9)
+    close(found[arm][:, :3, :3], rotation @ transforms[arm][:, :3, :3], 1e-9)
+    close(found[~arm], transforms[~arm], 1e-9)
+    close(places[~arm], joints[~arm], 1e-9)
+    turns = 0.2 * torch.randn(24, 3, dtype=torch.double, generator=torch.Generator().manual_seed(0))
+    found, places = turned_further(transforms, joints, turns, PARENTS)
+    rest = moved_back(joints, transforms)
+    close(moved(rest, found), places, 1e-6)
+    close(moved(rest[1:], found[list(PARENTS[1:])]), places[1:], 2e-5)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vision.geometry.flow import backward_warp
-from vision.layers.hidden_parts import copied, motion_of_body, places_of_body
+from vision.layers.hidden_parts import by_body, copied, motion_of_body, places_of_body
 from vision.people.iuv import encode_iuv
 
 HEIGHT, WIDTH = 96, 128
@@ -88,3 +88,39 @@ def test_computing_only_what_can_still_be_found_finds_what_computing_all_would()
     made = copied(2, 5, np.ones_like(found), places.__getitem__, part_of((frames, views)))
     assert found.sum() > 2000 and (made[2] == found).mean() > 0.9999
     assert np.abs(made[0].astype(int) - colours)[found].max() <= 1
+
+
+def turned(iuv):
+    """A body whose coordinates are wrong: those of four fifths further to the right, and of another part."""
+    part, u = iuv[..., 0].astype(int), iuv[..., 1].astype(int) + 204
+    return np.dstack([np.where((part > 0) & (u > 255), part + 40, part), u % 256, iuv[..., 2:]]).astype(np.uint8)
+
+
+def test_where_coordinates_lead_off_the_body_it_is_copied_as_a_whole():
+    frames = [body(20, 15), body(28, 17)]
+    places, whole = [places_of_body(iuv) for iuv, _, _ in frames], np.s_[0:HEIGHT, 0:WIDTH]
+    wrong = places_of_body(turned(frames[1][0]))
+    assert by_body(places[1], places[0], whole) is not None and by_body(wrong, places[0], whole) is None
+    hidden = frames[1][2] > 0
+    hidden[:, 43:] = False
+    views = [np.full((HEIGHT, WIDTH), 255, np.uint8)] * 2
+    colours, alpha, found = copied(1, 2, hidden, [places[0], wrong].__getitem__, part_of((frames, views)))
+    inner = cv2.erode(hidden.astype(np.uint8), np.ones((5, 5))) > 0
+    assert inner.sum() > 300 and found[inner].all() and (alpha[inner] > 250).all()
+    assert np.abs(colours.astype(int) - frames[1][1])[inner].mean() < 6
+
+
+def test_beside_an_arm_that_swings_away_nothing_of_the_trunk_is_copied():
+    def person(arm):
+        trunk, limb = body(50, 15, 30, 60), body(arm, 40, 8, 20)
+        iuv = np.where(limb[2][..., None] > 0, limb[0] + np.array([40, 0, 0, 0], np.uint8) * (limb[0][..., :1] > 0),
+                       trunk[0]).astype(np.uint8)
+        return iuv, trunk[1], np.maximum(trunk[2], limb[2])
+
+    frames = [person(80), person(30)]  # the arm is right of the trunk, and then left of it
+    places = [places_of_body(iuv) for iuv, _, _ in frames]
+    views = [np.full((HEIGHT, WIDTH), 255, np.uint8)] * 2
+    beside = np.zeros((HEIGHT, WIDTH), bool)
+    beside[42:58, 24:29] = True  # left of the arm, where nobody is; what is left of it in the other frame is the trunk
+    _, alpha, found = copied(1, 2, beside, places.__getitem__, part_of((frames, views)))
+    assert not (found & (alpha > 127))[beside].any()

@@ -24,7 +24,7 @@ TURNS = 128
 FIRST_TRIED, FIRST_CANDIDATES, ASKED_TOGETHER = 3, 48, 2048
 ON_THE_BORDER = 1e-12
 PAIRS_AT_ONCE, HOPS, ON_THE_BORDER_OF_FLOATS = 1 << 26, 3, 1e-6
-NEARLY = 0.7
+NEARLY, SMALLEST_SQUARE = 0.7, 1e-12
 """Barycentric coordinates below this are 0."""
 
 
@@ -292,6 +292,26 @@ def first_faces(faces: Tensor) -> tuple[Tensor, Tensor]:
     by_edge = place.new_full((len(edges),), len(faces)).scatter_reduce(
         0, edge.flatten(), place.repeat_interleave(3), "amin")
     return order[by_vertex.clamp(max=len(faces) - 1)], order[by_edge[edge]]
+
+
+def followed(points: Tensor, vertices: Tensor, faces: Tensor, nearest: Nearest) -> Nearest:
+    """The same nearest points with derivatives, by points [N, 3] and vertices [V, 3].
+
+    They stay on the triangle, edge or vertex where they were found; distances of 0 have derivatives of 0.
+    """
+    order = nearest.barycentric.argsort(-1, descending=True)
+    corners = vertices[faces[nearest.face].gather(1, order)]
+    inside = nearest.barycentric.gather(1, order)[:, 1:] > ON_THE_BORDER_OF_FLOATS
+    edges = (corners[:, 1:] - corners[:, :1]) * inside[..., None]
+    along, across = ((points - corners[:, 0])[:, None] * edges).sum(-1).unbind(-1)
+    first, second = (edges.square().sum(-1) + ~inside).unbind(-1)
+    mixed = (edges[:, 0] * edges[:, 1]).sum(-1)
+    determinant = (first * second - mixed**2).clamp(min=torch.finfo(points.dtype).tiny)
+    shares = torch.stack((second * along - mixed * across, first * across - mixed * along), -1) / determinant[:, None]
+    shares = torch.cat((1 - shares.sum(-1, keepdim=True), shares), -1)
+    place = (corners * shares[..., None]).sum(-2)
+    squared = (points - place).square().sum(-1).clamp(min=SMALLEST_SQUARE)
+    return Nearest(nearest.face, torch.zeros_like(shares).scatter(1, order, shares), squared, place)
 
 
 def outside(points: Tensor, nearest: Nearest, normals: Tensor) -> Tensor:

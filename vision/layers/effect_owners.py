@@ -12,6 +12,7 @@ from vision.layers.effects import NEAR, explained_variance
 from vision.layers.light import Light, find_light, ground_contact
 
 ASSIGNMENT_MODES = 12
+ALL = slice(None)
 MOTION_WEIGHT = 2.0
 DISTANCE_SCALE = 24.0  # pixels of geodesic distance at which it is e times less likely that an effect is a person's
 REACH = 0.15  # of the picture's height: geodesic distance at which an effect begins to be nobody's
@@ -54,12 +55,18 @@ class Owners(NamedTuple):
         return share / share.sum(axis=0) * cv2.resize(near, size, interpolation=cv2.INTER_LINEAR)
 
 
-def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell: int) -> np.ndarray:
+def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell: int,
+                      used: np.ndarray | slice = ALL) -> np.ndarray:
     """Whose shadow or reflection it is, as a share of each person: [L, F, h, w] as from `Owners.shares`; arguments as
-    for `find_owners`. The light is found by the effects."""
+    for `find_owners`. The light is found by the effects.
+
+    Args:
+        used: frames that it is found from, those that `modes` have.
+    """
     places = np.stack([ground_contact(person) for person in masks])
-    light = find_light(alpha, (masks.max(axis=0) < 0.05).astype(np.float32), masks, places[..., 1])
-    owners = find_owners(alpha, masks, modes, places, light, cell)
+    some = alpha[used], masks[:, used], places[:, used]
+    light = find_light(some[0], (some[1].max(axis=0) < 0.05).astype(np.float32), some[1], some[2][..., 1])
+    owners = find_owners(some[0], some[1], modes, some[2], light, cell)
     return np.stack([owners.shares(effect, masks[:, f], places[:, f], light.cast(masks[:, f], places[:, f, 1]))
                      for f, effect in enumerate(alpha)], axis=1)
 

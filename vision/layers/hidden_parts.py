@@ -17,14 +17,24 @@ STEPS = 24  # of u and of v, in which places of a part are told apart
 NEAR, FAR = 0.008, 0.03  # of the picture's height: blur of motion on the body, and around it
 KNOWN = 0.02  # share of the body around a pixel, blurred by FAR, from which on its motion is known
 FEWEST_PLACES = 12  # that two frames must have in common
-FARTHEST = 60  # frames, each way, in which a hidden part is looked for
+AWAY = (*range(1, 11), *range(12, 21, 2), *range(24, 61, 4))
+"""Frames, each way, to those in which a hidden part is looked for."""
 OPEN = 0.95  # share of a pixel that must be in view to be copied
+ASTRAY = 0.02  # of the picture's height: how far from a pixel the way there and back may end
+ON_BODY = 0.6  # of the body in one frame must be led onto the body in the other
+SOON = 8  # frames, each way, in which somebody has much the same pose
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Colours [H, W, 3] of a layer's people, their alpha [H, W], and how far they are in view: [H, W] in 0..255."""
 
 
-def places_of_body(iuv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+Places = tuple[np.ndarray, np.ndarray]
+"""As `places_of_body` returns them."""
+Motion = tuple[np.ndarray, np.ndarray]
+"""A flow [h, w, 2] from one frame to another, and where it is known: bool [h, w]."""
+
+
+def places_of_body(iuv: np.ndarray) -> Places:
     """The places of the body that are at each pixel, and where in the picture they are.
 
     Args:
@@ -46,8 +56,7 @@ def places_of_body(iuv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return numbers.astype(np.int16), means
 
 
-def motion_of_body(here: tuple[np.ndarray, np.ndarray], there: np.ndarray,
-                   height: int | None = None) -> tuple[np.ndarray, np.ndarray] | None:
+def motion_of_body(here: Places, there: np.ndarray, height: int | None = None) -> Motion | None:
     """Where what is on a person in one frame is in another.
 
     Args:
@@ -77,11 +86,50 @@ def motion_of_body(here: tuple[np.ndarray, np.ndarray], there: np.ndarray,
     return sure * fine + (1 - sure) * coarse, around > KNOWN
 
 
+def leads_back(flow: np.ndarray, known: np.ndarray, corner: tuple[int, int], there: Places,
+               means: np.ndarray) -> np.ndarray:
+    """Where the way to another frame and from there back ends where it began: bool [h, w].
+
+    What is beside the body moves as the body around does: beside an arm that swings away, it would lead onto the head.
+
+    Args:
+        flow: [h, w, 2] to the other frame, of a part of the picture.
+        known: bool [h, w], where it is.
+        corner: (x, y) of its first pixel.
+        there: `places_of_body` of the other frame.
+        means: of this one.
+    """
+    numbers = there[0]
+    height, width = numbers.shape
+    y, x = np.nonzero(known)
+    goals = np.stack([x, y], axis=-1) + corner + flow[known]
+    inside = ((goals >= 0) & (goals <= (width - 1, height - 1))).all(axis=-1)
+    back = np.zeros(known.shape, bool)
+    if not inside.any():
+        return back
+    margin = _reach(height)
+    first = np.maximum(goals[inside].min(axis=0).astype(int) - margin, 0)
+    last = goals[inside].max(axis=0).astype(int) + margin + 2
+    motion = motion_of_body((numbers[first[1]:last[1], first[0]:last[0]], there[1]), means, height)
+    if motion is None:
+        return back
+    places = (goals - first).astype(np.float32)[None]
+    home = cv2.remap(motion[0], places[..., 0], places[..., 1], cv2.INTER_LINEAR)[0]
+    away = np.linalg.norm(flow[known] + home, axis=-1)
+    back[known] = inside & (away < ASTRAY * height)
+    return back
+
+
 def _sigma(share: float, height: int) -> float:
     return max(share * height, 0.8)
 
 
-def copied(frame: int, length: int, wanted: np.ndarray, places: Callable[[int], tuple[np.ndarray, np.ndarray]],
+def _reach(height: int) -> int:
+    """Pixels from which on nothing comes into a blur."""
+    return 5 * round(_sigma(FAR, height)) + 2
+
+
+def copied(frame: int, length: int, wanted: np.ndarray, places: Callable[[int], Places],
            part: Callable[[int], Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A layer's people as the nearest frames show them, moved to where their bodies are in this one.
 
@@ -95,26 +143,22 @@ def copied(frame: int, length: int, wanted: np.ndarray, places: Callable[[int], 
     Returns:
         colours [H, W, 3], alpha [H, W], and where anything was found: bool [H, W], also beside what is wanted.
     """
-    numbers, means = places(frame)
-    height = len(wanted)
+    here, height = places(frame), len(wanted)
     colours, alpha = np.zeros((*wanted.shape, 3), np.uint8), np.zeros(wanted.shape, np.uint8)
     found = np.zeros(wanted.shape, bool)
-    sigma = _sigma(FAR, height)
     # Where no motion can be known, nothing can be found: most of the picture need not be computed.
-    missing = cv2.GaussianBlur((numbers > 0).astype(np.float32), (0, 0), sigma) > 0.9 * KNOWN
-    margin = 5 * round(sigma) + 2  # more than the blur reaches
-    for distance in range(1, min(FARTHEST, length - 1) + 1):
+    missing = cv2.GaussianBlur((here[0] > 0).astype(np.float32), (0, 0), _sigma(FAR, height)) > 0.9 * KNOWN
+    for distance in AWAY:
         for other in (frame - distance, frame + distance):
             if not 0 <= other < length or not missing.any():
                 continue
             left, top, wide, high = cv2.boundingRect(missing.astype(np.uint8))
-            right, bottom = left + wide, top + high
-            y, x = max(0, top - margin), max(0, left - margin)
-            around, box = np.s_[y:bottom + margin, x:right + margin], np.s_[top:bottom, left:right]
-            motion = motion_of_body((numbers[around], means), places(other)[1], height)
+            box = np.s_[top:top + high, left:left + wide]
+            there = places(other)
+            motion = by_body(here, there, box) or (as_a_whole(here, there, box) if distance <= SOON else None)
             if motion is None:
                 continue
-            flow, known = (one[top - y:bottom - y, left - x:right - x] for one in motion)
+            flow, known = motion
             shown, matte, view = (backward_warp(one, flow, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT, (left, top))
                                   for one in part(other))
             new = missing[box] & known & (view >= OPEN * 255)
@@ -124,3 +168,37 @@ def copied(frame: int, length: int, wanted: np.ndarray, places: Callable[[int], 
         if not (wanted & ~found).any():
             break
     return colours, alpha, found
+
+
+def by_body(here: Places, there: Places, box: tuple[slice, slice]) -> Motion | None:
+    """The motion by body coordinates from one frame to another in a part of the picture, (rows, columns).
+
+    None where the two have too little in common, or it does not lead most of the body there onto the body: where it is
+    not known which way somebody faces who is hidden, coordinates are those of another side of him.
+    """
+    height = len(here[0])
+    margin = _reach(height)
+    y, x = (max(0, side.start - margin) for side in box)
+    numbers = here[0][y:box[0].stop + margin, x:box[1].stop + margin]
+    motion = motion_of_body((numbers, here[1]), there[1], height)
+    if motion is None:
+        return None
+    rows, columns = np.nonzero(numbers)
+    goals = np.rint(np.stack([columns, rows], axis=-1) + (x, y) + motion[0][rows, columns]).astype(int)
+    inside = ((goals >= 0) & (goals < there[0].shape[::-1])).all(axis=-1)
+    column, row = goals[inside].T
+    if not len(goals) or (there[0][row, column] > 0).sum() < ON_BODY * len(goals):
+        return None
+    inner = slice(box[0].start - y, box[0].stop - y), slice(box[1].start - x, box[1].stop - x)
+    flow, known = (one[inner] for one in motion)
+    return flow, known & leads_back(flow, known, (box[1].start, box[0].start), there, here[1])
+
+
+def as_a_whole(here: Places, there: Places, box: tuple[slice, slice]) -> Motion | None:
+    """The same where a body moves as a whole; None where one is nowhere."""
+    if not (here[0].any() and there[0].any()):
+        return None
+    shape = box[0].stop - box[0].start, box[1].stop - box[1].start
+    middles = (np.array([np.median(axis) for axis in np.nonzero(numbers)[::-1]]) for numbers in (here[0], there[0]))
+    first, second = middles
+    return np.full((*shape, 2), second - first, np.float32), np.ones(shape, bool)

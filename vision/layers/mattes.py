@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+ENOUGH = 0.25
+"""Of what is hidden must be in view for the whole to be made as bright and coloured as that is."""
 FAINTEST = 4 / 255
 """Alpha up to which there is nothing."""
 
@@ -59,6 +61,9 @@ def layers_from_mattes(background: Tensor, image: Tensor, people: Tensor, effect
         copy, there = hidden[:, 1:, :3], opacity(hidden[:, 1:])
         missed = pull_push((seen - copy).flatten(0, 1), (known * there).flatten(0, 1)).unflatten(0, copy.shape[:2])
         behind = (1 - view) * person * there
+        # From a few pixels, at edges of masks at that, it cannot be told for the whole person.
+        enough = (known * there).sum(dim=(-1, -2), keepdim=True) / (ENOUGH * behind.sum(dim=(-1, -2), keepdim=True) + 1)
+        missed = missed * enough.clamp(max=1)
         seen = (known * seen + behind * (copy + missed).clamp(-1, 1)) / (known + behind).clamp(min=1e-6)
         known = known + behind
     colours = pull_push(seen.flatten(0, 1), known.flatten(0, 1)).unflatten(0, seen.shape[:2])

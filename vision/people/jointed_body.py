@@ -11,6 +11,8 @@ from torch import Tensor
 
 from vision.people.coco import ANKLES, ELBOWS, HIPS, KNEES, SHOULDERS, WRISTS
 
+PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+"""Of joints; -1 for the root."""
 LIMBS = {"torso": (3, 6, 9, 12, 13, 14), "head": (15,), "shoulders": (16, 17), "hips": (1, 2), "thighs": (4, 5),
          "shins": (7, 8), "upper arms": (18, 19), "forearms": (20, 21)}
 """What is as long on the left as on the right, and the joints at whose end it is."""

@@ -5,6 +5,7 @@ there is that of the rest pose, moved by one rigid transform for each joint. A f
 global rotation, so that x_world = x_normalised @ rotation + translation.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -120,3 +121,35 @@ def pose_undone(body: Body, transforms: Tensor, points: Tensor, weights: Tensor)
     if body.canonical_transforms is None:
         return rest, rest
     return rest, moved(rest, blended(weights, body.canonical_transforms))
+
+
+def turned_further(transforms: Tensor, joints: Tensor, turns: Tensor, parents: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """A pose with each joint turned a little further, and with it what hangs on it; with derivatives.
+
+    Args:
+        transforms: [..., J, 4, 4] of joints, from the rest pose, in the normalised space.
+        joints: [..., J, 3], where they are there.
+        turns: [..., J, 3], axis times angle about each joint, along the axes of that space, as if its parent did not
+            turn.
+        parents: of joints, each before its children; -1 for the root.
+
+    Returns:
+        transforms and joints.
+    """
+    rotations = torch.linalg.matrix_exp(crossed(turns))
+    shifts = joints - (rotations @ joints[..., None])[..., 0]
+    own = torch.nn.functional.pad(torch.cat((rotations, shifts[..., None]), -1), (0, 0, 0, 1))
+    own = own + torch.diag(own.new_tensor([0, 0, 0, 1]))
+    further: list[Tensor] = []
+    for joint, parent in enumerate(parents):
+        move = own[..., joint, :, :]
+        further.append(move if parent < 0 else further[parent] @ move)
+    moves = torch.stack(further, -3)
+    return moves @ transforms, moved(joints, moves)
+
+
+def crossed(vectors: Tensor) -> Tensor:
+    """Matrices [..., 3, 3] that multiply as the cross product with vectors [..., 3] does: logarithms of rotations."""
+    x, y, z = vectors.unbind(-1)
+    nought = torch.zeros_like(x)
+    return torch.stack((nought, -z, y, z, nought, -x, -y, x, nought), -1).unflatten(-1, (3, 3))
