@@ -23,7 +23,7 @@ from util.images import read_image
 from vision.geometry.homography import Registration, apply_homography
 from vision.geometry.panorama import LARGEST_PANORAMA, area_in_frames
 from vision.people.iuv import decode_iuv
-from vision.people.tracking import likeness
+from vision.people.sightings import likeness
 
 _SHORT = 10
 _MOST_LAYERS = 7

@@ -20,8 +20,8 @@ from util.images import read_image
 from util.pretrained import Pretrained, Unavailable, weights_at_hand
 from vision.layers.clean_plate import STRIPE, largest_channel, neighbours_in_rank
 from vision.people.drawn_body import draw_body
-from vision.people.person_mask import bounding_box, shared_by_limbs
-from vision.people.tracking import joints_inside, likeness
+from vision.people.person_mask import bounding_box, joints_inside, shared_by_limbs
+from vision.people.sightings import likeness
 
 KEYPOINT_RCNN = Pretrained(
     "--poses keypoint_rcnn", "https://download.pytorch.org/models/keypointrcnn_resnet50_fpn_coco-fc266e95.pth",

@@ -21,7 +21,7 @@ from util.images import read_image
 from vision.geometry.flow import optical_flow
 from vision.people.looks import difference, looks_of, mean_look
 from vision.people.pose_formats import Pose
-from vision.people.tracking import likeness
+from vision.people.sightings import likeness
 
 Follower = Callable[[np.ndarray, np.ndarray, list[np.ndarray]], list[np.ndarray]]
 """From a picture, where somebody must be and the skeletons of the others in it to the skeletons that may be his, the

@@ -15,8 +15,7 @@ import numpy as np
 from preparation.blazepose import GREY, LEAST_PRESENCE, BlazePose, Person, square_of
 from util.pretrained import Pretrained, Unavailable, weights_at_hand
 from vision.people.coco import HIPS, SHOULDERS
-from vision.people.person_mask import shared_by_limbs
-from vision.people.tracking import assign_to_masks
+from vision.people.person_mask import assign_to_masks, shared_by_limbs
 
 MASK_RCNN = Pretrained(
     "Mask R-CNN", "https://download.pytorch.org/models/maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth",

@@ -21,9 +21,9 @@ from util.images import read_image
 from vision.geometry.flow import camera_shift
 from vision.people.cast import LEAST_SIZE, audience, part_of, things
 from vision.people.looks import looks_of
-from vision.people.person_mask import bounding_box
+from vision.people.person_mask import assign_to_masks, bounding_box
 from vision.people.pose_formats import Pose
-from vision.people.tracking import NOBODY, assign_to_masks, by_frames_seen, track
+from vision.people.tracking import NOBODY, by_frames_seen, track
 
 _LONGEST_GAP = 25
 """Frames that somebody may be out of sight and still be expected where he would be."""

@@ -15,7 +15,9 @@ from tests.vision.moving_people import (
     look,
     score,
 )
-from vision.people.tracking import NOBODY, assign_to_masks, by_frames_seen, inside_surer, joints_inside, likeness, track
+from vision.people.person_mask import assign_to_masks, joints_inside
+from vision.people.sightings import inside_surer, likeness
+from vision.people.tracking import NOBODY, by_frames_seen, track
 
 STANDING = np.array([(50, 5), (52, 3), (48, 3), (55, 5), (45, 5), (62, 20), (38, 20), (68, 38), (32, 38), (70, 55),
                      (30, 55), (58, 58), (42, 58), (58, 80), (42, 80), (58, 100), (42, 100)], float)

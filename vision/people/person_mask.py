@@ -1,4 +1,4 @@
-"""Masks of people: their box, and what belongs to a person around one.
+"""Masks of people: their box, what belongs to a person around one, and whose mask it is.
 
 A mask is bool [H, W]. Nothing here knows of files.
 """
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from vision.people.coco import BONES, EARS, EYES, HIPS, NOSE, SHOULDERS
 
@@ -99,3 +100,36 @@ def limb_distance(skeleton: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         if seen[SHOULDERS].all():
             cv2.line(away, head, points[SHOULDERS].mean(axis=0).round().astype(int).tolist(), 0, 1)
     return cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_5) / np.float32(height)
+
+
+def assign_to_masks(poses: Sequence[np.ndarray], masks: Sequence[np.ndarray], least_share: float = 0.4) -> list[int]:
+    """Match the people of a frame to masks, so that as many joints as can be lie in their masks.
+
+    Args:
+        poses: skeletons [17, 3] in pixels of the masks.
+        masks: bool [H, W].
+        least_share: of a person's joints that must lie in the mask.
+
+    Returns:
+        for each pose the index of its mask, -1 for none.
+    """
+    chosen = [-1] * len(poses)
+    if len(poses) and len(masks):
+        shares = np.array([[joints_inside(pose, mask) for mask in masks] for pose in poses])
+        for row, column in zip(*linear_sum_assignment(shares, maximize=True)):
+            if shares[row, column] >= least_share:
+                chosen[row] = int(column)
+    return chosen
+
+
+def joints_inside(pose: np.ndarray, mask: np.ndarray) -> float:
+    """Share of a skeleton's seen joints that lie in a mask, in [0, 1]; 0 if no joint is seen.
+
+    Args:
+        pose: [17, 3] in pixels of the mask.
+        mask: bool [H, W].
+    """
+    height, width = mask.shape
+    x, y = np.rint(pose[pose[:, 2] > 0, :2]).astype(int).T
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return float(np.mean(inside & mask[y.clip(0, height - 1), x.clip(0, width - 1)])) if len(x) else 0.0
