@@ -5,7 +5,8 @@ what other frames show, followed to it (vision/layers/flow_completion.py). A lon
 are kept, so that memory hardly grows with it. What the frames of a window hide is looked for around them, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import cv2
 import numpy as np
@@ -38,26 +39,35 @@ def own_backgrounds(frames: Sequence[np.ndarray], people: list[Packed], windows:
         each frame that is a guess, as no frame shows it, [F].
     """
     together = frames_solved_together(frames[0].shape[0] * frames[0].shape[1])
+    windows = windows._replace(size=together)
     backgrounds, alpha, guessed = Packed(), Packed(), []
 
-    def window(some: range) -> tuple[np.ndarray, ...]:
+    def window(some: range, done: Callable[[int], None]) -> tuple[np.ndarray, ...]:
+        done(0)
         around = with_frames_around(some, len(frames), AROUND)
         covered = np.stack([np.max([mattes[frame] for mattes in people], axis=0) for frame in around])
         found = without_people(np.stack([frames[frame] for frame in around]), covered)
+        done(len(some))
         return tuple(one[some.start - around.start:][:len(some)] for one in found)
 
-    for background, shadows, share in windows._replace(size=together).spans("backgrounds", window, "backgrounds"):
+    for background, shadows, share in windows.spans("backgrounds", window, "backgrounds"):
         backgrounds.append(background)
         alpha.append(shadows)
         guessed.append(share)
-    used = evenly_spread(len(frames), together)
-    count = min(ASSIGNMENT_MODES, len(used) // 3)
-    modes = [pose_modes(pose_vectors(np.stack([mattes[frame] for frame in used]))[:, :-2], count) for mattes in people]
-    masks = np.stack([[coarse(matte) / 255 for matte in mattes] for mattes in people])
-    whose = effect_assignment(np.stack([coarse(one) for one in alpha]), masks, modes, CELL, used)
+
+    @cache
+    def whose() -> np.ndarray:
+        used = evenly_spread(len(frames), together)
+        count = min(ASSIGNMENT_MODES, len(used) // 3)
+        modes = [pose_modes(pose_vectors(np.stack([mattes[frame] for frame in used]))[:, :-2], count)
+                 for mattes in people]
+        masks = np.stack([[coarse(matte) / 255 for matte in mattes] for mattes in people])
+        return effect_assignment(np.stack([coarse(one) for one in alpha]), masks, modes, CELL, used)
+
     effects = [Packed() for _ in people]
-    for frame, one in enumerate(alpha):
-        for mine, effect in zip(effects, shared_out(one, whose[:, frame])):
+    for shared, in windows.frames("shadows", lambda frame: (shared_out(alpha[frame], whose()[:, frame]),),
+                                  "whose shadows"):
+        for mine, effect in zip(effects, shared):
             mine.append(effect)
     return backgrounds, effects, np.array(guessed)
 

@@ -84,48 +84,38 @@ class Windows(NamedTuple):
         Args:
             title: of the progress bar.
         """
-        bars: list[tqdm] = []
-
-        def window(some: range) -> tuple[np.ndarray, ...]:
-            made = [compute(some[0])]  # which may show a bar of its own before
-            if not bars:
-                bars.append(self._bar(title, some))
-            for frame in some[1:]:
-                made.append(compute(frame))
-                bars[0].update()
-            bars[0].update()
+        def window(some: range, done: Callable[[int], None]) -> tuple[np.ndarray, ...]:
+            made = []
+            for frame in some:
+                made.append(compute(frame))  # the first one may show a bar of its own before
+                done(1)
             return tuple(np.stack(column) for column in zip(*made))
 
-        yield from self._kept(name, window)
-        for bar in bars:
-            bar.close()
+        return self.spans(name, window, title)
 
-    def spans(self, name: str, compute: Callable[[range], tuple], title: str) -> Iterator[tuple]:
-        """The same, where `compute` makes all frames of a window at once: a tuple of arrays with a row for each."""
+    def spans(self, name: str, compute: Callable[[range, Callable[[int], None]], tuple], title: str) -> Iterator[tuple]:
+        """The same, where `compute` makes all frames of a window at once: a tuple of arrays with a row for each.
+
+        It is given what to tell how many frames more are done, of which the progress bar is there from the first time.
+        """
         bars: list[tqdm] = []
 
-        def window(some: range) -> tuple[np.ndarray, ...]:
-            if not bars:
-                bars.append(self._bar(title, some))
-            made = compute(some)
-            bars[0].update(len(some))
-            return made
-
-        yield from self._kept(name, window)
-        for bar in bars:
-            bar.close()
-
-    def _bar(self, title: str, first: range) -> tqdm:
-        return tqdm(total=self.length, initial=first.start, desc=title, unit="frame", delay=2,
-                    disable=distributed.rank() > 0)
-
-    def _kept(self, name: str, window: Callable[[range], tuple]) -> Iterator[tuple]:
         def computed(_marks: np.ndarray, ends: np.ndarray) -> tuple:
-            return window(range(*ends.tolist()))
+            some = range(*ends.tolist())
+
+            def done(count: int) -> None:
+                if not bars:
+                    bars.append(tqdm(total=self.length, initial=some.start, desc=title, unit="frame", delay=2,
+                                     disable=distributed.rank() > 0))
+                bars[0].update(count)
+
+            return compute(some, done)
 
         for number, start in enumerate(range(0, self.length, self.size), start=1):
             ends = np.array([start, min(start + self.size, self.length)])
             yield from zip(*kept(self.folder and self.folder / f"{name}_{number:03d}.npz", computed, self.marks, ends))
+        for bar in bars:
+            bar.close()
 
     def remove(self, name: str) -> None:
         """Remove what is kept by a name."""
