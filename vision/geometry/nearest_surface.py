@@ -23,9 +23,13 @@ TURNS = 128
 """Triangles are asked in as many rounds by a GPU's threads; an earlier thread's answer stays."""
 FIRST_TRIED, FIRST_CANDIDATES, ASKED_TOGETHER = 3, 48, 2048
 ON_THE_BORDER = 1e-12
-PAIRS_AT_ONCE, HOPS, ON_THE_BORDER_OF_FLOATS = 1 << 26, 3, 1e-6
-NEARLY, SMALLEST_SQUARE = 0.7, 1e-12
+PAIRS_AT_ONCE, HOPS = 1 << 26, 3
+ON_THE_BORDER_OF_FLOATS = 1e-6
 """Barycentric coordinates below this are 0."""
+NEARLY = 0.7
+"""Share of a depth that what is under the skin must be away from all of it, for the body to be so thick there."""
+SMALLEST_SQUARE = 1e-12
+"""Squared distances are at least this, and have no derivatives there."""
 
 
 class Nearest(NamedTuple):

@@ -199,6 +199,5 @@ def as_a_whole(here: Places, there: Places, box: tuple[slice, slice]) -> Motion 
     if not (here[0].any() and there[0].any()):
         return None
     shape = box[0].stop - box[0].start, box[1].stop - box[1].start
-    middles = (np.array([np.median(axis) for axis in np.nonzero(numbers)[::-1]]) for numbers in (here[0], there[0]))
-    first, second = middles
+    first, second = (np.median(np.argwhere(numbers), axis=0)[::-1] for numbers in (here[0], there[0]))
     return np.full((*shape, 2), second - first, np.float32), np.ones(shape, bool)
