@@ -4,6 +4,8 @@ A flow is float32 [H, W, 2]: what is at pixel p of the first picture is at p + f
 further, x to the right, y down. Pixel (x, y) has its centre at (x, y).
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -38,9 +40,15 @@ def backward_warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv
         border: what lies outside, a flag of OpenCV's.
         corner: (x, y) of the flow's first pixel, where it is that of a part of the picture.
     """
-    columns, rows = np.meshgrid(*(np.arange(first, first + side, dtype=np.float32)
-                                  for first, side in zip(corner, flow.shape[1::-1])))
-    return cv2.remap(picture, columns + flow[..., 0], rows + flow[..., 1], interpolation, borderMode=border)
+    return cv2.remap(picture, cv2.add(flow, _pixels(flow.shape[:2], corner)), None,  # type: ignore[call-overload]
+                     interpolation, borderMode=border)
+
+
+@lru_cache(maxsize=1)
+def _pixels(shape: tuple[int, int], corner: tuple[int, int]) -> np.ndarray:
+    """(x, y) of the pixels of a part of a picture: float32 [H, W, 2]."""
+    return np.stack(np.meshgrid(*(np.arange(first, first + side, dtype=np.float32)
+                                  for first, side in zip(corner, shape[::-1]))), axis=-1)
 
 
 def warp_frames(frames: np.ndarray, flows: np.ndarray) -> np.ndarray:

@@ -187,7 +187,9 @@ def back_projected(plate: np.ndarray, frames: np.ndarray, flows: np.ndarray, vis
         for code, frame in zip(coded, used):
             missed = backward_warp(frames[frame] * LEVEL - backward_warp(plate, back[frame]), flows[frame])
             error += grey(np.abs(missed)) * visible[frame]
-            code[:] = (128 + 510 * missed).clip(0, 255).round()
+            missed *= 510
+            missed += 128
+            code[:] = np.rint(missed.clip(0, 255, out=missed), out=missed)
         error = cv2.GaussianBlur(error / np.maximum(visible[used].sum(axis=0), 1), (0, 0), 2)
         better = error <= least
         best, least = np.where(better[..., None], plate, best), np.minimum(error, least)
