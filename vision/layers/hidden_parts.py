@@ -10,7 +10,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from vision.geometry.flow import backward_warp
+from vision.geometry.flow import backward_warp, widely_blurred
 from vision.people.iuv import PARTS, body_part
 
 STEPS = 24  # of u and of v, in which places of a part are told apart
@@ -77,7 +77,7 @@ def motion_of_body(here: Places, there: np.ndarray, height: int | None = None) -
     flow_and_weight = np.take(places, numbers, axis=0)
 
     def smooth(share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        x, y, density = cv2.split(cv2.GaussianBlur(flow_and_weight, (0, 0), _sigma(share, height or len(numbers))))
+        x, y, density = cv2.split(widely_blurred(flow_and_weight, _sigma(share, height or len(numbers))))
         whole = np.maximum(density, 1e-6)
         return x / whole, y / whole, density
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from util.clips import evenly_spread
-from vision.geometry.flow import optical_flow, warp_frames
+from vision.geometry.flow import optical_flow, warp_frames, widely_blurred
 from vision.layers.clean_plate import LEVEL, MOST_SORTED, grey, visible_quantile
 
 LARGEST_MOTION = 4.0  # pixels that small motion may be
@@ -50,7 +50,7 @@ class Rest(NamedTuple):
         sure = visible & (self.zone == 0)
         x, y = cv2.split(flow)
         known = cv2.merge([x * sure, y * sure, sure.astype(np.float32)])
-        *around, weight = cv2.split(cv2.GaussianBlur(known, (0, 0), 8))
+        *around, weight = cv2.split(widely_blurred(known, 8))
         weight = np.maximum(weight, 1e-4)
         filled = [np.where(sure, one, other / weight) for one, other in zip((x, y), around)]
         return cv2.GaussianBlur(cv2.merge(filled), (0, 0), 1.5)
