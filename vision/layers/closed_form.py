@@ -81,8 +81,8 @@ class Solution(NamedTuple):
         """A solution from its `arrays`."""
         plate, unexplained, poses, (top, bottom, left, right), under, zone, lightens, tolerance, window = arrays[:9]
         return cls(plate, float(unexplained), poses, (slice(top, bottom), slice(left, right)), under, zone, lightens,
-                   tolerance, float(window), *arrays[9:11], Doubt(*arrays[11:14]), Light.of_arrays(*arrays[14:17]),
-                   Rest(*arrays[17:]) if arrays[17:] else None)
+                   tolerance, float(window), arrays[9], arrays[10], Doubt(*arrays[11:14]),
+                   Light.of_arrays(*arrays[14:17]), Rest(*arrays[17:]) if arrays[17:] else None)
 
     def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray,
                 cast: np.ndarray, known: KnownMotion | None = None) -> np.ndarray:
