@@ -222,7 +222,8 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
     frames = pictures_of([root.file("rgb_256", frame) for frame in range(length)])
     files = [[root.file(name, frame) for name in root.folders] for frame in range(length)]
     clip = ClipOnCanvas(canvas, frames, files, mattes, folder)
-    people, solution = clip.people(), clip.solution
+    solution = clip.solution
+    people = clip.people(has_plate=solution.unexplained <= NO_PLATE)
     shows_hidden = overlap(list(people.values()))
     bodies = {layer: [root.file(f"iuv/{layer:02d}", frame) for frame in range(length)] for layer in people
               if not root.require(f"iuv/{layer:02d}")}

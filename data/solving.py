@@ -29,7 +29,7 @@ from vision.layers.closed_form import Solution, coarse, fine, in_cells, solve
 from vision.layers.effect_owners import ways
 from vision.layers.light import place_of, steady
 from vision.layers.small_motion import KnownMotion
-from vision.layers.standing_still import Looks, at_his_place, left_out_of, usual_looks
+from vision.layers.standing_still import Looks, at_his_place, left_out_of, unlike_the_scene, usual_looks
 
 SOLVED_PIXELS = 1 << 25
 """Of the canvas, in all frames that the scene is found from, if these are more than `MOST_SORTED`: 292 of 448x256."""
@@ -213,16 +213,32 @@ class ClipOnCanvas:
 
         return Packed(one for one, in self.windows.frames("left_out", missed, "masks"))
 
-    def people(self) -> dict[int, Packed]:
-        """By layer the mattes of each frame, uint8 [H, W], with what they leave out of people who hardly move."""
-        if not any(missed.any() for missed in self._missed):
+    def people(self, has_plate: bool = True) -> dict[int, Packed]:
+        """By layer the mattes of each frame, uint8 [H, W], with what they leave out of people who hardly move; what is
+        unlike the plate beside them, where it `has_plate` that explains the frames, is theirs."""
+        solution, there = self.solution, self.at_their_places & has_plate
+        if not there.any() and not any(missed.any() for missed in self._missed):
             return self.mattes
         people = {layer: Packed() for layer in self.mattes}
-        for frame, missed in enumerate(self._missed):
-            for (layer, whole), mine in zip(people.items(), missed):
+        for frame in range(len(self.frames)):
+            masks = self.masks(frame)
+            more = unlike_the_scene(self.laid(frame), solution.plate, solution.guessed, masks, solution.doubt,
+                                    there[:, frame])
+            if self._missed:
+                more |= self._missed[frame]
+            for (layer, whole), mine in zip(people.items(), more):
                 seen = self.canvas.seen(255 * mine.astype(np.uint8), frame)
                 whole.append(np.maximum(self.mattes[layer][frame], seen))
         return people
+
+    @cached_property
+    def at_their_places(self) -> np.ndarray:
+        """Who stands in which frame where he mostly does, where it matters: bool [L, F]."""
+        doubt, length = self.solution.doubt, len(self.frames)
+        if not doubt.stirs.any():
+            return np.zeros((len(self.mattes), length), bool)
+        return np.stack([at_his_place((self.masks(frame)[layer] for frame in range(length)), *place, self.laid)
+                         for layer, place in enumerate(zip(doubt.usual, doubt.beside))])
 
     def effects(self) -> dict[int, Packed]:
         """By layer the alpha of its shadows and reflections in each frame, uint8 [h, w] on the canvas."""
@@ -257,11 +273,7 @@ class Followed:
         self.clip, self.light = clip, solution.light
         places = [[place_of(mask) for mask in clip.masks(frame)] for frame in range(len(clip.frames))]
         self.places = np.stack([steady(mine) for mine in np.array(places).swapaxes(0, 1)])
-        there = np.zeros((len(clip.mattes), len(clip.frames)), bool)
-        if solution.doubt.stirs.any():
-            there = np.stack([at_his_place((clip.masks(frame)[layer] for frame in range(len(clip.frames))), *place,
-                                           clip.laid)
-                              for layer, place in enumerate(zip(solution.doubt.usual, solution.doubt.beside))])
+        there = clip.at_their_places
 
         def seen(frame: int) -> tuple[np.ndarray, ...]:
             covered = clip.masks(frame).max(axis=0)

@@ -18,7 +18,7 @@ from vision.layers.clean_plate import LEVEL, grey
 from vision.layers.light import Light, find_light, place_of, steady
 from vision.layers.patch_filling import filled_by_patches
 from vision.layers.small_motion import KnownMotion, Rest, small_motion
-from vision.layers.standing_still import Doubt, doubts
+from vision.layers.standing_still import Doubt, doubts, goes_on
 
 CELL = 4  # pixels of a cell of the coarse grid
 ROUNDS = 10
@@ -50,6 +50,7 @@ class Solution(NamedTuple):
         tolerance: float32 [h, w], the change of brightness that is none.
         window: pixels of least squares.
         crowded: bool [H, W], what is only ever seen next to people.
+        guessed: bool [H, W], what is never seen, so that the plate is a guess.
         doubt: what may be more of people than their masks.
         light: what casts people's shadows.
         rest: what small motions are measured against; None: nothing moves or flickers.
@@ -65,6 +66,7 @@ class Solution(NamedTuple):
     tolerance: np.ndarray
     window: float
     crowded: np.ndarray
+    guessed: np.ndarray
     doubt: Doubt
     light: Light
     rest: Rest | None
@@ -72,15 +74,15 @@ class Solution(NamedTuple):
     def arrays(self) -> tuple:
         """All of it as arrays and numbers, for `of_arrays`."""
         box = [end for part in self.box for end in (part.start, part.stop)]
-        return (*self[:3], np.array(box), *self[4:10], *self.doubt, *self.light, *(self.rest or ()))
+        return (*self[:3], np.array(box), *self[4:11], *self.doubt, *self.light, *(self.rest or ()))
 
     @classmethod
     def of_arrays(cls, arrays: Sequence) -> "Solution":
         """A solution from its `arrays`."""
         plate, unexplained, poses, (top, bottom, left, right), under, zone, lightens, tolerance, window = arrays[:9]
         return cls(plate, float(unexplained), poses, (slice(top, bottom), slice(left, right)), under, zone, lightens,
-                   tolerance, float(window), arrays[9], Doubt(*arrays[10:13]), Light.of_arrays(*arrays[13:16]),
-                   Rest(*arrays[16:]) if arrays[16:] else None)
+                   tolerance, float(window), arrays[9], arrays[10], Doubt(*arrays[11:14]),
+                   Light.of_arrays(*arrays[14:17]), Rest(*arrays[17:]) if arrays[17:] else None)
 
     def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray,
                 cast: np.ndarray, known: KnownMotion | None = None) -> np.ndarray:
@@ -153,14 +155,18 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
     zone[inner] = region.zone * believed
     if flows is not None:
         plate = clean_plate.back_projected(plate, motion.exposed, flows, clear, (zone == 0) & (seen > 0))
-    hidden = (seen == 0) & in_view.any(axis=0)
+    unknown = seen == 0
+    if (unknown & doubt.stirs).any():
+        scene, usual = goes_on(plate, ~unknown, frames, uncovered(masks.max(axis=0), in_view, 2), doubt.stirs)
+        plate, unknown = np.where(scene[..., None], usual, plate), unknown & ~scene
+    hidden = unknown & in_view.any(axis=0)
     if hidden.any():
-        patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, seen == 0)
+        patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, unknown)
         plate = np.where(hidden[..., None], patches * LEVEL, plate)
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
     return Solution(plate, float(np.median(missed)) if missed else 0.0, poses, (rows, columns), under, zone[inner],
-                    lightens[inner], tolerance[inner], window, crowded, doubt, light, rest)
+                    lightens[inner], tolerance[inner], window, crowded, unknown, doubt, light, rest)
 
 
 def clear_of_people(frames: np.ndarray, in_view: np.ndarray,

@@ -3,6 +3,7 @@
 Where somebody stands on the same spot for most of a clip, the scene behind is seen in few frames or in none. A mask
 that misses an arm in some of them shows the arm where the scene should be: a ghost in the clean plate. It is known by
 its colour, which is that of the same place while the mask covers it; and, as nobody is ever quite still, by its change.
+Of what changes beside somebody, what goes on from the scene around is the scene, and what is unlike the plate is his.
 Nothing here knows files, options or networks.
 """
 
@@ -21,6 +22,8 @@ ALIKE = 12 * LEVEL  # how far a colour may be from the usual one to be the same;
 SPECK = 3  # pixels across, of what is chance
 REACH = 0.06  # of the picture's height: how far from a mask there may be more of somebody
 ALWAYS = 0.9  # share of the frames in which somebody is near a place from which on he hardly moves away from it
+UNLIKE = 2 * ALIKE  # how far from the plate a colour is that of somebody rather than of the scene
+DARKEST = 0.25  # share of the light that shadows leave
 UNSTEADY, SELDOM = 2.0, 0.15  # times the scene's usual change that is doubtful; share of the frames that is no proof
 
 
@@ -183,4 +186,66 @@ def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray, beside: np.ndar
             for f in lost:
                 alike = largest_channel(cv2.absdiff(frame(f)[usual], looked)) <= ALIKE / LEVEL
                 result[f] = alike.mean() >= MOSTLY
+    return result
+
+
+def goes_on(plate: np.ndarray, known: np.ndarray, frames: np.ndarray, visible: np.ndarray,
+            stirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the scene goes on into doubtful places that look as it does around them.
+
+    They are reached from what is known of it, pixel by pixel, without a step in colour, as a hand or a leg makes one,
+    or where frames always show the same.
+
+    Args:
+        plate: float32 [H, W, 3] in [0, 1], the scene where it is `known`, bool [H, W].
+        frames: uint8 [F, H, W, 3], one upon the other.
+        visible: bool [F, H, W], where nobody is by the masks.
+        stirs: bool [H, W], what is doubtful.
+
+    Returns:
+        the places, bool [H, W], and what frames usually show there, float32 [H, W, 3].
+    """
+    used = evenly_spread(len(frames), MOST_SORTED)
+    usual, seen = visible_quantile(frames[used], visible[used], 0.5)
+    coded = np.stack([coded_difference(frame, usual) for frame in frames[used]])
+    change = visible_quantile(coded, visible[used], 0.5)[0][..., 0]
+    open_ = stirs & ~known & (seen >= SELDOM * len(used))
+    calm = change <= UNSTEADY * max(np.median(change[known]) if known.any() else 0, LEVEL)
+    height, width = known.shape
+    colours = np.pad(np.where(known[..., None], plate, usual), ((1, 1), (1, 1), (0, 0)))
+    reached = np.pad(known, 1)
+    for _ in range(max(round(REACH * height), 1)):
+        before = reached.copy()
+        for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            beside = np.s_[1 + down:1 + down + height, 1 + right:1 + right + width]
+            alike = largest_channel(np.abs(usual - colours[beside])) <= ALIKE
+            reached[1:-1, 1:-1] |= open_ & before[beside] & (alike | calm)
+        if (reached == before).all():
+            break
+    whole = cv2.morphologyEx((reached[1:-1, 1:-1]).astype(np.uint8), cv2.MORPH_OPEN, np.ones((SPECK, SPECK), np.uint8))
+    return (whole > 0) & open_, usual
+
+
+def unlike_the_scene(frame: np.ndarray, plate: np.ndarray, guessed: np.ndarray, masks: np.ndarray, doubt: Doubt,
+                     there: np.ndarray) -> np.ndarray:
+    """What a frame shows beside somebody who stands at his place that is not the scene, so it is his: bool [L, H, W].
+
+    Args:
+        frame: uint8 [H, W, 3].
+        plate: float32 [H, W, 3] in [0, 1].
+        guessed: bool [H, W], where that is a guess: elsewhere it may lie in a shadow.
+        masks: uint8 [L, H, W].
+        there: bool [L], who stands at his place.
+    """
+    result, covered = np.zeros(masks.shape, bool), masks.max(axis=0) > COVERED
+    image = frame * LEVEL
+    light = (image * plate).sum(axis=-1) / np.maximum((plate * plate).sum(axis=-1), 1e-4)
+    light = np.where(guessed, 1, light.clip(DARKEST, 1))
+    unlike = largest_channel(np.abs(image - light[..., None] * plate)) > UNLIKE
+    for number in np.flatnonzero(there):
+        own = masks[number] > COVERED
+        more = doubt.beside[number] & doubt.stirs & unlike & ~covered
+        whole = cv2.morphologyEx((own | more).astype(np.uint8), cv2.MORPH_OPEN, np.ones((SPECK, SPECK), np.uint8))
+        _, pieces = cv2.connectedComponents(whole)
+        result[number] = more & (whole > 0) & np.isin(pieces, np.unique(pieces[own & (whole > 0)]))
     return result
