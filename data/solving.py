@@ -253,6 +253,7 @@ class ClipOnCanvas:
         for frame in self.sampled:
             through = np.prod([1 - mine[frame] * LEVEL for mine in effects.values()], axis=0)
             visible = closed_form.shown(self.masks(frame).max(axis=0), self.in_view(frame), 2)
+            visible &= ~solution.doubt.at(self.at_their_places[:, frame])
             worse += solution.worse_than_median(self.laid(frame), visible, 1 - through)
             seen += visible[solution.box]
         believed = closed_form.believed_over_median(worse, seen, solution.zone)

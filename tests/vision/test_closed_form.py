@@ -450,6 +450,8 @@ def test_the_median_stands_where_nobody_has_the_effects_that_would_explain_the_f
     assert np.abs(worse[:24]).max() < 1e-5 and np.abs(worse[24:] - 50 / 255).max() < 1e-5
     believed = closed_form.believed_over_median(8 * worse, np.full((48, 64), 8.0), solution.zone)
     assert believed[:16].min() == 1 and believed[32:].max() == 0
+    hidden = closed_form.believed_over_median(8 * worse, 8.0 * (np.arange(64) < 40) * np.ones((48, 1)), solution.zone)
+    assert hidden[:, 40:].min() == 1 and hidden[32:, :36].max() == 0
     elsewhere = closed_form.believed_over_median(8 * worse, np.full((48, 64), 8.0), 0 * solution.zone)
     assert elsewhere.min() == 1
 

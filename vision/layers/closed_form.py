@@ -452,10 +452,10 @@ def believed_over_median(worse: np.ndarray, seen: np.ndarray, zone: np.ndarray) 
     Args:
         worse: [h, w], the sum of `Solution.worse_than_median` over frames.
         seen: [h, w], in how many of them a pixel is visible.
-        zone: [h, w] in [0, 1], where there are effects; elsewhere there is nothing to choose.
+        zone: [h, w] in [0, 1], where there are effects; there, where it is seen, it is to choose.
     """
     mean = cv2.GaussianBlur(worse, (0, 0), NEARBY) / np.maximum(cv2.GaussianBlur(seen, (0, 0), NEARBY), 1e-3)
-    return np.where(zone > 0, (2 - mean / TOLERANCE).clip(0, 1), 1).astype(np.float32)
+    return np.where((zone > 0) & (seen > 0), (2 - mean / TOLERANCE).clip(0, 1), 1).astype(np.float32)
 
 
 def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndarray,
