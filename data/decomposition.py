@@ -243,21 +243,22 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
                   "somebody who is shifted in time goes on at his place in the scene, as far as that is in sight; "
                   f"{remedy}", flush=True)
 
-        backgrounds, effects, guessed = own_backgrounds(frames, list(people.values()), clip.windows)
+        backgrounds, passing, guessed = own_backgrounds(frames, list(people.values()), clip.windows)
         if distributed.rank() == 0 and (guessed > MUCH_HIDDEN).any():
             some = np.flatnonzero(guessed > MUCH_HIDDEN)
             print(f"NOTE: of what people hide, up to {guessed.max():.1%} of the picture is never seen, in {len(some)} "
                   f"frames, {root.frames[some[0]]} to {root.frames[some[-1]]}: where people are removed or moved away, "
                   "a guess is shown there", flush=True)
         shadows = {layer: Packed(canvas.lay(alpha, frame) for frame, alpha in enumerate(mine))
-                   for layer, mine in zip(people, effects)}
+                   for layer, mine in zip(people, passing)}
         return Decomposition(canvas, clip.laid(0), people, shadows, frames, shows_hidden, bodies, orders, backgrounds)
     for layer, share in clip.never_seen_behind.items():
         if share > MUCH_HIDDEN and distributed.rank() == 0:
             print(f"NOTE: what lies behind the people of layer {layer} is never seen, {share:.1%} of the picture: "
                   "where they are removed or moved away, a guess is shown", flush=True)
-    plate = (255 * solution.plate).clip(0, 255).round().astype(np.uint8)
-    return Decomposition(canvas, plate, people, clip.effects(), frames, shows_hidden, bodies, orders)
+    plate, effects = clip.plate_and_effects()
+    plate = (255 * plate).clip(0, 255).round().astype(np.uint8)
+    return Decomposition(canvas, plate, people, effects, frames, shows_hidden, bodies, orders)
 
 
 def overlap(mattes: list[Packed]) -> bool:

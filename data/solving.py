@@ -29,7 +29,7 @@ from vision.layers.closed_form import Solution, coarse, fine, in_cells, solve
 from vision.layers.effect_owners import ways
 from vision.layers.light import place_of, steady
 from vision.layers.small_motion import KnownMotion
-from vision.layers.standing_still import Looks, at_his_place, left_out_of, unlike_the_scene, usual_looks
+from vision.layers.standing_still import Looks, at_his_place, left_out_of, lost_parts, unlike_the_scene, usual_looks
 
 SOLVED_PIXELS = 1 << 25
 """Of the canvas, in all frames that the scene is found from, if these are more than `MOST_SORTED`: 292 of 448x256."""
@@ -220,10 +220,11 @@ class ClipOnCanvas:
         if not there.any() and not any(missed.any() for missed in self._missed):
             return self.mattes
         people = {layer: Packed() for layer in self.mattes}
+        lost = lost_parts(np.array([[(matte > 127).sum() for matte in mattes] for mattes in self.mattes.values()]))
         for frame in range(len(self.frames)):
             masks = self.masks(frame)
             more = unlike_the_scene(self.laid(frame), solution.plate, solution.guessed, masks, solution.doubt,
-                                    there[:, frame])
+                                    there[:, frame], lost[:, frame])
             if self._missed:
                 more |= self._missed[frame]
             for (layer, whole), mine in zip(people.items(), more):
@@ -255,6 +256,27 @@ class ClipOnCanvas:
         self.windows.remove("alpha")
         self._motions.clear()
         return made
+
+    def plate_and_effects(self) -> tuple[np.ndarray, dict[int, Packed]]:
+        """The plate, float32 [h, w, 3] in [0, 1], and `effects`: where what nobody has of them leaves frames worse
+        explained than the plain median does, that stands, and nobody has any."""
+        solution, effects = self.solution, self.effects()
+        worse, seen = np.zeros((2, *solution.zone.shape), np.float32)
+        for frame in self.sampled:
+            through = np.prod([1 - mine[frame] * LEVEL for mine in effects.values()], axis=0)
+            visible = closed_form.shown(self.masks(frame).max(axis=0), self.in_view(frame), 2)
+            visible &= ~solution.doubt.at(self.at_their_places[:, frame])
+            worse += solution.worse_than_median(self.laid(frame), visible, 1 - through)
+            seen += visible[solution.box]
+        believed = closed_form.believed_over_median(worse, seen, solution.zone)
+        plate = solution.plate.copy()
+        plate[solution.box] += (solution.plain - plate[solution.box]) * (1 - believed[..., None])
+        if believed.min() == 1:
+            return plate, effects
+        share = np.ones(plate.shape[:2], np.float32)
+        share[solution.box] = believed
+        return plate, {layer: Packed((mine[frame] * share).round().astype(np.uint8) for frame in range(len(mine)))
+                       for layer, mine in effects.items()}
 
     def known_motion(self, frame: int) -> KnownMotion | None:
         """How a frame was moved; None: that is to be found."""

@@ -6,7 +6,7 @@ import pytest
 from vision.geometry.canvas import Canvas
 from vision.layers.closed_form import solve
 from vision.layers.matte_refinement import refined_mattes
-from vision.layers.standing_still import at_his_place, doubtful, doubts, goes_on, left_out, unlike_the_scene
+from vision.layers.standing_still import at_his_place, doubtful, doubts, goes_on, left_out, lost_parts, unlike_the_scene
 
 FRAMES, HEIGHT, WIDTH = 16, 64, 96
 BODY, ARM = np.s_[16:60, 40:56], np.s_[24:44, 56:64]
@@ -97,13 +97,25 @@ def test_what_is_unlike_the_scene_beside_who_stands_is_of_him_and_what_is_like_i
     left, bag = 40 + round(2 * np.sin(1.3 * 4)), nowhere.copy()
     bag[24:44, left + 16:left + 24] = True
     picture = np.where(bag[..., None], np.uint8([40, 230, 40]), frames[4])
-    found = unlike_the_scene(picture, plate, nowhere, masks[:, 4], doubt, np.array([True]))[0]
-    assert found[bag & doubt.stirs].mean() > 0.8 and not found[~bag].any()
-    assert not unlike_the_scene(picture, plate, nowhere, masks[:, 4], doubt, np.array([False])).any()
+    yes, no = np.array([True]), np.array([False])
+
+    def found(picture, guessed, there, lost, often=False):
+        known = doubt._replace(seldom=nowhere) if often else doubt
+        return unlike_the_scene(picture, plate, guessed, masks[:, 4], known, there, lost)[0]
+
+    for often, lost in ((True, no), (False, yes)):
+        part = found(picture, nowhere, yes, lost, often)
+        assert part[bag & doubt.stirs].mean() > 0.8 and not part[~bag].any()
+    assert not found(picture, nowhere, no, yes).any()  # he is somewhere else
+    assert not found(picture, nowhere, yes, no)[doubt.seldom].any()  # it is seen for once, between his legs maybe
     shaded = np.where(bag[..., None], 0.5 * wall, frames[4]).astype(np.uint8)
-    assert not unlike_the_scene(shaded, plate, nowhere, masks[:, 4], doubt, np.array([True])).any()
-    guessed = unlike_the_scene(shaded, plate, bag, masks[:, 4], doubt, np.array([True]))[0]
-    assert guessed[bag & doubt.stirs].mean() > 0.8
+    assert not found(shaded, nowhere, yes, yes).any()
+    assert found(shaded, bag, yes, yes)[bag & doubt.stirs].mean() > 0.8
+
+
+def test_a_mask_that_is_much_smaller_than_usual_has_lost_a_part():
+    assert lost_parts(np.array([[0, 80, 100, 60, 110], [0, 0, 0, 0, 0]])).tolist() == [
+        [True, False, False, True, False], [False] * 5]
 
 
 def test_the_scene_goes_on_up_to_a_leg_that_masks_always_miss():

@@ -33,6 +33,7 @@ RESTLESS = (0.2, 0.4)  # share of what is beside effects that changes, too: as f
 LIT, CAST = 0.3, 0.1  # trust in a light from which on its shadows are looked for; of these shadows, what counts
 EVEN = 0.1  # shadow that is cast everywhere, so that effects go on under people where no light says how
 UNEXPLAINED = (0.28, 0.4)  # share of what the median misses that effects may miss: up to here all right; nothing is
+UNMOVED = (0.45, 0.65)  # the same for motion, most of which small flows cannot follow
 
 
 class Solution(NamedTuple):
@@ -45,6 +46,7 @@ class Solution(NamedTuple):
         poses: [L, F, N], `effects.pose_vectors` of each person in the frames that this was found from.
         box: rows and columns of the part in which there are effects.
         under: [h, w, 3] in [0, 1], the plate there as frames show it that were moved, which blurs them.
+        plain: [h, w, 3] in [0, 1], the plain median there.
         zone: float32 [h, w] in [0, 1], where in the box there are effects.
         lightens: bool [h, w], where they brighten.
         tolerance: float32 [h, w], the change of brightness that is none.
@@ -61,6 +63,7 @@ class Solution(NamedTuple):
     poses: np.ndarray
     box: tuple[slice, slice]
     under: np.ndarray
+    plain: np.ndarray
     zone: np.ndarray
     lightens: np.ndarray
     tolerance: np.ndarray
@@ -74,15 +77,16 @@ class Solution(NamedTuple):
     def arrays(self) -> tuple:
         """All of it as arrays and numbers, for `of_arrays`."""
         box = [end for part in self.box for end in (part.start, part.stop)]
-        return (*self[:3], np.array(box), *self[4:11], *self.doubt, *self.light, *(self.rest or ()))
+        return (*self[:3], np.array(box), *self[4:12], *self.doubt, *self.light, *(self.rest or ()))
 
     @classmethod
     def of_arrays(cls, arrays: Sequence) -> "Solution":
         """A solution from its `arrays`."""
-        plate, unexplained, poses, (top, bottom, left, right), under, zone, lightens, tolerance, window = arrays[:9]
-        return cls(plate, float(unexplained), poses, (slice(top, bottom), slice(left, right)), under, zone, lightens,
-                   tolerance, float(window), arrays[9], arrays[10], Doubt(*arrays[11:14]),
-                   Light.of_arrays(*arrays[14:17]), Rest(*arrays[17:]) if arrays[17:] else None)
+        plate, unexplained, poses, (top, bottom, left, right), under, plain, zone, *shared = arrays[:10]
+        lightens, tolerance, window = shared
+        return cls(plate, float(unexplained), poses, (slice(top, bottom), slice(left, right)), under, plain, zone,
+                   lightens, tolerance, float(window), arrays[10], arrays[11], Doubt(*arrays[12:16]),
+                   Light.of_arrays(*arrays[16:19]), Rest(*arrays[19:]) if arrays[19:] else None)
 
     def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray,
                 cast: np.ndarray, known: KnownMotion | None = None) -> np.ndarray:
@@ -108,6 +112,20 @@ class Solution(NamedTuple):
                               self.window)
         alpha[self.box] = extrapolated_to_people(np.abs(effect), visible, self.zone, cast[self.box])
         return alpha
+
+    def worse_than_median(self, frame: np.ndarray, visible: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """By how much more the plate under the effects of a frame misses it than the plain median does, [h, w] of the
+        box in [-1, 1]; 0 where it is not visible.
+
+        Args:
+            frame: uint8 [H, W, 3], as it is.
+            visible: bool [H, W], where it shows the plate.
+            alpha: [H, W], what somebody has of its effects.
+        """
+        image, plate, through = frame[self.box] * LEVEL, self.plate[self.box], 1 - alpha[self.box]
+        light = np.where(self.lightens, 1 - through, 0)[..., None]
+        missed = np.abs(image - plate * through[..., None] - light)
+        return visible[self.box] * (grey(missed) - grey(np.abs(image - self.plain)))
 
 
 def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
@@ -154,7 +172,12 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
     plate[inner] = under = plain + (part_plate - plain) * believed[..., None]
     zone[inner] = region.zone * believed
     if flows is not None:
-        plate = clean_plate.back_projected(plate, motion.exposed, flows, clear, (zone == 0) & (seen > 0))
+        still, _ = clean_plate.visible_quantile(motion.exposed, np.where(sure, unshaded, clear), 0.5)
+        moves = np.where(seen > 0, where_motion_explains((frames, middle), (motion.exposed, still), clear), 1)
+        plain = still[inner] + (plain - still[inner]) * moves[inner][..., None]
+        plate = still + (plate - still) * np.maximum(moves, zone)[..., None]
+        plate = clean_plate.back_projected(plate, motion.exposed, flows, clear,
+                                           (zone == 0) & (seen > 0) & (moves > 0.5))
     unknown = seen == 0
     if (unknown & doubt.stirs).any():
         scene, usual = goes_on(plate, ~unknown, frames, uncovered(masks.max(axis=0), in_view, 2), doubt.stirs)
@@ -165,8 +188,8 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
         plate = np.where(hidden[..., None], patches * LEVEL, plate)
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
-    return Solution(plate, float(np.median(missed)) if missed else 0.0, poses, (rows, columns), under, zone[inner],
-                    lightens[inner], tolerance[inner], window, crowded, unknown, doubt, light, rest)
+    return Solution(plate, float(np.median(missed)) if missed else 0.0, poses, (rows, columns), under, plain,
+                    zone[inner], lightens[inner], tolerance[inner], window, crowded, unknown, doubt, light, rest)
 
 
 def clear_of_people(frames: np.ndarray, in_view: np.ndarray,
@@ -189,6 +212,24 @@ def uncovered(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarr
 def shown(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
     """`uncovered` of one frame: bool [H, W]."""
     return (cv2.dilate(covered, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) <= 5) & in_view
+
+
+def where_motion_explains(moved: tuple[np.ndarray, np.ndarray], still: tuple[np.ndarray, np.ndarray],
+                          clear: np.ndarray) -> np.ndarray:
+    """Where frames that were moved by their flows are explained better by their median than they are unmoved by theirs:
+    float32 [H, W] in [0, 1].
+
+    What sways or shakes is. People who move in the background are not: a flow that follows them in part sharpens them
+    at a place where they seldom are.
+
+    Args:
+        moved, still: frames, uint8 [F, H, W, 3], and their median, float32 [H, W, 3] in [0, 1].
+        clear: bool [F, H, W], where they show the scene.
+    """
+    left, whole = (cv2.GaussianBlur(sum(visible * np.maximum(grey(np.abs(frame * LEVEL - middle)) - TOLERANCE, 0)
+                                        for frame, visible in zip(frames, clear)), (0, 0), EXPLAINED_AROUND)
+                   for frames, middle in (moved, still))
+    return ((UNMOVED[1] - left / np.maximum(whole, 1e-4)) / (UNMOVED[1] - UNMOVED[0])).clip(0, 1).astype(np.float32)
 
 
 # ---- shadows and reflections ----------------------------------------------------------------------------------------
@@ -416,6 +457,18 @@ def where_effects_explain(region: EffectRegion, plate: np.ndarray, median: np.nd
     left = cv2.GaussianBlur(left, (0, 0), EXPLAINED_AROUND) / np.maximum(
         cv2.GaussianBlur(whole, (0, 0), EXPLAINED_AROUND), 1e-5)
     return ((UNEXPLAINED[1] - left) / (UNEXPLAINED[1] - UNEXPLAINED[0])).clip(0, 1).astype(np.float32)
+
+
+def believed_over_median(worse: np.ndarray, seen: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """Where the plate under effects stands, and not the plain median: float32 [h, w] in [0, 1].
+
+    Args:
+        worse: [h, w], the sum of `Solution.worse_than_median` over frames.
+        seen: [h, w], in how many of them a pixel is visible.
+        zone: [h, w] in [0, 1], where there are effects; there, where it is seen, it is to choose.
+    """
+    mean = cv2.GaussianBlur(worse, (0, 0), NEARBY) / np.maximum(cv2.GaussianBlur(seen, (0, 0), NEARBY), 1e-3)
+    return np.where((zone > 0) & (seen > 0), (2 - mean / TOLERANCE).clip(0, 1), 1).astype(np.float32)
 
 
 def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndarray,

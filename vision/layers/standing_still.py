@@ -17,12 +17,13 @@ from util.clips import evenly_spread
 from vision.layers.clean_plate import LEVEL, MOST_SORTED, largest_channel, visible_quantile
 
 MOSTLY = 0.5  # share of the frames in which a mask covers a place from which on somebody stands there
-CERTAIN, COVERED = 200, 127  # level of a mask inside of it, and from which on it covers
+CERTAIN, COVERED, FREE = 200, 127, 5  # level of a mask inside of it, from which on it covers, and up to which not
 ALIKE = 12 * LEVEL  # how far a colour may be from the usual one to be the same; where somebody is still, half is usual
 SPECK = 3  # pixels across, of what is chance
 REACH = 0.06  # of the picture's height: how far from a mask there may be more of somebody
 ALWAYS = 0.9  # share of the frames in which somebody is near a place from which on he hardly moves away from it
 UNLIKE = 2 * ALIKE  # how far from the plate a colour is that of somebody rather than of the scene
+WHOLE = 0.75  # share of its usual size from which on a mask has all of somebody
 DARKEST = 0.25  # share of the light that shadows leave
 UNSTEADY, SELDOM = 2.0, 0.15  # times the scene's usual change that is doubtful; share of the frames that is no proof
 
@@ -96,11 +97,13 @@ class Doubt(NamedTuple):
         beside: bool [L, H, W], what is beside somebody's place.
         usual: bool [L, H, W], his place.
         stirs: bool [H, W], where it is doubtful that frames show the scene.
+        seldom: bool [H, W], where people are before it in nearly all frames.
     """
 
     beside: np.ndarray
     usual: np.ndarray
     stirs: np.ndarray
+    seldom: np.ndarray
 
     def at(self, there: np.ndarray) -> np.ndarray:
         """Where a frame is doubtful, bool [H, W], in which the people [L] who are `there` stand at their places."""
@@ -133,7 +136,7 @@ def doubts(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> Doubt:
     reach = max(round(REACH * frames.shape[1]), 1)
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     size = (len(masks), *frames.shape[1:3])
-    doubt = Doubt(np.zeros(size, bool), np.zeros(size, bool), np.zeros(size[1:], bool))
+    doubt = Doubt(*np.zeros((2, *size), bool), *np.zeros((2, *size[1:]), bool))
     for beside, usual, mask in zip(doubt.beside, doubt.usual, masks):
         present = [one for one in mask if one.max() > COVERED]
         if present and len(present) >= MOSTLY * len(mask):
@@ -153,10 +156,11 @@ def doubts(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> Doubt:
     change = cv2.GaussianBlur(visible_quantile(coded, visible[used], 0.5)[0][..., 0], (0, 0), 1.5)
     elsewhere = change[~stays & (seen > SELDOM * len(used))]
     typical = max(np.median(elsewhere) if elsewhere.size else 0, LEVEL)
-    stirs = stays & ((change > UNSTEADY * typical) | (seen < SELDOM * len(used)))
+    seldom = seen < SELDOM * len(used)
+    stirs = stays & ((change > UNSTEADY * typical) | seldom)
     gap = np.ones((2 * (reach // 4) + 1,) * 2, np.uint8)
     whole = cv2.morphologyEx(stirs.astype(np.uint8), cv2.MORPH_CLOSE, gap) > 0  # the rest of a hand is a hand
-    return doubt._replace(stirs=whole)
+    return doubt._replace(stirs=whole, seldom=seldom)
 
 
 def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray, beside: np.ndarray,
@@ -227,8 +231,11 @@ def goes_on(plate: np.ndarray, known: np.ndarray, frames: np.ndarray, visible: n
 
 
 def unlike_the_scene(frame: np.ndarray, plate: np.ndarray, guessed: np.ndarray, masks: np.ndarray, doubt: Doubt,
-                     there: np.ndarray) -> np.ndarray:
+                     there: np.ndarray, lost: np.ndarray) -> np.ndarray:
     """What a frame shows beside somebody who stands at his place that is not the scene, so it is his: bool [L, H, W].
+
+    Where people are before the scene in nearly all frames nobody knows what it is, and it may be seen between his legs:
+    there something is his only where the mask has lost a part of him.
 
     Args:
         frame: uint8 [H, W, 3].
@@ -236,16 +243,30 @@ def unlike_the_scene(frame: np.ndarray, plate: np.ndarray, guessed: np.ndarray, 
         guessed: bool [H, W], where that is a guess: elsewhere it may lie in a shadow.
         masks: uint8 [L, H, W].
         there: bool [L], who stands at his place.
+        lost: bool [L], of whom the mask has `lost_parts`.
     """
     result, covered = np.zeros(masks.shape, bool), masks.max(axis=0) > COVERED
     image = frame * LEVEL
     light = (image * plate).sum(axis=-1) / np.maximum((plate * plate).sum(axis=-1), 1e-4)
     light = np.where(guessed, 1, light.clip(DARKEST, 1))
     unlike = largest_channel(np.abs(image - light[..., None] * plate)) > UNLIKE
+    speck = np.ones((SPECK, SPECK), np.uint8)
+    edges = cv2.dilate(masks.max(axis=0), speck) > FREE  # of these masks say themselves how much is somebody's
     for number in np.flatnonzero(there):
-        own = masks[number] > COVERED
-        more = doubt.beside[number] & doubt.stirs & unlike & ~covered
-        whole = cv2.morphologyEx((own | more).astype(np.uint8), cv2.MORPH_OPEN, np.ones((SPECK, SPECK), np.uint8))
-        _, pieces = cv2.connectedComponents(whole)
-        result[number] = more & (whole > 0) & np.isin(pieces, np.unique(pieces[own & (whole > 0)]))
+        own, more = masks[number] > COVERED, doubt.beside[number] & doubt.stirs & unlike & ~covered
+        more &= ~doubt.seldom | lost[number]
+        core = cv2.morphologyEx((more & ~edges).astype(np.uint8), cv2.MORPH_OPEN, speck)
+        more &= cv2.dilate(core, np.ones((5, 5), np.uint8)) > 0
+        _, pieces = cv2.connectedComponents((own | more).astype(np.uint8))
+        result[number] = more & np.isin(pieces, np.unique(pieces[own]))
     return result
+
+
+def lost_parts(areas: np.ndarray) -> np.ndarray:
+    """In which frames masks have lost a part of people, bool [L, F]: they are much smaller there than usual.
+
+    Args:
+        areas: [L, F], pixels of the masks.
+    """
+    usual = np.array([np.median(mine[mine > 0]) if (mine > 0).any() else 0 for mine in areas])
+    return areas < WHOLE * usual[:, None]

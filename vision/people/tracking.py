@@ -43,8 +43,8 @@ somebody else; if not, it is joined again."""
 _TOGETHER = 0.1
 """Share of the shorter track's frames in which two tracks of one person may both be there."""
 _SMALLEST, _LARGEST = 0.6, 1.3
-"""Shares of somebody's size before and after between which he is what seemed to be another's shadow: of one of whom little
-is seen an estimator may make a small body of the other's face."""
+"""Shares of somebody's size before and after between which he is what seemed to be another's shadow: of one of whom
+little is seen an estimator may make a small body of the other's face."""
 
 
 def track(frames: Sequence[Sequence[np.ndarray]], longest_gap: int,
