@@ -17,7 +17,7 @@ from data.camera_check import canvas_of, said_of, wrong_convention
 from data.dataroot import Dataroot
 from data.masks import read_matte
 from data.own_backgrounds import BARELY, own_backgrounds
-from data.solving import ClipOnCanvas, Pictures
+from data.solving import ClipOnCanvas, Pictures, pictures_of
 from util import distributed
 from util.errors import UserError, several
 from util.images import read_image
@@ -145,7 +145,7 @@ class Decomposition:
         if number not in self.bodies or not (cover > 127).any():
             return nothing
         side = 2 * int(own.shape[0] * PERSON_MARGIN) + 1
-        body = is_body(read_image(self.bodies[number][frame], "RGBA"))
+        body = body_in(self.bodies[number][frame])[0] > 0
         near = cv2.dilate(np.maximum(own > 127, body).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
         wanted = near & (cover > 127)
         if not wanted.any():
@@ -219,10 +219,11 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
     root = Dataroot.open(path)
     mattes = packed_mattes(root, length)
     canvas = scene_canvas(root, use_homographies)
-    frames = Pictures([root.file("rgb_256", frame) for frame in range(length)])
+    frames = pictures_of([root.file("rgb_256", frame) for frame in range(length)])
     files = [[root.file(name, frame) for name in root.folders] for frame in range(length)]
     clip = ClipOnCanvas(canvas, frames, files, mattes, folder)
-    people, solution = clip.people(), clip.solution
+    solution = clip.solution
+    people = clip.people(has_plate=solution.unexplained <= NO_PLATE)
     shows_hidden = overlap(list(people.values()))
     bodies = {layer: [root.file(f"iuv/{layer:02d}", frame) for frame in range(length)] for layer in people
               if not root.require(f"iuv/{layer:02d}")}
@@ -242,21 +243,22 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
                   "somebody who is shifted in time goes on at his place in the scene, as far as that is in sight; "
                   f"{remedy}", flush=True)
 
-        backgrounds, effects, guessed = own_backgrounds(frames, list(people.values()), clip.windows)
+        backgrounds, passing, guessed = own_backgrounds(frames, list(people.values()), clip.windows)
         if distributed.rank() == 0 and (guessed > MUCH_HIDDEN).any():
             some = np.flatnonzero(guessed > MUCH_HIDDEN)
             print(f"NOTE: of what people hide, up to {guessed.max():.1%} of the picture is never seen, in {len(some)} "
                   f"frames, {root.frames[some[0]]} to {root.frames[some[-1]]}: where people are removed or moved away, "
                   "a guess is shown there", flush=True)
         shadows = {layer: Packed(canvas.lay(alpha, frame) for frame, alpha in enumerate(mine))
-                   for layer, mine in zip(people, effects)}
+                   for layer, mine in zip(people, passing)}
         return Decomposition(canvas, clip.laid(0), people, shadows, frames, shows_hidden, bodies, orders, backgrounds)
     for layer, share in clip.never_seen_behind.items():
         if share > MUCH_HIDDEN and distributed.rank() == 0:
             print(f"NOTE: what lies behind the people of layer {layer} is never seen, {share:.1%} of the picture: "
                   "where they are removed or moved away, a guess is shown", flush=True)
-    plate = (255 * solution.plate).clip(0, 255).round().astype(np.uint8)
-    return Decomposition(canvas, plate, people, clip.effects(), frames, shows_hidden, bodies, orders)
+    plate, effects = clip.plate_and_effects()
+    plate = (255 * plate).clip(0, 255).round().astype(np.uint8)
+    return Decomposition(canvas, plate, people, effects, frames, shows_hidden, bodies, orders)
 
 
 def overlap(mattes: list[Packed]) -> bool:

@@ -9,7 +9,7 @@ them, with the same bytes in the end.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +26,10 @@ from vision.geometry.canvas import Canvas
 from vision.layers import closed_form, effects
 from vision.layers.clean_plate import LEVEL, MOST_SORTED
 from vision.layers.closed_form import Solution, coarse, fine, in_cells, solve
+from vision.layers.effect_owners import ways
 from vision.layers.light import place_of, steady
 from vision.layers.small_motion import KnownMotion
-from vision.layers.standing_still import Looks, at_his_place, left_out_of, usual_looks
+from vision.layers.standing_still import Looks, at_his_place, left_out_of, lost_parts, unlike_the_scene, usual_looks
 
 SOLVED_PIXELS = 1 << 25
 """Of the canvas, in all frames that the scene is found from, if these are more than `MOST_SORTED`: 292 of 448x256."""
@@ -61,6 +62,17 @@ class Pictures(Sequence):
                 del self._latest[next(iter(self._latest))]
             self._latest[index] = read_image(self.files[index], "RGB")
         return self._latest[index]
+
+
+def pictures_of(files: list[Path]) -> Pictures:
+    """The pictures of a clip; those of the clip that was asked for last, if they are still the same, so that what
+    follows each other in a program does not read them again."""
+    return _pictures_of(tuple((path, (status := path.stat()).st_mtime_ns, status.st_size) for path in files))
+
+
+@lru_cache(maxsize=1)
+def _pictures_of(marks: tuple[tuple[Path, int, int], ...]) -> Pictures:
+    return Pictures([path for path, *_ in marks])
 
 
 class Windows(NamedTuple):
@@ -201,16 +213,33 @@ class ClipOnCanvas:
 
         return Packed(one for one, in self.windows.frames("left_out", missed, "masks"))
 
-    def people(self) -> dict[int, Packed]:
-        """By layer the mattes of each frame, uint8 [H, W], with what they leave out of people who hardly move."""
-        if not any(missed.any() for missed in self._missed):
+    def people(self, has_plate: bool = True) -> dict[int, Packed]:
+        """By layer the mattes of each frame, uint8 [H, W], with what they leave out of people who hardly move; what is
+        unlike the plate beside them, where it `has_plate` that explains the frames, is theirs."""
+        solution, there = self.solution, self.at_their_places & has_plate
+        if not there.any() and not any(missed.any() for missed in self._missed):
             return self.mattes
         people = {layer: Packed() for layer in self.mattes}
-        for frame, missed in enumerate(self._missed):
-            for (layer, whole), mine in zip(people.items(), missed):
+        lost = lost_parts(np.array([[(matte > 127).sum() for matte in mattes] for mattes in self.mattes.values()]))
+        for frame in range(len(self.frames)):
+            masks = self.masks(frame)
+            more = unlike_the_scene(self.laid(frame), solution.plate, solution.guessed, masks, solution.doubt,
+                                    there[:, frame], lost[:, frame])
+            if self._missed:
+                more |= self._missed[frame]
+            for (layer, whole), mine in zip(people.items(), more):
                 seen = self.canvas.seen(255 * mine.astype(np.uint8), frame)
                 whole.append(np.maximum(self.mattes[layer][frame], seen))
         return people
+
+    @cached_property
+    def at_their_places(self) -> np.ndarray:
+        """Who stands in which frame where he mostly does, where it matters: bool [L, F]."""
+        doubt, length = self.solution.doubt, len(self.frames)
+        if not doubt.stirs.any():
+            return np.zeros((len(self.mattes), length), bool)
+        return np.stack([at_his_place((self.masks(frame)[layer] for frame in range(length)), *place, self.laid)
+                         for layer, place in enumerate(zip(doubt.usual, doubt.beside))])
 
     def effects(self) -> dict[int, Packed]:
         """By layer the alpha of its shadows and reflections in each frame, uint8 [h, w] on the canvas."""
@@ -227,6 +256,27 @@ class ClipOnCanvas:
         self.windows.remove("alpha")
         self._motions.clear()
         return made
+
+    def plate_and_effects(self) -> tuple[np.ndarray, dict[int, Packed]]:
+        """The plate, float32 [h, w, 3] in [0, 1], and `effects`: where what nobody has of them leaves frames worse
+        explained than the plain median does, that stands, and nobody has any."""
+        solution, effects = self.solution, self.effects()
+        worse, seen = np.zeros((2, *solution.zone.shape), np.float32)
+        for frame in self.sampled:
+            through = np.prod([1 - mine[frame] * LEVEL for mine in effects.values()], axis=0)
+            visible = closed_form.shown(self.masks(frame).max(axis=0), self.in_view(frame), 2)
+            visible &= ~solution.doubt.at(self.at_their_places[:, frame])
+            worse += solution.worse_than_median(self.laid(frame), visible, 1 - through)
+            seen += visible[solution.box]
+        believed = closed_form.believed_over_median(worse, seen, solution.zone)
+        plate = solution.plate.copy()
+        plate[solution.box] += (solution.plain - plate[solution.box]) * (1 - believed[..., None])
+        if believed.min() == 1:
+            return plate, effects
+        share = np.ones(plate.shape[:2], np.float32)
+        share[solution.box] = believed
+        return plate, {layer: Packed((mine[frame] * share).round().astype(np.uint8) for frame in range(len(mine)))
+                       for layer, mine in effects.items()}
 
     def known_motion(self, frame: int) -> KnownMotion | None:
         """How a frame was moved; None: that is to be found."""
@@ -245,11 +295,7 @@ class Followed:
         self.clip, self.light = clip, solution.light
         places = [[place_of(mask) for mask in clip.masks(frame)] for frame in range(len(clip.frames))]
         self.places = np.stack([steady(mine) for mine in np.array(places).swapaxes(0, 1)])
-        there = np.zeros((len(clip.mattes), len(clip.frames)), bool)
-        if solution.doubt.stirs.any():
-            there = np.stack([at_his_place((clip.masks(frame)[layer] for frame in range(len(clip.frames))), *place,
-                                           clip.laid)
-                              for layer, place in enumerate(zip(solution.doubt.usual, solution.doubt.beside))])
+        there = clip.at_their_places
 
         def seen(frame: int) -> tuple[np.ndarray, ...]:
             covered = clip.masks(frame).max(axis=0)
@@ -267,8 +313,10 @@ class Followed:
         self.connected.close()
         cells = np.stack([coarse(self.of_people(frame)) for frame in clip.sampled])
         masks = np.stack([self.masks(frame) for frame in clip.sampled], axis=1)
-        self.owners = closed_form.owners_of_effects(cells, masks, in_cells(self.places[:, clip.sampled]),
+        way = np.stack([ways(effect, masks[:, f]) for f, effect in enumerate(cells)], axis=1)
+        self.owners = closed_form.owners_of_effects(cells, masks, way, in_cells(self.places[:, clip.sampled]),
                                                     solution.poses, solution.light)
+        self._ways = dict(zip(clip.sampled, way.swapaxes(0, 1)))
 
     def masks(self, frame: int) -> np.ndarray:
         """The people of a frame on the coarse grid: [L, h, w] in [0, 1]."""
@@ -285,9 +333,11 @@ class Followed:
 
     def effects(self, frame: int) -> np.ndarray:
         """The effects of each layer in a frame: uint8 [L, h, w]."""
-        alpha = self.of_people(frame)
-        return closed_form.shared_out(alpha, self.owners.shares(
-            coarse(alpha), self.masks(frame), in_cells(self.places[:, frame]), self.cast(frame)))
+        alpha, way = self.of_people(frame), self._ways.pop(frame, None)
+        if way is None:
+            way = ways(coarse(alpha), self.masks(frame))
+        return closed_form.shared_out(alpha, self.owners.shares(way, in_cells(self.places[:, frame]),
+                                                                self.cast(frame)))
 
 
 def with_missed(masks: np.ndarray, missed: np.ndarray) -> np.ndarray:

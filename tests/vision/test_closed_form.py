@@ -416,6 +416,46 @@ def test_the_median_stands_where_no_shadow_explains_the_frames():
     assert believed[16:34, 14:34].min() > 0.9 and believed[8:40, 66:88].max() < 0.1
 
 
+def test_motion_is_believed_where_flows_explain_the_frames_and_not_where_things_come_and_go():
+    """On the left a texture sways by known flows, on the right each frame shows something else."""
+    scene = cv2.GaussianBlur(RNG.random((48, 104, 3)), (0, 0), 1)
+    scene = (255 * (scene - scene.min()) / np.ptp(scene)).astype(np.float32)
+    frames, flows = [], np.zeros((20, 48, 96, 2), np.float32)
+    for f in range(20):
+        shift = 1.5 * np.sin(f)
+        flows[f, ..., 0] = shift
+        frame = cv2.warpAffine(scene, np.array([[1, 0, shift - 4], [0, 1, 0]]), (96, 48), flags=cv2.INTER_CUBIC)
+        frame[:, 56:] = 255 * cv2.GaussianBlur(RNG.random((48, 40, 3)), (0, 0), 1)
+        frames.append(frame.clip(0, 255).round().astype(np.uint8))
+    still, clear = np.stack(frames), np.ones((20, 48, 96), bool)
+    moved = warp_frames(still, flows)
+    medians = [clean_plate.visible_quantile(some, clear, 0.5)[0] for some in (moved, still)]
+    believed = closed_form.where_motion_explains((moved, medians[0]), (still, medians[1]), clear)
+    assert believed[8:40, 8:40].min() > 0.9 and believed[8:40, 70:88].max() < 0.1
+
+
+def test_the_median_stands_where_nobody_has_the_effects_that_would_explain_the_frames():
+    """A plate that is too bright, with a shadow over it that somebody has in the upper half alone."""
+    scene = np.full((48, 64, 3), 100, np.uint8)
+    masks = np.zeros((1, 8, 48, 64), np.uint8)
+    for f, mask in enumerate(masks[0]):
+        mask[20:40, 4 + 5 * f:10 + 5 * f] = 255
+    solution = closed_form.solve(np.stack([scene] * 8), np.ones((8, 48, 64), bool), masks)
+    solution = solution._replace(box=np.s_[:48, :64], plate=solution.plate * 1.5, plain=solution.plate,
+                                 zone=np.ones((48, 64), np.float32), lightens=np.zeros((48, 64), bool))
+    shadow = np.zeros((48, 64), np.float32)
+    shadow[:24] = 1 / 3
+    visible = np.ones((48, 64), bool)
+    worse = solution.worse_than_median(scene, visible, shadow)
+    assert np.abs(worse[:24]).max() < 1e-5 and np.abs(worse[24:] - 50 / 255).max() < 1e-5
+    believed = closed_form.believed_over_median(8 * worse, np.full((48, 64), 8.0), solution.zone)
+    assert believed[:16].min() == 1 and believed[32:].max() == 0
+    hidden = closed_form.believed_over_median(8 * worse, 8.0 * (np.arange(64) < 40) * np.ones((48, 1)), solution.zone)
+    assert hidden[:, 40:].min() == 1 and hidden[32:, :36].max() == 0
+    elsewhere = closed_form.believed_over_median(8 * worse, np.full((48, 64), 8.0), 0 * solution.zone)
+    assert elsewhere.min() == 1
+
+
 def test_light_and_shadow_that_do_not_stand_out_from_noise_are_none():
     plate, visible = np.full((40, 40, 3), 0.5, np.float32), np.ones((40, 40), bool)
     for change, certainty in ((0.004, 0), (0.0075, 0.25), (0.012, 0.7), (0.1, 1)):

@@ -6,7 +6,7 @@ import pytest
 from vision.geometry.canvas import Canvas
 from vision.layers.closed_form import solve
 from vision.layers.matte_refinement import refined_mattes
-from vision.layers.standing_still import at_his_place, doubtful, left_out
+from vision.layers.standing_still import at_his_place, doubtful, doubts, goes_on, left_out, lost_parts, unlike_the_scene
 
 FRAMES, HEIGHT, WIDTH = 16, 64, 96
 BODY, ARM = np.s_[16:60, 40:56], np.s_[24:44, 56:64]
@@ -88,6 +88,53 @@ def test_what_stirs_beside_somebody_who_stays_is_doubtful_and_the_scene_around_i
     plate = 255 * solve(frames, np.ones(frames.shape[:3], bool), masks).plate
     assert np.abs(plate - wall)[:, 72:].mean() < 3
     assert plate[24:44, 58:64].mean() > 90  # nothing of the bag, which is 45 on average; the wall around is 140
+
+
+def test_what_is_unlike_the_scene_beside_who_stands_is_of_him_and_what_is_like_it_is_not(swaying):
+    frames, masks, wall = swaying
+    doubt = doubts(frames, masks, masks.max(axis=0) == 0)
+    plate, nowhere = (wall / 255).astype(np.float32), np.zeros((HEIGHT, WIDTH), bool)
+    left, bag = 40 + round(2 * np.sin(1.3 * 4)), nowhere.copy()
+    bag[24:44, left + 16:left + 24] = True
+    picture = np.where(bag[..., None], np.uint8([40, 230, 40]), frames[4])
+    yes, no = np.array([True]), np.array([False])
+
+    def found(picture, guessed, there, lost, often=False):
+        known = doubt._replace(seldom=nowhere) if often else doubt
+        return unlike_the_scene(picture, plate, guessed, masks[:, 4], known, there, lost)[0]
+
+    for often, lost in ((True, no), (False, yes)):
+        part = found(picture, nowhere, yes, lost, often)
+        assert part[bag & doubt.stirs].mean() > 0.8 and not part[~bag].any()
+    assert not found(picture, nowhere, no, yes).any()  # he is somewhere else
+    assert not found(picture, nowhere, yes, no)[doubt.seldom].any()  # it is seen for once, between his legs maybe
+    shaded = np.where(bag[..., None], 0.5 * wall, frames[4]).astype(np.uint8)
+    assert not found(shaded, nowhere, yes, yes).any()
+    assert found(shaded, bag, yes, yes)[bag & doubt.stirs].mean() > 0.8
+
+
+def test_a_mask_that_is_much_smaller_than_usual_has_lost_a_part():
+    assert lost_parts(np.array([[0, 80, 100, 60, 110], [0, 0, 0, 0, 0]])).tolist() == [
+        [True, False, False, True, False], [False] * 5]
+
+
+def test_the_scene_goes_on_up_to_a_leg_that_masks_always_miss():
+    """A wall with a gradient, on which somebody's leg, 6 pixels of another colour, is never in the mask; all of it is
+    doubtful."""
+    rng = np.random.default_rng(5)
+    wall = np.repeat(np.linspace(120, 200, WIDTH)[None, :, None], HEIGHT, axis=0) * np.ones(3)
+    leg = np.zeros((HEIGHT, WIDTH), bool)
+    leg[16:60, 46:52] = True
+    frames = []
+    for f in range(FRAMES):
+        picture = np.where(np.roll(leg, f % 2, axis=1)[..., None], SHIRT, wall)
+        frames.append((picture + rng.normal(0, 2, picture.shape)).clip(0, 255).astype(np.uint8))
+    stirs = np.zeros_like(leg)
+    stirs[12:62, 43:56] = True
+    scene, usual = goes_on((wall / 255).astype(np.float32), ~stirs, np.stack(frames),
+                           np.ones((FRAMES, HEIGHT, WIDTH), bool), stirs)
+    assert scene[stirs & (np.abs(np.arange(WIDTH) - 49) > 5)].all() and not scene[18:58, 47:52].any()
+    assert np.abs(255 * usual - wall)[scene].mean() < 3
 
 
 def test_nobody_who_walks_makes_the_scene_doubtful():

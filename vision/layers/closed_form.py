@@ -18,7 +18,7 @@ from vision.layers.clean_plate import LEVEL, grey
 from vision.layers.light import Light, find_light, place_of, steady
 from vision.layers.patch_filling import filled_by_patches
 from vision.layers.small_motion import KnownMotion, Rest, small_motion
-from vision.layers.standing_still import Doubt, doubts
+from vision.layers.standing_still import Doubt, doubts, goes_on
 
 CELL = 4  # pixels of a cell of the coarse grid
 ROUNDS = 10
@@ -33,6 +33,7 @@ RESTLESS = (0.2, 0.4)  # share of what is beside effects that changes, too: as f
 LIT, CAST = 0.3, 0.1  # trust in a light from which on its shadows are looked for; of these shadows, what counts
 EVEN = 0.1  # shadow that is cast everywhere, so that effects go on under people where no light says how
 UNEXPLAINED = (0.28, 0.4)  # share of what the median misses that effects may miss: up to here all right; nothing is
+UNMOVED = (0.45, 0.65)  # the same for motion, most of which small flows cannot follow
 
 
 class Solution(NamedTuple):
@@ -45,11 +46,13 @@ class Solution(NamedTuple):
         poses: [L, F, N], `effects.pose_vectors` of each person in the frames that this was found from.
         box: rows and columns of the part in which there are effects.
         under: [h, w, 3] in [0, 1], the plate there as frames show it that were moved, which blurs them.
+        plain: [h, w, 3] in [0, 1], the plain median there.
         zone: float32 [h, w] in [0, 1], where in the box there are effects.
         lightens: bool [h, w], where they brighten.
         tolerance: float32 [h, w], the change of brightness that is none.
         window: pixels of least squares.
         crowded: bool [H, W], what is only ever seen next to people.
+        guessed: bool [H, W], what is never seen, so that the plate is a guess.
         doubt: what may be more of people than their masks.
         light: what casts people's shadows.
         rest: what small motions are measured against; None: nothing moves or flickers.
@@ -60,11 +63,13 @@ class Solution(NamedTuple):
     poses: np.ndarray
     box: tuple[slice, slice]
     under: np.ndarray
+    plain: np.ndarray
     zone: np.ndarray
     lightens: np.ndarray
     tolerance: np.ndarray
     window: float
     crowded: np.ndarray
+    guessed: np.ndarray
     doubt: Doubt
     light: Light
     rest: Rest | None
@@ -72,15 +77,16 @@ class Solution(NamedTuple):
     def arrays(self) -> tuple:
         """All of it as arrays and numbers, for `of_arrays`."""
         box = [end for part in self.box for end in (part.start, part.stop)]
-        return (*self[:3], np.array(box), *self[4:10], *self.doubt, *self.light, *(self.rest or ()))
+        return (*self[:3], np.array(box), *self[4:12], *self.doubt, *self.light, *(self.rest or ()))
 
     @classmethod
     def of_arrays(cls, arrays: Sequence) -> "Solution":
         """A solution from its `arrays`."""
-        plate, unexplained, poses, (top, bottom, left, right), under, zone, lightens, tolerance, window = arrays[:9]
-        return cls(plate, float(unexplained), poses, (slice(top, bottom), slice(left, right)), under, zone, lightens,
-                   tolerance, float(window), arrays[9], Doubt(*arrays[10:13]), Light.of_arrays(*arrays[13:16]),
-                   Rest(*arrays[16:]) if arrays[16:] else None)
+        plate, unexplained, poses, (top, bottom, left, right), under, plain, zone, *shared = arrays[:10]
+        lightens, tolerance, window = shared
+        return cls(plate, float(unexplained), poses, (slice(top, bottom), slice(left, right)), under, plain, zone,
+                   lightens, tolerance, float(window), arrays[10], arrays[11], Doubt(*arrays[12:16]),
+                   Light.of_arrays(*arrays[16:19]), Rest(*arrays[19:]) if arrays[19:] else None)
 
     def effects(self, frame: np.ndarray, in_view: np.ndarray, covered: np.ndarray, there: np.ndarray,
                 cast: np.ndarray, known: KnownMotion | None = None) -> np.ndarray:
@@ -106,6 +112,20 @@ class Solution(NamedTuple):
                               self.window)
         alpha[self.box] = extrapolated_to_people(np.abs(effect), visible, self.zone, cast[self.box])
         return alpha
+
+    def worse_than_median(self, frame: np.ndarray, visible: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """By how much more the plate under the effects of a frame misses it than the plain median does, [h, w] of the
+        box in [-1, 1]; 0 where it is not visible.
+
+        Args:
+            frame: uint8 [H, W, 3], as it is.
+            visible: bool [H, W], where it shows the plate.
+            alpha: [H, W], what somebody has of its effects.
+        """
+        image, plate, through = frame[self.box] * LEVEL, self.plate[self.box], 1 - alpha[self.box]
+        light = np.where(self.lightens, 1 - through, 0)[..., None]
+        missed = np.abs(image - plate * through[..., None] - light)
+        return visible[self.box] * (grey(missed) - grey(np.abs(image - self.plain)))
 
 
 def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
@@ -152,15 +172,24 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
     plate[inner] = under = plain + (part_plate - plain) * believed[..., None]
     zone[inner] = region.zone * believed
     if flows is not None:
-        plate = clean_plate.back_projected(plate, motion.exposed, flows, clear, (zone == 0) & (seen > 0))
-    hidden = (seen == 0) & in_view.any(axis=0)
+        still, _ = clean_plate.visible_quantile(motion.exposed, np.where(sure, unshaded, clear), 0.5)
+        moves = np.where(seen > 0, where_motion_explains((frames, middle), (motion.exposed, still), clear), 1)
+        plain = still[inner] + (plain - still[inner]) * moves[inner][..., None]
+        plate = still + (plate - still) * np.maximum(moves, zone)[..., None]
+        plate = clean_plate.back_projected(plate, motion.exposed, flows, clear,
+                                           (zone == 0) & (seen > 0) & (moves > 0.5))
+    unknown = seen == 0
+    if (unknown & doubt.stirs).any():
+        scene, usual = goes_on(plate, ~unknown, frames, uncovered(masks.max(axis=0), in_view, 2), doubt.stirs)
+        plate, unknown = np.where(scene[..., None], usual, plate), unknown & ~scene
+    hidden = unknown & in_view.any(axis=0)
     if hidden.any():
-        patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, seen == 0)
+        patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, unknown)
         plate = np.where(hidden[..., None], patches * LEVEL, plate)
     missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
               for frame, visible in zip(frames, clear) if visible.any()]
-    return Solution(plate, float(np.median(missed)) if missed else 0.0, poses, (rows, columns), under, zone[inner],
-                    lightens[inner], tolerance[inner], window, crowded, doubt, light, rest)
+    return Solution(plate, float(np.median(missed)) if missed else 0.0, poses, (rows, columns), under, plain,
+                    zone[inner], lightens[inner], tolerance[inner], window, crowded, unknown, doubt, light, rest)
 
 
 def clear_of_people(frames: np.ndarray, in_view: np.ndarray,
@@ -183,6 +212,24 @@ def uncovered(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarr
 def shown(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
     """`uncovered` of one frame: bool [H, W]."""
     return (cv2.dilate(covered, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) <= 5) & in_view
+
+
+def where_motion_explains(moved: tuple[np.ndarray, np.ndarray], still: tuple[np.ndarray, np.ndarray],
+                          clear: np.ndarray) -> np.ndarray:
+    """Where frames that were moved by their flows are explained better by their median than they are unmoved by theirs:
+    float32 [H, W] in [0, 1].
+
+    What sways or shakes is. People who move in the background are not: a flow that follows them in part sharpens them
+    at a place where they seldom are.
+
+    Args:
+        moved, still: frames, uint8 [F, H, W, 3], and their median, float32 [H, W, 3] in [0, 1].
+        clear: bool [F, H, W], where they show the scene.
+    """
+    left, whole = (cv2.GaussianBlur(sum(visible * np.maximum(grey(np.abs(frame * LEVEL - middle)) - TOLERANCE, 0)
+                                        for frame, visible in zip(frames, clear)), (0, 0), EXPLAINED_AROUND)
+                   for frames, middle in (moved, still))
+    return ((UNMOVED[1] - left / np.maximum(whole, 1e-4)) / (UNMOVED[1] - UNMOVED[0])).clip(0, 1).astype(np.float32)
 
 
 # ---- shadows and reflections ----------------------------------------------------------------------------------------
@@ -285,8 +332,11 @@ def effect_alpha(frame: np.ndarray, visible: np.ndarray, plate: np.ndarray, zone
                  tolerance: np.ndarray, window: float) -> np.ndarray:
     """Alpha of a frame's shadows and reflections as far as they stand out from noise, [H, W]; negative where they
     brighten. Arguments as in `Solution`."""
-    shadow, light = significant_shadow_and_light(frame * LEVEL, plate, visible, window, tolerance)
-    return (np.where(lightens, -light, shadow) * zone).astype(np.float32)
+    image, weight = frame * LEVEL, visible.astype(np.float32)
+    alpha = effects.black_alpha(image, plate, weight, window)
+    if lightens.any():
+        alpha = np.where(lightens, -effects.black_alpha(1 - image, 1 - plate, weight, window), alpha)
+    return (alpha * certainty(image, plate, visible, window, tolerance) * zone).astype(np.float32)
 
 
 def significant_shadow_and_light(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float,
@@ -302,11 +352,16 @@ def significant_shadow_and_light(image: np.ndarray, plate: np.ndarray, visible: 
     Returns:
         shadow and light, [H, W] in [0, 1].
     """
-    weight = visible.astype(np.float32)
-    shadow, light = effects.shadow_and_light_alpha(image, plate, weight, window)
-    change = smooth_change(image, plate, visible, window)
-    certain = ((change - tolerance / 2) / tolerance).clip(0, 1) * weight
+    certain = certainty(image, plate, visible, window, tolerance)
+    shadow, light = effects.shadow_and_light_alpha(image, plate, visible.astype(np.float32), window)
     return shadow * certain, light * certain
+
+
+def certainty(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float,
+              tolerance: np.ndarray | np.floating | float) -> np.ndarray:
+    """How far changes of a plate stand out from noise, [H, W] in [0, 1]; as for `significant_shadow_and_light`."""
+    change = smooth_change(image, plate, visible, window)
+    return ((change - tolerance / 2) / tolerance).clip(0, 1) * visible
 
 
 def remeasured_effects(image: np.ndarray, background: np.ndarray, people: np.ndarray, known: np.ndarray,
@@ -365,8 +420,8 @@ def updated_plate(region: EffectRegion, plate: np.ndarray, known: np.ndarray) ->
         alpha = np.abs(effect)
         transmittance = 1 - alpha
         weight = visible * transmittance ** 2 * (1 - alpha / FAINT).clip(0.02, 1)
-        white = np.maximum(-effect, 0)[..., None]
-        total += (frame * LEVEL - white) * (weight / np.maximum(transmittance, 0.3))[..., None]
+        white = np.maximum(-effect, 0)
+        total += (frame * LEVEL - in_colour(white)) * in_colour(weight / np.maximum(transmittance, 0.3))
         weights += weight
         untouched += visible & (alpha < UNTOUCHED)
     can_change = known & (region.zone > 0.05)
@@ -375,6 +430,11 @@ def updated_plate(region: EffectRegion, plate: np.ndarray, known: np.ndarray) ->
     plate = np.where(learned[..., None], mean.clip(region.lowest, region.highest), plate)
     trusted = ~can_change | (untouched >= TRUSTED * region.clear.sum(axis=0))
     return clean_plate.relit(plate, trusted & known, known)
+
+
+def in_colour(values: np.ndarray) -> np.ndarray:
+    """Values [H, W], the same for all three channels: [H, W, 3]; numpy is slow where a last axis that short is new."""
+    return cv2.merge([values, values, values])
 
 
 def where_effects_explain(region: EffectRegion, plate: np.ndarray, median: np.ndarray) -> np.ndarray:
@@ -399,6 +459,18 @@ def where_effects_explain(region: EffectRegion, plate: np.ndarray, median: np.nd
     return ((UNEXPLAINED[1] - left) / (UNEXPLAINED[1] - UNEXPLAINED[0])).clip(0, 1).astype(np.float32)
 
 
+def believed_over_median(worse: np.ndarray, seen: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """Where the plate under effects stands, and not the plain median: float32 [h, w] in [0, 1].
+
+    Args:
+        worse: [h, w], the sum of `Solution.worse_than_median` over frames.
+        seen: [h, w], in how many of them a pixel is visible.
+        zone: [h, w] in [0, 1], where there are effects; there, where it is seen, it is to choose.
+    """
+    mean = cv2.GaussianBlur(worse, (0, 0), NEARBY) / np.maximum(cv2.GaussianBlur(seen, (0, 0), NEARBY), 1e-3)
+    return np.where((zone > 0) & (seen > 0), (2 - mean / TOLERANCE).clip(0, 1), 1).astype(np.float32)
+
+
 def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndarray,
                            cast: np.ndarray | float = 0.0) -> np.ndarray:
     """A frame's effect alpha [H, W] extrapolated into the band around people, where nothing can be measured: as dark,
@@ -412,19 +484,20 @@ def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndar
     return np.where(visible, alpha, found * (zone > 0))
 
 
-def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, poses: np.ndarray,
+def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, way: np.ndarray, places: np.ndarray, poses: np.ndarray,
                       light: Light) -> effect_owners.Owners:
     """Whose effects are whose, by the frames that a solution was found from.
 
     Args:
         alpha: [F, h, w] of all effects, on the coarse grid.
         masks: [L, F, h, w] in [0, 1].
+        way: [L, F, h, w], `effect_owners.ways` in each frame.
         places: [L, F, 2] by `light.steady`.
         poses, light: of the solution.
     """
     count = min(effect_owners.ASSIGNMENT_MODES, len(alpha) // 3)
     modes = [effects.pose_modes(pose[:, :-2], count) for pose in poses]
-    return effect_owners.find_owners(alpha, masks, modes, places, light, CELL)
+    return effect_owners.find_owners(alpha, masks, way, modes, places, light, CELL)
 
 
 def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 Where somebody stands on the same spot for most of a clip, the scene behind is seen in few frames or in none. A mask
 that misses an arm in some of them shows the arm where the scene should be: a ghost in the clean plate. It is known by
 its colour, which is that of the same place while the mask covers it; and, as nobody is ever quite still, by its change.
+Of what changes beside somebody, what goes on from the scene around is the scene, and what is unlike the plate is his.
 Nothing here knows files, options or networks.
 """
 
@@ -16,11 +17,14 @@ from util.clips import evenly_spread
 from vision.layers.clean_plate import LEVEL, MOST_SORTED, largest_channel, visible_quantile
 
 MOSTLY = 0.5  # share of the frames in which a mask covers a place from which on somebody stands there
-CERTAIN, COVERED = 200, 127  # level of a mask inside of it, and from which on it covers
+CERTAIN, COVERED, FREE = 200, 127, 5  # level of a mask inside of it, from which on it covers, and up to which not
 ALIKE = 12 * LEVEL  # how far a colour may be from the usual one to be the same; where somebody is still, half is usual
 SPECK = 3  # pixels across, of what is chance
 REACH = 0.06  # of the picture's height: how far from a mask there may be more of somebody
 ALWAYS = 0.9  # share of the frames in which somebody is near a place from which on he hardly moves away from it
+UNLIKE = 2 * ALIKE  # how far from the plate a colour is that of somebody rather than of the scene
+WHOLE = 0.75  # share of its usual size from which on a mask has all of somebody
+DARKEST = 0.25  # share of the light that shadows leave
 UNSTEADY, SELDOM = 2.0, 0.15  # times the scene's usual change that is doubtful; share of the frames that is no proof
 
 
@@ -93,11 +97,13 @@ class Doubt(NamedTuple):
         beside: bool [L, H, W], what is beside somebody's place.
         usual: bool [L, H, W], his place.
         stirs: bool [H, W], where it is doubtful that frames show the scene.
+        seldom: bool [H, W], where people are before it in nearly all frames.
     """
 
     beside: np.ndarray
     usual: np.ndarray
     stirs: np.ndarray
+    seldom: np.ndarray
 
     def at(self, there: np.ndarray) -> np.ndarray:
         """Where a frame is doubtful, bool [H, W], in which the people [L] who are `there` stand at their places."""
@@ -130,14 +136,17 @@ def doubts(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> Doubt:
     reach = max(round(REACH * frames.shape[1]), 1)
     around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     size = (len(masks), *frames.shape[1:3])
-    doubt = Doubt(np.zeros(size, bool), np.zeros(size, bool), np.zeros(size[1:], bool))
+    doubt = Doubt(*np.zeros((2, *size), bool), *np.zeros((2, *size[1:]), bool))
     for beside, usual, mask in zip(doubt.beside, doubt.usual, masks):
         present = [one for one in mask if one.max() > COVERED]
         if present and len(present) >= MOSTLY * len(mask):
             near, covered = np.zeros((2, *size[1:]), int)
             for one in present:
-                near += cv2.dilate((one > COVERED).astype(np.uint8), around)
-                covered += one > COVERED
+                person = (one > COVERED).astype(np.uint8)
+                x, y, width, height = cv2.boundingRect(person)
+                box = np.s_[max(y - reach, 0):y + height + reach, max(x - reach, 0):x + width + reach]
+                near[box] += cv2.dilate(person[box], around)
+                covered += person
             beside[:], usual[:] = near / len(present) >= ALWAYS, covered / len(present) >= MOSTLY
     stays = doubt.beside.any(axis=0)
     if not stays.any():
@@ -147,10 +156,11 @@ def doubts(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> Doubt:
     change = cv2.GaussianBlur(visible_quantile(coded, visible[used], 0.5)[0][..., 0], (0, 0), 1.5)
     elsewhere = change[~stays & (seen > SELDOM * len(used))]
     typical = max(np.median(elsewhere) if elsewhere.size else 0, LEVEL)
-    stirs = stays & ((change > UNSTEADY * typical) | (seen < SELDOM * len(used)))
+    seldom = seen < SELDOM * len(used)
+    stirs = stays & ((change > UNSTEADY * typical) | seldom)
     gap = np.ones((2 * (reach // 4) + 1,) * 2, np.uint8)
     whole = cv2.morphologyEx(stirs.astype(np.uint8), cv2.MORPH_CLOSE, gap) > 0  # the rest of a hand is a hand
-    return doubt._replace(stirs=whole)
+    return doubt._replace(stirs=whole, seldom=seldom)
 
 
 def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray, beside: np.ndarray,
@@ -181,3 +191,82 @@ def at_his_place(masks: Iterable[np.ndarray], usual: np.ndarray, beside: np.ndar
                 alike = largest_channel(cv2.absdiff(frame(f)[usual], looked)) <= ALIKE / LEVEL
                 result[f] = alike.mean() >= MOSTLY
     return result
+
+
+def goes_on(plate: np.ndarray, known: np.ndarray, frames: np.ndarray, visible: np.ndarray,
+            stirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the scene goes on into doubtful places that look as it does around them.
+
+    They are reached from what is known of it, pixel by pixel, without a step in colour, as a hand or a leg makes one,
+    or where frames always show the same.
+
+    Args:
+        plate: float32 [H, W, 3] in [0, 1], the scene where it is `known`, bool [H, W].
+        frames: uint8 [F, H, W, 3], one upon the other.
+        visible: bool [F, H, W], where nobody is by the masks.
+        stirs: bool [H, W], what is doubtful.
+
+    Returns:
+        the places, bool [H, W], and what frames usually show there, float32 [H, W, 3].
+    """
+    used = evenly_spread(len(frames), MOST_SORTED)
+    usual, seen = visible_quantile(frames[used], visible[used], 0.5)
+    coded = np.stack([coded_difference(frame, usual) for frame in frames[used]])
+    change = visible_quantile(coded, visible[used], 0.5)[0][..., 0]
+    open_ = stirs & ~known & (seen >= SELDOM * len(used))
+    calm = change <= UNSTEADY * max(np.median(change[known]) if known.any() else 0, LEVEL)
+    height, width = known.shape
+    colours = np.pad(np.where(known[..., None], plate, usual), ((1, 1), (1, 1), (0, 0)))
+    reached = np.pad(known, 1)
+    for _ in range(max(round(REACH * height), 1)):
+        before = reached.copy()
+        for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            beside = np.s_[1 + down:1 + down + height, 1 + right:1 + right + width]
+            alike = largest_channel(np.abs(usual - colours[beside])) <= ALIKE
+            reached[1:-1, 1:-1] |= open_ & before[beside] & (alike | calm)
+        if (reached == before).all():
+            break
+    whole = cv2.morphologyEx((reached[1:-1, 1:-1]).astype(np.uint8), cv2.MORPH_OPEN, np.ones((SPECK, SPECK), np.uint8))
+    return (whole > 0) & open_, usual
+
+
+def unlike_the_scene(frame: np.ndarray, plate: np.ndarray, guessed: np.ndarray, masks: np.ndarray, doubt: Doubt,
+                     there: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """What a frame shows beside somebody who stands at his place that is not the scene, so it is his: bool [L, H, W].
+
+    Where people are before the scene in nearly all frames nobody knows what it is, and it may be seen between his legs:
+    there something is his only where the mask has lost a part of him.
+
+    Args:
+        frame: uint8 [H, W, 3].
+        plate: float32 [H, W, 3] in [0, 1].
+        guessed: bool [H, W], where that is a guess: elsewhere it may lie in a shadow.
+        masks: uint8 [L, H, W].
+        there: bool [L], who stands at his place.
+        lost: bool [L], of whom the mask has `lost_parts`.
+    """
+    result, covered = np.zeros(masks.shape, bool), masks.max(axis=0) > COVERED
+    image = frame * LEVEL
+    light = (image * plate).sum(axis=-1) / np.maximum((plate * plate).sum(axis=-1), 1e-4)
+    light = np.where(guessed, 1, light.clip(DARKEST, 1))
+    unlike = largest_channel(np.abs(image - light[..., None] * plate)) > UNLIKE
+    speck = np.ones((SPECK, SPECK), np.uint8)
+    edges = cv2.dilate(masks.max(axis=0), speck) > FREE  # of these masks say themselves how much is somebody's
+    for number in np.flatnonzero(there):
+        own, more = masks[number] > COVERED, doubt.beside[number] & doubt.stirs & unlike & ~covered
+        more &= ~doubt.seldom | lost[number]
+        core = cv2.morphologyEx((more & ~edges).astype(np.uint8), cv2.MORPH_OPEN, speck)
+        more &= cv2.dilate(core, np.ones((5, 5), np.uint8)) > 0
+        _, pieces = cv2.connectedComponents((own | more).astype(np.uint8))
+        result[number] = more & np.isin(pieces, np.unique(pieces[own]))
+    return result
+
+
+def lost_parts(areas: np.ndarray) -> np.ndarray:
+    """In which frames masks have lost a part of people, bool [L, F]: they are much smaller there than usual.
+
+    Args:
+        areas: [L, F], pixels of the masks.
+    """
+    usual = np.array([np.median(mine[mine > 0]) if (mine > 0).any() else 0 for mine in areas])
+    return areas < WHOLE * usual[:, None]
