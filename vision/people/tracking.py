@@ -42,7 +42,7 @@ _CHANGED_LOOK = 0.25
 somebody else; if not, it is joined again."""
 _TOGETHER = 0.1
 """Share of the shorter track's frames in which two tracks of one person may both be there."""
-_SMALLEST, _LARGEST = 0.6, 1.3
+_SMALLEST, _LARGEST = 0.5, 1.5
 """Shares of somebody's size before and after between which he is what seemed to be another's shadow: of one of whom
 little is seen an estimator may make a small body of the other's face."""
 
