@@ -4,7 +4,8 @@
 
 The model says which phases its training has; each has its own data and optimisers. Progress is on the console, in
 checkpoints/<name>/web/index.html, and in visdom where one is running. Ctrl-C saves and stops; python train.py --name
-my_run --continue_train goes on, however the run ended (docs/reliability.md).
+my_run --continue_train goes on, however the run ended (docs/reliability.md). With --export the run is exported when it
+has been trained, as by test.py.
 Several processes share each batch where torchrun starts them: torchrun --nproc_per_node 2 train.py ... (docs/scale.md).
 """
 
@@ -28,10 +29,11 @@ from models.schedules import Progress
 from options.train_options import TrainOptions
 from training.batch_size import estimate, out_of_memory_explained, with_batch_size
 from training.budget import within_budget
+from training.exporting import export_trained
 from training.run import Position, TrainingRun
 from util import distributed
 from util.allocator import keep_freed_memory
-from util.errors import reported_in_one_line
+from util.errors import UserError, reported_in_one_line
 from util.interruption import StopRequest
 from util.tensors import to_pixels
 from util.visualizer import NoVisualizer, Visualizer
@@ -48,9 +50,15 @@ def main(argv: list[str] | None = None) -> None:
 
 def train(options: TrainOptions, opt) -> int:
     """Train as `opt` says, which `options` parsed; returns 0, or the exit status of the signal that stopped it."""
+    if opt.export and distributed.count() > 1:
+        raise UserError(f"--export: found with {distributed.count()} processes; expected one. Leave it out, and export "
+                        "with test.py when the run has been trained")
     opt = resolved(opt)
     with closing(TrainingRun(opt, options.deciding)) as run:
-        return train_run(run, options, within_budget(opt))
+        stopped_by = train_run(run, options, within_budget(opt))
+    if opt.export and not stopped_by:
+        print(f"results: {export_trained(opt) / 'index.html'}")
+    return stopped_by
 
 
 def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
@@ -78,7 +86,8 @@ def train_run(run: TrainingRun, options: TrainOptions, opt) -> int:
                 return stop.exit_status
         if not phases:
             run.save(model, position)
-            print(f"nothing to train, saved as it is; export it with: python test.py --name {shlex.quote(opt.name)}")
+            further = "" if opt.export else f"; export it with: python test.py --name {shlex.quote(opt.name)}"
+            print(f"nothing to train, saved as it is{further}")
     return 0
 
 

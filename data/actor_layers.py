@@ -21,7 +21,7 @@ from util.files import read_text
 from util.images import read_image
 from util.tensors import to_tensor
 from vision.geometry.ground_shadow import Camera, GroundLight, cast_shadow, fitted_light
-from vision.layers.effects import shadow_and_light_alpha
+from vision.layers.effects import black_alpha
 from vision.people.skinning import Body
 
 NOTE = "one_video.json"
@@ -110,7 +110,7 @@ class ClipLayers:
                               for pixels in (read_image(self.root.file("rgb_256", index), "RGB"),
                                              self.layers.background(frame)))
             visible.append(np.max([matte(number, index) for number in people], 0) < 255 * COVERED)
-            darker = shadow_and_light_alpha(picture, plate, visible[-1].astype(np.float32), WINDOW)[0]
+            darker = black_alpha(picture, plate, visible[-1].astype(np.float32), WINDOW)
             dark.append(np.where(darker > FAINTEST, darker, 0))
         if not frames:
             return None

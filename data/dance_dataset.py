@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import default_collate
 
@@ -28,12 +29,12 @@ from util.images import read_image
 from util.tensors import to_tensor
 from vision.people.body25 import SURE, Person, draw_people, strokes_of
 from vision.people.drawn_body import draw_body
-from vision.people.motion_transfer import transferred
+from vision.people.motion_transfer import filled, place, size_range, smoothed, transferred
 
 ABOUT, PLATE = "dance.json", "plate.png"
 MAPS = 6
 FAST = {"netG": "unet", "n_blocks": 4, "no_flow": True, "num_D": 0, "lambda_L1": 100.0, "lr_policy": "cosine",
-        "lr": 0.001, "n_epochs": 200, "n_epochs_decay": 0, "max_dataset_size": 50}
+        "lr": 0.001, "n_epochs": 200, "n_epochs_decay": 0, "max_dataset_size": 50, "vary_size": True}
 """What `--preset fast` is with a dancer, beside the model's (docs/vid2vid/dance.md). Epochs are short, however long her
 clip is, so that their number can follow --budget."""
 
@@ -107,6 +108,7 @@ class DanceDataset(PoseDataset):
         self.persons: dict[str, list[Person]] = {}
         super().__init__(opt)
         self.drawings: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
+        self.size_range = self._size_range() if opt.is_train and opt.vary_size else 1.0
         self.frame_rate = self.about.frame_rate if opt.is_train or opt.driver is None else driver_rate(opt.driver)
         self.plate = None if opt.is_train else read_image(self.root / PLATE, "RGB")
         if self.plate is not None:
@@ -114,11 +116,14 @@ class DanceDataset(PoseDataset):
 
     @staticmethod
     def add_options(parser, is_train: bool) -> None:
-        """--driver, at test."""
+        """--vary_size in training, --driver at test."""
         parser.set_defaults(input_nc=MAPS, output_nc=4, resize_or_crop="none", no_first_img=True)
-        if is_train:
-            return
         group = parser.add_argument_group("dance dataset")
+        if is_train:
+            group.add_argument("--vary_size", action="store_true",
+                               help="show her at random larger and smaller than she is, by up to as much as her size "
+                                    "changes where she walks towards the camera or away from it")
+            return
         group.add_argument("--driver", type=Path, default=None, metavar="DIR",
                            help="whose motion is taken over: a clip that prepare.py made, or a folder with "
                                 "{phase}_openpose; fitted to the body and the place of the one who was learned")
@@ -179,6 +184,14 @@ class DanceDataset(PoseDataset):
                             "frames") from None
         return [Person.of(frame) for frame in points]
 
+    def _size_range(self) -> float:
+        """How many times larger she is at her nearest than at her farthest; 1 where that is not known."""
+        own = np.stack([person.points for sequence in self.sequences for person in self.people(sequence)])
+        try:
+            return size_range(place(smoothed(filled(own))))
+        except ValueError:  # hips or feet are hardly ever seen
+            return 1.0
+
     def clip(self, index: int, draws: Draws, epoch: int) -> tuple[Sequence, list[int]]:
         """A random part of a random sequence: short epochs (--max_dataset_size) see all of it in time."""
         sequence, numbers = super().clip(index, draws, epoch)
@@ -196,10 +209,12 @@ class DanceDataset(PoseDataset):
         bodies, skeletons = zip(*(self._maps(sequence, k, draws) for k in numbers))
         item = {"A": torch.cat([torch.from_numpy(np.stack([body[:, cut[0], cut[1]] for body in bodies])),
                                 normalised([skeleton[cut] for skeleton in skeletons])], 1)}
-        if self.opt.is_train:
-            item["B"] = torch.stack([premultiplied(self._layer(sequence, k)[cut]) for k in numbers])
-        else:
-            item |= {"plate": to_tensor(self.plate), "box": torch.tensor(box)}
+        if not self.opt.is_train:
+            return self.checked({**item, "plate": to_tensor(self.plate), "box": torch.tensor(box)}, sequence)
+        item["B"] = torch.stack([premultiplied(self._layer(sequence, k)[cut]) for k in numbers])
+        if self.size_range > 1:
+            factor, fixed = draws.scale(self.size_range), draws.place()
+            item = {"A": scaled(item["A"], factor, fixed, "nearest"), "B": scaled(item["B"], factor, fixed, "bilinear")}
         return self.checked(item, sequence)
 
     def item(self, index: int, rng: np.random.Generator | Draws | None, epoch: int) -> dict:
@@ -276,6 +291,14 @@ def premultiplied(layer: np.ndarray) -> Tensor:
     pixels = layer.astype(np.float32) / 255
     pixels[..., :3] *= pixels[..., 3:]
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)) * 2 - 1)
+
+
+def scaled(pictures: Tensor, factor: float, fixed: tuple[float, float], mode: str) -> Tensor:
+    """Pictures [T, C, H, W] in [-1, 1], so many times larger around a place (x, y) in [-1, 1], -1 outside."""
+    back = 1 / factor
+    matrix = torch.tensor([[back, 0, fixed[0] * (1 - back)], [0, back, fixed[1] * (1 - back)]], dtype=pictures.dtype)
+    grid = F.affine_grid(matrix.expand(len(pictures), 2, 3), list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures + 1, grid, mode=mode, align_corners=False) - 1
 
 
 def driver_rate(driver: Path) -> Fraction:

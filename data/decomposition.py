@@ -17,7 +17,7 @@ from data.camera_check import canvas_of, said_of, wrong_convention
 from data.dataroot import Dataroot
 from data.masks import read_matte
 from data.own_backgrounds import BARELY, own_backgrounds
-from data.solving import ClipOnCanvas, Pictures
+from data.solving import ClipOnCanvas, Pictures, pictures_of
 from util import distributed
 from util.errors import UserError, several
 from util.images import read_image
@@ -145,7 +145,7 @@ class Decomposition:
         if number not in self.bodies or not (cover > 127).any():
             return nothing
         side = 2 * int(own.shape[0] * PERSON_MARGIN) + 1
-        body = is_body(read_image(self.bodies[number][frame], "RGBA"))
+        body = body_in(self.bodies[number][frame])[0] > 0
         near = cv2.dilate(np.maximum(own > 127, body).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
         wanted = near & (cover > 127)
         if not wanted.any():
@@ -219,7 +219,7 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
     root = Dataroot.open(path)
     mattes = packed_mattes(root, length)
     canvas = scene_canvas(root, use_homographies)
-    frames = Pictures([root.file("rgb_256", frame) for frame in range(length)])
+    frames = pictures_of([root.file("rgb_256", frame) for frame in range(length)])
     files = [[root.file(name, frame) for name in root.folders] for frame in range(length)]
     clip = ClipOnCanvas(canvas, frames, files, mattes, folder)
     solution = clip.solution

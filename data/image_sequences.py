@@ -198,6 +198,14 @@ class Draws:
         """Numbers from 0 to 1 [count] that decide what is left out; 1 where nothing is random."""
         return np.ones(count) if self.rng is None else self.rng.random(count)
 
+    def scale(self, most: float) -> float:
+        """How many times larger a picture is shown, from 1 / most to most, on a scale of logarithms."""
+        return 1.0 if self.rng is None else float(most ** self.rng.uniform(-1, 1))
+
+    def place(self) -> tuple[float, float]:
+        """A place (x, y) in a picture, -1 to 1; the middle where nothing is random."""
+        return (0.0, 0.0) if self.rng is None else (float(self.rng.uniform(-1, 1)), float(self.rng.uniform(-1, 1)))
+
     def normal(self, *shape: int) -> np.ndarray:
         """Standard normal numbers [*shape]."""
         return np.zeros(shape) if self.rng is None else self.rng.standard_normal(shape)

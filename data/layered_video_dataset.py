@@ -17,6 +17,7 @@ from data.decomposition import Decomposition, decompose, scene_canvas
 from data.full_size import FullSizeClip
 from data.layer_folder import LayerFolder
 from data.masks import read_matte
+from data.solving import Pictures, pictures_of
 from util import distributed
 from util.command_line import int_at_least
 from util.errors import UserError, several, shown
@@ -104,8 +105,9 @@ class LayeredVideoDataset(BaseDataset):
         """
         metadata = read_metadata(Path(opt.dataroot) / "metadata.json")
         frames = list_images(Path(opt.dataroot) / "rgb_256")
-        values = {"n_textures": metadata.n_textures, "width": metadata.size[0], "height": metadata.size[1],
-                  "data_id": _data_id(list(frames.values()))}
+        values: dict = {"n_textures": metadata.n_textures, "width": metadata.size[0], "height": metadata.size[1]}
+        if getattr(opt, "is_train", True):
+            values["data_id"] = _data_id(list(frames.values()))
         registered = (Path(opt.dataroot) / "homographies.txt").exists()
         use_homographies = (opt.init == "closed_form" and registered if opt.use_homographies is None
                             else opt.use_homographies)
@@ -184,6 +186,11 @@ class LayeredVideoDataset(BaseDataset):
                 "image_path": str(self.root.file(self.frame_folder, index))}
 
     @cached_property
+    def frames(self) -> Pictures:
+        """Pictures of the frames, uint8 [H, W, 3]."""
+        return pictures_of([self.root.file(self.frame_folder, index) for index in range(len(self))])
+
+    @cached_property
     def decomposition(self) -> Decomposition:
         """The clip's layers without training; test.py finds in the run's folder what train.py computed for them."""
         return decompose(self.root.path, self.opt.use_homographies, len(self),
@@ -224,7 +231,7 @@ class LayeredVideoDataset(BaseDataset):
 
     def _read(self, index: int) -> tuple[np.ndarray, dict[int, np.ndarray], dict[int, np.ndarray]]:
         """Frame, and by layer number its IUV picture and (with --use_mask_images) mask; all uint8."""
-        frame = read_image(self.root.file(self.frame_folder, index), "RGB")
+        frame = self.frames[index]
         iuvs, masks = {}, {}
         for layer in self.layers:
             path = self.root.file(f"iuv/{layer:02d}", index)
@@ -293,10 +300,11 @@ def _data_id(frames: list[Path]) -> str:
 
     Before version 0.2 it had the first alone.
     """
-    first, mark = read_image(frames[0], "RGB"), 0
-    for path in frames:
+    pictures, mark = pictures_of(frames), 0
+    first = pictures[0]
+    for index in range(len(pictures)):
         with contextlib.suppress(UserError):  # what is broken, `preload` names
-            mark = zlib.crc32(read_image(path, "RGB").data, mark)
+            mark = zlib.crc32(pictures[index].data, mark)
     return f"{len(frames)} frames, {zlib.crc32(first.data):08x}, {mark:08x}"
 
 

@@ -9,7 +9,7 @@ them, with the same bytes in the end.
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from vision.geometry.canvas import Canvas
 from vision.layers import closed_form, effects
 from vision.layers.clean_plate import LEVEL, MOST_SORTED
 from vision.layers.closed_form import Solution, coarse, fine, in_cells, solve
+from vision.layers.effect_owners import ways
 from vision.layers.light import place_of, steady
 from vision.layers.small_motion import KnownMotion
 from vision.layers.standing_still import Looks, at_his_place, left_out_of, lost_parts, unlike_the_scene, usual_looks
@@ -61,6 +62,17 @@ class Pictures(Sequence):
                 del self._latest[next(iter(self._latest))]
             self._latest[index] = read_image(self.files[index], "RGB")
         return self._latest[index]
+
+
+def pictures_of(files: list[Path]) -> Pictures:
+    """The pictures of a clip; those of the clip that was asked for last, if they are still the same, so that what
+    follows each other in a program does not read them again."""
+    return _pictures_of(tuple((path, (status := path.stat()).st_mtime_ns, status.st_size) for path in files))
+
+
+@lru_cache(maxsize=1)
+def _pictures_of(marks: tuple[tuple[Path, int, int], ...]) -> Pictures:
+    return Pictures([path for path, *_ in marks])
 
 
 class Windows(NamedTuple):
@@ -301,8 +313,10 @@ class Followed:
         self.connected.close()
         cells = np.stack([coarse(self.of_people(frame)) for frame in clip.sampled])
         masks = np.stack([self.masks(frame) for frame in clip.sampled], axis=1)
-        self.owners = closed_form.owners_of_effects(cells, masks, in_cells(self.places[:, clip.sampled]),
+        way = np.stack([ways(effect, masks[:, f]) for f, effect in enumerate(cells)], axis=1)
+        self.owners = closed_form.owners_of_effects(cells, masks, way, in_cells(self.places[:, clip.sampled]),
                                                     solution.poses, solution.light)
+        self._ways = dict(zip(clip.sampled, way.swapaxes(0, 1)))
 
     def masks(self, frame: int) -> np.ndarray:
         """The people of a frame on the coarse grid: [L, h, w] in [0, 1]."""
@@ -319,9 +333,11 @@ class Followed:
 
     def effects(self, frame: int) -> np.ndarray:
         """The effects of each layer in a frame: uint8 [L, h, w]."""
-        alpha = self.of_people(frame)
-        return closed_form.shared_out(alpha, self.owners.shares(
-            coarse(alpha), self.masks(frame), in_cells(self.places[:, frame]), self.cast(frame)))
+        alpha, way = self.of_people(frame), self._ways.pop(frame, None)
+        if way is None:
+            way = ways(coarse(alpha), self.masks(frame))
+        return closed_form.shared_out(alpha, self.owners.shares(way, in_cells(self.places[:, frame]),
+                                                                self.cast(frame)))
 
 
 def with_missed(masks: np.ndarray, missed: np.ndarray) -> np.ndarray:

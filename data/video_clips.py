@@ -14,7 +14,7 @@ Options that are read here, which the program and the model add: dataroot, phase
 batch_size; input_nc, label_nc, use_instance, resize_or_crop, load_size, fine_size, no_flip, n_frames_G, n_frames_total,
 niter_step, max_t_step, max_frames_per_gpu, n_gpus_gen, n_scales_spatial, n_downsample_G, flow_net; at test use_real_img
 and start_frame; of faces no_canny_edge, no_dist_map, random_scale_points; of poses densepose_only, openpose_only,
-basic_point_only, remove_face_labels, random_drop_prob.
+basic_point_only, remove_face_labels, random_drop_prob; of layers of dancers vary_size.
 """
 
 from abc import abstractmethod

@@ -8,7 +8,7 @@ from util.files import read_text
 
 SAVED_OPTIONS = "train_opt.json"
 OF_ONE_COMMAND = {"name", "suffix", "checkpoints_dir", "gpu_ids", "continue_train", "epoch", "epoch_count", "verbose",
-                  "is_train", "budget", "init_from", "overwrite", "display_server", "display_port"}
+                  "is_train", "budget", "init_from", "overwrite", "export", "display_server", "display_port"}
 """Options that a continued run does not take over: a folder that somebody sent does not decide where pictures go."""
 
 

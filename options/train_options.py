@@ -49,6 +49,9 @@ class TrainOptions(BaseOptions):
                            help="most minutes between two checkpoints `latest`: what a killed run has to do again")
         group.add_argument("--save_by_epoch", action="store_true",
                            help="keep a checkpoint `epoch_N` each time as well")
+        group.add_argument("--export", action="store_true",
+                           help="when the run has been trained, export it as test.py --name NAME does; for drafts that "
+                                "is sooner than both programs")
         group.add_argument("--batch_statistics", default="synchronised", choices=("synchronised", "per_process"),
                            help="under torchrun, batch normalisation takes the statistics of the whole batch, as one "
                                 "process does, or of each process's share, as DataParallel does")

@@ -28,6 +28,7 @@ from vision.geometry.canvas import Canvas
 from vision.layers.matte_refinement import refined
 from vision.people.drawn_body import draw_body
 from vision.people.mask_correction import carried_on, painted
+from vision.people.person_mask import common_where_alike
 
 SEGMENTERS = ("mask_rcnn", "mediapipe", "none")
 _DRAWN, _SOFT = 0.8, 0.015
@@ -237,8 +238,8 @@ def found_masks(job: Job, files: dict[str, Path], people: list[list[TrackedPose]
             picture = read_image(file, "RGB")
             scale = np.array([*(np.array(picture.shape[1::-1]) / values["alphapose_input_size"]), 1])
             skeletons = [pose.keypoints * scale for pose in people[f]]
-            masks = [mask if mask.max() > 0.5 else drawn_mask(skeleton, mask.shape[::-1])
-                     for skeleton, mask in zip(skeletons, segment(picture, skeletons))]
+            masks = common_where_alike([mask if mask.max() > 0.5 else drawn_mask(skeleton, mask.shape[::-1])
+                                        for skeleton, mask in zip(skeletons, segment(picture, skeletons))], skeletons)
             for layer, path in zip(layers, kept):
                 mine = [mask for pose, mask in zip(people[f], masks) if pose.person in layer]
                 mask = np.max(mine, axis=0) if mine else np.zeros(picture.shape[:2], np.float32)

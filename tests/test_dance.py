@@ -14,7 +14,7 @@ import retime
 import test as test_program
 import train
 from data import dance_dataset
-from data.dance_dataset import About, DanceDataset, premultiplied
+from data.dance_dataset import About, DanceDataset, premultiplied, scaled
 from data.image_sequences import Draws
 from data.layer_folder import LayerFolder
 from data.loading import create_dataset, resolved
@@ -57,9 +57,10 @@ def item(phase, k=0, whole=False, **options):
     opt = Namespace(dataroot="her", phase=phase, is_train=phase == "train", n_frames_G=3, n_frames_total=2,
                     niter_step=10, max_frames_per_gpu=1, max_t_step=1, gpu_ids=[], batch_size=1, n_gpus_gen=-1,
                     max_dataset_size=float("inf"), input_nc=6, output_nc=4, resize_or_crop="none", fine_size=64,
-                    load_size=64, no_flip=True, random_drop_prob=0.0, densepose_only=False, openpose_only=False,
-                    basic_point_only=False, remove_face_labels=False, flow_net="dis", start_frame=0, driver=None,
-                    driver_person=None, n_scales_spatial=1, n_downsample_G=2, use_real_img=False)
+                    load_size=64, no_flip=True, random_drop_prob=0.0, vary_size=False, densepose_only=False,
+                    openpose_only=False, basic_point_only=False, remove_face_labels=False, flow_net="dis",
+                    start_frame=0, driver=None, driver_person=None, n_scales_spatial=1, n_downsample_G=2,
+                    use_real_img=False)
     vars(opt).update(options)
     data = DanceDataset(opt)
     return data if whole else data[k]
@@ -116,6 +117,65 @@ def test_poses_are_drawn_once_and_parts_are_left_out_at_random(folder, monkeypat
         there, left = ((maps[:, part] > -1).any(dim=1) for maps in (first["A"], with_gaps))
         assert left.sum() < there.sum()
     assert not ((with_gaps[:, 2] > -1) & (first["A"][:, 2] == -1)).any()
+
+
+def test_a_picture_is_scaled_around_a_place():
+    x = (torch.arange(40) + 0.5) / 20 - 1
+    ramp = x.expand(1, 1, 8, 40)
+    larger = scaled(ramp, 2.0, (0.5, 0.0), "bilinear")
+    torch.testing.assert_close(larger, (0.5 + (x - 0.5) / 2).expand_as(ramp))
+    smaller = scaled(ramp, 0.5, (0.0, 0.0), "nearest")[0, 0]
+    assert (smaller[[0, 1, 6, 7]] == -1).all() and (smaller[:, :10] == -1).all()
+    torch.testing.assert_close(smaller[2:6, 10:30], (2 * x[10:30]).expand(4, 20), atol=0.051, rtol=0)
+
+
+@pytest.fixture
+def nearer(folder, monkeypatch):
+    """Her dataset, in which she comes nearer until she is twice as tall."""
+    read = dance_dataset.read_one
+    def of_path(path):
+        person, t = read(path), int(path.name[:4])
+        points = person.points.copy()
+        points[:, :2] *= 1 + (t - 1) / 17
+        return type(person).of(points)
+    monkeypatch.setattr(dance_dataset, "read_one", of_path)
+    return folder
+
+
+def test_who_comes_nearer_is_shown_larger_and_smaller_too(nearer):
+    assert item("train", whole=True).size_range == 1  # unasked
+    assert item("train", whole=True, vary_size=True).size_range == pytest.approx(1.86, abs=0.15)  # without the ends
+
+
+def test_who_stays_is_shown_as_she_is(folder):
+    data = item("train", whole=True, vary_size=True)
+    assert data.size_range == 1
+    assert torch.equal(data[0]["B"], item("train")["B"])
+
+
+def test_maps_are_scaled_with_her(folder, monkeypatch):
+    monkeypatch.setattr(Draws, "scale", lambda self, most: 1 / most)
+    monkeypatch.setattr(Draws, "place", lambda self: (0.0, 0.0))
+    plain, data = item("train"), item("train", whole=True)
+    data.size_range = 2.0
+    half = data[0]
+    for name, channel in (("A", 2), ("B", 3)):  # where her body is drawn, and her matte
+        whole, made = ((one[name][:, channel] + 1).sum() for one in (plain, half))
+        assert made / whole == pytest.approx(0.25, abs=0.02)
+    numbers = 12 * (half["A"][:, 2] + 1)
+    torch.testing.assert_close(numbers, numbers.round(), atol=1e-4, rtol=0)  # parts are not mixed
+
+
+def test_how_much_she_is_scaled_is_drawn_for_each_clip(folder):
+    data, factors = item("train", whole=True), []
+    data.size_range = 1.5
+    for seed in range(40):
+        draws = Draws(np.random.default_rng(seed))
+        factors.append(draws.scale(1.5))
+        assert all(-1 <= one <= 1 for one in draws.place())
+    assert 0.6 < min(factors) < 0.8 and 1.3 < max(factors) < 1.5
+    first, again, other = (data.item(0, np.random.default_rng(seed), 1)["B"] for seed in (3, 3, 4))
+    assert torch.equal(first, again) and not torch.equal(first, other)
 
 
 def test_parts_follow_each_other(folder):

@@ -5,9 +5,9 @@ from argparse import Namespace
 import pytest
 import torch
 
-import test as program
 from data.base_dataset import BaseDataset
 from models.base_model import Export
+from training import exporting
 from util.errors import UserError
 
 OPT = Namespace(aspect_ratio=1.0, display_winsize=64, num_test=float("inf"))
@@ -41,7 +41,7 @@ class Model:
 
 
 def export(folder, items, **made):
-    program.export(Model(**made), Items(*items), folder, "title", OPT)
+    exporting.export(Model(**made), Items(*items), folder, "title", OPT)
 
 
 def picture():

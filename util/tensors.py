@@ -1,5 +1,6 @@
 """Between 8-bit images and the float tensors in [-1, 1] that models compute with."""
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,5 +15,5 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
 
 def to_pixels(image: Tensor) -> np.ndarray:
     """Float [C, H, W] in [-1, 1] (clamped) to uint8 [H, W, C], rounded to the nearest level."""
-    scaled = (image.detach().clamp(-1, 1) + 1) * 127.5
-    return scaled.round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    levels = image.detach().clamp(-1, 1).add_(1).mul_(127.5).round_().to(torch.uint8).cpu().numpy()
+    return cv2.merge(list(levels)).reshape(*levels.shape[1:], len(levels))

@@ -151,11 +151,11 @@ def export(name: str, *, epoch: int | str = "latest", dataroot: Path | str | Non
     """
     from data.loading import resolved
     from options.test_options import TestOptions
-    from test import test as export_as_told
+    from test import export_run
     opt = _parsed(TestOptions().parse, {
         "name": name, "epoch": epoch, "dataroot": dataroot, "gpu_ids": gpu_ids, "checkpoints_dir": checkpoints_dir,
         "results_dir": results_dir, **options})
-    return export_as_told(resolved(opt))
+    return export_run(resolved(opt))
 
 
 def retime(out: Path | str, *, name: str | None = None, layers: Path | str | None = None,

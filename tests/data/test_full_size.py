@@ -21,6 +21,7 @@ from data.layer_folder import LayerFolder
 from data.own_backgrounds import without_people
 from datasets.make_sample import make_sample
 from preparation.uv import make_iuv
+from training import exporting
 from util.errors import UserError
 from util.images import image_size, read_all_bits, read_image, write_png
 from util.video_reader import VideoReader
@@ -211,7 +212,7 @@ class Killed(BaseException):
 
 def test_who_is_killed_while_layers_become_large_goes_on_and_gets_the_same(folder, monkeypatch):
     exported, made = [], []
-    export_items, full_layers = test_program.export_items, full_size.full_layers
+    export_items, full_layers = exporting.export_items, full_size.full_layers
 
     def items(*arguments):
         exported.append(arguments)
@@ -225,7 +226,7 @@ def test_who_is_killed_while_layers_become_large_goes_on_and_gets_the_same(folde
             return full_layers(*arguments)
         return layers
 
-    monkeypatch.setattr(test_program, "export_items", items)
+    monkeypatch.setattr(exporting, "export_items", items)
     for most in (3, 5, FRAMES):
         monkeypatch.setattr(full_size, "full_layers", layers_until(most))
         if most < FRAMES:

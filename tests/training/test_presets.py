@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import train
 from data.loading import resolved
 from datasets.make_sample import make_sample
 from models.lnr_model import LnrModel
@@ -105,6 +106,22 @@ def test_a_draft_is_exported_measured_and_retimed_without_training(folder):
     assert measured["run"]["training"]["preset"] == "draft"
     assert measured["total"]["reconstruction"]["psnr"] > 35
     assert min(measured["total"][f"layer_{number}"]["matte_mae"] for number in (1, 2)) < 0.01
+
+
+def test_a_draft_that_is_exported_at_once_is_the_same(folder):
+    said = run(folder, "train.py", "--name", "at_once", "--dataroot", "clip", "--preset", "draft", "--display_id", "0",
+               "--export")
+    assert "nothing to train, saved as it is\n" in said and "results: results/at_once/test_latest/index.html" in said
+    one, other = ({path.name: path.read_bytes() for path in (folder / f"results/{name}/test_latest/images").iterdir()}
+                  for name in ("draft", "at_once"))
+    assert one and one == other
+
+
+def test_export_is_of_one_process(here, monkeypatch):
+    monkeypatch.setattr(train.distributed, "count", lambda: 2)
+    with pytest.raises(UserError, match="--export: found with 2 processes; expected one"):
+        train.main(["--name", "shared", "--dataroot", "clip", "--export"])
+    assert not Path("checkpoints/shared").exists()
 
 
 def test_fast_training_starts_from_the_draft_and_ends_in_its_time(folder):

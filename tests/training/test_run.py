@@ -26,6 +26,7 @@ from models.checkpoints import (
     write_checkpoint,
 )
 from tests.program import ROOT
+from training import exporting
 from training import run as run_module
 from training.run import Position, TrainingRun
 from util.errors import UserError
@@ -162,7 +163,7 @@ def test_an_export_after_a_kill_is_of_what_training_goes_on_from(clip, monkeypat
     after = Path("checkpoints/a/latest_net_LNR.pth").read_bytes()
     Path("checkpoints/a/latest_state.pth").write_bytes(files("a")["previous_state.pth"])
     seen = []
-    monkeypatch.setattr(test, "export", lambda model, *_: seen.append(
+    monkeypatch.setattr(exporting, "export", lambda model, *_: seen.append(
         {name: weights.clone() for name, weights in model.networks["LNR"].state_dict().items()}))
     test.main(["--name", "a", "--gpu_ids", "-1"])
     assert files("a")["latest_net_LNR.pth"] == after != before == files("a")["previous_net_LNR.pth"]

@@ -11,6 +11,7 @@ from vision.geometry.flow import (
     inverse_flow,
     optical_flow,
     warp_frames,
+    widely_blurred,
 )
 
 PICTURE = cv2.GaussianBlur(np.random.default_rng(0).random((64, 96)).astype(np.float32), (0, 0), 3)
@@ -53,3 +54,12 @@ def test_the_camera_s_shift_is_that_of_most_of_the_picture():
     first[40:80, 60:90], second[40:80, 100:130] = 90, 90  # somebody who walks
     assert camera_shift(first, second) == pytest.approx([7, -4], abs=0.6)
     assert camera_shift(0 * first, 0 * first).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("sigma", [3, 4, 7.7, 16])
+@pytest.mark.parametrize("shape", [(60, 61), (131, 97, 3)])
+def test_a_wide_blur_is_a_gaussian_up_to_a_fiftieth_of_a_change(sigma, shape):
+    steps = np.zeros(shape, np.float32)
+    steps[:20], steps[30:50, 20:41] = 1, 1
+    off = np.abs(widely_blurred(steps, sigma) - cv2.GaussianBlur(steps, (0, 0), sigma))
+    assert off.max() < (0.02 if sigma >= 4 else 1e-6)

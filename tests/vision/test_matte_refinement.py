@@ -123,11 +123,31 @@ def test_somebody_without_a_mask_in_some_frames_is_followed_through_them(clip):
     assert (inside & true).sum() / (inside | true).sum() > 0.85
 
 
-def test_a_shadow_is_of_the_scene_and_what_is_not_known_says_nothing():
+def test_a_shadow_is_of_the_scene_and_what_is_not_trusted_says_nothing():
     plate = np.full((2, 3, 3), 0.6, np.float32)
     image = np.stack([plate[0], plate[0] * 0.7, [(0.9, 0.2, 0.2)] * 3]).transpose(1, 0, 2)[:2].astype(np.float32)
-    found = evidence_of_scene(image, plate, np.full((2, 3), 0.02, np.float32), np.array([[True] * 3, [False] * 3]))
+    known, trust = np.array([[1.0] * 3, [0.0] * 3]), np.array([[1.0] * 3, [0.0] * 3])
+    found = evidence_of_scene(image, plate, np.full((2, 3), 0.02, np.float32), known, trust)
     assert found[0, 0] < found[0, 1] < 0 < found[0, 2] and not found[1].any()
+    never_seen = evidence_of_scene(image, plate, np.full((2, 3), 0.02, np.float32), np.zeros((2, 3)), np.ones((2, 3)))
+    assert (never_seen[0, :2] > found[0, :2]).all() and never_seen[0, 0] < 0
+
+
+def test_who_hardly_moves_has_back_what_her_masks_always_miss_before_a_place_that_was_never_seen(clip):
+    rng, frames, mattes = np.random.default_rng(2), [], []
+    wall = cv2.GaussianBlur(rng.uniform(60, 220, (HEIGHT, WIDTH, 3)), (0, 0), 2)
+    for f in range(12):
+        matte = figure(90 + np.sin(f), bat=False, swing=0)
+        alpha = matte[..., None] / 255
+        frame = (1 - alpha) * (160 + wall - wall.mean()) + alpha * (60, 50, 70)
+        frames.append((frame + rng.normal(0, 2, frame.shape)).clip(0, 255).round().astype(np.uint8))
+        mattes.append(matte)
+    true = np.stack(mattes) > 127
+    given = np.where(true, 255, 0).astype(np.uint8)
+    given[:, :, :86] = 0  # an arm and a third of the trunk
+    found = refined_mattes(np.stack(frames), given[None], Canvas.of(None, (WIDTH, HEIGHT)), 1 / 1000)[0] > 127
+    missing = true & (given == 0)
+    assert missing.sum() > 0.15 * true.sum() and found[missing].mean() > 0.5 and found[~true].mean() < 0.003
 
 
 def test_what_is_far_from_somebody_is_not_his_and_what_is_over_a_small_gap_is():

@@ -15,7 +15,7 @@ from tests.vision.moving_people import (
     look,
     score,
 )
-from vision.people.person_mask import assign_to_masks, joints_inside
+from vision.people.person_mask import assign_to_masks, common_where_alike, joints_inside
 from vision.people.sightings import inside_surer, likeness
 from vision.people.tracking import NOBODY, by_frames_seen, track
 
@@ -81,6 +81,15 @@ def test_poses_belong_to_the_masks_that_most_of_their_joints_lie_in():
     masks[0, :, :90], masks[1, :, 80:200], masks[2, :, 290:] = True, True, True
     assert assign_to_masks([person(90), person(0), person(190)], masks) == [1, 0, -1]
     assert assign_to_masks([], masks) == [] and assign_to_masks([person(0)], []) == [-1]
+
+
+def test_what_is_found_at_skeletons_upon_one_another_does_not_tell_whose_it_is():
+    masks = np.zeros((3, 120, 300), np.float32)
+    masks[0, :, 30:70], masks[1, :, 60:90], masks[2, :, 190:] = 0.9, 0.6, 0.8
+    upon, beside, apart = common_where_alike(masks, [person(0), person(3), person(200)])
+    assert np.array_equal(upon, beside) and np.allclose(upon, masks[:2].max(axis=0)) and np.array_equal(apart, masks[2])
+    assert np.array_equal(common_where_alike(masks[:2], [person(0), person(40)]), masks[:2])
+    assert np.array_equal(common_where_alike(masks[:1], [person(0)]), masks[:1])
 
 
 def test_joints_outside_the_picture_or_unseen_are_in_no_mask():

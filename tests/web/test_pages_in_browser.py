@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import evaluate
-import test as export_program
 from data.base_dataset import BaseDataset
 from datasets.make_sample import make_sample
 from models.base_model import Export
 from preparation import actor_page
 from preparation.page import make_page
 from preparation.steps import Finding, Outcome
+from training import exporting
 from util.run_page import save_images, write_run_page
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -107,7 +107,7 @@ def export_results(folder: Path, count: int, sequences: tuple[str, ...] = ("",))
                     phase="test", epoch="latest", dataroot="datasets/clip", num_test=np.inf)
     items = [{"image_path": f"{number + 1:04d}.png", "number": number, **({"sequence": name} if name else {})}
              for name in sequences for number in range(count)]
-    export_program.export(Moving(), Items(opt, items), folder, "run, test, epoch latest", opt)
+    exporting.export(Moving(), Items(opt, items), folder, "run, test, epoch latest", opt)
 
 
 def show(browser, page):

@@ -4,11 +4,15 @@ A flow is float32 [H, W, 2]: what is at pixel p of the first picture is at p + f
 further, x to the right, y down. Pixel (x, y) has its centre at (x, y).
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 _LEAST_RESPONSE = 0.03
 """Of phase correlation, from 0 to 1: below it the pictures have nothing in common."""
+
+_WIDE = 4  # pixels
 
 
 def optical_flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -38,9 +42,15 @@ def backward_warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv
         border: what lies outside, a flag of OpenCV's.
         corner: (x, y) of the flow's first pixel, where it is that of a part of the picture.
     """
-    columns, rows = np.meshgrid(*(np.arange(first, first + side, dtype=np.float32)
-                                  for first, side in zip(corner, flow.shape[1::-1])))
-    return cv2.remap(picture, columns + flow[..., 0], rows + flow[..., 1], interpolation, borderMode=border)
+    return cv2.remap(picture, cv2.add(flow, _pixels(flow.shape[:2], corner)), None,  # type: ignore[call-overload]
+                     interpolation, borderMode=border)
+
+
+@lru_cache(maxsize=1)
+def _pixels(shape: tuple[int, int], corner: tuple[int, int]) -> np.ndarray:
+    """(x, y) of the pixels of a part of a picture: float32 [H, W, 2]."""
+    return np.stack(np.meshgrid(*(np.arange(first, first + side, dtype=np.float32)
+                                  for first, side in zip(corner, shape[::-1]))), axis=-1)
 
 
 def warp_frames(frames: np.ndarray, flows: np.ndarray) -> np.ndarray:
@@ -55,6 +65,17 @@ def inverse_flow(flow: np.ndarray, steps: int = 2) -> np.ndarray:
     for _ in range(steps):
         back = -backward_warp(flow, back, cv2.INTER_LINEAR)
     return back
+
+
+def widely_blurred(flow: np.ndarray, sigma: float) -> np.ndarray:
+    """A flow, or any picture [H, W, ...], blurred by a Gaussian of `sigma` pixels; wide ones on a grid of half the
+    density, in less than half the time, and no pixel is off by more than a fiftieth of the change around it."""
+    if sigma < _WIDE:
+        return cv2.GaussianBlur(flow, (0, 0), sigma)
+    height, width = flow.shape[:2]
+    half = cv2.resize(flow, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(half, (0, 0), np.sqrt(sigma ** 2 - 1) / 2)  # both ways between the grids blur by one
+    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def flow_from_between(forward: np.ndarray, backward: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from vision.geometry.flow import backward_warp, inverse_flow
 STRIPE = 32  # rows that are looked at at once
 MOST_SORTED = 120  # frames that a quantile looks at: more add nothing but time and memory
 LEVEL = np.float32(1 / 255)
-BACK_PROJECTIONS = 4
+BACK_PROJECTIONS, MOST_PROJECTED = 2, 30  # rounds; frames: twice as many of either gain nothing that can be measured
 MEAN_OF_CHANNELS = np.full((1, 3), 1 / 3, np.float32)
 
 
@@ -176,7 +176,7 @@ def back_projected(plate: np.ndarray, frames: np.ndarray, flows: np.ndarray, vis
         visible: bool [F, H, W], where they show the plate, when it is moved to it.
         where: bool [H, W], what may change.
     """
-    used = evenly_spread(len(frames), MOST_SORTED)
+    used = evenly_spread(len(frames), MOST_PROJECTED)
     back = {frame: inverse_flow(flows[frame]) for frame in used}
     lowest, highest = shown_range(frames[used], np.ones(frames[used].shape[:3], bool))
     around = np.ones((5, 5), np.uint8)  # more than what is moved, and sharper than what is sampled
@@ -187,7 +187,9 @@ def back_projected(plate: np.ndarray, frames: np.ndarray, flows: np.ndarray, vis
         for code, frame in zip(coded, used):
             missed = backward_warp(frames[frame] * LEVEL - backward_warp(plate, back[frame]), flows[frame])
             error += grey(np.abs(missed)) * visible[frame]
-            code[:] = (128 + 510 * missed).clip(0, 255).round()
+            missed *= 510
+            missed += 128
+            code[:] = np.rint(missed.clip(0, 255, out=missed), out=missed)
         error = cv2.GaussianBlur(error / np.maximum(visible[used].sum(axis=0), 1), (0, 0), 2)
         better = error <= least
         best, least = np.where(better[..., None], plate, best), np.minimum(error, least)

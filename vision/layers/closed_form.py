@@ -332,8 +332,11 @@ def effect_alpha(frame: np.ndarray, visible: np.ndarray, plate: np.ndarray, zone
                  tolerance: np.ndarray, window: float) -> np.ndarray:
     """Alpha of a frame's shadows and reflections as far as they stand out from noise, [H, W]; negative where they
     brighten. Arguments as in `Solution`."""
-    shadow, light = significant_shadow_and_light(frame * LEVEL, plate, visible, window, tolerance)
-    return (np.where(lightens, -light, shadow) * zone).astype(np.float32)
+    image, weight = frame * LEVEL, visible.astype(np.float32)
+    alpha = effects.black_alpha(image, plate, weight, window)
+    if lightens.any():
+        alpha = np.where(lightens, -effects.black_alpha(1 - image, 1 - plate, weight, window), alpha)
+    return (alpha * certainty(image, plate, visible, window, tolerance) * zone).astype(np.float32)
 
 
 def significant_shadow_and_light(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float,
@@ -349,11 +352,16 @@ def significant_shadow_and_light(image: np.ndarray, plate: np.ndarray, visible: 
     Returns:
         shadow and light, [H, W] in [0, 1].
     """
-    weight = visible.astype(np.float32)
-    shadow, light = effects.shadow_and_light_alpha(image, plate, weight, window)
-    change = smooth_change(image, plate, visible, window)
-    certain = ((change - tolerance / 2) / tolerance).clip(0, 1) * weight
+    certain = certainty(image, plate, visible, window, tolerance)
+    shadow, light = effects.shadow_and_light_alpha(image, plate, visible.astype(np.float32), window)
     return shadow * certain, light * certain
+
+
+def certainty(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float,
+              tolerance: np.ndarray | np.floating | float) -> np.ndarray:
+    """How far changes of a plate stand out from noise, [H, W] in [0, 1]; as for `significant_shadow_and_light`."""
+    change = smooth_change(image, plate, visible, window)
+    return ((change - tolerance / 2) / tolerance).clip(0, 1) * visible
 
 
 def remeasured_effects(image: np.ndarray, background: np.ndarray, people: np.ndarray, known: np.ndarray,
@@ -412,8 +420,8 @@ def updated_plate(region: EffectRegion, plate: np.ndarray, known: np.ndarray) ->
         alpha = np.abs(effect)
         transmittance = 1 - alpha
         weight = visible * transmittance ** 2 * (1 - alpha / FAINT).clip(0.02, 1)
-        white = np.maximum(-effect, 0)[..., None]
-        total += (frame * LEVEL - white) * (weight / np.maximum(transmittance, 0.3))[..., None]
+        white = np.maximum(-effect, 0)
+        total += (frame * LEVEL - in_colour(white)) * in_colour(weight / np.maximum(transmittance, 0.3))
         weights += weight
         untouched += visible & (alpha < UNTOUCHED)
     can_change = known & (region.zone > 0.05)
@@ -422,6 +430,11 @@ def updated_plate(region: EffectRegion, plate: np.ndarray, known: np.ndarray) ->
     plate = np.where(learned[..., None], mean.clip(region.lowest, region.highest), plate)
     trusted = ~can_change | (untouched >= TRUSTED * region.clear.sum(axis=0))
     return clean_plate.relit(plate, trusted & known, known)
+
+
+def in_colour(values: np.ndarray) -> np.ndarray:
+    """Values [H, W], the same for all three channels: [H, W, 3]; numpy is slow where a last axis that short is new."""
+    return cv2.merge([values, values, values])
 
 
 def where_effects_explain(region: EffectRegion, plate: np.ndarray, median: np.ndarray) -> np.ndarray:
@@ -471,19 +484,20 @@ def extrapolated_to_people(alpha: np.ndarray, visible: np.ndarray, zone: np.ndar
     return np.where(visible, alpha, found * (zone > 0))
 
 
-def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, poses: np.ndarray,
+def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, way: np.ndarray, places: np.ndarray, poses: np.ndarray,
                       light: Light) -> effect_owners.Owners:
     """Whose effects are whose, by the frames that a solution was found from.
 
     Args:
         alpha: [F, h, w] of all effects, on the coarse grid.
         masks: [L, F, h, w] in [0, 1].
+        way: [L, F, h, w], `effect_owners.ways` in each frame.
         places: [L, F, 2] by `light.steady`.
         poses, light: of the solution.
     """
     count = min(effect_owners.ASSIGNMENT_MODES, len(alpha) // 3)
     modes = [effects.pose_modes(pose[:, :-2], count) for pose in poses]
-    return effect_owners.find_owners(alpha, masks, modes, places, light, CELL)
+    return effect_owners.find_owners(alpha, masks, way, modes, places, light, CELL)
 
 
 def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -35,20 +35,18 @@ class Owners(NamedTuple):
     light: Light
     cell: int
 
-    def shares(self, alpha: np.ndarray, masks: np.ndarray, places: np.ndarray, cast: np.ndarray) -> np.ndarray:
+    def shares(self, way: np.ndarray, places: np.ndarray, cast: np.ndarray) -> np.ndarray:
         """Whose effects are in a frame: [L, H, W], over people together 1 or, far from all of them, less.
 
         Args:
-            alpha: [h, w] of all effects.
-            masks: [L, h, w] of the people, in [0, 1].
-            places: [L, 2], where they stand.
+            way: [L, h, w], the `ways` through its effects.
+            places: [L, 2], where the people stand.
             cast: [L, H, W], the shadows that the light casts of them, as fine as shares are wanted.
         """
-        size = cast.shape[:0:-1]
-        way = ways(alpha, masks)
-        expected = [footprint_at(footprint, place[None], alpha.shape)[0]
+        size, shape = cast.shape[:0:-1], way.shape[1:]
+        expected = [footprint_at(footprint, place[None], shape)[0]
                     for footprint, place in zip(self.footprints, places)]
-        near = (2 - way.min(axis=0) / (REACH * alpha.shape[0])).clip(0, 1).astype(np.float32)
+        near = (2 - way.min(axis=0) / (REACH * shape[0])).clip(0, 1).astype(np.float32)
         likely_by_cells = likely(beliefs(self.depends, way, self.cell), expected)
         fine = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in likely_by_cells])
         share = (fine * self.light.likelihood(cast)) ** DECIDED
@@ -64,15 +62,16 @@ def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarr
         used: frames that it is found from, those that `modes` have.
     """
     places = np.stack([ground_contact(person) for person in masks])
+    way = np.stack([ways(effect, masks[:, f]) for f, effect in enumerate(alpha)], axis=1)
     some = alpha[used], masks[:, used], places[:, used]
     light = find_light(some[0], (some[1].max(axis=0) < 0.05).astype(np.float32), some[1], some[2][..., 1])
-    owners = find_owners(some[0], some[1], modes, some[2], light, cell)
-    return np.stack([owners.shares(effect, masks[:, f], places[:, f], light.cast(masks[:, f], places[:, f, 1]))
-                     for f, effect in enumerate(alpha)], axis=1)
+    owners = find_owners(some[0], some[1], way[:, used], modes, some[2], light, cell)
+    return np.stack([owners.shares(way[:, f], places[:, f], light.cast(masks[:, f], places[:, f, 1]))
+                     for f in range(len(alpha))], axis=1)
 
 
-def find_owners(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], places: np.ndarray, light: Light,
-                cell: int) -> Owners:
+def find_owners(alpha: np.ndarray, masks: np.ndarray, way: np.ndarray, modes: list[np.ndarray], places: np.ndarray,
+                light: Light, cell: int) -> Owners:
     """Whose shadows and reflections are whose.
 
     It is told by the way to each person through the effect, by whose pose it depends on, by where one light for all
@@ -82,6 +81,7 @@ def find_owners(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], p
     Args:
         alpha: [F, h, w] of all effects.
         masks: [L, F, h, w] of the people, in [0, 1].
+        way: [L, F, h, w], the `ways` in each frame.
         modes: of every person, from pose vectors without place.
         places: [L, F, 2], where they stand, by `ground_contact`.
         light: what casts their shadows.
@@ -89,9 +89,8 @@ def find_owners(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], p
     """
     series = alpha - alpha.mean(axis=0)
     depends = np.stack([explained_variance(series, own) for own in modes])
-    belief = np.stack([beliefs(depends, ways(effect, masks[:, f]), cell)
-                       * light.likelihood(light.cast(masks[:, f], places[:, f, 1])) for f, effect in enumerate(alpha)],
-                      axis=1)
+    belief = np.stack([beliefs(depends, way[:, f], cell)
+                       * light.likelihood(light.cast(masks[:, f], places[:, f, 1])) for f in range(len(alpha))], axis=1)
     share = belief / belief.sum(axis=0)
     for round_ in range(EM_ROUNDS):
         own = [effect_footprint(alpha * part, place) for part, place in zip(share, places)]
@@ -149,9 +148,9 @@ def geodesic_distance(alpha: np.ndarray, mask: np.ndarray) -> np.ndarray:
     far = np.float32(sum(alpha.shape))
     cost = (0.03 + 1 / (1 + (alpha / 0.05) ** 2)).astype(np.float32)
     distance = np.where(mask > 0.3, np.float32(0), far)
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    cross, diagonal = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)), np.float32(1.414) * cost
     for _ in range(alpha.shape[0] + alpha.shape[1]):
-        nearer = np.minimum(cv2.erode(distance, cross) + cost, cv2.erode(distance, NEAR) + np.float32(1.414) * cost)
+        nearer = np.minimum(cv2.erode(distance, cross) + cost, cv2.erode(distance, NEAR) + diagonal)
         if (nearer >= distance - 1e-3).all():
             break
         np.minimum(distance, nearer, out=distance)

@@ -34,13 +34,15 @@ def shadow_and_light_alpha(image: np.ndarray, plate: np.ndarray, visible: np.nda
     Returns:
         shadow and light, [H, W] in [0, 1]; 0 where the picture is lighter, or darker.
     """
-    def black_alpha(picture: np.ndarray, behind: np.ndarray) -> np.ndarray:
-        ones = np.ones((1, 3), np.float32)
-        seen = cv2.GaussianBlur(cv2.transform(picture * behind, ones) * visible, (0, 0), window)
-        whole = cv2.GaussianBlur(cv2.transform(behind * behind, ones) * visible, (0, 0), window)
-        return (1 - seen / np.maximum(whole, 1e-4)).clip(0, 1)
+    return black_alpha(image, plate, visible, window), black_alpha(1 - image, 1 - plate, visible, window)
 
-    return black_alpha(image, plate), black_alpha(1 - image, 1 - plate)
+
+def black_alpha(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float) -> np.ndarray:
+    """`shadow_and_light_alpha` of the black layer alone."""
+    ones = np.ones((1, 3), np.float32)
+    seen = cv2.GaussianBlur(cv2.transform(image * plate, ones) * visible, (0, 0), window)
+    whole = cv2.GaussianBlur(cv2.transform(plate * plate, ones) * visible, (0, 0), window)
+    return (1 - seen / np.maximum(whole, 1e-4)).clip(0, 1)
 
 
 def scaled_effects(patch: Patch, weight: np.ndarray, strength: float) -> Patch:

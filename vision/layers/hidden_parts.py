@@ -10,7 +10,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from vision.geometry.flow import backward_warp
+from vision.geometry.flow import backward_warp, widely_blurred
 from vision.people.iuv import PARTS, body_part
 
 STEPS = 24  # of u and of v, in which places of a part are told apart
@@ -44,16 +44,16 @@ def places_of_body(iuv: np.ndarray) -> Places:
         numbers [H, W], 0 where nobody is; and the mean (x, y) of each number's pixels, [N, 2], nan where
         it has none.
     """
-    part = body_part(iuv).astype(np.int64)
-    u, v = (iuv[..., channel].astype(np.int64) * STEPS // 256 for channel in (1, 2))
-    numbers = np.where(part > 0, 1 + ((part - 1) * STEPS + u) * STEPS + v, 0)
-    count = 1 + PARTS * STEPS ** 2
-    flat, seen = numbers.ravel(), np.bincount(numbers.ravel(), minlength=count).astype(np.float32)
-    rows, columns = np.divmod(np.arange(flat.size), iuv.shape[1])
-    means = np.stack([np.bincount(flat, axis, count) for axis in (columns, rows)], axis=-1)
+    part = body_part(iuv)
+    rows, columns = np.nonzero(part)
+    u, v = (iuv[rows, columns, channel].astype(np.int64) * STEPS // 256 for channel in (1, 2))
+    of_body = 1 + ((part[rows, columns].astype(np.int64) - 1) * STEPS + u) * STEPS + v
+    numbers, count = np.zeros(part.shape, np.int16), 1 + PARTS * STEPS ** 2
+    numbers[rows, columns] = of_body
+    seen = np.bincount(of_body, minlength=count).astype(np.float32)
+    means = np.stack([np.bincount(of_body, axis, count) for axis in (columns, rows)], axis=-1)
     means = np.where(seen[:, None] > 0, means / np.maximum(seen, 1)[:, None], np.nan).astype(np.float32)
-    means[0] = np.nan
-    return numbers.astype(np.int16), means
+    return numbers, means
 
 
 def motion_of_body(here: Places, there: np.ndarray, height: int | None = None) -> Motion | None:
@@ -71,19 +71,19 @@ def motion_of_body(here: Places, there: np.ndarray, height: int | None = None) -
     numbers, means = here
     moved = there - means
     common = ~np.isnan(moved[:, 0])
-    if common.sum() < FEWEST_PLACES:
+    if np.count_nonzero(common) < FEWEST_PLACES:
         return None
-    weight = common[numbers].astype(np.float32)
-    flow = np.where(weight[..., None] > 0, moved[numbers], 0).astype(np.float32)
+    places = np.where(common[:, None], np.column_stack([moved, common]), 0).astype(np.float32)
+    flow_and_weight = np.take(places, numbers, axis=0)
 
-    def smooth(share: float) -> tuple[np.ndarray, np.ndarray]:
-        sigma = _sigma(share, height or len(numbers))
-        density = cv2.GaussianBlur(weight, (0, 0), sigma)
-        return cv2.GaussianBlur(flow, (0, 0), sigma) / np.maximum(density, 1e-6)[..., None], density
+    def smooth(share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x, y, density = cv2.split(widely_blurred(flow_and_weight, _sigma(share, height or len(numbers))))
+        whole = np.maximum(density, 1e-6)
+        return x / whole, y / whole, density
 
-    (fine, near), (coarse, around) = smooth(NEAR), smooth(FAR)
-    sure = (near / 0.2).clip(0, 1)[..., None]
-    return sure * fine + (1 - sure) * coarse, around > KNOWN
+    (*fine, near), (*coarse, around) = smooth(NEAR), smooth(FAR)
+    sure = (near / 0.2).clip(0, 1)
+    return cv2.merge([sure * one + (1 - sure) * other for one, other in zip(fine, coarse)]), around > KNOWN
 
 
 def leads_back(flow: np.ndarray, known: np.ndarray, corner: tuple[int, int], there: Places,
@@ -101,23 +101,29 @@ def leads_back(flow: np.ndarray, known: np.ndarray, corner: tuple[int, int], the
     """
     numbers = there[0]
     height, width = numbers.shape
-    y, x = np.nonzero(known)
-    goals = np.stack([x, y], axis=-1) + corner + flow[known]
-    inside = ((goals >= 0) & (goals <= (width - 1, height - 1))).all(axis=-1)
+    rows, columns = np.nonzero(known)
+    there_x, there_y = (start + first + flow[rows, columns, axis]
+                        for axis, (start, first) in enumerate(zip((columns, rows), corner)))
+    inside = _within(there_x, there_y, (width, height))
     back = np.zeros(known.shape, bool)
     if not inside.any():
         return back
     margin = _reach(height)
-    first = np.maximum(goals[inside].min(axis=0).astype(int) - margin, 0)
-    last = goals[inside].max(axis=0).astype(int) + margin + 2
-    motion = motion_of_body((numbers[first[1]:last[1], first[0]:last[0]], there[1]), means, height)
+    left, top = (max(int(goals[inside].min()) - margin, 0) for goals in (there_x, there_y))
+    right, bottom = (int(goals[inside].max()) + margin + 2 for goals in (there_x, there_y))
+    motion = motion_of_body((numbers[top:bottom, left:right], there[1]), means, height)
     if motion is None:
         return back
-    places = (goals - first).astype(np.float32)[None]
-    home = cv2.remap(motion[0], places[..., 0], places[..., 1], cv2.INTER_LINEAR)[0]
-    away = np.linalg.norm(flow[known] + home, axis=-1)
-    back[known] = inside & (away < ASTRAY * height)
+    home = cv2.remap(motion[0], (there_x - left).astype(np.float32)[None], (there_y - top).astype(np.float32)[None],
+                     cv2.INTER_LINEAR)[0]
+    x, y = (flow[rows, columns, axis] + home[:, axis] for axis in (0, 1))
+    back[rows, columns] = inside & (np.sqrt(x * x + y * y) < ASTRAY * height)
     return back
+
+
+def _within(x: np.ndarray, y: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Whether places are those of pixels of a picture of some (width, height)."""
+    return (x >= 0) & (y >= 0) & (x <= size[0] - 1) & (y <= size[1] - 1)
 
 
 def _sigma(share: float, height: int) -> float:
@@ -184,10 +190,10 @@ def by_body(here: Places, there: Places, box: tuple[slice, slice]) -> Motion | N
     if motion is None:
         return None
     rows, columns = np.nonzero(numbers)
-    goals = np.rint(np.stack([columns, rows], axis=-1) + (x, y) + motion[0][rows, columns]).astype(int)
-    inside = ((goals >= 0) & (goals < there[0].shape[::-1])).all(axis=-1)
-    column, row = goals[inside].T
-    if not len(goals) or (there[0][row, column] > 0).sum() < ON_BODY * len(goals):
+    there_x, there_y = (np.rint(start + first + motion[0][rows, columns, axis]).astype(int)
+                        for axis, (start, first) in enumerate(((columns, x), (rows, y))))
+    inside = _within(there_x, there_y, there[0].shape[::-1])
+    if not len(rows) or np.count_nonzero(there[0][there_y[inside], there_x[inside]]) < ON_BODY * len(rows):
         return None
     inner = slice(box[0].start - y, box[0].stop - y), slice(box[1].start - x, box[1].stop - x)
     flow, known = (one[inner] for one in motion)

@@ -18,7 +18,7 @@ from util.clips import evenly_spread
 from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.geometry.flow import backward_warp, optical_flow
-from vision.layers.clean_plate import LEVEL, MOST_SORTED, largest_channel, visible_quantile
+from vision.layers.clean_plate import LEVEL, MOST_SORTED, inpainted, largest_channel, visible_quantile
 from vision.layers.standing_still import coded_difference, doubtful, left_out
 
 COVERED, MARGIN = 25, 3
@@ -26,12 +26,17 @@ COVERED, MARGIN = 25, 3
 LEAST_SEEN = 3
 """Frames that must show a part of the plate for it to be known."""
 NARROWEST_SPREAD = 4 * LEVEL
+USUALLY = (0.5, 0.674), (0.75, 1.15)
+"""Shares of what is normally distributed that are less than so many standard deviations away; what moves by itself now
+and then, as leaves and waves, is often nearer and sometimes farther."""
 SHIFT = 0.5
 """Pixels by which a frame may lie beside the plate."""
-DARKEST_SHADOW, BRIGHTEST = 0.5, 1.1
-MOST_SHADED, SHADED = 0.7, 0.1
-UNLIKE, MOST_SCENE, MOST_PERSON = 2.5, 2.5, 4.0
-"""Spreads from the plate at which a pixel says nothing; and the largest logits for and against the scene."""
+DARKEST_SHADOW, BRIGHTEST, LIGHTS = 0.5, 1.1, (0.3, 1.6)
+FAR, LIT, USUAL, MOST_SCENE, MOST_PERSON = 7.0, 4.0, 0.9, 3.5, 4.0
+"""Of how many spreads a pixel is from the plate the logarithm counts against the scene, and every so many of them; how
+much that of its light counts; what counts for the scene; and the largest logits for and against it."""
+FILLED = 16 / 256
+"""Of the frames' height: how far what was never seen of the plate is believed to continue what is around."""
 COLOURS = 16
 """Steps of a channel in histograms."""
 MOST_COLOUR = 1.5
@@ -48,21 +53,26 @@ OTHERS, NEAR, RATHER, MOST_OTHERS = 2.0, 32 / 256, 1.0, 4.0
 """How much it counts that a colour is rather another's than somebody's, how near the other must be, of the frames'
 height, and from which logarithm of how much rather to which."""
 FLATTEST, STEEPEST = 0.02, 0.98
+DETAIL_PX = 3
+"""What is finer than so many pixels around what was never seen may be there, too."""
 ROUNDS, STIFFNESS, REACH_PX, EDGE = 4, 3.0, 4, 0.02 ** 2
+SUM_OF_CHANNELS = np.ones((1, 3), np.float32)
 
 
 class Scene(NamedTuple):
     """The scene without people, on a canvas.
 
     Attributes:
-        plate: float32 [h, w, 3] in [0, 1].
+        plate: float32 [h, w, 3] in [0, 1]; where it was never seen, it continues what is around.
         spread: float32 [h, w], by how much what a frame shows of it usually differs.
         known: float32 [h, w], 1 where it was seen often enough.
+        trust: float32 [h, w] in [0, 1], how far it is believed: less, the farther it is from what was seen.
     """
 
     plate: np.ndarray
     spread: np.ndarray
     known: np.ndarray
+    trust: np.ndarray
 
 
 def refined_mattes(frames: np.ndarray, priors: np.ndarray, canvas: Canvas, edge_error: float = PLACE) -> np.ndarray:
@@ -127,7 +137,7 @@ def with_soft_edges(frame: np.ndarray, mattes: np.ndarray, scene: Scene, canvas:
     result, hard, pixel = mattes.copy(), mattes > HALF, np.ones((3, 3), np.uint8)
     if not hard.any():
         return result
-    plate, spread, known = (canvas.seen(one, number) for one in scene)
+    plate, spread, known = (canvas.seen(one, number) for one in (scene.plate, scene.spread, scene.known))
     image = frame * LEVEL
     near = np.stack([cv2.dilate(one.astype(np.uint8), pixel) for one in hard])
     alone = (near.sum(axis=0) < 2) & (known > 0.5)
@@ -202,12 +212,20 @@ def scene_without_people(frames: Sequence[np.ndarray], priors: Sequence[np.ndarr
     visible &= ~doubtful(laid, on_canvas, visible)
     plate, seen = visible_quantile(laid, visible, 0.5)
     coded = np.stack([coded_difference(frame, plate) for frame in laid])
-    spread = 1.48 * visible_quantile(coded, visible, 0.5)[0][..., 0]
+    spread = np.maximum(*(visible_quantile(coded, visible, share)[0][..., 0] / deviations
+                          for share, deviations in USUALLY))
     known = seen >= LEAST_SEEN
     spread = np.where(known, spread, 0)
     steep = cv2.morphologyEx(plate.max(axis=-1), cv2.MORPH_GRADIENT, np.ones((3, 3))) / 2
     spread = np.sqrt(np.maximum(cv2.GaussianBlur(spread, (0, 0), 1.5), NARROWEST_SPREAD) ** 2 + (SHIFT * steep) ** 2)
-    return Scene(plate, spread.astype(np.float32), known.astype(np.float32))
+    if not known.any():
+        return Scene(plate, spread.astype(np.float32), known.astype(np.float32), np.zeros(known.shape, np.float32))
+    plate = inpainted(plate, ~known)
+    detail = largest_channel(np.square(plate - cv2.GaussianBlur(plate, (0, 0), DETAIL_PX)))
+    unsure = np.sqrt(spread ** 2 + cv2.GaussianBlur(detail, (0, 0), 2 * DETAIL_PX))
+    away = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    trust = np.exp(-((away / (FILLED * frames[0].shape[0])) ** 2))
+    return Scene(plate, np.where(known, spread, unsure).astype(np.float32), known.astype(np.float32), trust)
 
 
 def colour_histograms(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray]) -> np.ndarray:
@@ -264,11 +282,11 @@ def refined_frame(frame: np.ndarray, logits: np.ndarray, scene: Scene, canvas: C
     left, top, width, height = cv2.boundingRect(some.astype(np.uint8))
     around = height // 4
     part = (slice(max(top - around, 0), top + height + around), slice(max(left - around, 0), left + width + around))
-    plate, spread, known = (canvas.seen(one, number)[part] for one in scene)
+    plate, spread, known, trust = (canvas.seen(one, number)[part] for one in scene)
     image = frame[part] * LEVEL
     shown = histograms[:, coded_colours(frame[part])]
     colour = ((np.log(shown[1:] + 0.1) - np.log(shown[:1] + 0.1)) / 2).clip(-MOST_COLOUR, MOST_COLOUR)
-    whole = (logits[:, part[0], part[1]] + evidence_of_scene(image, plate, spread, known > 0.5)
+    whole = (logits[:, part[0], part[1]] + evidence_of_scene(image, plate, spread, known, trust)
              + colour * np.where(known > 0.5, 0.5, 1)).astype(np.float32)
     whole += colours_of_others(shown[1:], logits[:, part[0], part[1]], round(NEAR * frame.shape[0]))
     along_edges = GuidedFilter(image, REACH_PX, EDGE)
@@ -294,13 +312,29 @@ def colours_of_others(shown: np.ndarray, logits: np.ndarray, reach: int) -> np.n
     return -OTHERS * (rather.clip(RATHER, MOST_OTHERS) - RATHER)
 
 
-def evidence_of_scene(image: np.ndarray, plate: np.ndarray, spread: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Logits [H, W] that a pixel is not of the plate, lit or in shadow; 0 where the plate is not known."""
-    light = (image * plate).sum(axis=-1) / np.maximum((plate * plate).sum(axis=-1), 1e-4)
-    light = light.clip(DARKEST_SHADOW, BRIGHTEST)
-    away = largest_channel(np.abs(image - light[..., None] * plate)) / spread
-    most = MOST_SHADED + (MOST_SCENE - MOST_SHADED) * np.exp(-(((light - 1) / SHADED) ** 2))
-    return np.where(known, (away - UNLIKE).clip(-most, MOST_PERSON), 0)
+def evidence_of_scene(image: np.ndarray, plate: np.ndarray, spread: np.ndarray, known: np.ndarray,
+                      trust: np.ndarray) -> np.ndarray:
+    """Logits that a pixel is not of the plate, lit or in shadow, as far as that is to be trusted: [H, W].
+
+    How far a pixel is from the plate in the light that explains it best, and how far that light is from the usual one,
+    both in logarithms. Weights are those of a logistic regression on real clips, beside masks and colours. What was
+    never seen is where somebody is all the time: there nothing counts for the scene beforehand.
+
+    Args:
+        image, plate: [H, W, 3] in [0, 1].
+        spread, known, trust: [H, W], as in `Scene`.
+    """
+    light = dot(image, plate) / np.maximum(dot(plate, plate), 1e-4)
+    lit = light.clip(DARKEST_SHADOW, BRIGHTEST)
+    away = largest_channel(np.abs(image - lit[..., None] * plate)) / spread
+    logits = np.log(away + 0.1) + away / FAR + LIT * np.abs(np.log(light.clip(*LIGHTS)))
+    return trust * (logits - np.where(known > 0.5, USUAL, 0)).clip(-MOST_SCENE, MOST_PERSON)
+
+
+def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Products of the colours of two pictures, float32 [H, W, 3]: [H, W]; numpy's own sum over an axis of three is
+    slow."""
+    return cv2.transform(first * second, SUM_OF_CHANNELS)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -340,8 +374,8 @@ class GuidedFilter:
         x, y, z = cv2.split(self._mean(self.guide * picture[..., None]) - self._middle * around[..., None])
         rr, rg, rb, gg, gb, bb = self._inverse
         slope = cv2.merge([rr * x + rg * y + rb * z, rg * x + gg * y + gb * z, rb * x + gb * y + bb * z])
-        offset = around - (slope * self._middle).sum(axis=-1)
-        return (self._mean(slope) * self.guide).sum(axis=-1) + self._mean(offset)
+        offset = around - dot(slope, self._middle)
+        return dot(self._mean(slope), self.guide) + self._mean(offset)
 
     def _mean(self, values: np.ndarray) -> np.ndarray:
         return cv2.blur(values, self._side)

@@ -57,7 +57,7 @@ def layers_from_mattes(background: Tensor, image: Tensor, people: Tensor, effect
     person, effect, alpha = people[:, 1:, None], effects[:, 1:, None], union_alpha(people, effects)
     view = transmittance(alpha)
     seen, known = image[:, None].expand(-1, person.shape[1], -1, -1, -1), person * view
-    if hidden is not None:
+    if hidden is not None and (hidden[:, 1:, 3] > -1).any():
         copy, there = hidden[:, 1:, :3], opacity(hidden[:, 1:])
         missed = pull_push((seen - copy).flatten(0, 1), (known * there).flatten(0, 1)).unflatten(0, copy.shape[:2])
         behind = (1 - view) * person * there
@@ -102,11 +102,19 @@ def pull_push(colours: Tensor, known: Tensor) -> Tensor:
         weight = known.sum(dim=(2, 3), keepdim=True)
         coarse = (colours * known).sum(dim=(2, 3), keepdim=True) / weight.clamp(min=1e-6)
     else:
-        weight = F.avg_pool2d(known, 2, ceil_mode=True)
-        coarse = pull_push(F.avg_pool2d(colours * known, 2, ceil_mode=True) / weight.clamp(min=1e-6),
-                           (4 * weight).clamp(max=1))
+        weight = halved(known)
+        coarse = pull_push(halved(colours * known) / weight.clamp(min=1e-6), (4 * weight).clamp(max=1))
         coarse = F.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=False)
     return known * colours + (1 - known) * coarse
+
+
+def halved(pictures: Tensor) -> Tensor:
+    """Means of four pixels, [B, C, ceil(H / 2), ceil(W / 2)]; at an odd edge of those that there are."""
+    if pictures.shape[-2] % 2 or pictures.shape[-1] % 2:
+        return F.avg_pool2d(pictures, 2, ceil_mode=True)
+    # The sum that torch's pooling makes, in a fourth of its time.
+    upper, lower = pictures[..., ::2, :], pictures[..., 1::2, :]
+    return (upper[..., ::2] + upper[..., 1::2] + lower[..., ::2] + lower[..., 1::2]) / 4
 
 
 def transfer_detail(layers: Tensor, target: Tensor, reconstruction: Tensor) -> Tensor:
@@ -146,13 +154,29 @@ def share_detail(layers: Tensor, target: Tensor, rounds: int = 4) -> Tensor:
     Returns:
         [B, L, 4, H, W], colours clamped to [-1, 1].
     """
-    detailed, visibility = layers.clone(), visibilities(layers)
-    share = visibility / (visibility ** 2).sum(dim=1, keepdim=True).clamp(min=1e-4)
-    for _ in range(rounds):
-        residual = target - composite_over(detailed)[:, :3]
-        detailed[:, 1:, :3] = (detailed[:, 1:, :3] + residual[:, None] * share).clamp(-1, 1)
+    detailed = layers.clone()
+    detailed[:, 1:, :3].clamp_(-1, 1)
     detailed[:, 0, 3] = 1
+    box = bounding_box(layers[:, 1:, 3] > -1)
+    background, colours, target = layers[:, 0, :3][box], layers[:, 1:, :3][box], target[box]
+    alpha, visibility = opacity(layers[:, 1:][box]), visibilities(layers[box])
+    share, through = visibility / (visibility ** 2).sum(dim=1, keepdim=True).clamp(min=1e-4), 1 - alpha
+    for _ in range(rounds):
+        composite = background
+        for place in range(colours.shape[1]):
+            composite = colours[:, place] * alpha[:, place] + composite * through[:, place]
+        colours = (colours + (target - composite)[:, None] * share).clamp(-1, 1)
+    detailed[:, 1:, :3][box] = colours
     return detailed
+
+
+def bounding_box(where: Tensor) -> tuple:
+    """The index that cuts the box out of pictures [..., H, W] that holds all of bool [..., H, W]; all where it holds
+    nothing."""
+    rows, columns = (where.flatten(0, -3).any(dim=0).any(dim=dim).nonzero()[:, 0] for dim in (1, 0))
+    if not len(rows):
+        return (...,)
+    return ..., slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def visibilities(layers: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 from vision.geometry.flow import backward_warp
 from vision.layers.clean_plate import LEVEL, largest_channel
 from vision.layers.closed_form import extrapolated_to_people
-from vision.layers.effects import shadow_and_light_alpha, touches_a_person
+from vision.layers.effects import black_alpha, touches_a_person
 from vision.layers.flow_completion import background_flow, wider
 
 HEIGHT = 128  # pixels of the small pictures
@@ -86,7 +86,7 @@ def measured(frame: np.ndarray, background: np.ndarray, hidden: np.ndarray, shad
         shaded: bool [H, W], where shadows are, and nothing else is.
     """
     visible = shaded & ~hidden
-    alpha, _ = shadow_and_light_alpha(frame * LEVEL, background * LEVEL, visible.astype(np.float32), SHARP)
+    alpha = black_alpha(frame * LEVEL, background * LEVEL, visible.astype(np.float32), SHARP)
     return extrapolated_to_people(np.where(visible, alpha, 0), ~hidden, wider(shaded, INTO))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 PARTS = 24
+_PART_OF_LEVEL = np.minimum(np.rint(np.arange(256) / 10), PARTS).astype(np.uint8)
 BOX_PART = 2
 """The part, DensePose's front of the trunk, whose tile holds the texture of a thing without a body."""
 
@@ -53,7 +54,7 @@ def body_part(iuv: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [H, W], 0 (nobody; R is 0 to 5) to 24.
     """
-    return np.minimum(np.rint(iuv[..., 0] / 10), PARTS).astype(np.uint8)
+    return cv2.LUT(np.ascontiguousarray(iuv[..., 0]), _PART_OF_LEVEL)
 
 
 def is_body(iuv: np.ndarray) -> np.ndarray:

@@ -162,6 +162,12 @@ def walks(of: Place) -> bool:
     return bool(near - far > WALKS * np.median(of.height))
 
 
+def size_range(of: Place) -> float:
+    """How many times taller somebody is in the picture at the nearest than at the farthest; 1 for who does not walk."""
+    far, near = np.quantile(of.height, (0.05, 0.95))
+    return float(near / far) if walks(of) else 1.0
+
+
 def proportions(points: np.ndarray, of: Place) -> np.ndarray:
     """How long the bone to each joint of the body is, [25], as a share of the height; NaN where it is not known.
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vision.people.coco import BONES, EARS, EYES, HIPS, NOSE, SHOULDERS
+from vision.people.sightings import likeness
 
 PERSON_MARGIN = 1 / 50
 """Of the picture's height: how far hair and clothes reach beyond a body's UV map or mask."""
@@ -17,6 +18,9 @@ _HEAD = 0.06
 _NEARER, _REACH, _FADES = 0.02, 0.2, 0.08
 """Of a person's height: by how much nearer limbs must be to have the larger share; how far what somebody wears or holds
 is from his limbs, and over which distance what is farther is less likely his, where there are others."""
+
+_UPON, _APART, _ONE_UPON_OTHER = 0.1, 0.4, 0.6
+"""Reach and likenesses (`likeness`): up to which skeletons tell people apart, and from which on they do not."""
 
 
 def bounding_box(mask: np.ndarray) -> tuple[float, float, float, float]:
@@ -72,6 +76,25 @@ def shared_by_limbs(masks: Sequence[np.ndarray], skeletons: Sequence[np.ndarray]
     far = np.exp(-np.maximum(distances - _REACH, 0) / _FADES)
     whole[(slice(None), *window)] = found.max(axis=0) * share * far
     return list(whole)
+
+
+def common_where_alike(masks: Sequence[np.ndarray], skeletons: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Masks of people found one by one; of those whose skeletons lie upon one another each has what either has.
+
+    Of somebody behind another an estimator often finds the other once more. What was found at such skeletons says that
+    somebody is there, and not who.
+
+    Args:
+        masks: probabilities [H, W], one for each skeleton.
+        skeletons: COCO-17 [17, 3] in pixels of the masks.
+    """
+    if len(masks) < 2:
+        return list(masks)
+    poses = np.stack(skeletons)
+    common = ((likeness(poses, poses, _UPON) - _APART) / (_ONE_UPON_OTHER - _APART)).clip(0, 1)
+    return [np.maximum.reduce([mask, *(np.float32(share) * other + np.float32(1 - share) * mask
+                                       for share, other in zip(shares, masks) if share)])
+            for mask, shares in zip(masks, common)]
 
 
 def limb_distance(skeleton: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
