@@ -204,7 +204,7 @@ def train_command(root: Path) -> str:
     camera_moves = ["--use_homographies"] if (root / "homographies.txt").exists() else []
     masks_given = ["--use_mask_images"] if (root / "mask").is_dir() else []
     return shlex.join(["python", "train.py", "--name", root.resolve().name, "--dataroot", str(root),
-                       "--preset", "draft", *camera_moves, *masks_given])
+                       "--preset", "draft", "--export", *camera_moves, *masks_given])
 
 
 def actor_train_command(root: Path) -> str:

@@ -41,8 +41,8 @@ def main(words):
         train(name, *PUBLISHED, *more)
         do("test.py", "--name", name, "--do_upsampling")
     else:
-        train("demo_draft", "--preset", "draft")  # something to look at within seconds: layers without training
-        do("test.py", "--name", "demo_draft")
+        # Something to look at within seconds: layers without training.
+        train("demo_draft", "--preset", "draft", "--export")
         print(f"{draft} (open it now; training goes on)", flush=True)
         train(name, "--preset", "fast", "--budget", "2m", *more)
         do("test.py", "--name", name)

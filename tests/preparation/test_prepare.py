@@ -167,4 +167,5 @@ def test_commands_can_be_pasted_into_a_shell(tmp_path):
     root = tmp_path / "Kunde A & B" / "take (1)"
     (root / "mask").mkdir(parents=True)
     assert shlex.split(prepare.train_command(root)) == [
-        "python", "train.py", "--name", "take (1)", "--dataroot", str(root), "--preset", "draft", "--use_mask_images"]
+        "python", "train.py", "--name", "take (1)", "--dataroot", str(root), "--preset", "draft", "--export",
+        "--use_mask_images"]

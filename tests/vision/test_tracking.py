@@ -156,6 +156,18 @@ def test_whoever_is_only_ever_seen_inside_somebody_is_followed_where_he_was_befo
     assert sum(of_frame[1] == NOBODY for of_frame in ids) <= 2
 
 
+def test_a_small_body_that_is_made_of_a_face_is_not_who_is_hidden_behind_it():
+    frames = []
+    for t in range(40):
+        stands, passes = person(80), person(80 + 2.5 * (t - 20), y=-5)
+        made = person(80, score=0.7)
+        made[:, :2] = 0.4 * (made[:, :2] - (130, 20)) + (130, 20)
+        frames.append([stands, made if 15 <= t < 25 else passes])
+    ids = track(frames, 25)
+    assert {of_frame[0] for of_frame in ids} == {0} and {of_frame[1] for of_frame in ids[15:25]} == {NOBODY}
+    assert {of_frame[1] for of_frame in ids[:15] + ids[25:]} == {1}
+
+
 def test_what_is_found_of_two_who_hide_each_other_is_whose_it_must_be_by_where_both_come_from_and_go():
     """Of somebody who stands and a taller one in like clothes who passes before her one is found alone, sliding."""
     rng, frames, truth = np.random.default_rng(5), [], []

@@ -164,4 +164,4 @@ def test_the_page_of_a_dataroot_has_the_commands_that_prepare_prints(browser, pa
     show(browser, pages["preparation"])
     assert "1 is J\u00fcrgen." in browser.find_element("tag name", "body").text
     correct, train = (element.text for element in browser.find_elements("tag name", "pre"))
-    assert correct.endswith("--serve") and "--preset draft --use_homographies" in train
+    assert correct.endswith("--serve") and "--preset draft --export --use_homographies" in train

@@ -14,6 +14,7 @@ from vision.geometry.flow import optical_flow, warp_frames, widely_blurred
 from vision.layers.clean_plate import LEVEL, MOST_SORTED, grey, visible_quantile
 
 LARGEST_MOTION = 4.0  # pixels that small motion may be
+LARGE = 200  # pixels of the smaller side from which on motion is found as well, and sooner, on a fourth of the size
 AT_REST = 0.03  # pixels of motion that are none
 MOSTLY_AT_REST, UNFLICKERING = 0.9, 0.002  # share of the pixels; spread of the frames' exposures
 
@@ -124,11 +125,11 @@ def exposure(frame: np.ndarray, goal: np.ndarray, visible: np.ndarray) -> np.flo
 
 def flow_of_visible(goal: np.ndarray, frame: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """`small_flow` to a frame, uint8 [H, W, 3], that hides the scene but where it is `visible`, bool [H, W]."""
-    return small_flow(goal, np.where(visible, grey(frame * LEVEL), goal))
+    return small_flow(goal, np.where(visible, grey(frame * LEVEL), goal), 2 if min(goal.shape) >= LARGE else 1)
 
 
-def small_flow(goal: np.ndarray, brightness: np.ndarray) -> np.ndarray:
-    """The smooth optical flow from `goal` [H, W] in [0, 1] to another picture, at most `LARGEST_MOTION`: [H, W, 2]."""
+def small_flow(goal: np.ndarray, brightness: np.ndarray, finest: int = 1) -> np.ndarray:
+    """The smooth `optical_flow` from `goal` [H, W] in [0, 1] to another, at most `LARGEST_MOTION`: [H, W, 2]."""
     first, second = ((255 * picture).clip(0, 255).round().astype(np.uint8) for picture in (goal, brightness))
-    flow = optical_flow(first, second)
+    flow = optical_flow(first, second, finest=finest)
     return cv2.GaussianBlur(flow.clip(-LARGEST_MOTION, LARGEST_MOTION), (0, 0), 1.5)

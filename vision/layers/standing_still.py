@@ -142,8 +142,11 @@ def doubts(frames: np.ndarray, masks: np.ndarray, visible: np.ndarray) -> Doubt:
         if present and len(present) >= MOSTLY * len(mask):
             near, covered = np.zeros((2, *size[1:]), int)
             for one in present:
-                near += cv2.dilate((one > COVERED).astype(np.uint8), around)
-                covered += one > COVERED
+                person = (one > COVERED).astype(np.uint8)
+                x, y, width, height = cv2.boundingRect(person)
+                box = np.s_[max(y - reach, 0):y + height + reach, max(x - reach, 0):x + width + reach]
+                near[box] += cv2.dilate(person[box], around)
+                covered += person
             beside[:], usual[:] = near / len(present) >= ALWAYS, covered / len(present) >= MOSTLY
     stays = doubt.beside.any(axis=0)
     if not stays.any():

@@ -27,6 +27,7 @@ from vision.people.sightings import (
     inside_surer,
     likeness,
     moved,
+    sizes_of,
     speed,
 )
 from vision.people.track_exchanges import exchanged, given_back
@@ -41,6 +42,9 @@ _CHANGED_LOOK = 0.25
 somebody else; if not, it is joined again."""
 _TOGETHER = 0.1
 """Share of the shorter track's frames in which two tracks of one person may both be there."""
+_SMALLEST, _LARGEST = 0.6, 1.3
+"""Shares of somebody's size before and after between which he is what seemed to be another's shadow: of one of whom
+little is seen an estimator may make a small body of the other's face."""
 
 
 def track(frames: Sequence[Sequence[np.ndarray]], longest_gap: int,
@@ -197,7 +201,8 @@ def _with_doubled(seen: Sightings, tracks: list[np.ndarray], doubled: np.ndarray
                 share = (seen.when[index] - seen.when[before]) / gap
                 between = (1 - share) * seen.poses[before] + share * seen.poses[after]
                 alike = likeness(between[None], seen.poses[index][None], seen.reach(np.ones(1)))[0, 0]
-                if gap <= longest_gap + 1 and alike > best:
+                large = sizes_of(seen.poses[index]) / sizes_of(between)
+                if gap <= longest_gap + 1 and alike > best and _SMALLEST < large < _LARGEST:
                     best, chosen = alike, (number, place)
         if chosen is not None:
             tracks[chosen[0]] = np.insert(tracks[chosen[0]], chosen[1], index)
