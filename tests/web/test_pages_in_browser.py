@@ -65,7 +65,7 @@ def pages(tmp_path_factory):
     camera = Outcome("registered", report={"residual_px": [0.5, 0.6, None], "unexplained": [0.1, 0.2, 0.1]})
     make_page(clip, {"frames": Outcome("6 frames"), "camera": camera}, [FINDING],
               {"correct": f"python prepare.py --dataroot {clip} --serve",
-               "then": f"python train.py --name clip --dataroot {clip} --preset draft --use_homographies"})
+               "then": f"python train.py --name clip --dataroot {clip} --preset draft --export --use_homographies"})
     (folder / "actor").mkdir()
     actor_page.make_page(folder / "actor", [FINDING], [], {"then": "python train.py --model neural_actor --name actor"})
     evaluate.main(["--layers", str(clip / "gt"), "--dataroot", str(clip), "--no_lpips", "--out", str(folder / "eval")])

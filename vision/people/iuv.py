@@ -54,7 +54,7 @@ def body_part(iuv: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [H, W], 0 (nobody; R is 0 to 5) to 24.
     """
-    return cv2.LUT(np.ascontiguousarray(iuv[..., 0]), _PART_OF_LEVEL)
+    return _PART_OF_LEVEL[iuv[..., 0]]
 
 
 def is_body(iuv: np.ndarray) -> np.ndarray:
