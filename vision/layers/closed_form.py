@@ -178,18 +178,34 @@ def solve(frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
         plate = still + (plate - still) * np.maximum(moves, zone)[..., None]
         plate = clean_plate.back_projected(plate, motion.exposed, flows, clear,
                                            (zone == 0) & (seen > 0) & (moves > 0.5))
-    unknown = seen == 0
-    if (unknown & doubt.stirs).any():
-        scene, usual = goes_on(plate, ~unknown, frames, uncovered(masks.max(axis=0), in_view, 2), doubt.stirs)
+    plate, unknown = completed(plate, seen == 0, frames, in_view, masks, doubt.stirs)
+    missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
+              for frame, visible in zip(frames, clear) if visible.any()]
+    return Solution(plate, float(np.median(missed)) if missed else 0.0, poses, (rows, columns), under, plain,
+                    zone[inner], lightens[inner], tolerance[inner], window, crowded, unknown, doubt, light, rest)
+
+
+def completed(plate: np.ndarray, unknown: np.ndarray, frames: np.ndarray, in_view: np.ndarray, masks: np.ndarray,
+              stirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The plate where it is not known: the scene goes on where it is only doubtful, and patches fill what is left.
+
+    Args:
+        plate: float32 [H, W, 3] in [0, 1].
+        unknown: bool [H, W], where no frame shows it for sure.
+        frames, in_view, masks: as in `solve`; frames one upon the other.
+        stirs: bool [H, W], what is doubtful.
+
+    Returns:
+        the plate, and where it is a guess, bool [H, W].
+    """
+    if (unknown & stirs).any():
+        scene, usual = goes_on(plate, ~unknown, frames, uncovered(masks.max(axis=0), in_view, 2), stirs)
         plate, unknown = np.where(scene[..., None], usual, plate), unknown & ~scene
     hidden = unknown & in_view.any(axis=0)
     if hidden.any():
         patches = filled_by_patches((plate.clip(0, 1) * 255).round().astype(np.uint8), hidden, unknown)
         plate = np.where(hidden[..., None], patches * LEVEL, plate)
-    missed = [np.quantile(np.abs(grey(frame * LEVEL) - grey(plate))[visible], 0.75)
-              for frame, visible in zip(frames, clear) if visible.any()]
-    return Solution(plate, float(np.median(missed)) if missed else 0.0, poses, (rows, columns), under, plain,
-                    zone[inner], lightens[inner], tolerance[inner], window, crowded, unknown, doubt, light, rest)
+    return plate, unknown
 
 
 def clear_of_people(frames: np.ndarray, in_view: np.ndarray,
