@@ -15,8 +15,8 @@ from data.solving import Windows, frames_solved_together
 from util.clips import evenly_spread, with_frames_around
 from util.packed import Packed
 from vision.layers.closed_form import CELL, coarse, shared_out
-from vision.layers.effect_owners import ASSIGNMENT_MODES, effect_assignment
-from vision.layers.effects import pose_modes, pose_vectors
+from vision.layers.effect_owners import effect_assignment, modes_of
+from vision.layers.effects import pose_vectors
 from vision.layers.flow_completion import completed, wider
 from vision.layers.passing_shadows import explained, measured, passing_shadows
 
@@ -58,9 +58,7 @@ def own_backgrounds(frames: Sequence[np.ndarray], people: list[Packed], windows:
     @cache
     def whose() -> np.ndarray:
         used = evenly_spread(len(frames), together)
-        count = min(ASSIGNMENT_MODES, len(used) // 3)
-        modes = [pose_modes(pose_vectors(np.stack([mattes[frame] for frame in used]))[:, :-2], count)
-                 for mattes in people]
+        modes = modes_of([pose_vectors(np.stack([mattes[frame] for frame in used])) for mattes in people])
         masks = np.stack([[coarse(matte) / 255 for matte in mattes] for mattes in people])
         return effect_assignment(np.stack([coarse(one) for one in alpha]), masks, modes, CELL, used)
 

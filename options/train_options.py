@@ -50,8 +50,7 @@ class TrainOptions(BaseOptions):
         group.add_argument("--save_by_epoch", action="store_true",
                            help="keep a checkpoint `epoch_N` each time as well")
         group.add_argument("--export", action="store_true",
-                           help="when the run has been trained, export it as test.py --name NAME does; for drafts that "
-                                "is sooner than both programs")
+                           help="export the run when it has been trained, as test.py --name NAME does")
         group.add_argument("--batch_statistics", default="synchronised", choices=("synchronised", "per_process"),
                            help="under torchrun, batch normalisation takes the statistics of the whole batch, as one "
                                 "process does, or of each process's share, as DataParallel does")

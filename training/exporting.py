@@ -1,5 +1,4 @@
-"""What a trained model makes of its data, as pictures, videos and pages: the work of test.py, and of train.py --export.
-"""
+"""What a trained model makes of its data: pictures, videos and pages. The work of test.py, and of train.py --export."""
 
 import hashlib
 import json

@@ -230,6 +230,11 @@ def shown(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
     return (cv2.dilate(covered, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) <= 5) & in_view
 
 
+def falling(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """1 up to the first limit, 0 from the second one on, and evenly less between them."""
+    return ((limits[1] - values) / (limits[1] - limits[0])).clip(0, 1)
+
+
 def where_motion_explains(moved: tuple[np.ndarray, np.ndarray], still: tuple[np.ndarray, np.ndarray],
                           clear: np.ndarray) -> np.ndarray:
     """Where frames that were moved by their flows are explained better by their median than they are unmoved by theirs:
@@ -245,7 +250,7 @@ def where_motion_explains(moved: tuple[np.ndarray, np.ndarray], still: tuple[np.
     left, whole = (cv2.GaussianBlur(sum(visible * np.maximum(grey(np.abs(frame * LEVEL - middle)) - TOLERANCE, 0)
                                         for frame, visible in zip(frames, clear)), (0, 0), EXPLAINED_AROUND)
                    for frames, middle in (moved, still))
-    return ((UNMOVED[1] - left / np.maximum(whole, 1e-4)) / (UNMOVED[1] - UNMOVED[0])).clip(0, 1).astype(np.float32)
+    return falling(left / np.maximum(whole, 1e-4), UNMOVED).astype(np.float32)
 
 
 # ---- shadows and reflections ----------------------------------------------------------------------------------------
@@ -406,8 +411,7 @@ def remeasured_effects(image: np.ndarray, background: np.ndarray, people: np.nda
     nothing = (visible & (whole < FAINTEST)).astype(np.float32)
     changes = smooth_change(image, background, visible, window) > TOLERANCE
     unrest, weight = (cv2.GaussianBlur(one, (0, 0), EXPLAINED_AROUND * scale) for one in (nothing * changes, nothing))
-    sure = np.where(weight > 1e-3, (RESTLESS[1] - unrest / np.maximum(weight, 1e-3)) / (RESTLESS[1] - RESTLESS[0]), 0)
-    sure = sure.clip(0, 1)
+    sure = np.where(weight > 1e-3, falling(unrest / np.maximum(weight, 1e-3), RESTLESS), 0)
     mine = 1 - (1 - found.clip(0, 0.99)) ** share  # as in `shared_out`
     return np.where(visible, sure * mine + (1 - sure) * known, known).astype(known.dtype)
 
@@ -472,7 +476,7 @@ def where_effects_explain(region: EffectRegion, plate: np.ndarray, median: np.nd
         whole += weight * np.maximum(grey(np.abs(image - median)) - region.tolerance, 0)
     left = cv2.GaussianBlur(left, (0, 0), EXPLAINED_AROUND) / np.maximum(
         cv2.GaussianBlur(whole, (0, 0), EXPLAINED_AROUND), 1e-5)
-    return ((UNEXPLAINED[1] - left) / (UNEXPLAINED[1] - UNEXPLAINED[0])).clip(0, 1).astype(np.float32)
+    return falling(left, UNEXPLAINED).astype(np.float32)
 
 
 def believed_over_median(worse: np.ndarray, seen: np.ndarray, zone: np.ndarray) -> np.ndarray:
@@ -511,9 +515,7 @@ def owners_of_effects(alpha: np.ndarray, masks: np.ndarray, way: np.ndarray, pla
         places: [L, F, 2] by `light.steady`.
         poses, light: of the solution.
     """
-    count = min(effect_owners.ASSIGNMENT_MODES, len(alpha) // 3)
-    modes = [effects.pose_modes(pose[:, :-2], count) for pose in poses]
-    return effect_owners.find_owners(alpha, masks, way, modes, places, light, CELL)
+    return effect_owners.find_owners(alpha, masks, way, effect_owners.modes_of(poses), places, light, CELL)
 
 
 def shared_out(alpha: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -3,12 +3,13 @@
 Series are float32 [F, h, w] over frames, on a coarse grid of cells. Nothing here knows files, options or networks.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from vision.layers.effects import NEAR, explained_variance
+from vision.layers.effects import NEAR, explained_variance, pose_modes
 from vision.layers.light import Light, find_light, ground_contact
 
 ASSIGNMENT_MODES = 12
@@ -51,6 +52,11 @@ class Owners(NamedTuple):
         fine = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in likely_by_cells])
         share = (fine * self.light.likelihood(cast)) ** DECIDED
         return share / share.sum(axis=0) * cv2.resize(near, size, interpolation=cv2.INTER_LINEAR)
+
+
+def modes_of(poses: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """The modes of each person's pose that his effects are known by, of his `pose_vectors` [F, N], without place."""
+    return [pose_modes(vectors[:, :-2], min(ASSIGNMENT_MODES, len(vectors) // 3)) for vectors in poses]
 
 
 def effect_assignment(alpha: np.ndarray, masks: np.ndarray, modes: list[np.ndarray], cell: int,

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
+from vision.layers.clean_plate import dot
 from vision.layers.patches import Patch
 
 POSE_SIDE = 24  # pixels of a mask in its own box
@@ -39,9 +40,8 @@ def shadow_and_light_alpha(image: np.ndarray, plate: np.ndarray, visible: np.nda
 
 def black_alpha(image: np.ndarray, plate: np.ndarray, visible: np.ndarray, window: float) -> np.ndarray:
     """`shadow_and_light_alpha` of the black layer alone."""
-    ones = np.ones((1, 3), np.float32)
-    seen = cv2.GaussianBlur(cv2.transform(image * plate, ones) * visible, (0, 0), window)
-    whole = cv2.GaussianBlur(cv2.transform(plate * plate, ones) * visible, (0, 0), window)
+    seen = cv2.GaussianBlur(dot(image, plate) * visible, (0, 0), window)
+    whole = cv2.GaussianBlur(dot(plate, plate) * visible, (0, 0), window)
     return (1 - seen / np.maximum(whole, 1e-4)).clip(0, 1)
 
 

@@ -18,7 +18,7 @@ from util.clips import evenly_spread
 from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.geometry.flow import backward_warp, optical_flow
-from vision.layers.clean_plate import LEVEL, MOST_SORTED, inpainted, largest_channel, visible_quantile
+from vision.layers.clean_plate import LEVEL, MOST_SORTED, dot, inpainted, largest_channel, light_on, visible_quantile
 from vision.layers.standing_still import coded_difference, doubtful, left_out
 
 COVERED, MARGIN = 25, 3
@@ -56,7 +56,6 @@ FLATTEST, STEEPEST = 0.02, 0.98
 DETAIL_PX = 3
 """What is finer than so many pixels around what was never seen may be there, too."""
 ROUNDS, STIFFNESS, REACH_PX, EDGE = 4, 3.0, 4, 0.02 ** 2
-SUM_OF_CHANNELS = np.ones((1, 3), np.float32)
 
 
 class Scene(NamedTuple):
@@ -324,17 +323,11 @@ def evidence_of_scene(image: np.ndarray, plate: np.ndarray, spread: np.ndarray, 
         image, plate: [H, W, 3] in [0, 1].
         spread, known, trust: [H, W], as in `Scene`.
     """
-    light = dot(image, plate) / np.maximum(dot(plate, plate), 1e-4)
+    light = light_on(plate, image)
     lit = light.clip(DARKEST_SHADOW, BRIGHTEST)
     away = largest_channel(np.abs(image - lit[..., None] * plate)) / spread
     logits = np.log(away + 0.1) + away / FAR + LIT * np.abs(np.log(light.clip(*LIGHTS)))
     return trust * (logits - np.where(known > 0.5, USUAL, 0)).clip(-MOST_SCENE, MOST_PERSON)
-
-
-def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Products of the colours of two pictures, float32 [H, W, 3]: [H, W]; numpy's own sum over an axis of three is
-    slow."""
-    return cv2.transform(first * second, SUM_OF_CHANNELS)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

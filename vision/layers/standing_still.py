@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from util.clips import evenly_spread
-from vision.layers.clean_plate import LEVEL, MOST_SORTED, largest_channel, visible_quantile
+from vision.layers.clean_plate import LEVEL, MOST_SORTED, largest_channel, light_on, visible_quantile
 
 MOSTLY = 0.5  # share of the frames in which a mask covers a place from which on somebody stands there
 CERTAIN, COVERED, FREE = 200, 127, 5  # level of a mask inside of it, from which on it covers, and up to which not
@@ -247,8 +247,7 @@ def unlike_the_scene(frame: np.ndarray, plate: np.ndarray, guessed: np.ndarray, 
     """
     result, covered = np.zeros(masks.shape, bool), masks.max(axis=0) > COVERED
     image = frame * LEVEL
-    light = (image * plate).sum(axis=-1) / np.maximum((plate * plate).sum(axis=-1), 1e-4)
-    light = np.where(guessed, 1, light.clip(DARKEST, 1))
+    light = np.where(guessed, 1, light_on(plate, image).clip(DARKEST, 1))
     unlike = largest_channel(np.abs(image - light[..., None] * plate)) > UNLIKE
     speck = np.ones((SPECK, SPECK), np.uint8)
     edges = cv2.dilate(masks.max(axis=0), speck) > FREE  # of these masks say themselves how much is somebody's

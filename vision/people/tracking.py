@@ -7,7 +7,6 @@ optimal assignment of ends to beginnings, the surest first: a crossing is decide
 A skeleton is float64 [17, 3]: x, y in pixels and a score of at least 0. Nothing here knows of files.
 """
 
-
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from itertools import pairwise
@@ -66,9 +65,9 @@ def track(frames: Sequence[Sequence[np.ndarray]], longest_gap: int,
     if not sum(counts):
         return [[] for _ in frames]
     seen = Sightings(np.stack([pose for present in frames for pose in present]).astype(float),
-                 np.repeat(np.arange(len(frames)), counts),
-                 None if looks is None else np.concatenate([of_frame for of_frame in looks if len(of_frame)]),
-                 PER_SECOND / rate)
+                     np.repeat(np.arange(len(frames)), counts),
+                     None if looks is None else np.concatenate([of_frame for of_frame in looks if len(of_frame)]),
+                     PER_SECOND / rate)
     doubled = np.concatenate([inside_surer(np.stack(present), None if looks is None else looks[frame])
                               for frame, present in enumerate(frames) if len(present)])
     tracks = [part for whole in _linked(seen, ~doubled) for part in _of_one_look(seen, whole)]
