@@ -10,7 +10,7 @@ metrics.json, frames.csv and index.html into evaluation/ beside the layers or pi
 each figure means.
 """
 
-from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+from util import loading_torch  # noqa: F401 (before all that loads it)
 
 # isort: split
 from argparse import Namespace

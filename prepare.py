@@ -12,7 +12,7 @@ The command can be interrupted and given again; poses and camera then go on wher
 At the end there is a page to look at, <dataroot>/prepare/index.html.
 """
 
-from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+from util import loading_torch  # noqa: F401 (before all that loads it)
 
 # isort: split
 import contextlib

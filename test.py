@@ -7,7 +7,7 @@ results/<name>/test_<epoch>/; where the data have several sequences, each has a 
 train.py --export does this when it has trained.
 """
 
-from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+from util import loading_torch  # noqa: F401 (before all that loads it)
 
 # isort: split
 from data.loading import resolved

@@ -9,7 +9,7 @@ has been trained, as by test.py.
 Several processes share each batch where torchrun starts them: torchrun --nproc_per_node 2 train.py ... (docs/scale.md).
 """
 
-from util import openmp  # noqa: F401 (before torch, which reads it as it is loaded)
+from util import loading_torch  # noqa: F401 (before all that loads it)
 
 # isort: split
 import random

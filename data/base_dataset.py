@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from data.sampler import ItemKey
@@ -71,8 +72,10 @@ class BaseDataset(Dataset, ABC):
         """
 
     def collate(self, items: Sequence[dict]) -> dict:
-        """A batch of items; by default tensors are stacked and strings listed."""
-        return default_collate(list(items))
+        """A batch of items; by default tensors are stacked and strings listed. A single one is not copied."""
+        alone = len(items) == 1
+        single = {name: value[None] for name, value in items[0].items() if alone and isinstance(value, Tensor)}
+        return default_collate([{name: item[name] for name in item if name not in single} for item in items]) | single
 
     def complete_results(self, folder: Path) -> None:
         """Add to what test.py made of all items, in their folder, what takes all of them; called at the end.

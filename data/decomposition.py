@@ -115,7 +115,7 @@ class Decomposition:
     effects: dict[int, Packed]
     frames: Pictures
     shows_hidden: bool
-    bodies: dict[int, list[Path]]
+    bodies: dict[int, Pictures]
     orders: list[list[int]]
     backgrounds: Packed | None = None
 
@@ -145,7 +145,7 @@ class Decomposition:
         if number not in self.bodies or not (cover > 127).any():
             return nothing
         side = 2 * int(own.shape[0] * PERSON_MARGIN) + 1
-        body = body_in(self.bodies[number][frame])[0] > 0
+        body = body_in(self.bodies[number], frame)[0] > 0
         near = cv2.dilate(np.maximum(own > 127, body).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
         wanted = near & (cover > 127)
         if not wanted.any():
@@ -155,7 +155,7 @@ class Decomposition:
             return self.frames[other], self.people[number][other], 255 - self._in_front(number, other)
 
         colours, alpha, found = hidden_parts.copied(frame, len(self.frames), wanted,
-                                                    lambda other: body_in(self.bodies[number][other]), part)
+                                                    lambda other: body_in(self.bodies[number], other), part)
         someone = body | (own > 127)
         alpha[~attached(someone | (found & (alpha > 127)), someone)] = 0
         return colours, alpha, found
@@ -200,9 +200,9 @@ class Decomposition:
 
 
 @lru_cache(maxsize=128)
-def body_in(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def body_in(bodies: Pictures, frame: int) -> hidden_parts.Places:
     """`hidden_parts.places_of_body` of an IUV picture."""
-    return hidden_parts.places_of_body(read_image(path, "RGBA"))
+    return hidden_parts.places_of_body(bodies[frame])
 
 
 @lru_cache(maxsize=1)
@@ -225,8 +225,8 @@ def decompose(path: Path, use_homographies: bool, length: int, folder: Path | No
     solution = clip.solution
     people = clip.people(has_plate=solution.unexplained <= NO_PLATE)
     shows_hidden = overlap(list(people.values()))
-    bodies = {layer: [root.file(f"iuv/{layer:02d}", frame) for frame in range(length)] for layer in people
-              if not root.require(f"iuv/{layer:02d}")}
+    bodies = {layer: pictures_of([root.file(f"iuv/{layer:02d}", frame) for frame in range(length)], "RGBA")
+              for layer in people if not root.require(f"iuv/{layer:02d}")}
     orders = [root.composite_order(frame, sorted(people)) for frame in range(length)]
     if solution.unexplained > NO_PLATE:
         verdict = use_homographies and wrong_convention(root.path, root.registration(), root.folders["rgb_256"])

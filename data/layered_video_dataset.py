@@ -21,7 +21,6 @@ from data.solving import Pictures, pictures_of
 from util import distributed
 from util.command_line import int_at_least
 from util.errors import UserError, several, shown
-from util.images import read_image
 from util.tensors import to_tensor
 from vision.layers.mattes import trimap
 from vision.people.iuv import atlas_tiles, decode_iuv, is_body
@@ -191,6 +190,12 @@ class LayeredVideoDataset(BaseDataset):
         return pictures_of([self.root.file(self.frame_folder, index) for index in range(len(self))])
 
     @cached_property
+    def bodies(self) -> dict[int, Pictures]:
+        """By layer the IUV pictures of its people, uint8 [H, W, 4]."""
+        return {layer: pictures_of([self.root.file(f"iuv/{layer:02d}", index) for index in range(len(self))], "RGBA")
+                for layer in self.layers}
+
+    @cached_property
     def decomposition(self) -> Decomposition:
         """The clip's layers without training; test.py finds in the run's folder what train.py computed for them."""
         return decompose(self.root.path, self.opt.use_homographies, len(self),
@@ -234,8 +239,7 @@ class LayeredVideoDataset(BaseDataset):
         frame = self.frames[index]
         iuvs, masks = {}, {}
         for layer in self.layers:
-            path = self.root.file(f"iuv/{layer:02d}", index)
-            iuvs[layer] = read_image(path, "RGBA")
+            iuvs[layer], path = self.bodies[layer][index], self.bodies[layer].files[index]
             highest = int(np.where(is_body(iuvs[layer]), 255 - iuvs[layer][..., 3], 0).max())
             if highest > self.metadata.n_people:
                 raise UserError(f"{path}: shows person {highest}; n_textures {self.metadata.n_textures} of "

@@ -45,10 +45,15 @@ def frames_solved_together(area: int) -> int:
 
 
 class Pictures(Sequence):
-    """RGB pictures, uint8 [H, W, 3], read from files when they are asked for; the latest stay in memory."""
+    """Pictures, uint8 [H, W, C], read from files when they are asked for; the latest stay in memory.
 
-    def __init__(self, files: list[Path]):
-        self.files = files
+    Args:
+        files: one for each.
+        mode: as for `read_image`.
+    """
+
+    def __init__(self, files: list[Path], mode: str = "RGB"):
+        self.files, self.mode = files, mode
         self._latest: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -60,19 +65,19 @@ class Pictures(Sequence):
         if index not in self._latest:
             while len(self._latest) >= PICTURES_KEPT:
                 del self._latest[next(iter(self._latest))]
-            self._latest[index] = read_image(self.files[index], "RGB")
+            self._latest[index] = read_image(self.files[index], self.mode)
         return self._latest[index]
 
 
-def pictures_of(files: list[Path]) -> Pictures:
-    """The pictures of a clip; those of the clip that was asked for last, if they are still the same, so that what
-    follows each other in a program does not read them again."""
-    return _pictures_of(tuple((path, (status := path.stat()).st_mtime_ns, status.st_size) for path in files))
+def pictures_of(files: list[Path], mode: str = "RGB") -> Pictures:
+    """The pictures of a clip; those that were asked for last, if they are still the same, so that what follows each
+    other in a program does not read them again."""
+    return _pictures_of(tuple((path, (status := path.stat()).st_mtime_ns, status.st_size) for path in files), mode)
 
 
-@lru_cache(maxsize=1)
-def _pictures_of(marks: tuple[tuple[Path, int, int], ...]) -> Pictures:
-    return Pictures([path for path, *_ in marks])
+@lru_cache(maxsize=8)  # frames, and UV maps of most clips' layers
+def _pictures_of(marks: tuple[tuple[Path, int, int], ...], mode: str) -> Pictures:
+    return Pictures([path for path, *_ in marks], mode)
 
 
 class Windows(NamedTuple):

@@ -37,7 +37,7 @@ _CLOSED_FORM = {"init": "closed_form", "detail_transfer": "shared", "n_epochs_up
 _LEARNED = {**_CLOSED_FORM, "n_epochs_background": 40, "lr": 0.005, "lr_policy": "cosine", "jitter_rgb": 0,
             "smooth_decoder": True}
 PRESETS = {
-    "draft": {**_CLOSED_FORM, "n_epochs": 0},
+    "draft": {**_CLOSED_FORM, "num_filters": 16, "n_epochs": 0},
     "fast": {**_LEARNED, "num_filters": 16, "batch_size": 1, "n_epochs_coarse": 300, "n_epochs": 100, "budget": "15m"},
     "best": {**_LEARNED, "num_filters": 64, "batch_size": 4, "n_epochs": 2000, "budget": "4h"},
 }

@@ -1,7 +1,7 @@
 """Arrays in little memory: each is compressed by itself, and unpacked when it is asked for."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -39,10 +39,24 @@ class Packed(Sequence):
         return np.stack(self[:]).astype(dtype or self[0].dtype, copy=False)
 
 
-def _pack(array: np.ndarray) -> tuple[bytes, np.dtype, tuple[int, ...]]:
-    return zlib.compress(np.ascontiguousarray(array).tobytes(), _FASTEST), array.dtype, array.shape
+_Part = tuple[bytes, np.dtype, tuple[int, ...], tuple[slice, ...]]
+"""What is in a box, compressed; kind and shape of the whole; and the box outside which all is 0."""
 
 
-def _unpack(part: tuple[bytes, np.dtype, tuple[int, ...]]) -> np.ndarray:
-    content, dtype, shape = part
-    return np.frombuffer(bytearray(zlib.decompress(content)), dtype).reshape(shape)
+def _pack(array: np.ndarray) -> _Part:
+    box = tuple(_extent(array))
+    return zlib.compress(array[box].tobytes(), _FASTEST), array.dtype, array.shape, box
+
+
+def _extent(array: np.ndarray) -> Iterator[slice]:
+    """Along each axis where there is anything but 0."""
+    for axis in range(array.ndim):
+        there = np.flatnonzero(array.any(axis=tuple(other for other in range(array.ndim) if other != axis)))
+        yield slice(there[0], there[-1] + 1) if len(there) else slice(0)
+
+
+def _unpack(part: _Part) -> np.ndarray:
+    content, dtype, shape, box = part
+    array = np.zeros(shape, dtype)
+    array[box] = np.frombuffer(zlib.decompress(content), dtype).reshape(array[box].shape)
+    return array

@@ -57,7 +57,7 @@ class Visualizer:
         self._status = "before the first step"
 
     def __enter__(self) -> "Visualizer":
-        """Begin the files anew, or go on with them (continue_train); look for a visdom server in the background."""
+        """Begin the files anew, or go on with them (continue_train)."""
         opt = self._opt
         self._log = LossLog(self._folder, keep=opt.continue_train, line=self._log_line)
         if not opt.continue_train:
@@ -65,11 +65,6 @@ class Visualizer:
             for path in (self._folder / "logs").glob("events.out.tfevents.*"):
                 path.unlink()
         self._events = self._make_events and self._make_events(self._folder / "logs")
-        if opt.display_id > 0:
-            instead = self._folder / ("loss_log.txt" if opt.no_html else "web/index.html")
-            self._board = VisdomBoard(server=opt.display_server, port=opt.display_port, env=opt.display_env,
-                                      name=opt.name, width=opt.display_winsize, columns=opt.display_ncols,
-                                      instead=str(instead), say=self.say)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
@@ -91,7 +86,7 @@ class Visualizer:
         sys.stdout.flush()
 
     def start_phase(self, title: str, total_steps: int, done_steps: int = 0, epoch: int | None = None) -> None:
-        """Begin a phase of the training, with a progress bar of its own.
+        """Begin a phase of the training, with a progress bar of its own; with the first one visdom is looked for.
 
         Args:
             total_steps: of the whole phase.
@@ -99,6 +94,12 @@ class Visualizer:
             epoch: the epoch to go on in. What was recorded after `done_steps`, or of later epochs, is forgotten: it
                 is about to be done again. None: all that was recorded stays.
         """
+        opt = self._opt
+        if opt.display_id > 0 and self._board is None:  # there will be something to show
+            instead = self._folder / ("loss_log.txt" if opt.no_html else "web/index.html")
+            self._board = VisdomBoard(server=opt.display_server, port=opt.display_port, env=opt.display_env,
+                                      name=opt.name, width=opt.display_winsize, columns=opt.display_ncols,
+                                      instead=str(instead), say=self.say)
         if epoch is not None:
             self._log.forget(epoch, done_steps)
             remove_images(self._folder, epoch)

@@ -39,7 +39,7 @@ from models.lnr_networks import LayeredRenderer  # noqa: E402
 from options.test_options import TestOptions  # noqa: E402
 from options.train_options import TrainOptions  # noqa: E402
 from scripts.lab.published_reference import PublishedRenderer  # noqa: E402
-from util import openmp  # noqa: E402
+from util import loading_torch  # noqa: E402
 from util.allocator import keep_freed_memory  # noqa: E402
 from util.command_line import OneLineParser  # noqa: E402
 from util.errors import UserError, reported_in_one_line  # noqa: E402
@@ -255,7 +255,7 @@ class Steps:
 @contextlib.contextmanager
 def openmp_of(program: str) -> Iterator[None]:
     """The environment that a program is started in: the published one left OpenMP's threads as they are."""
-    ours = {name: value for name, value in openmp.SHORT_WAITING.items() if os.environ.get(name) == value}
+    ours = {name: value for name, value in loading_torch.SHORT_WAITING.items() if os.environ.get(name) == value}
     if program == "published":
         for name in ours:
             del os.environ[name]

@@ -2,6 +2,7 @@
 
 import torch
 
+from data.base_dataset import BaseDataset
 from data.loading import PLENTY, workers_that_fit
 from data.sampler import TrainingBatches
 
@@ -28,6 +29,14 @@ def test_as_many_workers_as_shared_memory_has_room_for(capsys):
     assert capsys.readouterr().out == ("/dev/shm has 61 MiB left and a batch takes 30: frames are read without "
                                        "processes of their own, which is slower. More of it: docker run --shm-size "
                                        "2g\n")
+
+
+def test_a_batch_of_one_item_is_the_item_and_not_a_copy():
+    item = {"image": torch.rand(3, 4, 5), "frame": 7, "name": "0008", "layers": ["one", "other"]}
+    one, two = (BaseDataset.collate(None, [item] * count) for count in (1, 2))
+    assert one["image"].data_ptr() == item["image"].data_ptr()
+    assert all(torch.equal(one[name], two[name][:1]) for name in ("image", "frame"))
+    assert (one["name"], one["layers"]) == (["0008"], [("one",), ("other",)])
 
 
 def test_where_there_is_plenty_or_it_is_not_known_no_item_is_looked_at():

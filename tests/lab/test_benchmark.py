@@ -20,7 +20,7 @@ from scripts.lab.benchmark import (
     section,
     with_section,
 )
-from util import openmp
+from util import loading_torch
 
 
 @pytest.fixture(scope="module")
@@ -95,5 +95,5 @@ def test_only_our_programs_are_started_with_short_waiting():
     before = {**os.environ}
     for program in PROGRAMS:
         with openmp_of(program):
-            assert [name in os.environ for name in openmp.SHORT_WAITING] == 2 * [program != "published"]
+            assert [name in os.environ for name in loading_torch.SHORT_WAITING] == 2 * [program != "published"]
         assert os.environ == before

@@ -45,7 +45,7 @@ def run(folder, script, *arguments, status=0):
 def test_a_preset_takes_the_place_of_defaults_and_yields_to_what_is_given(here):
     opt = TrainOptions().parse(["--dataroot", "clip", "--preset", "draft", "--detail_transfer", "published"])
     assert (opt.preset, opt.init, opt.n_epochs, opt.n_epochs_upsample) == ("draft", "closed_form", 0, 0)
-    assert (opt.detail_transfer, opt.num_filters) == ("published", 64)
+    assert (opt.detail_transfer, opt.num_filters) == ("published", 16)
     opt = TrainOptions().parse(["--dataroot", "clip", "--preset", "fast", "--n_epochs", "7"])
     assert (opt.n_epochs, opt.n_epochs_background, opt.budget) == (7, 40, None)
     opt = TrainOptions().parse(["--dataroot", "clip"])

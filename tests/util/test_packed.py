@@ -30,3 +30,11 @@ def test_what_is_even_takes_little():
     mask[50:200, 100:180] = 255
     packed = Packed([mask])
     assert len(packed._parts[0][0]) < mask.nbytes / 50
+
+
+def test_of_what_is_nearly_empty_only_the_part_that_is_not_is_compressed():
+    picture = np.zeros((40, 30, 3), np.uint8)
+    picture[7:11, 20:25] = np.random.default_rng(0).integers(1, 255, (4, 5, 3))
+    packed = Packed([picture])
+    assert np.array_equal(packed[0], picture)
+    assert len(packed._parts[0][0]) <= 4 * 5 * 3 + 16

@@ -402,3 +402,13 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_to_go_and_the_losses_but_no_
     assert re.search(r"training: +\d+%\|.*\d+/1500 \[\d\d:\d\d<\d\d:\d\d, .*recon: 1\]", text)
     assert "time per step" not in text
     assert "saved" in re.split(r"[\r\n]+", text)
+
+
+def test_where_nothing_is_trained_no_visdom_is_looked_for(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(visualizer_module, "VisdomBoard", lambda **_: started.append(1))
+    with Visualizer(options(tmp_path, display_id=1)) as visualizer:
+        assert not started
+        visualizer.start_phase("training", 1)
+        assert started
+        visualizer._board = None

@@ -48,6 +48,21 @@ def test_a_hidden_half_comes_from_the_nearest_frame_that_shows_it(clip):
     assert np.abs(colours.astype(int) - frames[2][1])[inner].mean() < 4
 
 
+def test_when_all_that_can_be_is_found_no_farther_frame_is_looked_at(clip):
+    """What is in view is looked for in the nearest frames alone, and what is far from the body nowhere."""
+    frames, views = clip
+    places, asked = [places_of_body(iuv) for iuv, _, _ in frames], []
+    hidden = cv2.erode(((views[2] == 0) & (frames[2][2] > 0)).astype(np.uint8), np.ones((5, 5))) > 0
+    hidden[0, 0] = True
+
+    def part(frame):
+        asked.append(frame)
+        return part_of(clip)(frame)
+
+    _, _, found = copied(2, 5, hidden, places.__getitem__, part)
+    assert set(asked) == {1, 3} and found[frames[2][2] > 0].mean() > 0.9
+
+
 def test_what_no_frame_shows_is_not_found(clip):
     frames, views = clip
     for view in views:

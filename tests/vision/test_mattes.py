@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from vision.layers.mattes import (
     composite_over,
@@ -130,6 +131,22 @@ def test_each_layer_of_known_mattes_shows_its_own_people_and_shadows_in_black():
     assert (layers[:, 1, :3, :, :3] == 0.5).all() and (layers[:, 2, :3, :, 5:] == 0.5).all()
     assert (layers[:, 2, :3, :, 3:5] == -1).all() and (layers[:, 0, :3] == 0).all()
     assert layers[0, :, 3, 0].tolist() == [[1] * 8, [1] * 3 + [-1] * 5, [-1] * 3 + [0] * 2 + [1] * 3]
+
+
+def test_layers_of_known_mattes_do_not_depend_on_what_is_around_all_people():
+    """Who stands behind somebody is filled from what is in view of him, whatever the size of the picture."""
+    torch.manual_seed(0)
+    image, people, effects = 2 * torch.rand(1, 3, 11, 17) - 1, torch.zeros(1, 3, 11, 17), torch.zeros(1, 3, 11, 17)
+    people[:, 1, 2:9, 1:9], people[:, 2, 1:10, 6:12], effects[:, 2, 8:10, 3:15] = 0.9, 0.8, 0.5
+    hidden = torch.full((1, 3, 4, 11, 17), -1.0)
+    hidden[:, 1, :, 3:8, 4:8] = torch.tensor([0.1, -0.2, 0.3, 1])[:, None, None]
+    whole = [layers_from_mattes(image, image, people, effects, copy) for copy in (None, hidden)]
+    image, people, effects, hidden = (F.pad(one, (5, 8, 3, 2)) for one in (image, people, effects, hidden))
+    for copy, expected in zip((None, hidden), whole):
+        layers = layers_from_mattes(image, image, people, effects, copy)
+        torch.testing.assert_close(layers[..., 3:-2, 5:-8], expected)
+        assert (layers[:, 1:, :, :3] == -1).all() and (layers[:, 1:, :, :, -8:] == -1).all()
+    assert (whole[0][:, 1, :3, 3:8, 6:8] != whole[1][:, 1, :3, 3:8, 6:8]).all(), "the copy counts where it is known"
 
 
 def test_a_checkerboard_has_two_greys_by_turns():

@@ -63,11 +63,10 @@ class Canvas:
 
     def place(self, frame: int) -> np.ndarray:
         """The point of the canvas, (x, y) in [-1, 1] from edge to edge, that each pixel looks at: [2, H, W]."""
-        width, height = self.frame_size
-        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(1, -1, 2).astype(float)
+        pixels = np.stack(np.meshgrid(*map(np.arange, self.frame_size))).astype(float)
         if self.matrices is not None:
-            pixels = cv2.perspectiveTransform(pixels, self.matrices[frame])
-        return ((2 * pixels + 1) / self.size - 1).reshape(height, width, 2).transpose(2, 0, 1).astype(np.float32)
+            pixels = np.stack(cv2.split(cv2.perspectiveTransform(cv2.merge(list(pixels)), self.matrices[frame])))
+        return ((2 * pixels + 1) / np.reshape(self.size, (2, 1, 1)) - 1).astype(np.float32)
 
     def seen(self, picture: np.ndarray, frame: int, flags: int = cv2.INTER_LINEAR) -> np.ndarray:
         """What a frame sees of a picture of the canvas."""

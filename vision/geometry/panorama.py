@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
-from scipy.spatial import cKDTree
+import scipy
 
 from vision.geometry.homography import apply_homography
 
@@ -92,7 +90,7 @@ def unexplained_share(source: np.ndarray, target: np.ndarray, matrix: np.ndarray
     """
     misses = target - apply_homography(matrix, source.T).T
     distances = np.linalg.norm(misses, axis=1)
-    neighbours = cKDTree(source).query(source, k=min(6, len(source)))[1][:, 1:]
+    neighbours = scipy.spatial.cKDTree(source).query(source, k=min(6, len(source)))[1][:, 1:]
     usual = np.median(misses[neighbours], axis=1)
     coherent = np.linalg.norm(misses - usual, axis=1) < np.maximum(tolerance / 3, distances / 4)
     return float(np.mean((distances > tolerance) & coherent))
@@ -173,7 +171,7 @@ def refine(matrices: np.ndarray, links: list[Link], size: tuple[int, int], toler
     return refined / refined[:, 2:, 2:]
 
 
-def _allowed_moves(frames: int, links: list[Link]) -> scipy.sparse.csr_matrix:
+def _allowed_moves(frames: int, links: list[Link]) -> "scipy.sparse.csr_matrix":
     """[8 F, K]: by which of the 8 entries, or sums of them, each frame's matrix may change; by none for frame 0."""
     whole = {frame for link in links if not link.similar for frame in (link.first, link.second)}
     blocks = [np.zeros((8, 0))] + [np.eye(8) if frame in whole else _SIMILARITIES for frame in range(1, frames)]
@@ -181,7 +179,7 @@ def _allowed_moves(frames: int, links: list[Link]) -> scipy.sparse.csr_matrix:
 
 
 def _normal_equations(unit: np.ndarray, links: list[Link], to_unit: np.ndarray,
-                      tolerance: float) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:
+                      tolerance: float) -> tuple["scipy.sparse.csr_matrix", np.ndarray]:
     """Left [8 F, 8 F] and right side [8 F] for small changes D of the matrices H, each becoming (1 + D) H."""
     blocks, rows, columns = [], [], []
     right = np.zeros((len(unit), 8))

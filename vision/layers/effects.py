@@ -7,7 +7,6 @@ frames, usually on a coarse grid. Nothing here knows files, options or networks.
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from vision.layers.clean_plate import dot
 from vision.layers.patches import Patch
@@ -130,12 +129,10 @@ def effect_zone(series: np.ndarray, modes: list[np.ndarray]) -> np.ndarray:
     deviation = np.sqrt(cv2.GaussianBlur((series ** 2).mean(axis=0), (0, 0), 1.5))
     depends = np.max([pose_dependence(series, own) for own in modes], axis=0)
     zone = ((depends - 0.15) / 0.1).clip(0, 1) * ((deviation - 0.004) / 0.004).clip(0, 1)
-    labels, count = ndimage.label(zone > 0.2, NEAR)
-    if count:
-        numbers = np.arange(1, count + 1)
-        peak = ndimage.maximum(depends * (deviation > 0.006), labels, numbers)
-        size = ndimage.sum(zone > 0.2, labels, numbers)
-        zone *= np.isin(labels, numbers[(peak > 0.3) & (size >= 6)])
+    spots, count = _spots(zone > 0.2)
+    size = np.bincount(spots.ravel(), minlength=count + 1)
+    peaks = np.bincount(spots[(depends > 0.3) & (deviation > 0.006)], minlength=count + 1)
+    zone *= ((peaks > 0) & (size >= 6))[spots] & (spots > 0)
     zone = cv2.dilate(zone.astype(np.float32), NEAR)
     return cv2.morphologyEx(zone, cv2.MORPH_CLOSE, np.ones((GAP, GAP), np.uint8))
 
@@ -158,13 +155,13 @@ class Connected:
 
     def add(self, alpha: np.ndarray, covered: np.ndarray) -> None:
         """Look at the next frame: [h, w] of all effects, and the share of a cell that people cover."""
-        spots, count = _spots(alpha)
-        near, numbers = ndimage.grey_dilation(covered, footprint=np.ones((5, 5), np.uint8)) > 0.05, range(1, count + 1)
+        spots, count = _spots(alpha > FAINTEST_LINK)
+        near = cv2.dilate(covered, np.ones((5, 5), np.uint8)) > 0.05
         first = len(self._sizes)
         self._firsts.append(first)
         self._thing_of += range(first, first + count)
-        self._sizes += ndimage.sum(alpha, spots, numbers).tolist() if count else []
-        self._touches += (ndimage.maximum(near, spots, numbers) > 0).tolist() if count else []
+        self._sizes += np.bincount(spots.ravel(), alpha.ravel(), count + 1)[1:].tolist()
+        self._touches += (np.bincount(spots[near], minlength=count + 1)[1:] > 0).tolist()
         here = np.where(spots > 0, spots + (first - 1), -1)
         if self._before is not None:
             both = (here >= 0) & (self._before >= 0)
@@ -187,7 +184,7 @@ class Connected:
             frame: its number.
             alpha: what `add` was given of it.
         """
-        spots, count = _spots(alpha)
+        spots, count = _spots(alpha > FAINTEST_LINK)
         first = self._firsts[frame]
         where = np.concatenate([[False], self._stays[first:first + count]])[spots]
         return cv2.dilate(where.astype(np.uint8), NEAR) > 0
@@ -198,8 +195,10 @@ class Connected:
         return spot
 
 
-def _spots(alpha: np.ndarray) -> tuple[np.ndarray, int]:
-    return ndimage.label(alpha > FAINTEST_LINK, NEAR)
+def _spots(where: np.ndarray) -> tuple[np.ndarray, int]:
+    """Numbers from 1 of what hangs together in bool [h, w], 0 elsewhere, and how many there are."""
+    count, spots = cv2.connectedComponents(where.astype(np.uint8), connectivity=8)
+    return spots, count - 1
 
 
 def touches_a_person(alpha: np.ndarray, covered: np.ndarray) -> np.ndarray:

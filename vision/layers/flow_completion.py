@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy.sparse import csc_matrix
-from scipy.sparse.linalg import splu
+import scipy
 
 from vision.geometry.flow import backward_warp, optical_flow
 from vision.layers.patch_filling import filled_by_patches
@@ -268,7 +267,7 @@ def membrane(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
         rows.append(own[other >= 0])
         columns.append(other[other >= 0])
     weights = np.concatenate([degree, -np.ones(sum(map(len, rows)) - len(y))])
-    system = csc_matrix((weights, (np.concatenate(rows), np.concatenate(columns))), (len(y), len(y)))
+    system = scipy.sparse.csc_matrix((weights, (np.concatenate(rows), np.concatenate(columns))), (len(y), len(y)))
     result = np.array(values, np.float32)
-    result[unknown] = splu(system).solve(sums)
+    result[unknown] = scipy.sparse.linalg.splu(system).solve(sums)
     return result

@@ -73,7 +73,8 @@ def motion_of_body(here: Places, there: np.ndarray, height: int | None = None) -
     common = ~np.isnan(moved[:, 0])
     if np.count_nonzero(common) < FEWEST_PLACES:
         return None
-    places = np.where(common[:, None], np.column_stack([moved, common]), 0).astype(np.float32)
+    places = np.zeros((len(moved), 3), np.float32)
+    places[common, :2], places[common, 2] = moved[common], 1
     flow_and_weight = np.take(places, numbers, axis=0)
 
     def smooth(share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -132,7 +133,7 @@ def _sigma(share: float, height: int) -> float:
 
 def _reach(height: int) -> int:
     """Pixels from which on nothing comes into a blur."""
-    return 5 * round(_sigma(FAR, height)) + 2
+    return 4 * round(_sigma(FAR, height)) + 2
 
 
 def copied(frame: int, length: int, wanted: np.ndarray, places: Callable[[int], Places],
@@ -171,8 +172,8 @@ def copied(frame: int, length: int, wanted: np.ndarray, places: Callable[[int], 
             colours[box][new], alpha[box][new] = shown[new], matte[new]
             found[box] |= new
             missing[box] &= ~new
-        if not (wanted & ~found).any():
-            break
+        if found.any():  # what is in view is only there to compare colours by
+            missing &= wanted
     return colours, alpha, found
 
 

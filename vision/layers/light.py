@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from scipy import ndimage
 
 from util.clips import evenly_spread
+from vision.geometry.flow import widely_blurred
 
 FARTHEST, HEIGHTS, STEP = 3.0, (-0.8, 1.3), 0.2  # of the shadow of something 1 high: x and y of its end, as first tried
 LIGHT_FRAMES, MOST_LIKELY = 24, 12  # frames in which they are tried; how many are looked at more closely
@@ -171,7 +171,7 @@ def cast_shadows(casters: Casters, light: tuple[float, float], blur: float) -> n
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     cells = ((casters.picture * height + y) * width + x)[inside]
     shadows = np.bincount(cells, casters.weight[inside], count * height * width).reshape(casters.shape)
-    return np.stack([cv2.GaussianBlur(np.minimum(one, 1), (0, 0), blur) for one in shadows.astype(np.float32)])
+    return np.stack([widely_blurred(np.minimum(one, 1), blur) for one in shadows.astype(np.float32)])
 
 
 def ground_contact(masks: np.ndarray) -> np.ndarray:
@@ -200,4 +200,6 @@ def steady(places: np.ndarray) -> np.ndarray:
     if not len(seen):
         return np.zeros_like(places)
     x, y = (np.interp(np.arange(len(places)), seen, places[seen, axis]) for axis in (0, 1))
-    return np.stack([x, ndimage.uniform_filter1d(ndimage.maximum_filter1d(y, JUMP), JUMP)], axis=1)
+    around = np.ones((JUMP, 1), np.uint8)
+    ground = cv2.blur(cv2.dilate(y[:, None], around), around.shape[::-1], borderType=cv2.BORDER_REFLECT)
+    return np.stack([x, ground[:, 0]], axis=1)

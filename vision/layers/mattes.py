@@ -54,11 +54,36 @@ def layers_from_mattes(background: Tensor, image: Tensor, people: Tensor, effect
     Returns:
         [B, L, 4, H, W] in [-1, 1], the first one opaque.
     """
-    person, effect, alpha = people[:, 1:, None], effects[:, 1:, None], union_alpha(people, effects)
-    view = transmittance(alpha)
-    seen, known = image[:, None].expand(-1, person.shape[1], -1, -1, -1), person * view
-    if hidden is not None and (hidden[:, 1:, 3] > -1).any():
-        copy, there = hidden[:, 1:, :3], opacity(hidden[:, 1:])
+    layers = torch.full((*people.shape[:2], 4, *people.shape[2:]), -1.0).to(background)
+    layers[:, 0] = opaque(background)
+    box = bounding_box(torch.maximum(people, effects)[:, 1:] > 0)  # elsewhere layers in front are empty
+    alpha = union_alpha(people[box], effects[box])
+    person, effect, view = people[:, 1:, None][box], effects[:, 1:, None][box], transmittance(alpha)
+    colours = image[:, None][box].repeat(1, person.shape[1], 1, 1, 1)
+    if (person * (1 - view)).any():  # never of the last layer, before which there is none
+        copy = None if hidden is None else hidden[:, 1:-1][box]
+        colours[:, :-1] = behind_others(colours[:, :-1], person[:, :-1], view[:, :-1], copy)
+    colours = (colours + 1) * (person / (person + effect).clamp(min=1e-3)) - 1
+    layers[:, 1:][box] = torch.cat((colours, 2 * alpha - 1), dim=2)
+    return layers
+
+
+def behind_others(image: Tensor, person: Tensor, view: Tensor, hidden: Tensor | None = None) -> Tensor:
+    """Colours of people who are partly hidden: as the frame shows them, and where it does not, as `hidden` does or as
+    they go on smoothly.
+
+    Args:
+        image: [B, N, 3, H, W] in [-1, 1], the same frame for each of N layers.
+        person: opacity [B, N, 1, H, W] in [0, 1] of its people.
+        view: [B, N, 1, H, W] in [0, 1], how far they are in view.
+        hidden: [B, N, 4, H, W], as for `layers_from_mattes`.
+
+    Returns:
+        [B, N, 3, H, W].
+    """
+    seen, known = image, person * view
+    if hidden is not None and (hidden[:, :, 3] > -1).any():
+        copy, there = hidden[:, :, :3], opacity(hidden)
         missed = pull_push((seen - copy).flatten(0, 1), (known * there).flatten(0, 1)).unflatten(0, copy.shape[:2])
         behind = (1 - view) * person * there
         # From a few pixels, at edges of masks at that, it cannot be told for the whole person.
@@ -67,9 +92,7 @@ def layers_from_mattes(background: Tensor, image: Tensor, people: Tensor, effect
         seen = (known * seen + behind * (copy + missed).clamp(-1, 1)) / (known + behind).clamp(min=1e-6)
         known = known + behind
     colours = pull_push(seen.flatten(0, 1), known.flatten(0, 1)).unflatten(0, seen.shape[:2])
-    colours = image[:, None] * view + colours * (1 - view)
-    colours = (colours + 1) * (person / (person + effect).clamp(min=1e-3)) - 1
-    return torch.cat((opaque(background)[:, None], torch.cat((colours, 2 * alpha - 1), dim=2)), dim=1)
+    return image * view + colours * (1 - view)
 
 
 def union_alpha(people: Tensor, effects: Tensor) -> Tensor:
@@ -165,8 +188,8 @@ def share_detail(layers: Tensor, target: Tensor, rounds: int = 4) -> Tensor:
     for _ in range(rounds):
         composite = background
         for place in range(colours.shape[1]):
-            composite = colours[:, place] * alpha[:, place] + composite * through[:, place]
-        colours = (colours + (target - composite)[:, None] * share).clamp(-1, 1)
+            composite = torch.addcmul(composite * through[:, place], colours[:, place], alpha[:, place])
+        colours = torch.addcmul(colours, (target - composite)[:, None], share).clamp_(-1, 1)
     detailed[:, 1:, :3][box] = colours
     return detailed
 
@@ -228,5 +251,4 @@ def over_checkerboard(image: Tensor, cell: int = 16) -> Tensor:
     rows = torch.arange(height, device=image.device)[:, None] // cell
     columns = torch.arange(width, device=image.device)[None] // cell
     board = torch.where((rows + columns) % 2 == 0, 0.2, -0.2)
-    alpha = opacity(image)
-    return image[..., :3, :, :] * alpha + board * (1 - alpha)
+    return torch.lerp(board, image[..., :3, :, :], opacity(image))

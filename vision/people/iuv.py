@@ -6,7 +6,7 @@ An IUV picture is uint8 RGBA [H, W, 4]: R = 10 x DensePose part (1..24), G = u a
 
 import cv2
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+import scipy
 
 PARTS = 24
 _PART_OF_LEVEL = np.minimum(np.rint(np.arange(256) / 10), PARTS).astype(np.uint8)
@@ -74,7 +74,7 @@ def decode_iuv(iuv: np.ndarray, n_people: int) -> tuple[np.ndarray, np.ndarray, 
         uint8, 0 where `part` is 0. A person of 0 on a body part comes from a picture without the alpha channel.
     """
     part = body_part(iuv)
-    person = np.where(part > 0, np.minimum(255 - iuv[..., 3].astype(np.int64), n_people), 0).astype(np.uint8)
+    person = np.where(part > 0, np.minimum(255 - iuv[..., 3], np.uint8(min(n_people, 255))), np.uint8(0))
     u, v = (iuv[..., channel].astype(np.float32) / 255 for channel in (1, 2))
     return part, u, v, person
 
@@ -104,7 +104,7 @@ def bounded_by_mask(iuv: np.ndarray, mask: np.ndarray, hidden: np.ndarray, perso
         return box_iuv(mask, person)
     x, y, width, height = cv2.boundingRect((empty | body).astype(np.uint8))
     part, body, empty = (picture[y:y + height, x:x + width] for picture in (bounded, body, empty))
-    rows, columns = distance_transform_edt(~body, return_distances=False, return_indices=True)
+    rows, columns = scipy.ndimage.distance_transform_edt(~body, return_distances=False, return_indices=True)
     part[empty] = part[rows[empty], columns[empty]]
     return bounded
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+import scipy
 
 from vision.people.coco import BONES, EARS, EYES, HIPS, NOSE, SHOULDERS
 from vision.people.sightings import likeness
@@ -139,7 +139,7 @@ def assign_to_masks(poses: Sequence[np.ndarray], masks: Sequence[np.ndarray], le
     chosen = [-1] * len(poses)
     if len(poses) and len(masks):
         shares = np.array([[joints_inside(pose, mask) for mask in masks] for pose in poses])
-        for row, column in zip(*linear_sum_assignment(shares, maximize=True)):
+        for row, column in zip(*scipy.optimize.linear_sum_assignment(shares, maximize=True)):
             if shares[row, column] >= least_share:
                 chosen[row] = int(column)
     return chosen

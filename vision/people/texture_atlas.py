@@ -25,8 +25,8 @@ def atlas_uv(part: np.ndarray | int, u: np.ndarray, v: np.ndarray, person: np.nd
     Returns:
         float32 [2, H, W] in [-1, 1]: U across the atlas, V down it.
     """
-    part = np.asarray(part, np.int64)
-    tile = np.where(part > 0, part + PARTS * (np.asarray(person, np.int64) - 1), 0)
+    part = np.asarray(part, np.int32)
+    tile = np.where(part > 0, part + PARTS * (np.asarray(person, np.int32) - 1), 0)
     across = (u + tile.astype(np.float32)) / np.float32(n_textures)
     return np.clip(np.stack([across, v]).astype(np.float32) * 2 - 1, -1, 1)
 
