@@ -123,6 +123,21 @@ def test_somebody_without_a_mask_in_some_frames_is_followed_through_them(clip):
     assert (inside & true).sum() / (inside | true).sum() > 0.85
 
 
+@pytest.mark.parametrize("nobody", [0, 204], ids=["nothing is left", "a body is drawn elsewhere"])
+def test_who_is_taken_for_another_for_a_while_is_known_by_the_frames_around(clip, nobody):
+    """Where they cross, the first one's mask has all of the second, of whom next to nothing is found."""
+    frames, mattes = clip
+    given, near = each(lambda mask: mask)(mattes), slice(10, 15)
+    given[0, near] |= given[1, near]
+    given[1, near] = 0
+    given[1, near, 20:50, 20:30] = nobody
+    given[1, near, 60:62, 60:62] = 255
+    found = refined_mattes(frames, given, Canvas.of(None, (WIDTH, HEIGHT)), 1 / 1000)
+    for person in (0, 1):
+        inside, true = found[person, near] > 127, mattes[person, near] > 127
+        assert (inside & true).sum() / (inside | true).sum() > 0.85
+
+
 def test_a_shadow_is_of_the_scene_and_what_is_not_trusted_says_nothing():
     plate = np.full((2, 3, 3), 0.6, np.float32)
     image = np.stack([plate[0], plate[0] * 0.7, [(0.9, 0.2, 0.2)] * 3]).transpose(1, 0, 2)[:2].astype(np.float32)

@@ -46,6 +46,12 @@ HALF = 127
 GAP = 0.02
 """Of the frames' height: how far what belongs to somebody may seem to be from the rest of him."""
 PRIOR, CARRIED, ABSENT, ALIKE = 0.7, 1.0, -1.5, 0.08
+WHILE = 25
+LEAST_AREA = 0.2, 0.6
+"""Frames to each side that tell how large somebody's mask usually is, and shares of that up to which it has lost him,
+and from which on it has not."""
+LOST = 0.5
+"""Share from which on nothing hangs on such a mask."""
 SURE, FREE = 0.9, 0.05
 ENOUGH_APART = 0.1
 """Share of his surest pixels in frames in which nobody is near somebody from which on these alone give his colours."""
@@ -97,27 +103,28 @@ def refined(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray], canvas: 
     """
     scene = scene_without_people(frames, priors, canvas)
     histograms = colour_histograms(frames, priors)
+    lost = lost_shares(priors)
+    nothing, last = np.zeros(priors[0].shape, np.float32), len(frames) - 1
+    weights = weights_of_neighbours(lost)
     result = Packed()
 
-    def believed(f: int) -> np.ndarray:
-        return prior_logits(priors[f], edge_error * frames[f].shape[0])
+    def carried(f: int, there: int) -> np.ndarray:
+        grey = [cv2.cvtColor(frames[one], cv2.COLOR_RGB2GRAY) for one in (f, there)]
+        return carried_logits(result[there], frames[there], frames[f], optical_flow(*grey))
 
-    def carried(f: int, before: int) -> np.ndarray:
-        grey = [cv2.cvtColor(frames[one], cv2.COLOR_RGB2GRAY) for one in (f, before)]
-        return carried_logits(result[before], frames[before], frames[f], optical_flow(*grey))
-
-    def found(f: int, logits: np.ndarray) -> np.ndarray:
-        return refined_frame(frames[f], logits, scene, canvas, f, histograms)
+    def found(f: int, around: np.ndarray) -> np.ndarray:
+        logits = as_believed(prior_logits(priors[f], edge_error * frames[f].shape[0]), lost[f], around)
+        return refined_frame(frames[f], logits + around, scene, canvas, f, histograms)
 
     for f in range(len(frames)):
-        result.append(found(f, believed(f) + carried(f, f - 1) if f else believed(f)))
+        result.append(found(f, carried(f, f - 1) if f else nothing))
     for f in reversed(range(len(frames))):
-        logits = believed(f) + carried(f, f - 1) if f else believed(f)
-        result[f] = found(f, logits + carried(f, f + 1) if f + 1 < len(frames) else logits)
+        before, after = carried(f, f - 1) if f else nothing, carried(f, f + 1) if f < last else nothing
+        result[f] = found(f, weights[0, f] * before + weights[1, f] * after)
     for f in range(len(frames)):
         mattes = result[f]
-        for matte, prior in zip(mattes, priors[f]):
-            matte[~attached(matte > HALF, prior > HALF)] = 0
+        for matte, prior, gone in zip(mattes, priors[f], lost[f]):
+            matte[~attached(matte > HALF, (prior > HALF) & (gone < LOST))] = 0
         result[f] = with_soft_edges(frames[f], mattes, scene, canvas, f)
     return result
 
@@ -173,6 +180,53 @@ def prior_logits(priors: np.ndarray, edge_error_px: float) -> np.ndarray:
     logits = np.log(probability / (1 - probability))
     logits[priors.max(axis=(1, 2)) < 128] = ABSENT
     return logits * PRIOR
+
+
+def lost_shares(priors: Sequence[np.ndarray]) -> np.ndarray:
+    """How far the mask of each person in each frame has lost him: float [F, L] in [0, 1].
+
+    By the area where it is sure, beside what that usually is in the frames around. Who is hidden by another has less of
+    it, too; where he is not, the frames around say as well. A body that is drawn from a pose is sure nowhere.
+
+    Args:
+        priors: uint8 [L, H, W] of each frame.
+    """
+    areas = np.array([[np.count_nonzero(prior > 255 * SURE) for prior in masks] for masks in priors], np.float64)
+    usual = np.stack([np.median(areas[max(f - WHILE, 0):f + WHILE + 1], axis=0) for f in range(len(areas))])
+    least, enough = LEAST_AREA
+    return np.where(usual > 0, (enough - areas / np.maximum(usual, 1)) / (enough - least), 0).clip(0, 1)
+
+
+def weights_of_neighbours(lost: np.ndarray) -> np.ndarray:
+    """How much the frames before and after count for each person: float32 [2, F, L, 1, 1], 1 for each as a rule.
+
+    While somebody is lost, the nearer that one is from which on he is not.
+
+    Args:
+        lost: [F, L], as `lost_shares` tells.
+    """
+    away = np.zeros((2, len(lost) + 2, lost.shape[1]), np.float32)  # frames since and until he is found
+    for f in range(len(lost)):
+        away[0, f + 1] = np.where(lost[f] > LOST, away[0, f] + 1, 0)
+    for f in reversed(range(len(lost))):
+        away[1, f + 1] = np.where(lost[f] > LOST, away[1, f + 2] + 1, 0)
+    before, after = away[0, :-2] + 1, away[1, 2:] + 1
+    return (2 * np.stack((after, before)) / (before + after))[..., None, None]
+
+
+def as_believed(logits: np.ndarray, lost: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """What the masks of a frame say, as far as they are believed: logits [L, H, W].
+
+    A mask that has lost somebody says no more of him than none, and where the frames around say that he is, none says
+    anything.
+
+    Args:
+        logits: [L, H, W] of the masks.
+        lost: [L], as `lost_shares` tells.
+        around: logits [L, H, W] of the frames around.
+    """
+    lost = lost[:, None, None]
+    return (logits + lost * (PRIOR * ABSENT - logits)) * (1 - lost * (around > 0)).min(axis=0)
 
 
 def enclosed(mask: np.ndarray) -> np.ndarray:
