@@ -19,6 +19,7 @@ from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.geometry.flow import backward_warp, optical_flow
 from vision.layers.clean_plate import LEVEL, MOST_SORTED, dot, inpainted, largest_channel, light_on, visible_quantile
+from vision.layers.mask_edges import HALF, learned_edges, learned_logits, mask_logits
 from vision.layers.standing_still import coded_difference, doubtful, left_out
 
 COVERED, MARGIN = 25, 3
@@ -42,17 +43,21 @@ COLOURS = 16
 MOST_COLOUR = 1.5
 PLACE = 2 / 256
 """Of the frames' height: how far the edge of any mask may be from where it should be."""
-HALF = 127
 GAP = 0.02
 """Of the frames' height: how far what belongs to somebody may seem to be from the rest of him."""
-PRIOR, CARRIED, ABSENT, ALIKE = 0.7, 1.0, -1.5, 0.08
+CARRIED, ALIKE = 1.0, 0.08
 SURE, FREE = 0.9, 0.05
 ENOUGH_APART = 0.1
 """Share of his surest pixels in frames in which nobody is near somebody from which on these alone give his colours."""
 OTHERS, NEAR, RATHER, MOST_OTHERS = 2.0, 32 / 256, 1.0, 4.0
 """How much it counts that a colour is rather another's than somebody's, how near the other must be, of the frames'
 height, and from which logarithm of how much rather to which."""
-FLATTEST, STEEPEST = 0.02, 0.98
+FOUND, ROUGH, ROUGH_PX = (0.7,), (1.4, 1.4), 1
+"""How much it counts what is learned of edges, each time that it is: of masks that a network found, which are wrong in
+more than their edges, and of those whose edges may be wrong by more than so many pixels. There it is more than one:
+mattes from which it is learned are wrong where the scene misleads, and that blurs the edges."""
+COVERAGE_PX = 0.4
+"""Standard deviation by which a pixel that an edge crosses is partly covered."""
 DETAIL_PX = 3
 """What is finer than so many pixels around what was never seen may be there, too."""
 ROUNDS, STIFFNESS, REACH_PX, EDGE = 4, 3.0, 4, 0.02 ** 2
@@ -93,27 +98,29 @@ def refined(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray], canvas: 
     """The same, with masks of two frames in memory at a time: `priors` and results are uint8 [L, H, W] of each frame.
 
     First it goes from the first frame to the last and takes what is found along; then back, with what comes from both
-    sides.
+    sides. Then it is learned how the masks' edges lie, with which it goes through all frames again.
     """
     scene = scene_without_people(frames, priors, canvas)
     histograms = colour_histograms(frames, priors)
     result = Packed()
 
-    def believed(f: int) -> np.ndarray:
-        return prior_logits(priors[f], edge_error * frames[f].shape[0])
-
     def carried(f: int, before: int) -> np.ndarray:
         grey = [cv2.cvtColor(frames[one], cv2.COLOR_RGB2GRAY) for one in (f, before)]
         return carried_logits(result[before], frames[before], frames[f], optical_flow(*grey))
 
-    def found(f: int, logits: np.ndarray) -> np.ndarray:
+    def found(f: int, believed: np.ndarray) -> np.ndarray:
+        logits = sum((carried(f, other) for other in (f - 1, f + 1) if 0 <= other < len(result)), start=believed)
         return refined_frame(frames[f], logits, scene, canvas, f, histograms)
 
-    for f in range(len(frames)):
-        result.append(found(f, believed(f) + carried(f, f - 1) if f else believed(f)))
+    edge_error_px = edge_error * frames[0].shape[0]
+    for f, masks in enumerate(priors):
+        result.append(found(f, mask_logits(masks, edge_error_px)))
     for f in reversed(range(len(frames))):
-        logits = believed(f) + carried(f, f - 1) if f else believed(f)
-        result[f] = found(f, logits + carried(f, f + 1) if f + 1 < len(frames) else logits)
+        result[f] = found(f, mask_logits(priors[f], edge_error_px))
+    for weight in FOUND if edge_error_px < ROUGH_PX else ROUGH:
+        edges = learned_edges(priors, result)
+        for f in reversed(range(len(frames))):
+            result[f] = found(f, learned_logits(priors[f], edges, weight))
     for f in range(len(frames)):
         mattes = result[f]
         for matte, prior in zip(mattes, priors[f]):
@@ -133,14 +140,15 @@ def with_soft_edges(frame: np.ndarray, mattes: np.ndarray, scene: Scene, canvas:
         mattes: uint8 [L, H, W].
         scene, canvas: where the frame `number` sees it.
     """
-    result, hard, pixel = mattes.copy(), mattes > HALF, np.ones((3, 3), np.uint8)
+    hard, pixel = mattes > HALF, np.ones((3, 3), np.uint8)
+    result = np.stack([cv2.GaussianBlur(one, (0, 0), COVERAGE_PX) for one in mattes])
     if not hard.any():
         return result
     plate, spread, known = (canvas.seen(one, number) for one in (scene.plate, scene.spread, scene.known))
     image = frame * LEVEL
     near = np.stack([cv2.dilate(one.astype(np.uint8), pixel) for one in hard])
     alone = (near.sum(axis=0) < 2) & (known > 0.5)
-    for soft, matte, mask, around in zip(result, mattes, hard, near):
+    for soft, mask, around in zip(result, hard, near):
         core = cv2.erode(mask.astype(np.uint8), pixel).astype(np.float32)
         density = cv2.GaussianBlur(core, (0, 0), 1)
         band = (around > 0) & (core == 0) & (density > 0.01) & alone
@@ -151,7 +159,7 @@ def with_soft_edges(frame: np.ndarray, mattes: np.ndarray, scene: Scene, canvas:
         alpha = ((contrast * (image[band] - behind)).sum(axis=-1) / np.maximum(power, 1e-6)).clip(0, 1)
         missed = np.abs(image[band] - behind - alpha[:, None] * contrast).max(axis=-1)
         trust = power / (power + (4 * unsure) ** 2) * np.exp(-((missed / (3 * unsure)) ** 2))
-        soft[band] = (255 * trust * alpha + (1 - trust) * matte[band]).round()
+        soft[band] = (255 * trust * alpha + (1 - trust) * soft[band]).round()
     return result
 
 
@@ -163,23 +171,6 @@ def attached(mask: np.ndarray, core: np.ndarray) -> np.ndarray:
     near = cv2.dilate((mask | core).astype(np.uint8), np.ones((side, side), np.uint8))
     pieces = cv2.connectedComponents(near)[1]
     return np.isin(pieces, np.unique(pieces[core]))
-
-
-def prior_logits(priors: np.ndarray, edge_error_px: float) -> np.ndarray:
-    """What the masks [L, H, W] of a frame say, as logits; who has none in it may be anywhere."""
-    blurred = np.stack([cv2.GaussianBlur(np.where(enclosed(prior > HALF), np.maximum(prior, HALF), prior), (0, 0),
-                                         max(edge_error_px, 0.1)) for prior in priors])
-    probability = (blurred * LEVEL).clip(FLATTEST, STEEPEST)
-    logits = np.log(probability / (1 - probability))
-    logits[priors.max(axis=(1, 2)) < 128] = ABSENT
-    return logits * PRIOR
-
-
-def enclosed(mask: np.ndarray) -> np.ndarray:
-    """Holes of a mask, bool [H, W]: of these it says nothing."""
-    outside = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
-    cv2.floodFill(outside, None, (0, 0), 2)
-    return outside[1:-1, 1:-1] == 1
 
 
 def carried_logits(mattes: np.ndarray, there: np.ndarray, here: np.ndarray, flow: np.ndarray) -> np.ndarray:
