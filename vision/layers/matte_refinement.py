@@ -19,6 +19,8 @@ from util.packed import Packed
 from vision.geometry.canvas import Canvas
 from vision.geometry.flow import backward_warp, optical_flow
 from vision.layers.clean_plate import LEVEL, MOST_SORTED, dot, inpainted, largest_channel, light_on, visible_quantile
+from vision.layers.lost_masks import LOST, as_believed, lost_shares, weights_of_neighbours
+from vision.layers.mask_edges import HALF, SURE, learned_edges, learned_logits, mask_logits
 from vision.layers.standing_still import coded_difference, doubtful, left_out
 
 COVERED, MARGIN = 25, 3
@@ -42,23 +44,21 @@ COLOURS = 16
 MOST_COLOUR = 1.5
 PLACE = 2 / 256
 """Of the frames' height: how far the edge of any mask may be from where it should be."""
-HALF = 127
 GAP = 0.02
 """Of the frames' height: how far what belongs to somebody may seem to be from the rest of him."""
-PRIOR, CARRIED, ABSENT, ALIKE = 0.7, 1.0, -1.5, 0.08
-WHILE = 25
-LEAST_AREA = 0.2, 0.6
-"""Frames to each side that tell how large somebody's mask usually is, and shares of that up to which it has lost him,
-and from which on it has not."""
-LOST = 0.5
-"""Share from which on nothing hangs on such a mask."""
-SURE, FREE = 0.9, 0.05
+CARRIED, ALIKE = 1.0, 0.08
+FREE = 0.05
 ENOUGH_APART = 0.1
 """Share of his surest pixels in frames in which nobody is near somebody from which on these alone give his colours."""
 OTHERS, NEAR, RATHER, MOST_OTHERS = 2.0, 32 / 256, 1.0, 4.0
 """How much it counts that a colour is rather another's than somebody's, how near the other must be, of the frames'
 height, and from which logarithm of how much rather to which."""
-FLATTEST, STEEPEST = 0.02, 0.98
+FOUND, ROUGH, ROUGH_EDGES = (0.7,), (1.4, 1.4), 1 / 256
+"""How much it counts what is learned of edges, each time that it is: of masks that a network found, which are wrong in
+more than their edges, and of those whose edges may be wrong by so much of the frames' height. There it is more than
+one: mattes from which it is learned are wrong where the scene misleads, and that blurs the edges."""
+COVERAGE_PX = 0.4
+"""Standard deviation by which a pixel that an edge crosses is partly covered."""
 DETAIL_PX = 3
 """What is finer than so many pixels around what was never seen may be there, too."""
 ROUNDS, STIFFNESS, REACH_PX, EDGE = 4, 3.0, 4, 0.02 ** 2
@@ -99,12 +99,11 @@ def refined(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray], canvas: 
     """The same, with masks of two frames in memory at a time: `priors` and results are uint8 [L, H, W] of each frame.
 
     First it goes from the first frame to the last and takes what is found along; then back, with what comes from both
-    sides.
+    sides. Then it is learned how the masks' edges lie, with which it goes through all frames again.
     """
     scene = scene_without_people(frames, priors, canvas)
     histograms = colour_histograms(frames, priors)
     lost = lost_shares(priors)
-    nothing, last = np.zeros(priors[0].shape, np.float32), len(frames) - 1
     weights = weights_of_neighbours(lost)
     result = Packed()
 
@@ -112,15 +111,22 @@ def refined(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray], canvas: 
         grey = [cv2.cvtColor(frames[one], cv2.COLOR_RGB2GRAY) for one in (f, there)]
         return carried_logits(result[there], frames[there], frames[f], optical_flow(*grey))
 
-    def found(f: int, around: np.ndarray) -> np.ndarray:
-        logits = as_believed(prior_logits(priors[f], edge_error * frames[f].shape[0]), lost[f], around)
-        return refined_frame(frames[f], logits + around, scene, canvas, f, histograms)
+    def found(f: int, believed: np.ndarray) -> np.ndarray:
+        ahead = len(result) < len(frames)  # for the first time, so that there is only what is before
+        around = sum((carried(f, there) * (1 if ahead else weights[side, f])
+                      for side, there in enumerate((f - 1, f + 1)) if 0 <= there < len(result)),
+                     start=np.zeros_like(believed))
+        return refined_frame(frames[f], as_believed(believed, lost[f], around) + around, scene, canvas, f, histograms)
 
-    for f in range(len(frames)):
-        result.append(found(f, carried(f, f - 1) if f else nothing))
+    edge_error_px = edge_error * frames[0].shape[0]
+    for f, masks in enumerate(priors):
+        result.append(found(f, mask_logits(masks, edge_error_px)))
     for f in reversed(range(len(frames))):
-        before, after = carried(f, f - 1) if f else nothing, carried(f, f + 1) if f < last else nothing
-        result[f] = found(f, weights[0, f] * before + weights[1, f] * after)
+        result[f] = found(f, mask_logits(priors[f], edge_error_px))
+    for weight in FOUND if edge_error < ROUGH_EDGES else ROUGH:
+        edges = learned_edges((masks * (gone < LOST)[:, None, None] for masks, gone in zip(priors, lost)), result)
+        for f in reversed(range(len(frames))):
+            result[f] = found(f, learned_logits(priors[f], edges, weight))
     for f in range(len(frames)):
         mattes = result[f]
         for matte, prior, gone in zip(mattes, priors[f], lost[f]):
@@ -140,14 +146,15 @@ def with_soft_edges(frame: np.ndarray, mattes: np.ndarray, scene: Scene, canvas:
         mattes: uint8 [L, H, W].
         scene, canvas: where the frame `number` sees it.
     """
-    result, hard, pixel = mattes.copy(), mattes > HALF, np.ones((3, 3), np.uint8)
+    hard, pixel = mattes > HALF, np.ones((3, 3), np.uint8)
+    result = np.stack([cv2.GaussianBlur(one, (0, 0), COVERAGE_PX) for one in mattes])
     if not hard.any():
         return result
     plate, spread, known = (canvas.seen(one, number) for one in (scene.plate, scene.spread, scene.known))
     image = frame * LEVEL
     near = np.stack([cv2.dilate(one.astype(np.uint8), pixel) for one in hard])
     alone = (near.sum(axis=0) < 2) & (known > 0.5)
-    for soft, matte, mask, around in zip(result, mattes, hard, near):
+    for soft, mask, around in zip(result, hard, near):
         core = cv2.erode(mask.astype(np.uint8), pixel).astype(np.float32)
         density = cv2.GaussianBlur(core, (0, 0), 1)
         band = (around > 0) & (core == 0) & (density > 0.01) & alone
@@ -158,7 +165,7 @@ def with_soft_edges(frame: np.ndarray, mattes: np.ndarray, scene: Scene, canvas:
         alpha = ((contrast * (image[band] - behind)).sum(axis=-1) / np.maximum(power, 1e-6)).clip(0, 1)
         missed = np.abs(image[band] - behind - alpha[:, None] * contrast).max(axis=-1)
         trust = power / (power + (4 * unsure) ** 2) * np.exp(-((missed / (3 * unsure)) ** 2))
-        soft[band] = (255 * trust * alpha + (1 - trust) * matte[band]).round()
+        soft[band] = (255 * trust * alpha + (1 - trust) * soft[band]).round()
     return result
 
 
@@ -170,70 +177,6 @@ def attached(mask: np.ndarray, core: np.ndarray) -> np.ndarray:
     near = cv2.dilate((mask | core).astype(np.uint8), np.ones((side, side), np.uint8))
     pieces = cv2.connectedComponents(near)[1]
     return np.isin(pieces, np.unique(pieces[core]))
-
-
-def prior_logits(priors: np.ndarray, edge_error_px: float) -> np.ndarray:
-    """What the masks [L, H, W] of a frame say, as logits; who has none in it may be anywhere."""
-    blurred = np.stack([cv2.GaussianBlur(np.where(enclosed(prior > HALF), np.maximum(prior, HALF), prior), (0, 0),
-                                         max(edge_error_px, 0.1)) for prior in priors])
-    probability = (blurred * LEVEL).clip(FLATTEST, STEEPEST)
-    logits = np.log(probability / (1 - probability))
-    logits[priors.max(axis=(1, 2)) < 128] = ABSENT
-    return logits * PRIOR
-
-
-def lost_shares(priors: Sequence[np.ndarray]) -> np.ndarray:
-    """How far the mask of each person in each frame has lost him: float [F, L] in [0, 1].
-
-    By the area where it is sure, beside what that usually is in the frames around. Who is hidden by another has less of
-    it, too; where he is not, the frames around say as well. A body that is drawn from a pose is sure nowhere.
-
-    Args:
-        priors: uint8 [L, H, W] of each frame.
-    """
-    areas = np.array([[np.count_nonzero(prior > 255 * SURE) for prior in masks] for masks in priors], np.float64)
-    usual = np.stack([np.median(areas[max(f - WHILE, 0):f + WHILE + 1], axis=0) for f in range(len(areas))])
-    least, enough = LEAST_AREA
-    return np.where(usual > 0, (enough - areas / np.maximum(usual, 1)) / (enough - least), 0).clip(0, 1)
-
-
-def weights_of_neighbours(lost: np.ndarray) -> np.ndarray:
-    """How much the frames before and after count for each person: float32 [2, F, L, 1, 1], 1 for each as a rule.
-
-    While somebody is lost, the nearer that one is from which on he is not.
-
-    Args:
-        lost: [F, L], as `lost_shares` tells.
-    """
-    away = np.zeros((2, len(lost) + 2, lost.shape[1]), np.float32)  # frames since and until he is found
-    for f in range(len(lost)):
-        away[0, f + 1] = np.where(lost[f] > LOST, away[0, f] + 1, 0)
-    for f in reversed(range(len(lost))):
-        away[1, f + 1] = np.where(lost[f] > LOST, away[1, f + 2] + 1, 0)
-    before, after = away[0, :-2] + 1, away[1, 2:] + 1
-    return (2 * np.stack((after, before)) / (before + after))[..., None, None]
-
-
-def as_believed(logits: np.ndarray, lost: np.ndarray, around: np.ndarray) -> np.ndarray:
-    """What the masks of a frame say, as far as they are believed: logits [L, H, W].
-
-    A mask that has lost somebody says no more of him than none, and where the frames around say that he is, none says
-    anything.
-
-    Args:
-        logits: [L, H, W] of the masks.
-        lost: [L], as `lost_shares` tells.
-        around: logits [L, H, W] of the frames around.
-    """
-    lost = lost[:, None, None]
-    return (logits + lost * (PRIOR * ABSENT - logits)) * (1 - lost * (around > 0)).min(axis=0)
-
-
-def enclosed(mask: np.ndarray) -> np.ndarray:
-    """Holes of a mask, bool [H, W]: of these it says nothing."""
-    outside = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
-    cv2.floodFill(outside, None, (0, 0), 2)
-    return outside[1:-1, 1:-1] == 1
 
 
 def carried_logits(mattes: np.ndarray, there: np.ndarray, here: np.ndarray, flow: np.ndarray) -> np.ndarray:
