@@ -25,8 +25,13 @@ def square(left=40, top=40, right=90, bottom=90):
     return mask
 
 
-def learned(mask, matte):
-    return learned_edges([mask[None]] * 24, [matte[None]] * 24)
+def learned(mask, matte, known=True):
+    return learned_edges([mask[None]] * 24, [matte[None]] * 24, [np.full(mask.shape, known)] * 24)
+
+
+def test_where_the_scene_is_not_known_nothing_is_learned_and_masks_are_right():
+    beside = learned(square(43, 43, 87, 87), square(), known=False).beside[0]
+    assert np.allclose(beside[:, :REACH], 1 - SUREST) and np.allclose(beside[:, REACH:], SUREST)
 
 
 @pytest.mark.parametrize("row, column, direction", [(65, 41, TO_THE_RIGHT), (65, 88, TO_THE_LEFT), (41, 65, DOWN),
@@ -67,7 +72,7 @@ def test_an_edge_where_somebody_else_is_near_tells_nothing_and_nobody_has_no_edg
     other = square(90, 40, 120, 90)
     masks = np.stack([square(), other, np.zeros_like(other)])
     mattes = np.stack([square(right=84), square(84, 40, 120, 90), np.zeros_like(other)])
-    edges = learned_edges([masks] * 24, [mattes] * 24)
+    edges = learned_edges([masks] * 24, [mattes] * 24, [np.ones(masks.shape[1:], bool)] * 24)
     assert edges.beside[0, TO_THE_LEFT, REACH] > 0.9 and (edges.holes == 0.5).all()
     logits = learned_logits(masks, edges, 1.0)
     assert (logits[2] == mask_logits(masks, 1.0)[2]).all() and (logits[2] < 0).all()

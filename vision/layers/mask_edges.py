@@ -62,22 +62,23 @@ def learned_logits(masks: np.ndarray, edges: Edges, weight: float) -> np.ndarray
     return logits
 
 
-def learned_edges(masks: Iterable[np.ndarray], mattes: Sequence[np.ndarray]) -> Edges:
+def learned_edges(masks: Iterable[np.ndarray], mattes: Sequence[np.ndarray], known: Iterable[np.ndarray]) -> Edges:
     """How the edges of masks lie to those of mattes that were found with them, where nobody else is near.
 
     Args:
         masks, mattes: uint8 [L, H, W] of each frame.
+        known: bool [H, W] of each frame, where the scene behind is known: elsewhere mattes tell little but the masks.
     """
     people, height = mattes[0].shape[:2]
     reach, side = max(round(FARTHEST * height), 1), np.ones((2 * round(APART * height) + 1,) * 2, np.uint8)
     all_, his = np.zeros((2, people, DIRECTIONS, 2 * reach))
     enclosing = np.zeros((2, people))
-    for given, found in zip(masks, mattes):
+    for given, found, scene in zip(masks, mattes, known):
         hard = found > HALF
         for number in np.flatnonzero(given.max(axis=(1, 2)) > HALF):
             direction, distance, hole = place_at_edge(given[number], reach)
             others = (hard.sum(axis=0) > hard[number]).astype(np.uint8)
-            alone = ~hole & (cv2.dilate(others, side) == 0)
+            alone = ~hole & (cv2.dilate(others, side) == 0) & scene
             places = (direction * 2 * reach + distance)[alone]
             for counts, weights in ((all_, None), (his, hard[number][alone])):
                 counts[number] += np.bincount(places, weights, counts[number].size).reshape(counts[number].shape)

@@ -124,7 +124,8 @@ def refined(frames: Sequence[np.ndarray], priors: Sequence[np.ndarray], canvas: 
     for f in reversed(range(len(frames))):
         result[f] = found(f, mask_logits(priors[f], edge_error_px))
     for weight in FOUND if edge_error < ROUGH_EDGES else ROUGH:
-        edges = learned_edges((masks * (gone < LOST)[:, None, None] for masks, gone in zip(priors, lost)), result)
+        edges = learned_edges((masks * (gone < LOST)[:, None, None] for masks, gone in zip(priors, lost)), result,
+                              (canvas.seen(scene.known, f) > 0.5 for f in range(len(frames))))
         for f in reversed(range(len(frames))):
             result[f] = found(f, learned_logits(priors[f], edges, weight))
     for f in range(len(frames)):
@@ -147,7 +148,7 @@ def with_soft_edges(frame: np.ndarray, mattes: np.ndarray, scene: Scene, canvas:
         scene, canvas: where the frame `number` sees it.
     """
     hard, pixel = mattes > HALF, np.ones((3, 3), np.uint8)
-    result = np.stack([cv2.GaussianBlur(one, (0, 0), COVERAGE_PX) for one in mattes])
+    result = np.where(hard, np.stack([cv2.GaussianBlur(one, (0, 0), COVERAGE_PX) for one in mattes]), mattes)
     if not hard.any():
         return result
     plate, spread, known = (canvas.seen(one, number) for one in (scene.plate, scene.spread, scene.known))
