@@ -115,6 +115,11 @@ def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return cv2.transform(first * second, SUM_OF_CHANNELS)
 
 
+def falling(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """1 up to the first limit, 0 from the second one on, and evenly less between them."""
+    return ((limits[1] - values) / (limits[1] - limits[0])).clip(0, 1)
+
+
 def light_on(plate: np.ndarray, image: np.ndarray) -> np.ndarray:
     """How many times as bright as in the plate a picture is, by least squares over the channels: [H, W]."""
     return dot(image, plate) / np.maximum(dot(plate, plate), 1e-4)

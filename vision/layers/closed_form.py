@@ -14,7 +14,7 @@ import numpy as np
 
 from vision.geometry.flow import backward_warp, warp_frames
 from vision.layers import clean_plate, effect_owners, effects
-from vision.layers.clean_plate import LEVEL, grey
+from vision.layers.clean_plate import LEVEL, falling, grey
 from vision.layers.light import Light, find_light, place_of, steady
 from vision.layers.patch_filling import filled_by_patches
 from vision.layers.small_motion import KnownMotion, Rest, small_motion
@@ -228,11 +228,6 @@ def uncovered(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarr
 def shown(covered: np.ndarray, in_view: np.ndarray, margin: int) -> np.ndarray:
     """`uncovered` of one frame: bool [H, W]."""
     return (cv2.dilate(covered, np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)) <= 5) & in_view
-
-
-def falling(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """1 up to the first limit, 0 from the second one on, and evenly less between them."""
-    return ((limits[1] - values) / (limits[1] - limits[0])).clip(0, 1)
 
 
 def where_motion_explains(moved: tuple[np.ndarray, np.ndarray], still: tuple[np.ndarray, np.ndarray],

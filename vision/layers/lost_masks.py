@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vision.layers.clean_plate import falling
 from vision.layers.mask_edges import ABSENT, PRIOR, SURE
 
 WHILE = 25
@@ -28,8 +29,7 @@ def lost_shares(priors: Sequence[np.ndarray]) -> np.ndarray:
     """
     areas = np.array([[np.count_nonzero(prior > 255 * SURE) for prior in masks] for masks in priors], np.float64)
     usual = np.stack([np.median(areas[max(f - WHILE, 0):f + WHILE + 1], axis=0) for f in range(len(areas))])
-    least, enough = LEAST_AREA
-    return np.where(usual > 0, (enough - areas / np.maximum(usual, 1)) / (enough - least), 0).clip(0, 1)
+    return np.where(usual > 0, falling(areas / np.maximum(usual, 1), LEAST_AREA), 0)
 
 
 def weights_of_neighbours(lost: np.ndarray) -> np.ndarray:

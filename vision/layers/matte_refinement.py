@@ -148,9 +148,9 @@ def with_soft_edges(frame: np.ndarray, mattes: np.ndarray, scene: Scene, canvas:
         scene, canvas: where the frame `number` sees it.
     """
     hard, pixel = mattes > HALF, np.ones((3, 3), np.uint8)
-    result = np.where(hard, np.stack([cv2.GaussianBlur(one, (0, 0), COVERAGE_PX) for one in mattes]), mattes)
     if not hard.any():
-        return result
+        return mattes.copy()
+    result = np.where(hard, np.stack([cv2.GaussianBlur(one, (0, 0), COVERAGE_PX) for one in mattes]), mattes)
     plate, spread, known = (canvas.seen(one, number) for one in (scene.plate, scene.spread, scene.known))
     image = frame * LEVEL
     near = np.stack([cv2.dilate(one.astype(np.uint8), pixel) for one in hard])
